@@ -1,0 +1,117 @@
+//! `/health`, `/ready` and `/metrics`, whatever carries them.
+//!
+//! | path | answer |
+//! |---|---|
+//! | `/health` | 200 `OK` while the process lives |
+//! | `/ready` | 200 `{"ready":true}`, 503 `{"ready":false,"reasons":[…]}`, or 404 while draining |
+//! | `/metrics` | Prometheus text |
+
+use std::io::{Read, Write};
+use std::net::{TcpStream, ToSocketAddrs};
+use std::time::Duration;
+
+use prometheus::{Registry, TextEncoder};
+use serde_json::json;
+use tracing::error;
+
+use crate::Readiness;
+use crate::readiness::Ready;
+
+/// The three probes of a process. Cloning shares them.
+#[derive(Clone)]
+pub struct Probes {
+    readiness: Readiness,
+    registry: Registry,
+}
+
+/// An answer to a probe, for any HTTP server to send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The value of `Content-Type`.
+    pub content_type: &'static str,
+    /// The body.
+    pub body: String,
+}
+
+impl Probes {
+    /// Probes of a process that is as ready as `readiness` and counts in `registry`.
+    pub fn new(readiness: Readiness, registry: Registry) -> Self {
+        Self { readiness, registry }
+    }
+
+    /// The answer for a path, or `None` if it is no probe's.
+    pub fn answer(&self, path: &str) -> Option<Answer> {
+        match path {
+            "/health" => Some(Answer { status: 200, content_type: TEXT, body: "OK".to_owned() }),
+            "/ready" => Some(self.ready()),
+            "/metrics" => Some(self.metrics()),
+            _ => None,
+        }
+    }
+
+    fn ready(&self) -> Answer {
+        let (status, body) = match self.readiness.now() {
+            Ready::Yes(notes) if notes.is_empty() => (200, json!({"ready": true})),
+            Ready::Yes(notes) => (200, json!({"ready": true, "notes": notes})),
+            Ready::No(reasons) => (503, json!({"ready": false, "reasons": reasons})),
+            // haproxy reads 404 as "no new connections", and keeps the old ones.
+            Ready::Draining => (404, json!({"ready": false, "reasons": ["draining"]})),
+        };
+        Answer { status, content_type: "application/json", body: body.to_string() }
+    }
+
+    fn metrics(&self) -> Answer {
+        match TextEncoder::new().encode_to_string(&self.registry.gather()) {
+            Ok(body) => Answer { status: 200, content_type: "text/plain; version=0.0.4", body },
+            Err(reason) => {
+                error!("encode metrics: {reason}");
+                Answer { status: 500, content_type: TEXT, body: "metrics cannot be encoded".to_owned() }
+            }
+        }
+    }
+}
+
+/// Asks the `/health` of the instance that listens at `listen_addr`, within 2 s.
+pub(crate) fn is_healthy(listen_addr: &str) -> bool {
+    let ask = || -> std::io::Result<String> {
+        let target = listen_addr.replace("0.0.0.0:", "127.0.0.1:").replace("[::]:", "[::1]:");
+        let addr = target.to_socket_addrs()?.next().ok_or(std::io::ErrorKind::NotFound)?;
+        let mut stream = TcpStream::connect_timeout(&addr, HEALTH_TIMEOUT)?;
+        stream.set_read_timeout(Some(HEALTH_TIMEOUT))?;
+        stream.write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.take(4096).read_to_string(&mut answer)?;
+        Ok(answer)
+    };
+    ask().is_ok_and(|answer| answer.starts_with("HTTP/1.1 200"))
+}
+
+const TEXT: &str = "text/plain; charset=utf-8";
+const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_probes_answer_as_every_contract_says() {
+        let readiness = Readiness::default();
+        let probes = Probes::new(readiness.clone(), Registry::new());
+        let answer = |path| probes.answer(path).map(|answer| (answer.status, answer.body));
+        assert_eq!(answer("/health"), Some((200, "OK".to_owned())));
+        assert_eq!(answer("/ready"), Some((200, r#"{"ready":true}"#.to_owned())));
+        let gate = readiness.gate("redis");
+        gate.close("connection refused");
+        let refused = r#"{"ready":false,"reasons":["redis: connection refused"]}"#;
+        assert_eq!(answer("/ready"), Some((503, refused.to_owned())));
+        gate.note("notifications are off");
+        let noted = r#"{"notes":["redis: notifications are off"],"ready":true}"#;
+        assert_eq!(answer("/ready"), Some((200, noted.to_owned())));
+        readiness.drain();
+        assert_eq!(answer("/ready").map(|(status, _)| status), Some(404));
+        assert_eq!(answer("/health").map(|(status, _)| status), Some(200));
+        assert_eq!(answer("/other"), None);
+    }
+}

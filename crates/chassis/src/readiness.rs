@@ -1,0 +1,154 @@
+//! Whether this process should get work: every gate open, and no stop under way.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+use tracing::{info, warn};
+
+/// The readiness of a process. Cloning shares it.
+#[derive(Clone, Default)]
+pub struct Readiness(Arc<Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    draining: bool,
+    gates: BTreeMap<&'static str, GateState>,
+}
+
+enum GateState {
+    Open,
+    /// Open, with something an operator should know.
+    Noted(String),
+    Closed(String),
+}
+
+/// What `/ready` says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ready {
+    /// All gates are open; the notes of those that have one.
+    Yes(Vec<String>),
+    /// The reasons, one per closed gate.
+    No(Vec<String>),
+    /// The process is stopping: no new work.
+    Draining,
+}
+
+/// One condition of readiness, owned by whoever knows it. Cloning shares it.
+#[derive(Clone)]
+pub struct Gate {
+    readiness: Readiness,
+    name: &'static str,
+}
+
+impl Readiness {
+    /// Adds a condition, closed at first. `name` begins its reasons.
+    pub fn gate(&self, name: &'static str) -> Gate {
+        self.lock().gates.insert(name, GateState::Closed("starting".to_owned()));
+        Gate { readiness: self.clone(), name }
+    }
+
+    /// What `/ready` says now.
+    pub fn now(&self) -> Ready {
+        let state = self.lock();
+        if state.draining {
+            return Ready::Draining;
+        }
+        let texts = |wanted: fn(&GateState) -> Option<&String>| -> Vec<String> {
+            let found =
+                state.gates.iter().filter_map(|(name, gate)| Some(format!("{name}: {}", wanted(gate)?)));
+            found.collect()
+        };
+        let reasons = texts(|gate| if let GateState::Closed(reason) = gate { Some(reason) } else { None });
+        if reasons.is_empty() {
+            Ready::Yes(texts(|gate| if let GateState::Noted(note) = gate { Some(note) } else { None }))
+        } else {
+            Ready::No(reasons)
+        }
+    }
+
+    pub(crate) fn drain(&self) {
+        self.lock().draining = true;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Gate {
+    /// The condition holds.
+    pub fn open(&self) {
+        if !matches!(self.replace(GateState::Open), Some(GateState::Open)) {
+            info!(gate = self.name, "{} is ready", self.name);
+        }
+    }
+
+    /// The condition holds, with a restriction that `/ready` shows.
+    pub fn note(&self, note: impl Into<String>) {
+        let note = note.into();
+        let before = self.replace(GateState::Noted(note.clone()));
+        if !matches!(before, Some(GateState::Noted(old)) if old == note) {
+            warn!(gate = self.name, "{} is ready, but {note}", self.name);
+        }
+    }
+
+    /// The condition does not hold. Logged when that is new.
+    pub fn close(&self, reason: impl Into<String>) {
+        let reason = reason.into();
+        let before = self.replace(GateState::Closed(reason.clone()));
+        if !matches!(before, Some(GateState::Closed(old)) if old == reason) {
+            warn!(gate = self.name, "{} is not ready: {reason}", self.name);
+        }
+    }
+
+    /// Opens and closes as `state` says, until its sender is gone.
+    pub async fn follow(self, mut state: watch::Receiver<Result<(), String>>) {
+        loop {
+            let now = state.borrow_and_update().clone();
+            match now {
+                Ok(()) => self.open(),
+                Err(reason) => self.close(reason),
+            }
+            if state.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    fn replace(&self, new: GateState) -> Option<GateState> {
+        self.readiness.lock().gates.insert(self.name, new)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_is_ready_when_every_gate_is_open() {
+        let readiness = Readiness::default();
+        assert_eq!(readiness.now(), Ready::Yes(vec![]));
+        let (redis, mqtt) = (readiness.gate("redis"), readiness.gate("mqtt"));
+        redis.open();
+        assert_eq!(readiness.now(), Ready::No(vec!["mqtt: starting".to_owned()]));
+        mqtt.note("anonymous");
+        assert_eq!(readiness.now(), Ready::Yes(vec!["mqtt: anonymous".to_owned()]));
+        redis.close("connection refused");
+        assert_eq!(readiness.now(), Ready::No(vec!["redis: connection refused".to_owned()]));
+        readiness.drain();
+        assert_eq!(readiness.now(), Ready::Draining);
+    }
+
+    #[tokio::test]
+    async fn a_gate_follows_the_state_of_a_connection() {
+        let readiness = Readiness::default();
+        let gate = readiness.gate("redis");
+        let (sender, receiver) = watch::channel(Err("refused".to_owned()));
+        let following = tokio::spawn(gate.follow(receiver));
+        sender.send(Ok(())).unwrap();
+        drop(sender);
+        following.await.unwrap();
+        assert_eq!(readiness.now(), Ready::Yes(vec![]));
+    }
+}

@@ -1,0 +1,226 @@
+//! Every key that Backplane reads or writes, in one place. The README's table says what each holds and for how long.
+
+use std::fmt;
+
+use crate::id::{CustomerId, GameToken, RunId, UserToken};
+
+/// The layout of a key: `to_string()` is its name in Redis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Key<'a> {
+    /// scenario-player: list, the stored steps of a customer.
+    Scenario(&'a CustomerId),
+    /// scenario-player: sorted set, the customers that have a stored scenario.
+    Scenarios,
+    /// scenario-player: string, how a customer's scenario is being played.
+    Playback(&'a CustomerId),
+    /// scenario-player: sorted set, the steps to come.
+    Timeline,
+    /// scenario-player: hash, counters and the start of the shared timeline.
+    TimelineMeta,
+    /// scenario-player: sorted set, the instances that are alive.
+    TimelineInstances,
+    /// scenario-player: hash, which instance plays which lane of customers.
+    TimelineLanes,
+    /// scenario-player: sorted set, looping playbacks by the end of their present round.
+    TimelineLoops,
+
+    /// kafka-ingester: set, the ids of all batteries.
+    BatteryIds,
+    /// kafka-ingester: hash, the newest values of one battery.
+    Battery(&'a str),
+    /// kafka-ingester: stream, messages that could not be applied.
+    DeadLetters,
+    /// kafka-ingester: string, which instance moves dead letters on to Kafka.
+    DeadLettersForwarder,
+    /// kafka-ingester: hash, per partition of a topic the next offset, its owner's epoch and what was counted.
+    KafkaOffsets {
+        /// The consumer group.
+        group: &'a str,
+        /// The topic.
+        topic: &'a str,
+    },
+
+    /// preflight: hash, a run's timestamps, attributes and locks.
+    Run(&'a RunId),
+    /// preflight: hash, written by a process to hear whether Redis tells of it; it has gone a moment later.
+    PreflightCanary(&'a str),
+
+    /// status-proxy: string, the last mark that was published.
+    StatusMark,
+    /// status-proxy: string with a lease, the instance that records history.
+    StatusRecorder,
+    /// status-proxy: hash, from and up to which mark history is recorded.
+    StatusRecorded,
+    /// status-proxy: stream, the last lines of a channel (`run:channel`).
+    StatusHistory(&'a str),
+
+    /// etl-worker: set, the players of a game.
+    Game(&'a GameToken),
+    /// etl-worker: hash, a player's superhero in a game.
+    GameSuperhero(&'a GameToken, &'a UserToken),
+    /// etl-worker: set, the superhero ids in a game.
+    GameSuperheros(&'a GameToken),
+    /// etl-worker: list, the attacks of a game in order.
+    GameLogs(&'a GameToken),
+    /// etl-worker: list, the players still in the turn order.
+    GameOrder(&'a GameToken),
+    /// etl-worker: string, `Completed` and what comes before it.
+    GameStatus(&'a GameToken),
+    /// etl-worker: string, the number of players of a game.
+    GameParticipants(&'a GameToken),
+    /// etl-worker: string, the host's user token.
+    GameHost(&'a GameToken),
+    /// etl-worker: sorted set, players joined by game.
+    GamesParticipants,
+    /// etl-worker: list, the games of n players (where the server pushes them).
+    GamesOfPlayers(u32),
+    /// etl-worker: list, the games of n players (where the original's clean-up looks).
+    GamesOfParticipants(u32),
+    /// etl-worker: stream, a job per ended game.
+    EtlJobs,
+    /// etl-worker: stream, games that failed for good.
+    EtlDead,
+    /// etl-worker: hash, how far the work on a game is.
+    EtlGame(&'a GameToken),
+    /// etl-worker: string, since when a completed game has not changed.
+    EtlSettling(&'a GameToken),
+    /// etl-worker: hash, the uncommitted games of a file by its path.
+    EtlPart(&'a str),
+    /// etl-worker: set, the files that are not fully committed.
+    EtlOpenParts,
+    /// etl-worker: string, held by the worker that looks for games without a message.
+    EtlReconciler,
+
+    /// object-store: string, an object as the original stores it.
+    Object {
+        /// `key_prefix` of the configuration.
+        prefix: &'a str,
+        /// The object's id in hex.
+        id_hex: &'a str,
+    },
+    /// object-store: string, one of the chunks of a large content.
+    ObjectChunk {
+        /// `key_prefix` of the configuration.
+        prefix: &'a str,
+        /// Name of the upload.
+        at: &'a str,
+        /// Number of the chunk, from 0.
+        index: usize,
+    },
+    /// object-store: string, the bytes of all ids.
+    ObjectTotalSize {
+        /// `key_prefix` of the configuration.
+        prefix: &'a str,
+    },
+}
+
+impl fmt::Display for Key<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Key::Scenario(customer) => write!(f, "SCENARIO:{customer}"),
+            Key::Scenarios => f.write_str("SCENARIOS"),
+            Key::Playback(customer) => write!(f, "PLAYBACK:{customer}"),
+            Key::Timeline => f.write_str("TIMELINE:CURRENT"),
+            Key::TimelineMeta => f.write_str("TIMELINE:META"),
+            Key::TimelineInstances => f.write_str("TIMELINE:INSTANCES"),
+            Key::TimelineLanes => f.write_str("TIMELINE:LANES"),
+            Key::TimelineLoops => f.write_str("TIMELINE:LOOPS"),
+
+            Key::BatteryIds => f.write_str("info:batteries:ids"),
+            Key::Battery(id) => write!(f, "battery:{id}:data"),
+            Key::DeadLetters => f.write_str("kafka-ingester:dead-letters"),
+            Key::DeadLettersForwarder => f.write_str("kafka-ingester:dead-letters:forwarder"),
+            Key::KafkaOffsets { group, topic } => write!(f, "kafka-ingester:{group}:{topic}:offsets"),
+
+            Key::Run(run) => write!(f, "{run}"),
+            Key::PreflightCanary(process) => write!(f, "preflight:canary:{process}"),
+
+            Key::StatusMark => f.write_str("status-proxy:mark"),
+            Key::StatusRecorder => f.write_str("status-proxy:recorder"),
+            Key::StatusRecorded => f.write_str("status-proxy:recorded"),
+            Key::StatusHistory(channel) => write!(f, "status-proxy:history:{channel}"),
+
+            Key::Game(game) => write!(f, "games:{game}"),
+            Key::GameSuperhero(game, user) => write!(f, "games:{game}:superheros:{user}"),
+            Key::GameSuperheros(game) => write!(f, "games:{game}:superheros"),
+            Key::GameLogs(game) => write!(f, "games:{game}:logs"),
+            Key::GameOrder(game) => write!(f, "games:{game}:order"),
+            Key::GameStatus(game) => write!(f, "games:{game}:status"),
+            Key::GameParticipants(game) => write!(f, "games:{game}:participants"),
+            Key::GameHost(game) => write!(f, "games:{game}:host"),
+            Key::GamesParticipants => f.write_str("games:participants"),
+            Key::GamesOfPlayers(players) => write!(f, "games:players:{players}"),
+            Key::GamesOfParticipants(players) => write!(f, "games:participants:{players}"),
+
+            Key::EtlJobs => f.write_str("etl:jobs"),
+            Key::EtlDead => f.write_str("etl:dead"),
+            Key::EtlGame(game) => write!(f, "etl:game:{game}"),
+            Key::EtlSettling(game) => write!(f, "etl:settling:{game}"),
+            Key::EtlPart(path) => write!(f, "etl:part:{path}"),
+            Key::EtlOpenParts => f.write_str("etl:open-parts"),
+            Key::EtlReconciler => f.write_str("etl:reconciler"),
+
+            Key::Object { prefix, id_hex } => write!(f, "{prefix}{id_hex}"),
+            Key::ObjectChunk { prefix, at, index } => write!(f, "{prefix}_meta:chunk:{at}:{index}"),
+            Key::ObjectTotalSize { prefix } => write!(f, "{prefix}_meta:total_size"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_layout_is_the_literal_text_of_its_contract() {
+        let customer = CustomerId::parse("1").unwrap();
+        let run = RunId::parse("upset-reckoning").unwrap();
+        let game = GameToken::parse("g1").unwrap();
+        let user = UserToken::parse("u1").unwrap();
+        let layouts = [
+            (Key::Scenario(&customer), "SCENARIO:1"),
+            (Key::Scenarios, "SCENARIOS"),
+            (Key::Playback(&customer), "PLAYBACK:1"),
+            (Key::Timeline, "TIMELINE:CURRENT"),
+            (Key::TimelineMeta, "TIMELINE:META"),
+            (Key::TimelineInstances, "TIMELINE:INSTANCES"),
+            (Key::TimelineLanes, "TIMELINE:LANES"),
+            (Key::TimelineLoops, "TIMELINE:LOOPS"),
+            (Key::BatteryIds, "info:batteries:ids"),
+            (Key::Battery("7"), "battery:7:data"),
+            (Key::DeadLetters, "kafka-ingester:dead-letters"),
+            (Key::DeadLettersForwarder, "kafka-ingester:dead-letters:forwarder"),
+            (Key::KafkaOffsets { group: "g", topic: "t" }, "kafka-ingester:g:t:offsets"),
+            (Key::Run(&run), "upset-reckoning"),
+            (Key::PreflightCanary("7f-1"), "preflight:canary:7f-1"),
+            (Key::StatusMark, "status-proxy:mark"),
+            (Key::StatusRecorder, "status-proxy:recorder"),
+            (Key::StatusRecorded, "status-proxy:recorded"),
+            (Key::StatusHistory("upset-reckoning:wepp"), "status-proxy:history:upset-reckoning:wepp"),
+            (Key::Game(&game), "games:g1"),
+            (Key::GameSuperhero(&game, &user), "games:g1:superheros:u1"),
+            (Key::GameSuperheros(&game), "games:g1:superheros"),
+            (Key::GameLogs(&game), "games:g1:logs"),
+            (Key::GameOrder(&game), "games:g1:order"),
+            (Key::GameStatus(&game), "games:g1:status"),
+            (Key::GameParticipants(&game), "games:g1:participants"),
+            (Key::GameHost(&game), "games:g1:host"),
+            (Key::GamesParticipants, "games:participants"),
+            (Key::GamesOfPlayers(4), "games:players:4"),
+            (Key::GamesOfParticipants(4), "games:participants:4"),
+            (Key::EtlJobs, "etl:jobs"),
+            (Key::EtlDead, "etl:dead"),
+            (Key::EtlGame(&game), "etl:game:g1"),
+            (Key::EtlSettling(&game), "etl:settling:g1"),
+            (Key::EtlPart("dt=2026-11-21/b1.gz.parquet"), "etl:part:dt=2026-11-21/b1.gz.parquet"),
+            (Key::EtlOpenParts, "etl:open-parts"),
+            (Key::EtlReconciler, "etl:reconciler"),
+            (Key::Object { prefix: "scaler:obj:", id_hex: "00ff" }, "scaler:obj:00ff"),
+            (Key::ObjectChunk { prefix: "scaler:obj:", at: "7f", index: 2 }, "scaler:obj:_meta:chunk:7f:2"),
+            (Key::ObjectTotalSize { prefix: "scaler:obj:" }, "scaler:obj:_meta:total_size"),
+        ];
+        for (key, literal) in layouts {
+            assert_eq!(key.to_string(), literal);
+        }
+    }
+}

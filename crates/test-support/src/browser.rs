@@ -1,0 +1,62 @@
+use fantoccini::{Client, ClientBuilder};
+use serde_json::json;
+use tempfile::TempDir;
+use tokio::process::Command;
+
+use crate::free_port;
+use crate::server::Server;
+
+/// A headless Chromium.
+pub struct Browser {
+    /// The WebDriver client: go to pages, find elements, run scripts.
+    pub client: Client,
+    driver: Server,
+    profile: TempDir,
+}
+
+impl Browser {
+    /// Starts chromedriver and a browser with an empty profile.
+    ///
+    /// # Panics
+    /// When either is not installed.
+    pub async fn start() -> Self {
+        let profile = tempfile::tempdir().expect("make a folder for the browser");
+        let port = free_port();
+        let mut command = Command::new("chromedriver");
+        command.arg(format!("--port={port}"));
+        let driver = Server::start(command, port, &profile.path().join("chromedriver.log")).await;
+        let data = format!("--user-data-dir={}", profile.path().join("data").display());
+        let switches = [
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-dev-shm-usage",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            "--disable-quic",
+            "--window-size=1280,900",
+            &data,
+        ];
+        let capabilities = json!({"goog:chromeOptions": {"args": switches}});
+        let capabilities = capabilities.as_object().expect("an object").clone();
+        let client = ClientBuilder::new(hyper_util::client::legacy::connect::HttpConnector::new())
+            .capabilities(capabilities)
+            .connect(&format!("http://127.0.0.1:{port}"))
+            .await
+            .expect("start chromium");
+        Self { client, driver, profile }
+    }
+
+    /// Ends the session and the browser, and removes its profile.
+    ///
+    /// # Panics
+    /// When the browser does not end.
+    pub async fn close(mut self) {
+        self.client.close().await.expect("close the browser");
+        self.driver.signal("TERM").await;
+        self.driver.wait().await;
+        drop(self.profile);
+    }
+}

@@ -1,0 +1,18 @@
+#![doc = include_str!("../README.md")]
+
+mod browser;
+mod eventually;
+mod mosquitto;
+mod port;
+mod proxy;
+mod redis;
+mod server;
+mod service;
+
+pub use browser::Browser;
+pub use eventually::{eventually, eventually_ok};
+pub use mosquitto::TestMosquitto;
+pub use port::free_port;
+pub use proxy::FlakyProxy;
+pub use redis::TestRedis;
+pub use service::ServiceProcess;
