@@ -1,0 +1,124 @@
+//! What a request is answered with.
+
+use std::fmt::Write;
+
+use bytes::Bytes;
+
+use crate::client::Client;
+
+/// What a [`Handler`](crate::Handler) decides for a request.
+pub enum Reply {
+    /// A plain answer, after which the connection ends.
+    Http(Response),
+    /// The socket is opened; only for a request that [asks for it](crate::Request::is_websocket).
+    WebSocket(Opened),
+    /// An endless stream of events begins.
+    EventStream(Opened),
+}
+
+/// Takes the new client before the first byte of the answer goes out, so that what it is sent from here on follows
+/// that answer; what is returned is dropped when the client is gone.
+pub(crate) type Opened = Box<dyn FnOnce(Client) -> Box<dyn Send> + Send>;
+
+impl Reply {
+    /// Opens the socket. `opened` takes the client before the 101 is written; what it returns is dropped when the client
+    /// is gone. It is called from the runtime, so it must not block.
+    pub fn websocket<G: Send + 'static>(opened: impl FnOnce(Client) -> G + Send + 'static) -> Self {
+        Self::WebSocket(Box::new(|client| Box::new(opened(client))))
+    }
+
+    /// Begins an event stream; `opened` is as for [`websocket`](Self::websocket).
+    pub fn event_stream<G: Send + 'static>(opened: impl FnOnce(Client) -> G + Send + 'static) -> Self {
+        Self::EventStream(Box::new(|client| Box::new(opened(client))))
+    }
+}
+
+impl From<Response> for Reply {
+    fn from(response: Response) -> Self {
+        Self::Http(response)
+    }
+}
+
+/// A plain answer.
+#[derive(Clone, Debug)]
+pub struct Response {
+    pub(crate) status: u16,
+    content_type: &'static str,
+    headers: Vec<(&'static str, String)>,
+    body: Bytes,
+}
+
+impl Response {
+    /// An answer with a body of this type.
+    pub fn new(status: u16, content_type: &'static str, body: impl Into<Bytes>) -> Self {
+        Self { status, content_type, headers: Vec::new(), body: body.into() }
+    }
+
+    /// An answer of one line of plain text.
+    pub fn text(status: u16, text: impl Into<String>) -> Self {
+        Self::new(status, "text/plain; charset=utf-8", text.into())
+    }
+
+    /// Adds a header. The value must be one line.
+    #[must_use]
+    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    /// The answer as bytes; a HEAD request gets no body.
+    pub(crate) fn encode(&self, is_head: bool) -> Vec<u8> {
+        let mut head = format!(
+            "HTTP/1.1 {} {}\r\nContent-Type: {}\r\nContent-Length: {}\r\nConnection: close\r\n",
+            self.status,
+            reason(self.status),
+            self.content_type,
+            self.body.len()
+        );
+        for (name, value) in &self.headers {
+            let _ = write!(head, "{name}: {value}\r\n"); // Writing to a String cannot fail.
+        }
+        head.push_str("\r\n");
+        let mut bytes = head.into_bytes();
+        if !is_head {
+            bytes.extend_from_slice(&self.body);
+        }
+        bytes
+    }
+}
+
+fn reason(status: u16) -> &'static str {
+    match status {
+        200 => "OK",
+        204 => "No Content",
+        301 => "Moved Permanently",
+        302 => "Found",
+        304 => "Not Modified",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        408 => "Request Timeout",
+        426 => "Upgrade Required",
+        429 => "Too Many Requests",
+        431 => "Request Header Fields Too Large",
+        500 => "Internal Server Error",
+        503 => "Service Unavailable",
+        _ => "Unknown",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_complete_and_a_head_request_gets_no_body() {
+        let response = Response::text(401, "a token is needed").header("WWW-Authenticate", "Bearer");
+        let head = "HTTP/1.1 401 Unauthorized\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 17\r\n\
+                    Connection: close\r\nWWW-Authenticate: Bearer\r\n\r\n";
+        assert_eq!(response.encode(true), head.as_bytes());
+        assert_eq!(response.encode(false), format!("{head}a token is needed").as_bytes());
+    }
+}

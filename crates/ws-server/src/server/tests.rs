@@ -1,0 +1,23 @@
+use std::time::Duration;
+
+use crate::options::{Options, Overflow};
+use crate::origin::Origins;
+
+/// Short times and wide limits, for tests to vary.
+pub(crate) fn options() -> Options {
+    Options {
+        ping: r#"{"type":"ping"}"#,
+        ping_interval: Duration::from_secs(30),
+        pong_timeout: Duration::from_secs(60),
+        write_timeout: Duration::from_secs(2),
+        overflow: Overflow::Close { max_bytes: 1024 * 1024 },
+        max_message_size: 65_536,
+        handshake_timeout: Duration::from_secs(10),
+        origins: Origins::default(),
+        max_connections: 20_000,
+        max_connections_per_address: 0,
+        trusted_proxies: Vec::new(),
+        accept_rate: 0,
+        farewell: None,
+    }
+}

@@ -1,0 +1,51 @@
+//! Patterns in which `*` stands for any run of characters and `?` for one.
+
+/// Whether the whole of `text` matches `pattern`; letter case counts.
+pub fn matches(pattern: &str, text: &str) -> bool {
+    let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
+    let (mut p, mut t) = (0, 0);
+    // Where the last `*` was, and what it had swallowed: the only point one ever has to return to.
+    let mut retry: Option<(usize, usize)> = None;
+    while t < text.len() {
+        if p < pattern.len() && pattern[p] == b'*' {
+            retry = Some((p, t));
+            p += 1;
+        } else if p < pattern.len() && (pattern[p] == b'?' || pattern[p] == text[t]) {
+            p += 1;
+            t += 1;
+        } else if let Some((star, swallowed)) = retry {
+            retry = Some((star, swallowed + 1));
+            p = star + 1;
+            t = swallowed + 1;
+        } else {
+            return false;
+        }
+    }
+    pattern[p..].iter().all(|&b| b == b'*')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::matches;
+
+    #[test]
+    fn a_star_stands_for_any_run_of_characters() {
+        for (pattern, text, expected) in [
+            ("", "", true),
+            ("*", "", true),
+            ("*", "run-1", true),
+            ("run-1", "run-1", true),
+            ("run-1", "run-12", false),
+            ("run-*", "run-12", true),
+            ("*.example.org", "www.example.org", true),
+            ("*.example.org", "example.org", false),
+            ("a*b*c", "a-b-b-c", true),
+            ("a*b*c", "a-b-b-d", false),
+            ("a?c", "abc", true),
+            ("a?c", "ac", false),
+            ("*a*a*a*a*b", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", false),
+        ] {
+            assert_eq!(matches(pattern, text), expected, "{pattern} on {text}");
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! A server with a small service behind it: everybody gets what is published.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use futures_util::StreamExt;
+use parking_lot::Mutex;
+use prometheus::Registry;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_util::sync::CancellationToken;
+use ws_server::{Client, Handler, Metrics, Options, Origins, Overflow, Reply, Request, Response, Server};
+
+pub(crate) const DRAIN: Duration = Duration::from_secs(1);
+pub(crate) const UPGRADE: &str = "GET /room HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n\
+     Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+
+pub(crate) type Socket = WebSocketStream<TcpStream>;
+
+pub(crate) fn options() -> Options {
+    Options {
+        ping: r#"{"type":"ping"}"#,
+        ping_interval: Duration::from_secs(30),
+        pong_timeout: Duration::from_secs(65),
+        write_timeout: Duration::from_secs(2),
+        overflow: Overflow::Close { max_bytes: 1024 * 1024 },
+        max_message_size: 65_536,
+        handshake_timeout: Duration::from_secs(10),
+        origins: Origins::default(),
+        max_connections: 20_000,
+        max_connections_per_address: 0,
+        trusted_proxies: Vec::new(),
+        accept_rate: 0,
+        farewell: None,
+    }
+}
+
+#[derive(Clone, Default)]
+struct Room(Arc<Mutex<slab::Slab<Client>>>);
+
+impl Handler for Room {
+    async fn handle(&self, request: Request) -> Reply {
+        let room = self.clone();
+        let path = request.path().to_owned();
+        match path.as_str() {
+            "/health" => Response::text(200, "OK").into(),
+            "/events" => Reply::event_stream(move |client| room.join(client, &path)),
+            _ => Reply::websocket(move |client| room.join(client, &path)),
+        }
+    }
+}
+
+impl Room {
+    fn join(self, client: Client, path: &str) -> Leave {
+        let mut hello = BytesMut::new();
+        client.transport().encode(&mut hello, Some("1"), &format!("hello {path}"));
+        client.send(&hello.freeze());
+        let number = self.0.lock().insert(client);
+        Leave(self, number)
+    }
+}
+
+struct Leave(Room, usize);
+
+impl Drop for Leave {
+    fn drop(&mut self) {
+        self.0.0.lock().remove(self.1);
+    }
+}
+
+pub(crate) struct World {
+    address: SocketAddr,
+    room: Room,
+    registry: Registry,
+    stopping: CancellationToken,
+    server: JoinHandle<std::io::Result<()>>,
+}
+
+impl World {
+    pub(crate) async fn start(options: Options) -> Self {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let (room, registry, stopping) = (Room::default(), Registry::new(), CancellationToken::new());
+        let address = listener.local_addr().unwrap();
+        let metrics = Metrics::register(&registry, "test").unwrap();
+        let server = Server::new(options, metrics, room.clone());
+        let server = tokio::spawn(server.run(listener, stopping.clone(), DRAIN));
+        Self { address, room, registry, stopping, server }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(crate) async fn tcp(&self) -> TcpStream {
+        TcpStream::connect(self.address).await.unwrap()
+    }
+
+    pub(crate) async fn connect(&self, path: &str) -> Socket {
+        self.connect_with(path, &[]).await.unwrap()
+    }
+
+    pub(crate) async fn connect_with(
+        &self,
+        path: &str,
+        headers: &[(&'static str, &str)],
+    ) -> Result<Socket, Error> {
+        let mut request = format!("ws://{}{path}", self.address).into_client_request()?;
+        for (name, value) in headers {
+            request.headers_mut().insert(*name, value.parse().unwrap());
+        }
+        Ok(tokio_tungstenite::client_async(request, self.tcp().await).await?.0)
+    }
+
+    /// The status with which an upgrade is refused.
+    pub(crate) async fn refusal(&self, path: &str, headers: &[(&'static str, &str)]) -> u16 {
+        match self.connect_with(path, headers).await {
+            Err(Error::Http(response)) => response.status().as_u16(),
+            other => panic!("expected a refusal, got {other:?}"),
+        }
+    }
+
+    pub(crate) async fn exchange(&self, request: &str) -> String {
+        exchange_on(self.tcp().await, request).await
+    }
+
+    pub(crate) async fn publish(&self, line: &str) {
+        let mut message = BytesMut::new();
+        ws_server::frame::text(&mut message, line);
+        let message = message.freeze();
+        for (_, client) in self.room.0.lock().iter() {
+            client.send(&message);
+        }
+        tokio::task::yield_now().await;
+    }
+
+    pub(crate) fn metric(&self, name: &str) -> u64 {
+        let text = prometheus::TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap();
+        let prefix = format!("test_{name} ");
+        text.lines().find_map(|line| line.strip_prefix(&prefix)).map_or(0, |value| value.parse().unwrap())
+    }
+
+    pub(crate) async fn until_count(&self, count: usize) {
+        let found = async {
+            while self.room.0.lock().len() != count
+                || self.metric("connections{transport=\"websocket\"}") != count as u64
+            {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), found).await.expect("the clients to be counted");
+    }
+
+    pub(crate) async fn until_empty(&self) {
+        self.until_count(0).await;
+    }
+
+    pub(crate) fn stop(&self) {
+        self.stopping.cancel();
+    }
+
+    /// Until the first client has been told to go.
+    pub(crate) async fn until_draining(&self) {
+        while self.metric("connections_closed_total{cause=\"restart\"}") == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    pub(crate) async fn stopped(&mut self) {
+        (&mut self.server).await.unwrap().unwrap();
+    }
+}
+
+pub(crate) async fn exchange_on(mut stream: TcpStream, request: &str) -> String {
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+pub(crate) async fn text(client: &mut Socket) -> String {
+    match client.next().await {
+        Some(Ok(Message::Text(text))) => text.to_string(),
+        other => panic!("expected a text, got {other:?}"),
+    }
+}
+
+/// Reads until the server's close, and gives its code.
+pub(crate) async fn close_code(client: &mut Socket) -> u16 {
+    loop {
+        match client.next().await {
+            Some(Ok(Message::Close(frame))) => return frame.map_or(1005, |frame| frame.code.into()),
+            Some(Ok(_)) => {}
+            other => panic!("expected a close, got {other:?}"),
+        }
+    }
+}
