@@ -1,0 +1,29 @@
+//! Both clients in a program without async: `cargo run -p run-events --example blocking -- --run my-run`.
+
+use clap::Parser;
+use run_events::blocking::{RedisPrep, StatusMessenger};
+use run_events::{ChannelName, RedisConfig, RunId};
+
+#[derive(Parser)]
+struct Args {
+    #[command(flatten)]
+    redis: RedisConfig,
+    /// The run.
+    #[arg(long, default_value = "decimal-pleasing", value_parser = |text: &str| RunId::parse(text))]
+    run: RunId,
+    /// The run's working directory: the dump file is written there.
+    #[arg(long, default_value = ".")]
+    directory: String,
+}
+
+fn main() -> anyhow::Result<()> {
+    let args = Args::parse();
+    let climate = ChannelName::parse("climate")?;
+    let prep = RedisPrep::connect(&args.redis, args.run.clone(), args.directory)?;
+    let messenger = StatusMessenger::new(args.redis)?;
+
+    messenger.publish(&args.run, &climate, "build_climate started")?;
+    prep.timestamp("build_climate")?;
+    messenger.publish(&args.run, &climate, "build_climate completed")?;
+    Ok(())
+}

@@ -1,0 +1,80 @@
+//! Every example program runs, and does what it says.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::Output;
+
+use fred::interfaces::{EventInterface, HashesInterface, PubsubInterface};
+use test_support::TestRedis;
+use tokio::process::Command;
+
+async fn example(name: &str, redis: &TestRedis, args: &[&str]) -> Output {
+    let test = std::env::current_exe().unwrap();
+    let program = test.parent().unwrap().parent().unwrap().join("examples").join(name);
+    let mut command = Command::new(program);
+    command.args(["--redis-url", &redis.url(), "--run", "run-1"]).args(args);
+    let output = command.output().await.unwrap();
+    assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+    output
+}
+
+#[tokio::test]
+async fn prepare_and_blocking_fill_the_hash() {
+    let (redis, directory) = (TestRedis::start().await, tempfile::tempdir().unwrap());
+    let directory_arg = directory.path().to_str().unwrap();
+    let output = example("prepare", &redis, &["--directory", directory_arg]).await;
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        printed.contains("attrs:has_sbs = true\nlocked:soils = false\ntimestamps:build_soils = "),
+        "{printed}"
+    );
+
+    example("blocking", &redis, &["--directory", directory_arg]).await;
+    assert!(redis.client().await.hexists::<bool, _, _>("run-1", "timestamps:build_climate").await.unwrap());
+    assert!(directory.path().join("redisprep.dump").exists());
+}
+
+#[tokio::test]
+async fn report_publishes_lines() {
+    let redis = TestRedis::start().await;
+    let subscriber = redis.client().await;
+    let mut lines = subscriber.message_rx();
+    subscriber.psubscribe("run-1:*").await.unwrap();
+    example("report", &redis, &[]).await;
+    assert_eq!(lines.recv().await.unwrap().value.as_string().as_deref(), Some("building soil 1/3"));
+}
+
+#[tokio::test]
+async fn play_run_plays_the_recorded_run_to_its_end() {
+    let (redis, directory) = (TestRedis::start().await, tempfile::tempdir().unwrap());
+    let subscriber = redis.client().await;
+    let mut lines = subscriber.message_rx();
+    subscriber.psubscribe("run-1:*").await.unwrap();
+    let recording = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("examples/data/decimal-pleasing.jsonl");
+    let args =
+        ["--speed", "1000", "--directory", directory.path().to_str().unwrap(), recording.to_str().unwrap()];
+    let counting = tokio::spawn(async move {
+        let mut count = 0;
+        loop {
+            let line = lines.recv().await.unwrap();
+            assert!(line.channel.starts_with("run-1:"));
+            count += 1;
+            if line.value.as_str().as_deref() == Some("TRIGGER dss_export DSS_EXPORT_TASK_COMPLETED") {
+                return count;
+            }
+        }
+    });
+    example("play_run", &redis, &args).await;
+
+    let hash: BTreeMap<String, String> = redis.client().await.hgetall("run-1").await.unwrap();
+    let timestamps: Vec<(&str, u64)> = hash
+        .iter()
+        .filter_map(|(field, value)| Some((field.strip_prefix("timestamps:")?, value.parse().unwrap())))
+        .collect();
+    assert_eq!(timestamps.len(), 12);
+    let at = |task: &str| timestamps.iter().find(|(name, _)| *name == task).unwrap().1;
+    assert!(at("set_outlet") > at("build_channels") && at("dss_export") > at("run_wepp"));
+    assert!(hash.iter().filter(|(field, _)| field.starts_with("locked:")).all(|(_, value)| value == "false"));
+
+    assert_eq!(counting.await.unwrap(), 156);
+}

@@ -1,0 +1,129 @@
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use fred::clients::Client;
+use fred::interfaces::{ClientLike, HashesInterface, KeysInterface};
+use run_events::{Error, RedisPrep, blocking};
+use test_support::{TestRedis, eventually};
+
+use crate::{config, run};
+
+fn dump(directory: &Path) -> BTreeMap<String, String> {
+    serde_json::from_slice(&fs::read(directory.join("redisprep.dump")).unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn changes_reach_the_hash_and_the_dump_file() {
+    let (redis, directory) = (TestRedis::start().await, tempfile::tempdir().unwrap());
+    let prep = RedisPrep::connect(&config(&redis), run(), directory.path()).await.unwrap();
+    prep.timestamp_at("build_soils", UNIX_EPOCH + Duration::from_secs(1_712_535_083)).await.unwrap();
+    prep.set_attribute("has_sbs", false).await.unwrap();
+    prep.set_locked("wepp", true).await.unwrap();
+
+    let expected = BTreeMap::from(
+        [("attrs:has_sbs", "false"), ("locked:wepp", "true"), ("timestamps:build_soils", "1712535083")]
+            .map(|(field, value)| (field.to_owned(), value.to_owned())),
+    );
+    let hash: BTreeMap<String, String> = redis.client().await.hgetall("decimal-pleasing").await.unwrap();
+    assert_eq!(hash, expected);
+    assert_eq!(dump(directory.path()), expected);
+    assert_eq!(prep.fields().await.unwrap(), expected);
+
+    prep.remove_timestamp("build_soils").await.unwrap();
+    assert!(!dump(directory.path()).contains_key("timestamps:build_soils"));
+    let files: Vec<_> = fs::read_dir(directory.path()).unwrap().collect();
+    assert_eq!(files.len(), 1, "nothing is left beside the dump file");
+}
+
+#[tokio::test]
+async fn timestamp_is_now_in_whole_seconds() {
+    let (redis, directory) = (TestRedis::start().await, tempfile::tempdir().unwrap());
+    let prep = RedisPrep::connect(&config(&redis), run(), directory.path()).await.unwrap();
+    let before = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    prep.timestamp("run_wepp").await.unwrap();
+    let written: u64 = prep.fields().await.unwrap()["timestamps:run_wepp"].parse().unwrap();
+    assert!((before..=before + 5).contains(&written));
+}
+
+#[tokio::test]
+async fn a_reader_of_the_dump_file_never_sees_a_part_of_it_and_the_last_change_wins() {
+    let (redis, directory) = (TestRedis::start().await, tempfile::tempdir().unwrap());
+    let prep = RedisPrep::connect(&config(&redis), run(), directory.path()).await.unwrap();
+    prep.set_attribute("started", true).await.unwrap();
+    let path = directory.path().to_owned();
+    let reader = tokio::task::spawn_blocking(move || while !dump(&path).contains_key("attrs:ended") {});
+    let changes: Vec<String> = (0..100).map(|n| format!("task_{n}")).collect();
+    let all = changes.iter().map(|task| prep.timestamp(task));
+    for change in futures_util::future::join_all(all).await {
+        change.unwrap();
+    }
+    assert_eq!(dump(directory.path()).len(), 101);
+    prep.set_attribute("ended", true).await.unwrap();
+    reader.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_failure_says_what_failed() {
+    let (mut redis, directory) = (TestRedis::start().await, tempfile::tempdir().unwrap());
+    let prep = RedisPrep::connect(&config(&redis), run(), directory.path().join("missing")).await.unwrap();
+    let error = prep.timestamp("a").await.unwrap_err();
+    assert!(
+        matches!(&error, Error::Dump { .. }) && error.to_string().ends_with("missing/redisprep.dump"),
+        "{error}"
+    );
+    assert!(prep.fields().await.unwrap().contains_key("timestamps:a"), "the change itself was made");
+
+    redis.client().await.set::<(), _, _>("decimal-pleasing", "text", None, None, false).await.unwrap();
+    let error = prep.timestamp("a").await.unwrap_err();
+    assert!(error.to_string().starts_with("set a field of the run: WRONGTYPE"), "{error}");
+
+    redis.kill().await;
+    let error = RedisPrep::connect(&config(&redis), run(), directory.path()).await.err().unwrap();
+    assert!(error.to_string().starts_with("connect to redis at 127.0.0.1:"), "{error}");
+}
+
+#[tokio::test]
+async fn changes_go_on_after_redis_was_away() {
+    let (mut redis, directory) = (TestRedis::start().await, tempfile::tempdir().unwrap());
+    let prep = RedisPrep::connect(&config(&redis), run(), directory.path()).await.unwrap();
+    prep.timestamp("a").await.unwrap();
+    redis.restart().await;
+    eventually("a change is made", async || prep.timestamp("b").await.is_ok()).await;
+}
+
+#[test]
+fn the_blocking_client_does_the_same_and_ends_its_connections() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let (redis, directory) = (runtime.block_on(TestRedis::start()), tempfile::tempdir().unwrap());
+    let client = runtime.block_on(redis.client());
+    let before = runtime.block_on(connections(&client));
+    let prep = blocking::RedisPrep::connect(&config(&redis), run(), directory.path()).unwrap();
+    prep.timestamp("a").unwrap();
+    prep.timestamp_at("b", UNIX_EPOCH).unwrap();
+    prep.remove_timestamp("a").unwrap();
+    prep.set_attribute("c", true).unwrap();
+    prep.set_locked("d", false).unwrap();
+    let fields = [("attrs:c", "true"), ("locked:d", "false"), ("timestamps:b", "0")];
+    assert_eq!(prep.fields().unwrap(), fields.map(|(k, v)| (k.to_owned(), v.to_owned())).into());
+    assert_eq!(dump(directory.path()).len(), 3);
+    drop(prep);
+    runtime.block_on(eventually("its connections have ended", async || connections(&client).await == before));
+}
+
+async fn connections(client: &Client) -> usize {
+    let list: String = client.custom(fred::cmd!("CLIENT"), vec!["LIST"]).await.unwrap();
+    list.lines().count()
+}
+
+#[tokio::test]
+async fn a_dropped_client_ends_its_connections() {
+    let (redis, directory) = (TestRedis::start().await, tempfile::tempdir().unwrap());
+    let client = redis.client().await;
+    let before = connections(&client).await;
+    let prep = RedisPrep::connect(&config(&redis), run(), directory.path()).await.unwrap();
+    assert!(connections(&client).await > before);
+    drop(prep);
+    eventually("its connections have ended", async || connections(&client).await == before).await;
+}
