@@ -1,0 +1,413 @@
+//! The timeline in Redis: the only file that speaks to it. Each script's head says what it does and why.
+
+use std::sync::Arc;
+
+use fred::clients::{Client, Pool, SubscriberClient};
+use fred::error::Error;
+use fred::interfaces::{
+    EventInterface, HashesInterface, KeysInterface, ListInterface, PubsubInterface, SortedSetsInterface,
+    TransactionInterface,
+};
+use fred::types::scripts::Script;
+use fred::types::{Key as RedisKey, Value};
+use redis_core::id::CustomerId;
+use redis_core::{Channel, Connection, Key};
+use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::RecvError;
+use tracing::warn;
+
+use crate::event::{Event, parse_stored_step, stored_step};
+use crate::playback::Playback;
+use crate::scenario::Step;
+use crate::time::Micros;
+use crate::timeline::{
+    BROADCAST_CAPACITY, Claimed, Hint, Look, Page, Post, Stored, Summary, Swap, Unavailable,
+};
+
+/// Scenarios and steps to come, shared by all instances.
+pub(crate) struct Store {
+    pool: Pool,
+    subscriber: SubscriberClient,
+    scripts: Scripts,
+    hints: broadcast::Sender<Hint>,
+    published: broadcast::Sender<Event>,
+}
+
+struct Scripts {
+    post: Script,
+    swap: Script,
+    read: Script,
+    ack: Script,
+    join: Script,
+    leave: Script,
+}
+
+/// What an instance asks for when it renews its lease.
+pub(crate) struct Join<'a> {
+    pub(crate) instance: &'a str,
+    pub(crate) lease_ms: i64,
+    pub(crate) lanes: usize,
+    /// Where the timeline starts (ms); `None` is the moment this process started.
+    pub(crate) start_ms: Option<i64>,
+    pub(crate) age_ms: i64,
+    pub(crate) standing: Standing,
+    pub(crate) give_up: &'a [usize],
+}
+
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Standing {
+    /// It has never joined.
+    New,
+    /// It left, or lost its lease, and comes back.
+    Back,
+    /// It believes that its lease runs.
+    Known,
+}
+
+pub(crate) struct Joined {
+    /// The lease had run out: others may hold its lanes.
+    pub(crate) lost: bool,
+    pub(crate) start_ms: i64,
+    pub(crate) share: usize,
+    pub(crate) lanes: Vec<usize>,
+}
+
+impl Store {
+    /// A store on a pool for commands and a subscriber for hints.
+    pub(crate) fn new(pool: Pool, subscriber: SubscriberClient) -> Self {
+        Self {
+            pool,
+            subscriber,
+            scripts: Scripts {
+                post: Script::from_lua(include_str!("store/post.lua")),
+                swap: Script::from_lua(include_str!("store/swap.lua")),
+                read: Script::from_lua(include_str!("store/read.lua")),
+                ack: Script::from_lua(include_str!("store/ack.lua")),
+                join: Script::from_lua(include_str!("store/join.lua")),
+                leave: Script::from_lua(include_str!("store/leave.lua")),
+            },
+            hints: broadcast::channel(BROADCAST_CAPACITY).0,
+            published: broadcast::channel(BROADCAST_CAPACITY).0,
+        }
+    }
+
+    /// Listens for hints, and for published events while somebody wants them. Ends with the subscriber.
+    pub(crate) async fn listen(&self, connection: &Connection<SubscriberClient>) -> anyhow::Result<()> {
+        let (mut messages, mut state) = (self.subscriber.message_rx(), connection.state.clone());
+        let changed = Channel::TimelineChanged.to_string();
+        let published = Channel::TimelinePublished.to_string();
+        let mut audience = tokio::time::interval(AUDIENCE_CHECK);
+        let (mut has_channel, mut has_audience) = (false, false);
+        loop {
+            tokio::select! {
+                message = messages.recv() => match message {
+                    Ok(message) if message.channel == changed.as_str() => self.hint(message.value.as_str().as_deref()),
+                    Ok(message) => self.announce(message.value.as_str().as_deref()),
+                    Err(RecvError::Lagged(_)) => self.tell(Hint::Reset),
+                    Err(RecvError::Closed) => return Ok(()),
+                },
+                stands = state.changed() => {
+                    if stands.is_err() { return Ok(()) }
+                    if state.borrow_and_update().is_ok() {
+                        // The first time; after that the client subscribes again by itself.
+                        has_channel = has_channel || self.subscriber.subscribe(&changed).await.is_ok();
+                        // Whatever was said while nobody listened is found by looking.
+                        self.tell(Hint::Posted);
+                        self.tell(Hint::Lanes);
+                    }
+                }
+                _ = audience.tick() => {
+                    let wanted = self.published.receiver_count() > 0;
+                    if wanted != has_audience {
+                        let done = match wanted {
+                            true => self.subscriber.subscribe(&published).await,
+                            false => self.subscriber.unsubscribe(&published).await,
+                        };
+                        has_audience = if done.is_ok() { wanted } else { has_audience };
+                    }
+                }
+            }
+        }
+    }
+
+    fn hint(&self, payload: Option<&str>) {
+        match payload {
+            Some("posted") => self.tell(Hint::Posted),
+            Some("lanes") => self.tell(Hint::Lanes),
+            _ => self.tell(Hint::Reset),
+        }
+    }
+
+    fn announce(&self, payload: Option<&str>) {
+        let members: Vec<String> =
+            payload.and_then(|payload| serde_json::from_str(payload).ok()).unwrap_or_default();
+        for event in members.iter().filter_map(|member| Event::parse(member)) {
+            // The last listener may have gone meanwhile.
+            let _ = self.published.send(event);
+        }
+    }
+
+    fn tell(&self, hint: Hint) {
+        // Without a player there is nobody to tell.
+        let _ = self.hints.send(hint);
+    }
+
+    pub(crate) fn hints(&self) -> broadcast::Receiver<Hint> {
+        self.hints.subscribe()
+    }
+
+    pub(crate) fn published(&self) -> broadcast::Receiver<Event> {
+        self.published.subscribe()
+    }
+
+    pub(crate) async fn next_post(&self) -> Result<u32, Unavailable> {
+        let posts: u64 =
+            self.pool.hincrby(Key::TimelineMeta.to_string(), "posts", 1).await.map_err(unavailable)?;
+        // Places only have to differ among steps that are on the timeline together.
+        Ok(u32::try_from(posts % u64::from(u32::MAX)).unwrap_or_default() + 1)
+    }
+
+    pub(crate) async fn post(&self, post: Post) -> Result<(), Unavailable> {
+        let list = Key::Scenario(&post.customer).to_string();
+        // One transaction: nobody reads half a list.
+        let transaction = self.pool.next().multi();
+        let queued = async {
+            if post.replaces {
+                transaction.del::<(), _>(&list).await?;
+            }
+            for steps in post.steps.chunks(STEPS_A_COMMAND) {
+                transaction
+                    .rpush::<(), _, _>(&list, steps.iter().map(stored_step).collect::<Vec<_>>())
+                    .await?;
+            }
+            transaction
+                .set::<(), _, _>(
+                    Key::Playback(&post.customer).to_string(),
+                    record(&post.playback),
+                    None,
+                    None,
+                    false,
+                )
+                .await?;
+            let posted_ms = jiff::Timestamp::now().as_millisecond() as f64;
+            transaction
+                .zadd::<(), _, _>(
+                    Key::Scenarios.to_string(),
+                    None,
+                    None,
+                    false,
+                    false,
+                    (posted_ms, post.customer.as_str()),
+                )
+                .await?;
+            transaction.zrem::<(), _, _>(Key::TimelineLoops.to_string(), post.customer.as_str()).await?;
+            transaction.exec::<()>(true).await
+        };
+        queued.await.map_err(unavailable)?;
+        for events in added(&post.events).chunks(EVENTS_A_SCRIPT * 4) {
+            let args =
+                [Value::from(Channel::TimelineChanged.to_string())].into_iter().chain(events.iter().cloned());
+            self.call::<()>(&self.scripts.post, &[Key::Timeline, Key::TimelineMeta], args.collect()).await?;
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn load(&self, customer: &CustomerId) -> Result<Option<Stored>, Unavailable> {
+        let pipeline = self.pool.next().pipeline();
+        let queued = async {
+            pipeline.lrange::<(), _>(Key::Scenario(customer).to_string(), 0, -1).await?;
+            pipeline.get::<(), _>(Key::Playback(customer).to_string()).await?;
+            pipeline.all::<(Vec<String>, Option<String>)>().await
+        };
+        let (list, playback) = queued.await.map_err(unavailable)?;
+        let steps: Vec<Step> = list.iter().filter_map(|text| parse_stored_step(text)).collect();
+        if steps.is_empty() {
+            return Ok(None);
+        }
+        // A list that the original wrote has no playback: it is played as recorded.
+        let playback = playback.and_then(|json| serde_json::from_str(&json).ok());
+        let playback = playback.unwrap_or_else(|| Playback::as_recorded(&steps, 0));
+        Ok(Some(Stored { steps, playback }))
+    }
+
+    pub(crate) async fn summary(&self, customer: &CustomerId) -> Result<Option<Summary>, Unavailable> {
+        let pipeline = self.pool.next().pipeline();
+        let queued = async {
+            pipeline.llen::<(), _>(Key::Scenario(customer).to_string()).await?;
+            pipeline.get::<(), _>(Key::Playback(customer).to_string()).await?;
+            pipeline.all::<(usize, Option<String>)>().await
+        };
+        let (steps, playback) = queued.await.map_err(unavailable)?;
+        match playback.and_then(|json| serde_json::from_str(&json).ok()) {
+            Some(playback) if steps > 0 => Ok(Some(Summary { steps, playback })),
+            _ => Ok(self
+                .load(customer)
+                .await?
+                .map(|Stored { steps, playback }| Summary { steps: steps.len(), playback })),
+        }
+    }
+
+    pub(crate) async fn customers(&self) -> Result<Vec<Arc<CustomerId>>, Unavailable> {
+        let ids: Vec<String> = self
+            .pool
+            .zrange(Key::Scenarios.to_string(), 0, -1, None, false, None, false)
+            .await
+            .map_err(unavailable)?;
+        Ok(customer_ids(ids))
+    }
+
+    pub(crate) async fn rounds_ending(&self, until: Micros) -> Result<Vec<Arc<CustomerId>>, Unavailable> {
+        let until_ms = until.as_ms() as f64;
+        let key = Key::TimelineLoops.to_string();
+        let ids: Vec<String> = self
+            .pool
+            .zrangebyscore(key, f64::NEG_INFINITY, until_ms, false, Some((0, 1000)))
+            .await
+            .map_err(unavailable)?;
+        Ok(customer_ids(ids))
+    }
+
+    pub(crate) async fn swap(&self, swap: Swap) -> Result<bool, Unavailable> {
+        let Swap { customer, old, new, remove, add } = &swap;
+        let round_end = new.as_ref().and_then(Playback::round_end).map(|end| end.as_ms().to_string());
+        let mut args: Vec<Value> = vec![
+            Channel::TimelineChanged.to_string().into(),
+            customer.as_str().into(),
+            record(old).into(),
+            new.as_ref().map(record).unwrap_or_default().into(),
+            round_end.unwrap_or_default().into(),
+            i64::try_from(remove.len()).unwrap_or(i64::MAX).into(),
+        ];
+        args.extend(remove.iter().flat_map(|event| [event.member().into(), place(event)]));
+        args.extend(added(add));
+        let keys = [
+            Key::Timeline,
+            Key::Playback(customer),
+            Key::TimelineLoops,
+            Key::Scenario(customer),
+            Key::Scenarios,
+            Key::TimelineMeta,
+        ];
+        self.call::<i64>(&self.scripts.swap, &keys, args).await.map(|done| done == 1)
+    }
+
+    pub(crate) async fn upcoming(&self, limit: usize) -> Result<Vec<Event>, Unavailable> {
+        // What fell due before the start is not to come any more.
+        let start: Option<f64> =
+            self.pool.hget(Key::TimelineMeta.to_string(), "start").await.map_err(unavailable)?;
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let (from, to) = (start.unwrap_or_default(), f64::INFINITY);
+        let key = Key::Timeline.to_string();
+        let members: Vec<String> =
+            self.pool.zrangebyscore(key, from, to, false, Some((0, limit))).await.map_err(unavailable)?;
+        Ok(members.iter().filter_map(|member| Event::parse(member)).collect())
+    }
+
+    pub(crate) async fn read(&self, look: Look) -> Result<Page, Unavailable> {
+        let limit = i64::try_from(look.limit).unwrap_or(i64::MAX);
+        let args = vec![look.from_ms.into(), look.horizon_ms.into(), limit.into(), look.start_ms.into()];
+        let (now_ms, changes, first, next, members): (f64, u64, String, String, Vec<Value>) =
+            self.call(&self.scripts.read, &[Key::Timeline, Key::TimelineMeta], args).await?;
+        let mut claimed = Vec::with_capacity(members.len() / 2);
+        for pair in members.chunks_exact(2) {
+            let (Some(member), Some(due_ms)) = (pair[0].as_str(), pair[1].as_f64()) else { continue };
+            let due_ms = due_ms as i64;
+            match Event::parse(&member) {
+                Some(event) => claimed.push(Claimed { due_ms, event, member: (&*member).into() }),
+                None => warn!(%member, "a member of the timeline is no event, and stays there"),
+            }
+        }
+        Ok(Page {
+            now_ms,
+            changes,
+            claimed,
+            first_due_ms: first.parse().ok(),
+            next_due_ms: next.parse().ok(),
+        })
+    }
+
+    pub(crate) async fn ack(&self, instance: &str, claimed: &[Claimed]) -> Result<bool, Unavailable> {
+        let head = [Value::from(instance), Channel::TimelinePublished.to_string().into()];
+        let args =
+            head.into_iter().chain(claimed.iter().map(|claimed| Value::from(&*claimed.member))).collect();
+        let keys = [Key::TimelineInstances, Key::Timeline];
+        self.call::<i64>(&self.scripts.ack, &keys, args).await.map(|done| done == 1)
+    }
+
+    pub(crate) async fn join(&self, join: Join<'_>) -> Result<Joined, Unavailable> {
+        let mut args: Vec<Value> = vec![
+            Channel::TimelineChanged.to_string().into(),
+            join.instance.into(),
+            join.lease_ms.into(),
+            i64::try_from(join.lanes).unwrap_or(i64::MAX).into(),
+            join.start_ms.map_or_else(|| "now".to_owned(), |ms| ms.to_string()).into(),
+            join.age_ms.into(),
+            match join.standing {
+                Standing::New => "new",
+                Standing::Back => "back",
+                Standing::Known => "known",
+            }
+            .into(),
+        ];
+        args.extend(join.give_up.iter().map(|lane| Value::from(lane.to_string())));
+        let keys = [Key::TimelineInstances, Key::TimelineLanes, Key::TimelineMeta];
+        let (_now_ms, lost, start_ms, share, lanes): (f64, String, i64, usize, Vec<usize>) =
+            self.call(&self.scripts.join, &keys, args).await?;
+        Ok(Joined { lost: lost == "1", start_ms, share, lanes })
+    }
+
+    pub(crate) async fn leave(&self, instance: &str) -> Result<(), Unavailable> {
+        let args = vec![Channel::TimelineChanged.to_string().into(), instance.into()];
+        self.call(&self.scripts.leave, &[Key::TimelineInstances, Key::TimelineLanes], args).await
+    }
+
+    async fn call<T: fred::types::FromValue>(
+        &self,
+        script: &Script,
+        keys: &[Key<'_>],
+        args: Vec<Value>,
+    ) -> Result<T, Unavailable> {
+        let keys: Vec<RedisKey> = keys.iter().map(|key| RedisKey::from(key.to_string())).collect();
+        let client: &Client = self.pool.next();
+        script.evalsha_with_reload(client, keys, args).await.map_err(unavailable)
+    }
+}
+
+/// The arguments that put events on the timeline: score, member, place, and whether an earlier event has the same score.
+fn added(events: &[Event]) -> Vec<Value> {
+    let mut args = Vec::with_capacity(events.len() * 4);
+    let mut seen = std::collections::HashSet::with_capacity(events.len());
+    for event in events {
+        let score = event.step.at.as_ms();
+        let tied = !seen.insert(score);
+        args.extend([
+            score.into(),
+            event.member().into(),
+            place(event),
+            Value::from(if tied { "1" } else { "" }),
+        ]);
+    }
+    args
+}
+
+fn place(event: &Event) -> Value {
+    format!("{}.{}", event.place.post, event.place.index).into()
+}
+
+fn record(playback: &Playback) -> String {
+    // A playback is numbers and booleans, which JSON can always hold.
+    serde_json::to_string(playback).unwrap_or_default()
+}
+
+fn customer_ids(ids: Vec<String>) -> Vec<Arc<CustomerId>> {
+    ids.into_iter().filter_map(|id| CustomerId::parse(id).ok()).map(Arc::new).collect()
+}
+
+fn unavailable(error: Error) -> Unavailable {
+    Unavailable(error.details().to_owned())
+}
+
+/// Keeps a single command short enough that others hardly wait for it.
+const EVENTS_A_SCRIPT: usize = 2_000;
+const STEPS_A_COMMAND: usize = 5_000;
+const AUDIENCE_CHECK: std::time::Duration = std::time::Duration::from_millis(500);

@@ -1,0 +1,78 @@
+//! Redis cut, the broker restarted.
+
+use test_support::{FlakyProxy, TestMosquitto, TestRedis, eventually};
+
+use crate::support::{Listener, alone, now_ms, player, post, walk};
+
+#[tokio::test]
+async fn nothing_is_lost_when_redis_is_cut_and_the_broker_restarts_while_a_thousand_walk() {
+    let redis = TestRedis::start().await;
+    let mut mqtt =
+        TestMosquitto::start_with("allow_anonymous true\npersistence true\npersistence_location DIR/\n")
+            .await;
+    let cut = FlakyProxy::to(redis.port()).await;
+    let listener = Listener::start(mqtt.port()).await;
+    let (one, two) = (player(cut.port(), mqtt.port(), &[]).await, player(cut.port(), mqtt.port(), &[]).await);
+    one.ready().await;
+    two.ready().await;
+    let start = now_ms() + 4_000;
+    for customer in 0..1_000 {
+        post(&one, &walk(&format!("c{customer}"), start + customer % 500, 20, 500)).await;
+    }
+    listener.has_heard(2_000).await;
+
+    cut.cut();
+    eventually("the cut is told", async || {
+        let (status, body) = one.get("/ready").await;
+        status == 503 && body.contains("redis: ")
+    })
+    .await;
+    assert_eq!(one.get("/health").await.0, 200);
+    let scenario = walk("late", now_ms(), 1, 1);
+    assert_eq!(crate::support::send(&one, "POST", "/scenario", &scenario).await.0, 503);
+    tokio::time::sleep(std::time::Duration::from_secs(9)).await;
+    cut.restore();
+    one.ready().await;
+    two.ready().await;
+    listener.has_heard(8_000).await;
+
+    mqtt.stop().await;
+    eventually("the loss is told", async || {
+        let (status, body) = two.get("/ready").await;
+        status == 503 && body.contains("mqtt: ")
+    })
+    .await;
+    mqtt.restart().await;
+    listener.is_listening().await;
+    one.ready().await;
+    two.ready().await;
+    test_support::eventually_ok("the timeline is empty", async || match one.get("/timeline").await.1 {
+        empty if empty == "[]" => Ok(()),
+        left => Err(left),
+    })
+    .await;
+    listener.has_heard(20_000).await;
+    let (walks, _) = listener.walks();
+    assert_eq!(walks.len(), 1_000);
+    assert!(walks.values().all(|walk| *walk == (0..20).collect::<Vec<_>>()), "every step came, in order");
+}
+
+#[tokio::test]
+async fn a_broker_that_is_away_at_the_start_is_waited_for() {
+    let mut mqtt = TestMosquitto::start().await;
+    mqtt.kill().await;
+    let port = mqtt.port().to_string();
+    let player =
+        alone(&[("TESTING_MOCK_MQTT", "false"), ("MQTT_HOST", "127.0.0.1"), ("MQTT_PORT", &port)]).await;
+    assert_eq!(player.get("/ready").await.0, 503);
+    post(&player, &walk("1", now_ms(), 10, 1)).await;
+    mqtt.restart().await;
+    let listener = Listener::start(mqtt.port()).await;
+    // The steps may have gone out before anybody listened; the next ones are heard.
+    player.ready().await;
+    post(&player, &walk("2", now_ms(), 10, 1)).await;
+    eventually("the steps were heard", async || {
+        listener.walks().0.get("2").is_some_and(|walk| walk.len() == 10)
+    })
+    .await;
+}

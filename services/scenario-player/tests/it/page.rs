@@ -1,0 +1,176 @@
+//! The page at `/`, in a real browser.
+
+use fantoccini::{Client, Locator};
+use serde_json::{Value, json};
+use test_support::{Browser, FlakyProxy, ServiceProcess, eventually};
+
+#[tokio::test]
+async fn a_posted_customer_walks_on_the_floor_and_stands_still_while_paused() {
+    let (service, browser) = (player().await, Browser::start().await);
+    let page = Page::open(&browser, service.port()).await;
+
+    page.click("#recalculate").await;
+    page.click("#post").await;
+    eventually("the first customer is painted on the floor", async || page.is_painted("customer-1").await)
+        .await;
+    let start = page.position("customer-1").await;
+    eventually("the first customer walks", async || page.position("customer-1").await != start).await;
+
+    page.click("[data-customer='customer-1'] .pause").await;
+    eventually("it is paused", async || page.text("[data-customer='customer-1'] .state").await == "paused")
+        .await;
+
+    // The second customer is the clock by which the first one is seen to stand still.
+    eventually("there is a new example", async || page.value("#body").await.contains("customer-2")).await;
+    page.click("#post").await;
+    eventually("the second customer came", async || page.position("customer-2").await.is_some()).await;
+    let here = page.position("customer-1").await;
+    assert!(here.is_some(), "who is paused is still on the floor");
+    for _ in 0..3 {
+        let before = page.position("customer-2").await;
+        eventually("the second customer walks on", async || page.position("customer-2").await != before)
+            .await;
+    }
+    assert_eq!(page.position("customer-1").await, here);
+
+    page.click("[data-customer='customer-1'] .pause").await;
+    eventually("the first customer walks on", async || page.position("customer-1").await != here).await;
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_scenario_stands_beside_the_form() {
+    let (service, browser) = (player().await, Browser::start().await);
+    let page = Page::open(&browser, service.port()).await;
+    for (body, part) in [
+        ("{\"customer\":", "line 1 column"),
+        (r#"{"customer":{"customer_id":"1"},"path":[]}"#, "path"),
+        (
+            r#"{"customer":{"customer_id":"1"},"path":[{"type":"RUN","location":{"x":1,"y":2},"timestamp":1}]}"#,
+            "type",
+        ),
+    ] {
+        page.fill("#body", body).await;
+        page.click("#post").await;
+        eventually(&format!("the error of {body} names {part}"), async || {
+            page.text("#form-error").await.contains(part)
+        })
+        .await;
+    }
+    assert_eq!(page.run("return document.querySelector('#body').ariaInvalid", vec![]).await, "true");
+    page.click("#example").await;
+    assert_eq!(page.text("#form-error").await, "", "a new example has no error");
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn an_id_is_shown_as_text_and_its_controls_work_whatever_it_holds() {
+    let (service, browser) = (player().await, Browser::start().await);
+    let page = Page::open(&browser, service.port()).await;
+    let id = "<img src=x onerror=document.title='owned'>/?#%2e";
+    let place = |n: i32| json!({"type": "MOVE", "location": {"x": n, "y": 5}, "timestamp": 60_000 * n});
+    let path: Vec<Value> = (1..=3).map(place).collect();
+    page.click("#recalculate").await;
+    page.fill("#body", &json!({"customer": {"customer_id": id}, "path": path}).to_string()).await;
+    page.click("#post").await;
+
+    eventually("it is listed and on the floor", async || {
+        page.text(".scenario .name").await == id && page.position(id).await.is_some()
+    })
+    .await;
+    page.fill(".scenario .speed", "20\n").await;
+    eventually("it runs twenty times as fast", async || {
+        let (_, scenarios) = service.get("/scenarios").await;
+        scenarios.contains("\"speed\":20.0")
+    })
+    .await;
+    page.click(".scenario .delete").await;
+    assert_eq!(page.text(".scenario .delete").await, "Really?");
+    page.click(".scenario .delete").await;
+    eventually("it is gone", async || {
+        service.get("/scenarios").await.1 == "[]" && page.position(id).await.is_none()
+    })
+    .await;
+    assert_eq!(page.run("return document.title", vec![]).await, "Scenario player");
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn a_page_that_lost_the_service_says_so_and_comes_back_by_itself() {
+    let (service, browser) = (player().await, Browser::start().await);
+    let proxy = FlakyProxy::to(service.port()).await;
+    let page = Page::open(&browser, proxy.port()).await;
+    proxy.cut();
+    eventually("the page says that it is cut off", async || {
+        page.text("#connection").await == "reconnecting…"
+    })
+    .await;
+    proxy.restore();
+    eventually("the page is live again", async || page.text("#connection").await == "live").await;
+    browser.close().await;
+}
+
+/// A player of its own: timeline in memory, messages printed.
+async fn player() -> ServiceProcess {
+    ServiceProcess::start(env!("CARGO_BIN_EXE_scenario-player"), &[("TESTING_MOCK_MQTT", "true")]).await
+}
+
+/// Keys as WebDriver names them.
+const CONTROL: char = '\u{e009}';
+const RELEASE: char = '\u{e000}';
+
+/// The page as a user and its `window.scenarioPlayer` see it.
+struct Page<'a>(&'a Client);
+
+impl<'a> Page<'a> {
+    async fn open(browser: &'a Browser, port: u16) -> Self {
+        let page = Self(&browser.client);
+        page.0.goto(&format!("http://127.0.0.1:{port}/")).await.expect("open the page");
+        eventually("the page is live", async || page.text("#connection").await == "live").await;
+        page
+    }
+
+    async fn run(&self, script: &str, arguments: Vec<Value>) -> Value {
+        self.0.execute(script, arguments).await.expect("run a script in the page")
+    }
+
+    async fn click(&self, css: &str) {
+        let element = self.0.wait().for_element(Locator::Css(css)).await.expect("an element to click");
+        element.click().await.expect("click it");
+    }
+
+    async fn fill(&self, css: &str, text: &str) {
+        let element = self.0.find(Locator::Css(css)).await.expect("an element to fill");
+        element.send_keys(&format!("{CONTROL}a{RELEASE}{text}")).await.expect("type into it");
+    }
+
+    /// The text that is to be seen; empty while there is no such element.
+    async fn text(&self, css: &str) -> String {
+        let script = "return document.querySelector(arguments[0])?.innerText ?? ''";
+        self.run(script, vec![css.into()]).await.as_str().unwrap_or_default().to_owned()
+    }
+
+    async fn value(&self, css: &str) -> String {
+        let script = "return document.querySelector(arguments[0]).value";
+        self.run(script, vec![css.into()]).await.as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Where the floor shows a customer, by the coordinates of the shop.
+    async fn position(&self, id: &str) -> Option<(i64, i64)> {
+        let script =
+            "return scenarioPlayer.positions().find((one) => one.customer_id === arguments[0]) ?? null";
+        let customer = self.run(script, vec![id.into()]).await;
+        Some((customer["x"].as_i64()?, customer["y"].as_i64()?))
+    }
+
+    /// Whether the canvas has another colour where the customer is said to be than in its empty corner.
+    async fn is_painted(&self, id: &str) -> bool {
+        let script = "
+            const screen = scenarioPlayer.positions().find((one) => one.customer_id === arguments[0])?.screen;
+            if (!screen) return false;
+            const canvas = document.querySelector('#floor'), scale = canvas.width / canvas.clientWidth;
+            const colour = (x, y) => String(canvas.getContext('2d').getImageData(x, y, 1, 1).data);
+            return colour(screen.x * scale, screen.y * scale) !== colour(canvas.width - 1, canvas.height - 1);";
+        self.run(script, vec![id.into()]).await == true
+    }
+}

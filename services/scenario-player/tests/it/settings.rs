@@ -1,0 +1,154 @@
+//! Settings, and the life of the process.
+
+use test_support::{ServiceProcess, TestMosquitto, eventually};
+
+use crate::support::{BINARY, alone, now_ms, post, walk};
+
+#[tokio::test]
+async fn a_setting_that_cannot_be_used_ends_the_start_with_one_line_and_code_2() {
+    for (vars, line) in [
+        (&[][..], "scenario-player: MQTT_HOST must be set unless TESTING_MOCK_MQTT=true\n"),
+        (
+            &[("TESTING_MOCK_MQTT", "true"), ("USE_REDIS_BACKEND", "true")][..],
+            "scenario-player: REDIS_HOST must be set when USE_REDIS_BACKEND=true\n",
+        ),
+        (
+            &[("TESTING_MOCK_MQTT", "true"), ("CONSUME_FROM", "whenever")][..],
+            "scenario-player: CONSUME_FROM must be earliest, latest or an ISO 8601 time with a zone\n",
+        ),
+    ] {
+        let mut player = ServiceProcess::spawn(BINARY, vars);
+        assert_eq!(player.exit_code().await, 2);
+        assert_eq!(player.log(), line);
+    }
+}
+
+#[tokio::test]
+async fn help_lists_every_setting_of_the_contract() {
+    let help = tokio::process::Command::new(BINARY).arg("--help").output().await.unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    for variable in [
+        "USE_REDIS_BACKEND",
+        "REDIS_HOST",
+        "REDIS_PORT",
+        "REDIS_DB",
+        "REDIS_PASSWORD",
+        "SCENARIO_OVERWRITE",
+        "MQTT_HOST",
+        "MQTT_PORT",
+        "MQTT_CLIENT_ID",
+        "MQTT_USERNAME",
+        "MQTT_PASSWORD",
+        "MQTT_BROKER_CERT_FILE",
+        "MQTT_PROTOCOL_VERSION",
+        "ENTER_TOPIC",
+        "MOVE_TOPIC",
+        "EXIT_TOPIC",
+        "TESTING_MOCK_MQTT",
+        "CONSUME_FROM",
+        "CONSUME_BATCH_SIZE",
+        "LOG_LEVEL",
+        "MQTT_QOS",
+        "MAX_BODY_BYTES",
+        "MAX_SCENARIO_STEPS",
+        "LISTEN_ADDR",
+        "DRAIN_DELAY",
+        "DRAIN_TIMEOUT",
+    ] {
+        assert!(help.contains(&format!("[env: {variable}]")), "{variable} is not in {help}");
+    }
+}
+
+#[tokio::test]
+async fn a_dotenv_file_is_read_and_the_environment_wins() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join(".env"), "TESTING_MOCK_MQTT=true\nMQTT_PORT=nonsense\n").unwrap();
+    let start = |port: &'static str| {
+        let mut command = tokio::process::Command::new(BINARY);
+        command.current_dir(dir.path()).env_clear().env("LISTEN_ADDR", "127.0.0.1:0").env("MQTT_PORT", port);
+        command.arg("--health").output()
+    };
+    let refused = start("").await.unwrap();
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(String::from_utf8(refused.stderr).unwrap().starts_with("scenario-player: MQTT_PORT must be"));
+    assert_eq!(
+        start("1883").await.unwrap().status.code(),
+        Some(1),
+        "the settings are good and nobody listens"
+    );
+}
+
+#[tokio::test]
+async fn the_health_flag_asks_the_running_instance() {
+    let player = alone(&[]).await;
+    let ask = async |addr: String| {
+        let mut command = tokio::process::Command::new(BINARY);
+        command.env("TESTING_MOCK_MQTT", "true").env("LISTEN_ADDR", addr).arg("--health");
+        command.status().await.unwrap().code()
+    };
+    assert_eq!(ask(format!(":{}", player.port())).await, Some(0));
+    assert_eq!(ask(format!(":{}", test_support::free_port())).await, Some(1));
+}
+
+#[tokio::test]
+async fn a_stop_drains_publishes_nothing_twice_and_exits_0() {
+    let mut player = alone(&[("DRAIN_DELAY", "1s")]).await;
+    player.ready().await;
+    post(&player, &walk("1", now_ms(), 100, 50)).await;
+    eventually("it walks", async || player.log().matches("customer/move").count() > 3).await;
+    player.signal("TERM").await;
+    eventually("new work is refused", async || player.get("/ready").await.0 == 404).await;
+    assert_eq!(player.get("/health").await.0, 200);
+    assert_eq!(player.exit_code().await, 0);
+    assert!(player.log().matches("customer/move").count() > 15, "work went on while it drained");
+}
+
+#[tokio::test]
+async fn tls_and_a_password_reach_a_broker_that_asks_for_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = |program: &str, args: &str| {
+        let status = std::process::Command::new(program)
+            .args(args.split(' '))
+            .current_dir(dir.path())
+            .output()
+            .unwrap();
+        assert!(status.status.success(), "{program} {args}: {}", String::from_utf8_lossy(&status.stderr));
+    };
+    run("openssl", "req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -days 2 -subj /CN=test-ca");
+    run("openssl", "req -newkey rsa:2048 -nodes -keyout key.pem -out csr.pem -subj /CN=localhost");
+    std::fs::write(dir.path().join("ext"), "subjectAltName=DNS:localhost,IP:127.0.0.1").unwrap();
+    run(
+        "openssl",
+        "x509 -req -in csr.pem -CA ca.pem -CAkey ca.key -CAcreateserial -out cert.pem -days 2 -extfile ext",
+    );
+    run("mosquitto_passwd", "-b -c users ann secret");
+    let path = dir.path().display().to_string();
+    let mqtt = TestMosquitto::start_with(&format!(
+        "cafile {path}/ca.pem\ncertfile {path}/cert.pem\nkeyfile {path}/key.pem\npassword_file {path}/users\nallow_anonymous false\n"
+    ))
+    .await;
+    let port = mqtt.port().to_string();
+    let certificate = format!("{path}/ca.pem");
+    for protocol in ["MQTTv5", "MQTTv311"] {
+        let common = [
+            ("MQTT_HOST", "localhost"),
+            ("MQTT_PORT", &*port),
+            ("MQTT_BROKER_CERT_FILE", &certificate),
+            ("MQTT_PROTOCOL_VERSION", protocol),
+            ("MQTT_USERNAME", "ann"),
+        ];
+        let right =
+            ServiceProcess::start(BINARY, &[&common[..], &[("MQTT_PASSWORD", "secret")]].concat()).await;
+        right.ready().await;
+        post(&right, &walk("1", now_ms(), 3, 1)).await;
+        eventually("all is acknowledged", async || right.get("/timeline").await.1 == "[]").await;
+        let wrong =
+            ServiceProcess::start(BINARY, &[&common[..], &[("MQTT_PASSWORD", "wrong")]].concat()).await;
+        eventually("the refusal is told", async || {
+            let (status, body) = wrong.get("/ready").await;
+            status == 503 && body.contains("mqtt: ") && !body.contains("starting")
+        })
+        .await;
+        assert!(!wrong.log().contains("wrong\n"));
+    }
+}
