@@ -1,0 +1,35 @@
+//! SIGTERM.
+
+use test_support::{TestRedis, eventually};
+
+use crate::world::{Producer, Viewer, service};
+
+#[tokio::test]
+async fn a_stop_is_served_for_the_delay_and_then_closes_with_1012() {
+    let redis = TestRedis::start().await;
+    let mut service = service(&redis, &[("DRAIN_DELAY", "2s"), ("DRAIN_TIMEOUT", "2s")]).await;
+    let producer = Producer::of(&redis).await;
+    let mut early = Viewer::of(&service, "r:a").await;
+    service.signal("TERM").await;
+    eventually("not ready at once", async || service.get("/ready").await.0 == 404).await;
+    assert_eq!(service.get("/health").await.0, 200);
+    let mut late = Viewer::of(&service, "r:a").await;
+    assert_eq!(producer.publish("r:a", "served as before").await, 1);
+    for viewer in [&mut early, &mut late] {
+        assert_eq!(viewer.line().await, "served as before");
+    }
+    let (early, late) = tokio::join!(early.next(), late.next());
+    assert_eq!((early, late), (Err(Some(1012)), Err(Some(1012))), "and no hangup before it");
+    assert_eq!(service.exit_code().await, 0);
+}
+
+#[tokio::test]
+async fn a_hangup_is_said_before_the_close_only_if_it_is_asked_for() {
+    let redis = TestRedis::start().await;
+    let mut service = service(&redis, &[("STATUS_HANGUP_ON_DRAIN", "true")]).await;
+    let mut viewer = Viewer::of(&service, "r:a").await;
+    service.signal("TERM").await;
+    assert_eq!(viewer.next().await, Ok(r#"{"type":"hangup"}"#.to_owned()));
+    assert_eq!(viewer.next().await, Err(Some(1012)));
+    assert_eq!(service.exit_code().await, 0);
+}

@@ -1,0 +1,12 @@
+//! status-proxy as its clients and producers see it: the real binary, a real Redis.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod contract;
+mod drain;
+mod history;
+mod outages;
+mod page;
+mod refusals;
+mod replicas;
+mod scale;
+mod world;

@@ -1,0 +1,167 @@
+//! Two instances behind the real haproxy, with the repository's configuration.
+
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use test_support::{ServiceProcess, TestRedis, eventually, free_port};
+use tokio::process::{Child, Command};
+
+use crate::world::{Producer, Viewer, service, size};
+
+const CONFIG: &str = include_str!("../../../../haproxy/haproxy.cfg");
+
+/// haproxy in front of these instances: its configuration with fixed servers, as it says for machines without containers.
+struct Haproxy {
+    port: u16,
+    _child: Child,
+    _dir: tempfile::TempDir,
+}
+
+impl Haproxy {
+    async fn before(instances: &[&ServiceProcess]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let (port, other, statistics) = (free_port(), free_port(), free_port());
+        let servers: String =
+            instances.iter().map(|i| format!("    server s{0} 127.0.0.1:{0}\n", i.port())).collect();
+        let config = CONFIG
+            .replace("    server-template status-proxy- 1-10 status-proxy:9002\n", &servers)
+            .replace("bind :9002", &format!("bind 127.0.0.1:{port}"))
+            .replace("bind :9001", &format!("bind 127.0.0.1:{other}"))
+            .replace("bind :8404", &format!("bind 127.0.0.1:{statistics}"))
+            .replace("maxconn 20000", "maxconn 4000");
+        assert!(config.contains(&servers) && !config.contains(":9002\n"));
+        let path = dir.path().join("haproxy.cfg");
+        std::fs::write(&path, config).unwrap();
+        let search = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin";
+        let child = Command::new("haproxy")
+            .env("PATH", search)
+            .arg("-f")
+            .arg(&path)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        eventually("haproxy passes clients on", async || Viewer::at(port, "r:warm-up").await.is_ok()).await;
+        Self { port, _child: child, _dir: dir }
+    }
+}
+
+/// What a viewer has got: the number of lines, none missing and none twice, and how often it had to come back.
+#[derive(Default)]
+struct Tally {
+    lines: AtomicUsize,
+    reconnects: AtomicUsize,
+    failed: AtomicUsize,
+    unrecovered: AtomicUsize,
+}
+
+/// A viewer that comes back with the last id that it has, until it has seen the last line.
+async fn resume_until(port: u16, last: usize, tally: Arc<Tally>) {
+    let (mut next, mut id) = (0, None::<String>);
+    while next <= last {
+        let path = match &id {
+            Some(id) => format!("r:a?since={id}"),
+            None => "r:a?history=0".to_owned(),
+        };
+        let Ok(mut viewer) = Viewer::at(port, &path).await else {
+            tally.failed.fetch_add(1, Ordering::Relaxed);
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            continue;
+        };
+        while let Ok(text) = viewer.next().await {
+            let frame: serde_json::Value = serde_json::from_str(&text).unwrap();
+            match frame["type"].as_str() {
+                Some("resume") if frame["recovered"] != true => {
+                    tally.unrecovered.fetch_add(1, Ordering::Relaxed);
+                }
+                Some("gap") => panic!("a gap"),
+                Some("status") => {
+                    assert_eq!(frame["data"], next.to_string(), "every line once and in order");
+                    id = Some(frame["id"].as_str().unwrap().to_owned());
+                    tally.lines.fetch_add(1, Ordering::Relaxed);
+                    next += 1;
+                    if next > last {
+                        return;
+                    }
+                }
+                _ => {}
+            }
+        }
+        tally.reconnects.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Runs viewers behind haproxy on two instances, while `harm` is done to the first.
+async fn viewers_survive(harm: impl AsyncFnOnce(&mut ServiceProcess), last: usize) -> (Arc<Tally>, usize) {
+    let redis = TestRedis::start().await;
+    let vars = [("STATUS_HISTORY", "redis"), ("DRAIN_DELAY", "3s"), ("DRAIN_TIMEOUT", "3s")];
+    let mut first = service(&redis, &vars).await;
+    eventually("the first records", async || first.metric("status_proxy_is_recorder").await == 1.0).await;
+    let second = service(&redis, &vars).await;
+    let haproxy = Haproxy::before(&[&first, &second]).await;
+    let count = size("REPLICA_VIEWERS", 40);
+    let tally = Arc::new(Tally::default());
+    let viewers: Vec<_> =
+        (0..count).map(|_| tokio::spawn(resume_until(haproxy.port, last, tally.clone()))).collect();
+    eventually("both have viewers", async || {
+        let (a, b) =
+            (first.metric("status_proxy_viewers").await, second.metric("status_proxy_viewers").await);
+        a >= 1.0 && b >= 1.0 && (a + b) as usize >= count
+    })
+    .await;
+    let producer = Producer::of(&redis).await;
+    let done = Arc::new(AtomicBool::new(false));
+    let publishing = tokio::spawn({
+        let done = done.clone();
+        async move {
+            let mut number = 0;
+            while !done.load(Ordering::Relaxed) || number <= last {
+                if number <= last {
+                    producer.publish("r:a", number.to_string()).await;
+                }
+                number += 1;
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        }
+    });
+    eventually("lines flow", async || tally.lines.load(Ordering::Relaxed) > count * 20).await;
+    harm(&mut first).await;
+    done.store(true, Ordering::Relaxed);
+    for viewer in viewers {
+        viewer.await.unwrap();
+    }
+    publishing.await.unwrap();
+    assert_eq!(tally.lines.load(Ordering::Relaxed), count * (last + 1));
+    assert!(tally.reconnects.load(Ordering::Relaxed) > 0, "somebody had to move");
+    (tally, count)
+}
+
+#[tokio::test]
+async fn clients_of_a_killed_instance_miss_nothing_with_history_in_redis() {
+    let (tally, count) = viewers_survive(async |instance| instance.kill().await, 2000).await;
+    let moved = tally.reconnects.load(Ordering::Relaxed);
+    eprintln!("{moved} of {count} moved, {} failed attempts", tally.failed.load(Ordering::Relaxed));
+    assert_eq!(tally.unrecovered.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test]
+async fn a_stopped_instance_moves_all_its_sockets_and_no_reconnect_fails() {
+    let stop = async |instance: &mut ServiceProcess| assert_eq!(instance.terminate().await, 0);
+    let (tally, count) = viewers_survive(stop, 3500).await;
+    eprintln!("{} of {count} moved", tally.reconnects.load(Ordering::Relaxed));
+    assert_eq!(tally.failed.load(Ordering::Relaxed), 0);
+    assert_eq!(tally.unrecovered.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test]
+async fn the_repositorys_configuration_loads_without_a_warning() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../haproxy/haproxy.cfg");
+    let search = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin";
+    let checked =
+        Command::new("haproxy").env("PATH", search).args(["-c", "-f", path]).output().await.unwrap();
+    let said = String::from_utf8_lossy(&checked.stderr);
+    assert!(checked.status.success() && !said.contains("WARNING"), "{said}");
+}

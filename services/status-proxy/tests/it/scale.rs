@@ -1,0 +1,106 @@
+//! Many viewers, many channels, one that does not read.
+
+use std::time::{Duration, Instant};
+
+use fred::interfaces::ClientLike;
+use test_support::TestRedis;
+
+use crate::world::{Producer, Viewer, service, size};
+
+async fn redis_connections(redis: &TestRedis) -> usize {
+    let client = redis.client().await;
+    let list: String = client.custom(fred::cmd!("CLIENT"), vec!["LIST"]).await.unwrap();
+    client.quit().await.unwrap();
+    // Without the one that asks.
+    list.lines().count() - 1
+}
+
+#[tokio::test]
+async fn every_viewer_gets_every_message_in_order_over_a_constant_number_of_redis_connections() {
+    let redis = TestRedis::start().await;
+    let service = service(&redis, &[]).await;
+    let before = redis_connections(&redis).await;
+    let producer = Producer::of(&redis).await;
+    let (viewers, messages) = (size("VIEWERS", 300), 20);
+    let mut same = Vec::new();
+    let mut own = Vec::new();
+    for number in 0..viewers {
+        same.push(Viewer::of(&service, "shared:a").await);
+        own.push(Viewer::of(&service, &format!("run-{number}:a").to_owned()).await);
+    }
+    assert_eq!(redis_connections(&redis).await, before + 1, "the producer's");
+    for message in 0..messages {
+        producer.publish("shared:a", message.to_string()).await;
+        for number in 0..viewers {
+            producer.publish(&format!("run-{number}:a"), format!("{number}.{message}")).await;
+        }
+    }
+    for (number, (same, own)) in same.iter_mut().zip(&mut own).enumerate() {
+        for message in 0..messages {
+            assert_eq!(same.line().await, message.to_string());
+            assert_eq!(own.line().await, format!("{number}.{message}"));
+        }
+    }
+}
+
+/// From publish to arrival, of as many messages.
+async fn latencies(producer: &Producer, viewer: &mut Viewer, channel: &str, count: usize) -> Vec<Duration> {
+    let mut all = Vec::new();
+    for _ in 0..count {
+        let begin = Instant::now();
+        producer.publish(channel, "x".repeat(2000)).await;
+        viewer.line().await;
+        all.push(begin.elapsed());
+    }
+    all.sort();
+    all
+}
+
+#[tokio::test]
+async fn who_stops_reading_is_closed_with_1013_and_resumes_and_nobody_else_waits() {
+    let redis = TestRedis::start().await;
+    let limits = [
+        ("STATUS_OUTBOX_SIZE", "64KB"),
+        ("STATUS_WRITE_TIMEOUT", "1s"),
+        ("STATUS_HISTORY_SIZE", "100MB"),
+        ("STATUS_HISTORY_LINES", "100000"),
+    ];
+    let service = service(&redis, &limits).await;
+    let producer = Producer::of(&redis).await;
+    let mut reader = Viewer::of(&service, "r:a").await;
+    let before = latencies(&producer, &mut reader, "r:a", 300).await;
+    let mut stalled = Viewer::of(&service, "r:a?history=0").await;
+    stalled.text().await;
+    let mut during = Vec::new();
+    while service.metric("status_proxy_connections_closed_total{cause=\"slow\"}").await == 0.0 {
+        during.extend(latencies(&producer, &mut reader, "r:a", 100).await);
+    }
+    during.sort();
+    let p99 = |all: &[Duration]| all[all.len() * 99 / 100];
+    let (before, during) = (p99(&before), p99(&during));
+    eprintln!("p99 before {before:?}, with a reader that stopped {during:?}");
+    // On a busy machine this says only that nobody waits for a timeout of somebody else.
+    assert!(during < before + Duration::from_millis(50), "{before:?} {during:?}");
+
+    let (mut seen, mut id) = (0, String::new());
+    let code = loop {
+        match stalled.next().await {
+            Ok(text) => {
+                let frame: serde_json::Value = serde_json::from_str(&text).unwrap();
+                if frame["type"] == "status" {
+                    id = frame["id"].as_str().unwrap().to_owned();
+                    seen += 1;
+                }
+            }
+            Err(code) => break code,
+        }
+    };
+    assert_eq!(code, Some(1013), "after {seen} lines");
+    let total = service.metric("status_proxy_lines_total").await as usize - 300;
+    assert!(seen < total);
+    let mut resumed = Viewer::of(&service, &format!("r:a?since={id}")).await;
+    assert_eq!(resumed.text().await, r#"{"type":"resume","recovered":true}"#);
+    for _ in seen..total {
+        resumed.line().await;
+    }
+}
