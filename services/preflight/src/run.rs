@@ -1,0 +1,40 @@
+//! What a run's hash held at one moment.
+
+use std::collections::HashMap;
+
+/// The fields of a run. A run that does not exist has none.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RunHash(HashMap<String, String>);
+
+impl RunHash {
+    /// The value of a field, if the hash has it.
+    pub fn get(&self, field: &str) -> Option<&str> {
+        self.0.get(field).map(String::as_str)
+    }
+
+    /// The value of a field, if it is a whole number.
+    pub fn whole_number(&self, field: &str) -> Option<i128> {
+        self.get(field).and_then(whole_number)
+    }
+
+    /// True if the field's value is the text `true`.
+    pub fn is_true(&self, field: &str) -> bool {
+        self.get(field) == Some("true")
+    }
+
+    /// Names and values of the fields `<prefix><name>`, in no order.
+    pub fn with_prefix(&self, prefix: &str) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().filter_map(move |(field, value)| Some((field.strip_prefix(prefix)?, value.as_str())))
+    }
+}
+
+impl<F: Into<String>, V: Into<String>> FromIterator<(F, V)> for RunHash {
+    fn from_iter<I: IntoIterator<Item = (F, V)>>(fields: I) -> Self {
+        Self(fields.into_iter().map(|(field, value)| (field.into(), value.into())).collect())
+    }
+}
+
+/// A whole number: digits with an optional sign, nothing around them.
+pub(crate) fn whole_number(text: &str) -> Option<i128> {
+    text.parse().ok()
+}

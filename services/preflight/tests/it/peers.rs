@@ -1,0 +1,88 @@
+//! Clients that are not ours: a Python client and a real browser.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use fantoccini::Locator;
+use fred::interfaces::HashesInterface;
+use test_support::{Browser, eventually};
+use tokio::process::Command;
+
+use crate::contract::FIELDS;
+use crate::world::World;
+
+/// The interpreter of scripts/lib.sh, which has the packages of scripts/requirements.txt.
+#[expect(clippy::disallowed_methods, reason = "tests have no settings of a service")]
+fn python() -> Option<String> {
+    let given = std::env::var("BACKPLANE_PYTHON").ok();
+    let venv = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/venv/bin/python");
+    given.or_else(|| venv.exists().then(|| venv.display().to_string()))
+}
+
+#[tokio::test]
+async fn a_python_client_written_from_the_contract_alone_is_served() {
+    let Some(python) = python() else {
+        println!("left out: scripts/test.sh installs the Python packages");
+        return;
+    };
+    let world = World::start(&[("PREFLIGHT_PING_INTERVAL", "300ms")]).await;
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/client.py");
+    let url = format!("ws://127.0.0.1:{}/weppcloud/batch%3B%3Brun-1", world.service.port());
+    let mut client = Command::new(python);
+    let client = client.arg(script).arg(url).stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+    eventually("the client watches", async || world.service.metric("preflight_runs").await == 1.0).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    world.producer.hset::<(), _, _>("batch;;run-1", FIELDS.to_vec()).await.unwrap();
+    let output = client.wait_with_output().await.unwrap();
+    assert!(output.status.success());
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "as the contract says\n");
+}
+
+#[tokio::test]
+async fn the_page_shows_a_checklist_live_and_comes_back_after_a_restart() {
+    let mut world = World::start(&[("DRAIN_DELAY", "0s")]).await;
+    let browser = Browser::start().await;
+    let page = &browser.client;
+    let text = async |css: &str| page.find(Locator::Css(css)).await.ok()?.text().await.ok();
+    let shows = async |css: &str, expected: &str| {
+        eventually(&format!("{css} is {expected}"), async || {
+            text(css).await.is_some_and(|text| text.contains(expected))
+        })
+        .await;
+    };
+
+    page.goto(&format!("{}/", world.service.base_url())).await.unwrap();
+    shows("#state", "no run chosen").await;
+    let input = page.find(Locator::Css("input[name=run]")).await.unwrap();
+    input.send_keys("decimal-pleasing").await.unwrap();
+    page.find(Locator::Css("form button")).await.unwrap().click().await.unwrap();
+    shows("#state", "watching decimal-pleasing").await;
+    shows("tr[data-entry=channels] td", "to do").await;
+    assert!(page.current_url().await.unwrap().as_str().ends_with("/?run=decimal-pleasing"));
+
+    world.producer.hset::<(), _, _>("decimal-pleasing", FIELDS.to_vec()).await.unwrap();
+    world.set("decimal-pleasing", "locked:wepp", true).await;
+    shows("tr[data-entry=channels] td", "done").await;
+    shows("tr[data-entry=wepp] td", "done").await;
+    shows("tr[data-lock=wepp] td", "locked").await;
+    shows("#done", "7 of 13 done").await;
+    shows("#changed", "last changed").await;
+
+    // The same page at the same address: it reconnects by itself, and says so meanwhile.
+    let port = world.service.port().to_string();
+    world.service.terminate().await;
+    shows("#state", "connection lost, trying again").await;
+    let address = format!("127.0.0.1:{port}");
+    let vars = [("REDIS_URL", world.redis.url()), ("LISTEN_ADDR", address)];
+    let vars: Vec<(&str, &str)> = vars.iter().map(|(name, text)| (*name, text.as_str())).collect();
+    let _second = test_support::ServiceProcess::spawn(crate::world::BINARY, &vars);
+    shows("#state", "watching decimal-pleasing").await;
+
+    // The address is enough to see the same.
+    page.refresh().await.unwrap();
+    shows("#done", "7 of 13 done").await;
+    let log = page.execute("return document.querySelectorAll('tr').length", vec![]).await.unwrap();
+    assert_eq!(log, 13 + 6);
+    browser.close().await;
+}

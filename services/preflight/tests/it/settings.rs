@@ -1,0 +1,70 @@
+//! Settings as operators give them, and what they are told when one cannot be used.
+
+use fred::interfaces::HashesInterface;
+use test_support::ServiceProcess;
+
+use crate::world::{BINARY, World};
+
+#[tokio::test]
+async fn the_successors_checklist_is_built_in() {
+    let world = World::start(&[("PREFLIGHT_RULES", "wepppy")]).await;
+    let fields =
+        [("timestamps:build_channels", "1"), ("timestamps:find_outlet", "2"), ("timestamps:run_rhem", "3")];
+    world.producer.hset::<(), _, _>("run", fields.to_vec()).await.unwrap();
+    let answer = world.watch("run").await.answer().await;
+    assert_eq!(answer["checklist"].as_object().unwrap().len(), 18);
+    assert_eq!((&answer["checklist"]["outlet"], &answer["checklist"]["rhem"]), (&true.into(), &true.into()));
+}
+
+#[tokio::test]
+async fn a_rules_file_makes_the_checklist_of_another_pipeline() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let rules =
+        "lock_statuses = [\"build\"]\n[checklist]\nbuilt = { time = \"build\", newer-than = \"sources\" }\n";
+    std::fs::write(&file, rules).unwrap();
+    let world = World::start(&[("PREFLIGHT_RULES", file.path().to_str().unwrap())]).await;
+    let fields = [("timestamps:sources", "1"), ("timestamps:build", "2")];
+    world.producer.hset::<(), _, _>("run", fields.to_vec()).await.unwrap();
+    assert_eq!(
+        world.watch("run").await.text().await,
+        r#"{"type":"preflight","checklist":{"built":true},"lock_statuses":{"build":false},"last_modified":2}"#
+    );
+}
+
+#[tokio::test]
+async fn what_cannot_be_used_ends_the_start_with_one_line_and_code_2() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(&file, "[checklist]\nok = { present = \"a\" }\nbuilt = { newer = \"a\" }\n").unwrap();
+    let rules = file.path().to_str().unwrap();
+    for (variable, text, problem) in [
+        (
+            "PREFLIGHT_RULES",
+            rules,
+            format!(
+                "must be a rules file without errors: {rules} line 3: \"newer\" is not known: must be present, \
+                 not-empty, is-true, all, any, or time with newer-than"
+            ),
+        ),
+        (
+            "PREFLIGHT_RULES",
+            "/no/such.toml",
+            "must be weppcloud2, wepppy or the path of a rules file: read /no/such.toml: \
+             No such file or directory (os error 2)"
+                .to_owned(),
+        ),
+        ("PREFLIGHT_PING_INTERVAL", "0", "must be longer than nothing".to_owned()),
+        ("PREFLIGHT_PING_INTERVAL", "soon", "must be a duration such as 5s, 500ms or 1m30s".to_owned()),
+        ("PREFLIGHT_PONG_TIMEOUT", "5s", "must be longer than PREFLIGHT_PING_INTERVAL".to_owned()),
+    ] {
+        let mut service = ServiceProcess::spawn(BINARY, &[(variable, text)]);
+        assert_eq!(service.exit_code().await, 2);
+        assert_eq!(service.log(), format!("preflight: {variable} {problem}\n"));
+    }
+}
+
+#[tokio::test]
+async fn metrics_can_be_turned_off() {
+    let world = World::start(&[("PREFLIGHT_METRICS_ENABLED", "false")]).await;
+    assert_eq!(world.service.get("/metrics").await.0, 404);
+    assert_eq!(world.service.get("/health").await.0, 200);
+}
