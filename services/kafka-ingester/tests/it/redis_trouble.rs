@@ -1,0 +1,149 @@
+use std::time::Duration;
+
+use fred::interfaces::{ClientLike, ConfigInterface, HashesInterface, KeysInterface, SetsInterface};
+use fred::types::{CustomCommand, Value};
+use test_support::{FlakyProxy, TestRedis, eventually};
+
+use crate::support::{Kafka, World};
+
+fn send(world: &World, keys: std::ops::Range<i64>, value: i64) {
+    for key in keys {
+        let json = format!(r#"{{"battery_id":{key},"v":{value}}}"#);
+        world.kafka.queue(&world.topic, (key % 2) as i32, None, Some(json.as_bytes()));
+    }
+    world.kafka.flush();
+}
+
+async fn all_have(world: &World, keys: std::ops::Range<i64>, value: i64) {
+    for key in keys {
+        world.field_becomes(&format!("battery:{key}:data"), "v", &value.to_string()).await;
+    }
+}
+
+#[tokio::test]
+async fn a_redis_that_was_flushed_is_filled_again() {
+    let world = World::new(2).await;
+    let _service = world.ingester(&[]).await;
+    send(&world, 0..200, 1);
+    all_have(&world, 0..200, 1).await;
+    // Kafka's own offsets are committed meanwhile; they must not be believed.
+    let consumer = world.kafka.consumer(&world.group);
+    eventually("the group's offset is committed", async || {
+        use rdkafka::consumer::Consumer;
+        let mut list = rdkafka::TopicPartitionList::new();
+        list.add_partition(&world.topic, 0);
+        let committed = consumer.committed_offsets(list, Duration::from_secs(5)).unwrap();
+        committed.find_partition(&world.topic, 0).unwrap().offset() == rdkafka::Offset::Offset(100)
+    })
+    .await;
+    world.client.flushall::<()>(false).await.unwrap();
+    all_have(&world, 0..200, 1).await;
+    assert_eq!(world.ids().await.len(), 200);
+    send(&world, 0..200, 2);
+    all_have(&world, 0..200, 2).await;
+}
+
+#[tokio::test]
+async fn a_redis_that_was_restored_from_an_older_copy_catches_up() {
+    let mut world = World::new(2).await;
+    let service = world.ingester(&[]).await;
+    send(&world, 0..100, 1);
+    all_have(&world, 0..100, 1).await;
+    let save = CustomCommand::new("SAVE", None::<u16>, false);
+    world.client.custom::<Value, String>(save, vec![]).await.unwrap();
+    send(&world, 0..300, 2);
+    all_have(&world, 0..300, 2).await;
+    world.redis.restart().await;
+    world.client = world.redis.client().await;
+    all_have(&world, 0..300, 2).await;
+    assert_eq!((world.offset(0).await, world.offset(1).await), (Some(200), Some(200)));
+    assert_eq!(world.ids().await.len(), 300);
+    eventually("it is counted", async || service.metric("kafka_ingester_rewinds_total").await >= 1.0).await;
+    // Restored under traffic: the hole is refused.
+    send(&world, 0..300, 3);
+    all_have(&world, 0..300, 3).await;
+}
+
+#[tokio::test]
+async fn a_cut_and_a_stall_lose_nothing_and_repeat_nothing() {
+    let world = World::new(2).await;
+    let proxy = FlakyProxy::to(world.redis.port()).await;
+    let port = proxy.port().to_string();
+    let mut notices = world.notices("battery:*").await;
+    let service = world.ingester(&[("REDIS_PORT", &port), ("BATCH_MAX", "20")]).await;
+    send(&world, 0..1000, 1);
+    notices.next().await;
+    proxy.cut();
+    eventually("/ready is red", async || service.get("/ready").await.0 == 503).await;
+    send(&world, 0..1000, 2);
+    proxy.restore();
+    notices.next().await;
+    service.ready().await;
+    proxy.stall();
+    send(&world, 0..1000, 3);
+    eventually("/ready is red", async || service.get("/ready").await.0 == 503).await;
+    proxy.restore();
+    all_have(&world, 0..1000, 3).await;
+    world.offset_becomes(0, 1500).await;
+    world.offset_becomes(1, 1500).await;
+    service.ready().await;
+    eventually("all are counted", async || {
+        service.metric("kafka_ingester_messages_applied_total").await == 3000.0
+    })
+    .await;
+    assert_eq!(notices.so_far(), 2998);
+    assert!(service.metric("kafka_ingester_paused_seconds_total").await > 1.0);
+}
+
+#[tokio::test]
+async fn a_redis_near_its_memory_limit_pauses_ingesting_until_there_is_room() {
+    let world = World::new(2).await;
+    let service = world.ingester(&[("REDIS_MEMORY_PAUSE", "90")]).await;
+    world.client.set::<(), _, _>("ballast", "x".repeat(8 << 20), None, None, false).await.unwrap();
+    world.client.config_set("maxmemory", "11mb").await.unwrap();
+    eventually("/ready says so", async || {
+        let (status, body) = service.get("/ready").await;
+        status == 503 && body.contains("redis memory: memory is at 90 % of maxmemory or more")
+    })
+    .await;
+    send(&world, 0..10, 1);
+    world.client.del::<(), _>("ballast").await.unwrap();
+    all_have(&world, 0..10, 1).await;
+    service.ready().await;
+}
+
+#[tokio::test]
+async fn a_redis_that_refuses_writes_is_waited_for_and_no_message_is_blamed() {
+    let world = World::new(2).await;
+    let service = world.ingester(&[("REDIS_MEMORY_PAUSE", "0")]).await;
+    send(&world, 0..10, 1);
+    all_have(&world, 0..10, 1).await;
+    world.client.config_set("maxmemory", "1").await.unwrap();
+    send(&world, 0..10, 2);
+    eventually("/ready says OOM", async || service.get("/ready").await.1.contains("writing: OOM")).await;
+    world.client.config_set("maxmemory", "0").await.unwrap();
+    all_have(&world, 0..10, 2).await;
+    service.ready().await;
+    assert_eq!(world.dead_letter_count().await, 0);
+}
+
+#[tokio::test]
+async fn a_stalled_redis_does_not_fill_the_memory() {
+    let world = World::with(Kafka::start(), TestRedis::start().await, 6).await;
+    let service = world.ingester(&[]).await;
+    world.redis.pause().await;
+    let value = format!(r#"{{"battery_id":1,"v":"{}"}}"#, "x".repeat(130));
+    for number in 0..150_000 {
+        world.kafka.queue(&world.topic, number % 6, None, Some(value.as_bytes()));
+    }
+    world.kafka.flush();
+    eventually("/ready is red", async || service.get("/ready").await.0 == 503).await;
+    let memory = service.metric("process_resident_memory_bytes").await / f64::from(1 << 20);
+    assert!(memory < 256.0, "{memory} MB");
+    world.redis.resume().await;
+    for partition in 0..6 {
+        world.offset_becomes(partition, 25_000).await;
+    }
+    assert!(world.client.hexists::<bool, _, _>("battery:1:data", "v").await.unwrap());
+    assert_eq!(world.client.scard::<u64, _>("info:batteries:ids").await.unwrap(), 1);
+}
