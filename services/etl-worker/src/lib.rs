@@ -1,0 +1,18 @@
+#![doc = include_str!("../README.md")]
+
+pub mod app;
+pub mod compact;
+pub mod config;
+pub mod dead;
+pub mod game;
+pub mod listener;
+pub mod message;
+pub mod metrics;
+pub mod output;
+pub mod part;
+pub mod reconciler;
+pub mod store;
+pub mod table;
+pub mod worker;
+
+pub use config::Config;

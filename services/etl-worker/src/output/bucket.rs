@@ -1,0 +1,119 @@
+//! A bucket of an object storage that speaks S3: put only where there is nothing yet.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+use object_store::aws::{AmazonS3, AmazonS3Builder, S3ConditionalPut};
+use object_store::path::Path;
+use object_store::{
+    BackoffConfig, ClientOptions, Error, ObjectStore, ObjectStoreExt, PutMode, PutPayload, RetryConfig,
+};
+
+use super::folder::blocking;
+use super::{Content, OutputError, Staged};
+use crate::config::OutputSettings;
+use crate::part::Part;
+use crate::table::Table;
+
+/// A bucket, below a prefix.
+#[derive(Clone)]
+pub struct Bucket {
+    store: Arc<AmazonS3>,
+    name: Arc<str>,
+    prefix: Arc<str>,
+    consumer: Arc<str>,
+}
+
+impl Bucket {
+    pub(crate) fn new(
+        settings: &OutputSettings,
+        bucket: &str,
+        prefix: &str,
+        consumer: &str,
+    ) -> Result<Self, OutputError> {
+        let retry = RetryConfig {
+            max_retries: 2,
+            retry_timeout: Duration::from_secs(10),
+            backoff: BackoffConfig { init_backoff: Duration::from_millis(100), ..BackoffConfig::default() },
+        };
+        let client = ClientOptions::new()
+            .with_timeout(Duration::from_secs(10))
+            .with_connect_timeout(Duration::from_secs(3));
+        let mut builder = AmazonS3Builder::from_env()
+            .with_bucket_name(bucket)
+            .with_region(&settings.aws_region)
+            .with_conditional_put(S3ConditionalPut::ETagMatch)
+            .with_retry(retry)
+            .with_client_options(client);
+        if let Some(endpoint) = &settings.aws_endpoint_url {
+            builder = builder.with_endpoint(endpoint).with_allow_http(endpoint.starts_with("http://"));
+        }
+        if let (Some(key), Some(secret)) = (&settings.aws_access_key_id, &settings.aws_secret_access_key) {
+            builder = builder.with_access_key_id(key).with_secret_access_key(secret);
+        }
+        if let Some(token) = &settings.aws_session_token {
+            builder = builder.with_token(token);
+        }
+        let store = builder.build().map_err(|error| OutputError::new(format!("use s3://{bucket}"), error))?;
+        Ok(Self {
+            store: Arc::new(store),
+            name: bucket.into(),
+            prefix: prefix.into(),
+            consumer: consumer.into(),
+        })
+    }
+
+    fn path(&self, table: Table, part: &Part) -> Path {
+        Path::from(format!("{}/{}/{part}", self.prefix, table.name()))
+    }
+
+    fn failed(&self, what: &str, path: &Path, error: &Error) -> OutputError {
+        OutputError::new(format!("{what} s3://{}/{path}", self.name), error)
+    }
+
+    pub(crate) async fn probe(&self) -> Result<(), OutputError> {
+        let path = Path::from(format!("{}/.tmp/probe~{}", self.prefix, self.consumer));
+        self.store
+            .put(&path, PutPayload::from_static(b"probe"))
+            .await
+            .map_err(|error| self.failed("put", &path, &error))?;
+        self.store.delete(&path).await.map_err(|error| self.failed("delete", &path, &error))
+    }
+
+    pub(crate) async fn holds(&self, part: &Part) -> Result<bool, OutputError> {
+        for table in Table::ALL {
+            let path = self.path(table, part);
+            match self.store.head(&path).await {
+                Ok(_) => {}
+                Err(Error::NotFound { .. }) => return Ok(false),
+                Err(error) => return Err(self.failed("look for", &path, &error)),
+            }
+        }
+        Ok(true)
+    }
+
+    pub(crate) async fn stage(&self, contents: Vec<Content>) -> Result<Staged, OutputError> {
+        blocking(move || {
+            let files = contents.iter().map(|content| Ok((content.part.clone(), content.files()?)));
+            files.collect::<Result<_, _>>().map(Staged::with)
+        })
+        .await
+    }
+
+    pub(crate) async fn publish(&self, staged: Staged) -> Result<(), OutputError> {
+        let puts = staged.files.into_iter().map(|(part, files)| async move {
+            for (table, bytes) in Table::ALL.into_iter().zip(files) {
+                let path = self.path(table, &part);
+                match self.store.put_opts(&path, bytes.into(), PutMode::Create.into()).await {
+                    Ok(_) | Err(Error::AlreadyExists { .. }) => {}
+                    Err(error) => return Err(self.failed("put", &path, &error)),
+                }
+            }
+            Ok(())
+        });
+        stream::iter(puts.collect::<Vec<_>>()).buffer_unordered(PUTS).try_collect().await
+    }
+}
+
+const PUTS: usize = 16;

@@ -1,0 +1,108 @@
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use test_support::{eventually, free_port};
+use tokio::process::{Child, Command};
+
+use crate::support::{World, python, read};
+
+/// moto's server: speaks S3, conditional puts included.
+struct Storage {
+    port: u16,
+    python: PathBuf,
+    _server: Child,
+}
+
+impl Storage {
+    async fn start(python: PathBuf) -> Self {
+        let port = free_port();
+        let mut command = Command::new(&python);
+        command.args(["-m", "moto.server", "-H", "127.0.0.1", "-p", &port.to_string()]);
+        command.stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+        let server = command.spawn().unwrap();
+        let storage = Self { port, python, _server: server };
+        eventually("the object storage answers", async || reqwest::get(storage.url("")).await.is_ok()).await;
+        storage
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}/{path}", self.port)
+    }
+
+    async fn create_bucket(&self, bucket: &str) {
+        let answer = reqwest::Client::new().put(self.url(bucket)).send().await.unwrap();
+        assert!(answer.status().is_success(), "{answer:?}");
+    }
+
+    /// Copies the objects below a prefix to a folder.
+    async fn download(&self, bucket: &str, prefix: &str) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        let script = "import sys, os, boto3\n\
+            url, bucket, prefix, to = sys.argv[1:]\n\
+            s3 = boto3.client('s3', endpoint_url=url, region_name='us-east-1', aws_access_key_id='k', aws_secret_access_key='s')\n\
+            for page in s3.get_paginator('list_objects_v2').paginate(Bucket=bucket, Prefix=prefix):\n\
+            \x20   for found in page.get('Contents', []):\n\
+            \x20       path = os.path.join(to, found['Key'])\n\
+            \x20       os.makedirs(os.path.dirname(path), exist_ok=True)\n\
+            \x20       s3.download_file(bucket, found['Key'], path)\n";
+        let mut command = Command::new(&self.python);
+        command.args(["-c", script, &self.url(""), bucket, prefix]).arg(dir.path());
+        let copied = command.output().await.unwrap();
+        assert!(copied.status.success(), "{}", String::from_utf8_lossy(&copied.stderr));
+        dir
+    }
+}
+
+#[tokio::test]
+async fn games_are_written_to_a_bucket_once_and_a_wrong_bucket_loses_nothing() {
+    let test = "games_are_written_to_a_bucket_once_and_a_wrong_bucket_loses_nothing";
+    let Some(python) = python(test) else { return };
+    let storage = Storage::start(python).await;
+    let world = World::start().await;
+    let endpoint = storage.url("");
+    for batch in ["1", "20"] {
+        let output = format!("s3://games{batch}/data/superhero");
+        let vars = [
+            ("ETL_OUTPUT", output.as_str()),
+            ("AWS_ENDPOINT_URL", endpoint.trim_end_matches('/')),
+            ("AWS_ACCESS_KEY_ID", "k"),
+            ("AWS_SECRET_ACCESS_KEY", "s"),
+            ("ETL_BATCH_GAMES", batch),
+            ("ETL_BATCH_MS", "200"),
+            ("ETL_LEASE", "3s"),
+        ];
+        let (mut a, mut b) = (world.spawn("a", &vars), world.spawn("b", &vars));
+        eventually("the bucket is missed", async || {
+            let (status, body) = a.get("/ready").await;
+            status == 503 && body.contains("put s3://games") && b.log().contains("listening on channel")
+        })
+        .await;
+        let truth = world.simulate(&["--games", "40", "--seed", batch]).await;
+        eventually("the jobs are made", async || a.metric("etl_worker_backlog_jobs").await == 40.0).await;
+        storage.create_bucket(&format!("games{batch}")).await;
+        eventually("every job is done", async || {
+            let (of_a, of_b) =
+                tokio::join!(a.metric("etl_worker_jobs_total"), b.metric("etl_worker_jobs_total"));
+            of_a + of_b >= 40.0 && a.metric("etl_worker_backlog_jobs").await == 0.0
+        })
+        .await;
+        let copy = storage.download(&format!("games{batch}"), "data/superhero").await;
+        assert!(
+            read(&copy.path().join("data/superhero")).unwrap() == truth,
+            "the objects differ from the truth"
+        );
+        tokio::join!(a.terminate(), b.terminate());
+    }
+}
+
+#[tokio::test]
+async fn compact_refuses_a_bucket() {
+    let world = World::start().await;
+    let refused = world.run(&["--etl-output=s3://games", "compact"]).await;
+    assert_eq!(refused.status.code(), Some(1));
+    let error = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(
+        error,
+        "etl-worker: compact needs a folder: objects of a bucket cannot change places in one step\n"
+    );
+}

@@ -1,0 +1,34 @@
+use tokio::process::Command;
+
+use crate::support::{BINARY, World};
+
+#[tokio::test]
+async fn a_setting_that_cannot_be_used_ends_the_process_with_one_line() {
+    let refused = Command::new(BINARY).env_clear().env("ETL_OUTPUT", "ftp://x").output().await.unwrap();
+    assert_eq!(refused.status.code(), Some(2));
+    let line = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(line, "etl-worker: ETL_OUTPUT must be a folder or s3://BUCKET[/PREFIX]\n");
+}
+
+#[tokio::test]
+async fn help_and_the_readme_list_every_setting() {
+    let help = Command::new(BINARY).env_clear().arg("--help").output().await.unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    let readme = include_str!("../../README.md");
+    let variables: Vec<&str> =
+        help.split("[env: ").skip(1).filter_map(|rest| rest.split([']', '=']).next()).collect();
+    assert!(variables.len() > 20, "{variables:?}");
+    for variable in variables {
+        assert!(readme.contains(&format!("`{variable}`")), "{variable} is not in the README");
+    }
+}
+
+#[tokio::test]
+async fn a_command_without_redis_fails_clearly() {
+    let mut world = World::start().await;
+    world.redis.kill().await;
+    let listed = world.run(&["dead", "list"]).await;
+    assert_eq!(listed.status.code(), Some(1));
+    let error = String::from_utf8(listed.stderr).unwrap();
+    assert!(error.starts_with("etl-worker: connect to redis at 127.0.0.1:"), "{error}");
+}

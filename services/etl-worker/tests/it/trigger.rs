@@ -1,0 +1,155 @@
+use std::time::{Duration, Instant};
+
+use fred::interfaces::{
+    ClientLike, HashesInterface, KeysInterface, ListInterface, SetsInterface, SortedSetsInterface,
+};
+use test_support::eventually;
+
+use crate::support::World;
+
+#[tokio::test]
+async fn a_plain_object_is_a_message_too_and_others_are_ignored() {
+    let world = World::start().await;
+    let worker = world.worker("w", &[]).await;
+    let truth = world.small_game("g1").await;
+    world.publish(r#"{"level":"INFO","log_message":"Starting Game","task":{"game_token":"g1"}}"#).await;
+    eventually("the message is heard", async || {
+        worker.metric("etl_worker_messages_total{kind=\"other\"}").await == 1.0
+    })
+    .await;
+    assert_eq!(worker.metric("etl_worker_enqueued_total").await, 0.0);
+    world
+        .publish(r#"{"log_message":"Cleaning Game Records","task":{"game_token":"g1","user_token":"ann"}}"#)
+        .await;
+    world.all_written(&truth).await;
+}
+
+#[tokio::test]
+async fn games_that_ended_while_nobody_listened_are_found() {
+    let world = World::start().await;
+    let truth = world.simulate(&["--games", "100", "--copies", "0"]).await;
+    let client = &world.client;
+    let mut completed = truth.clone();
+    for game in truth.games() {
+        let status: String = client.get(format!("games:{game}:status")).await.unwrap();
+        if status != "Completed" {
+            completed.meta.retain(|(token, _), _| *token != game);
+            completed.podium.retain(|(token, _), _| *token != game);
+        }
+    }
+    assert!(completed.meta.len() < truth.meta.len(), "some games never left the lobby");
+    let _worker = world.worker("w", &[("ETL_SETTLE", "2s")]).await;
+    let start = Instant::now();
+    world.all_written(&completed).await;
+    // ETL_SETTLE and 5 s on a quiet machine, which a test cannot count on.
+    assert!(start.elapsed() < Duration::from_secs(2 + 25), "{:?}", start.elapsed());
+    // Those in the lobby are left alone until their message comes.
+    for game in truth.games() {
+        world.publish_clean(&game).await;
+    }
+    world.all_written(&truth).await;
+}
+
+#[tokio::test]
+async fn attacks_between_completed_and_the_message_are_in_the_rows() {
+    let world = World::start().await;
+    let _worker = world.worker("w", &[("ETL_SETTLE", "3s")]).await;
+    let mut truth = world.small_game("g1").await;
+    // The log grows: the game has not settled, and is left alone until its message.
+    for rounds in 2..=6 {
+        tokio::time::sleep(Duration::from_millis(900)).await;
+        world.attack("g1", "ann", "bob", 5, 0, 0).await;
+        truth.podium.insert(("g1".into(), "ann".into()), [1, rounds, 0, 10 + 5 * (rounds - 1)]);
+        truth.podium.insert(("g1".into(), "bob".into()), [2, 0, 10 + 5 * (rounds - 1), 0]);
+    }
+    assert!(world.written().meta.is_empty());
+    world.publish_clean("g1").await;
+    world.all_written(&truth).await;
+}
+
+#[tokio::test]
+async fn records_are_kept_from_expiring_until_they_are_committed() {
+    let world = World::start().await;
+    let truth = world.small_game("g1").await;
+    let keys =
+        ["games:g1", "games:g1:superheros", "games:g1:superheros:ann", "games:g1:logs", "games:g1:status"];
+    for key in keys {
+        world.client.expire::<(), _>(key, 60, None).await.unwrap();
+    }
+    // The output is not there yet.
+    std::fs::write(world.output(), b"in the way").unwrap();
+    let worker = world.spawn("w", &[]);
+    eventually("it listens", async || worker.log().contains("listening on channel")).await;
+    world.publish_clean("g1").await;
+    eventually("the records are kept", async || {
+        let mut ttls = Vec::new();
+        for key in keys {
+            ttls.push(world.client.ttl::<i64, _>(key).await.unwrap());
+        }
+        ttls == [-1; 5]
+    })
+    .await;
+    std::fs::remove_file(world.output()).unwrap();
+    world.all_written(&truth).await;
+}
+
+#[tokio::test]
+async fn cleaning_lets_go_of_every_record_and_only_when_it_is_asked_for() {
+    let world = World::start().await;
+    let client = &world.client;
+    let truth = world.small_game("g1").await;
+    for (key, value) in [("games:g1:participants", "2"), ("games:g1:host", "ann")] {
+        client.set::<(), _, _>(key, value, None, None, false).await.unwrap();
+    }
+    client.rpush::<(), _, _>("games:g1:order", "ann").await.unwrap();
+    for list in ["games:players:2", "games:participants:2"] {
+        client.rpush::<(), _, _>(list, vec!["other", "g1"]).await.unwrap();
+    }
+    let before: Vec<String> = client.custom(fred::cmd!("KEYS"), vec!["games:*"]).await.unwrap();
+
+    let mut keeps = world.worker("keeps", &[("CLEAN_ROUTINE", "False")]).await;
+    world.publish_clean("g1").await;
+    world.all_written(&truth).await;
+    keeps.terminate().await;
+    for key in &before {
+        assert_eq!(client.ttl::<i64, _>(key.as_str()).await.unwrap(), -1, "{key}");
+    }
+    assert_eq!(client.ttl::<i64, _>("etl:game:g1").await.unwrap(), -1);
+
+    let truth = {
+        let mut all = world.small_game("g2").await;
+        all.add(truth);
+        all
+    };
+    let _cleans = world.worker("cleans", &[("REDIS_EXPIRY", "40")]).await;
+    client.set::<(), _, _>("games:g2:participants", "2", None, None, false).await.unwrap();
+    client.set::<(), _, _>("games:g2:host", "ann", None, None, false).await.unwrap();
+    client.rpush::<(), _, _>("games:g2:order", "ann").await.unwrap();
+    for list in ["games:players:2", "games:participants:2"] {
+        client.rpush::<(), _, _>(list, "g2").await.unwrap();
+    }
+    world.publish_clean("g2").await;
+    world.all_written(&truth).await;
+    let records = [
+        "",
+        ":superheros",
+        ":superheros:ann",
+        ":superheros:bob",
+        ":order",
+        ":status",
+        ":participants",
+        ":host",
+    ];
+    for record in records {
+        let ttl: i64 = client.ttl(format!("games:g2{record}")).await.unwrap();
+        assert!((1..=40).contains(&ttl), "games:g2{record}: {ttl}");
+    }
+    assert_eq!(client.exists::<u64, _>("games:g2:logs").await.unwrap(), 0);
+    assert_eq!(client.zscore::<Option<f64>, _, _>("games:participants", "g2").await.unwrap(), None);
+    for list in ["games:players:2", "games:participants:2"] {
+        assert_eq!(client.lrange::<Vec<String>, _>(list, 0, -1).await.unwrap(), ["other", "g1"], "{list}");
+    }
+    assert!(client.ttl::<i64, _>("etl:game:g2").await.unwrap() > 40);
+    assert_eq!(client.hget::<String, _, _>("etl:game:g2", "part").await.unwrap(), "g2_cleans.gz.parquet");
+    assert_eq!(client.smembers::<Vec<String>, _>("etl:open-parts").await.unwrap(), Vec::<String>::new());
+}
