@@ -1,0 +1,93 @@
+//! Settings of the process: the file, the variables, what is refused.
+
+use std::process::{Command, Output};
+
+use test_support::free_port;
+
+use crate::client::{Client, Node, SET, id};
+
+const FILE: &str = r#"
+[object_storage_server]
+object_storage_address = "tcp://127.0.0.1:2346"
+identity = "ObjectStorageServer"
+backend = "redis"
+
+[object_storage_server.redis]
+url = "redis://localhost:6379/0"
+max_object_size_mb = 100
+key_prefix = "scaler:obj:"
+connection_pool_size = 10
+"#;
+
+fn object_store(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_object-store")).args(args).env_clear().output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn check_says_whether_a_file_can_be_used() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("store.toml");
+    let check = |text: &str| {
+        std::fs::write(&path, text).unwrap();
+        object_store(&["check", path.to_str().unwrap()])
+    };
+    let good = check(FILE);
+    assert_eq!((good.status.code(), text(&good.stdout).contains("can be used")), (Some(0), true));
+    for (from, to, wanted) in [
+        ("\"redis\"", "\"disk\"", "OBJECT_STORE_BACKEND"),
+        ("tcp://", "ws://", "OBJECT_STORE_ADDRESS must be tcp://HOST:PORT or tls://HOST:PORT"),
+        ("identity", "idenity", "object_storage_server.idenity, which is no setting"),
+        ("redis://localhost", "http://localhost", "REDIS_URL"),
+        ("[object_storage_server]", "[", "is no TOML"),
+    ] {
+        let bad = check(&FILE.replacen(from, to, 1));
+        let said = text(&bad.stderr);
+        assert_eq!(bad.status.code(), Some(2), "{to}: {said}");
+        assert!(said.contains(wanted) && said.lines().count() == 1, "{to}: {said}");
+    }
+}
+
+#[test]
+fn a_setting_that_cannot_be_used_is_named() {
+    let refused = object_store(&["--stall-timeout", "0"]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(
+        text(&refused.stderr).starts_with("object-store: OBJECT_STORE_STALL_TIMEOUT must be more than 0")
+    );
+    let refused = object_store(&["--config", "/no/such/file"]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(text(&refused.stderr).contains("/no/such/file cannot be read"));
+}
+
+#[tokio::test]
+async fn variables_override_the_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("store.toml");
+    let file = format!(
+        "[object_storage_server]\nbind_address = 'tcp://127.0.0.1:{}'\nidentity = 'FromTheFile'\nmax_connections = 7",
+        free_port()
+    );
+    std::fs::write(&path, file).unwrap();
+    // The address of a test's node comes by a variable.
+    let vars =
+        [("OBJECT_STORE_CONFIG", path.to_str().unwrap()), ("OBJECT_STORE_IDENTITY", "ObjectStorageServer")];
+    let node = Node::memory(&vars).await;
+    assert_eq!(Client::connect(node.port, "one").await.set(&id(1), b"x").await, SET);
+}
+
+#[test]
+fn every_setting_is_in_the_readme() {
+    let help = text(&object_store(&["--help"]).stdout);
+    let readme = include_str!("../../README.md");
+    let names = help.split(['[', ']', ' ', '\n', '=', ':']).filter(|word| word.starts_with("OBJECT_STORE_"));
+    let mut count = 0;
+    for name in names {
+        assert!(readme.contains(name), "{name} is not in the README");
+        count += 1;
+    }
+    assert!(count > 10, "{help}");
+}

@@ -1,0 +1,204 @@
+//! Several nodes on one Redis, and what they share with the original.
+
+use std::time::{Duration, Instant};
+
+use fred::interfaces::{HashesInterface, KeysInterface, SortedSetsInterface};
+use object_store::header::Ask;
+use test_support::{FlakyProxy, TestRedis, eventually};
+use tokio::io::AsyncWriteExt;
+
+use crate::client::{Client, DELETED, DUPLICATED, GOT, NOT_EXISTS, Node, SET, id};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn gets_that_wait_on_one_node_are_answered_when_another_stores() {
+    let redis = TestRedis::start().await;
+    let (here, there) = (Node::redis(&redis).await, Node::redis(&redis).await);
+    let mut waiting = Client::connect(here.port, "waiting").await;
+    let mut storing = Client::connect(there.port, "storing").await;
+    let count = 10_000;
+    let mut bytes = Vec::new();
+    for n in 0..count {
+        bytes.extend(waiting.request(Ask::Get, &id(n), u64::MAX, None).0);
+    }
+    waiting.stream.write_all(&bytes).await.unwrap();
+    eventually("all wait", async || here.info("pending_request_count").await == count).await;
+    let began = Instant::now();
+    let hearing = tokio::spawn(async move {
+        let mut heard = vec![false; count as usize];
+        for _ in 0..count {
+            let response = waiting.receive().await;
+            assert_eq!((response.kind, response.payload), (GOT, response.request.to_be_bytes().to_vec()));
+            assert!(!std::mem::replace(&mut heard[response.request as usize], true), "answered twice");
+        }
+        Instant::now()
+    });
+    for n in 0..count {
+        assert_eq!(storing.set(&id(n), &n.to_be_bytes()).await, SET);
+    }
+    let stored = Instant::now();
+    let heard = hearing.await.unwrap();
+    eprintln!(
+        "{count} sets in {:?}, the last get {:?} after it",
+        stored - began,
+        heard.saturating_duration_since(stored)
+    );
+    assert_eq!(here.info("pending_request_count").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_that_is_deleted_at_once_is_still_given_to_those_that_waited() {
+    let redis = TestRedis::start().await;
+    let (here, there) = (Node::redis(&redis).await, Node::redis(&redis).await);
+    let mut waiting = Client::connect(here.port, "waiting").await;
+    let mut storing = Client::connect(there.port, "storing").await;
+    for (n, length) in [(1, 10), (2, 3 << 20)] {
+        let get = waiting.send_get(&id(n)).await;
+        let copy = waiting.send_duplicate(&id(n + 10), &id(n)).await;
+        eventually("both wait", async || here.info("pending_request_count").await == 2).await;
+        // Sent together: nobody could look in between.
+        let data = vec![n as u8; length];
+        let (set, _) = storing.request(Ask::Set, &id(n), length as u64, Some(&data));
+        let (delete, _) = storing.request(Ask::Delete, &id(n), 0, None);
+        storing.stream.write_all(&[set, delete].concat()).await.unwrap();
+        assert_eq!((storing.receive().await.kind, storing.receive().await.kind), (SET, DELETED));
+        let mut heard = [waiting.receive().await, waiting.receive().await];
+        heard.sort_by_key(|response| response.request);
+        assert_eq!(
+            (heard[0].request, heard[0].kind, heard[1].request, heard[1].kind),
+            (get, GOT, copy, DUPLICATED)
+        );
+        assert!(heard[0].payload == data);
+        assert!(storing.get(&id(n + 10)).await == data);
+    }
+}
+
+#[tokio::test]
+async fn known_content_is_not_uploaded_again_and_goes_with_its_last_id() {
+    let redis = TestRedis::start().await;
+    let (here, there) = (Node::redis(&redis).await, Node::redis(&redis).await);
+    let mut one = Client::connect(here.port, "one").await;
+    let mut two = Client::connect(there.port, "two").await;
+    let commands = redis.client().await;
+    let chunks = async || {
+        let (_, keys): (String, Vec<String>) =
+            commands.scan_page("0", "scaler:obj:_meta:chunk:*", Some(100_000), None).await.unwrap();
+        keys.len()
+    };
+    let data: Vec<u8> = (0..5 << 20).map(|n: u32| (n % 253) as u8).collect();
+    one.set(&id(1), &data).await;
+    assert_eq!(chunks().await, 5);
+    two.set(&id(2), &data).await;
+    assert_eq!(chunks().await, 5);
+    assert_eq!(one.totals().await[..3], [2, 1, 5 << 20]);
+    // The original counts every id, with the four bytes that say how long its metadata is.
+    let total: u64 = commands.get("scaler:obj:_meta:total_size").await.unwrap();
+    assert_eq!(total, 2 * (4 + (5 << 20)));
+
+    one.delete(&id(1)).await;
+    assert!(one.get(&id(2)).await == data);
+    one.delete(&id(2)).await;
+    assert_eq!(one.totals().await[..3], [0, 0, 0]);
+    eventually("the chunks are removed", async || chunks().await == 0).await;
+    let left: u64 = commands.zcard("scaler:obj:_meta:garbage").await.unwrap();
+    assert_eq!(left, 0);
+    assert!(!commands.hexists::<bool, _, _>("scaler:obj:_meta:stats", "colour").await.unwrap());
+}
+
+/// As the original's `_serialize`: length of the metadata (u32, little-endian), metadata, data.
+fn original(metadata: &[u8], data: &[u8]) -> Vec<u8> {
+    [&(metadata.len() as u32).to_le_bytes(), metadata, data].concat()
+}
+
+#[tokio::test]
+async fn objects_of_the_original_are_read_copied_counted_and_removed() {
+    let redis = TestRedis::start().await;
+    let node = Node::redis(&redis).await;
+    let commands = redis.client().await;
+    let mut client = Client::connect(node.port, "one").await;
+    let large: Vec<u8> = (0..2_500_000_u32).map(|n| (n % 249) as u8).collect();
+    for (n, metadata, data) in [(1, b"".as_slice(), b"plain".as_slice()), (2, b"notes", &large)] {
+        let value = original(metadata, data);
+        let key = format!("scaler:obj:{}", id(n));
+        commands.set::<(), _, _>(key, value.as_slice(), None, None, false).await.unwrap();
+        commands.incr_by::<(), _>("scaler:obj:_meta:total_size", value.len() as i64).await.unwrap();
+    }
+    assert_eq!(client.get(&id(1)).await, b"plain");
+    assert!(client.get(&id(2)).await == large);
+    let request = client.send(Ask::Get, &id(2), 7, None).await;
+    assert_eq!(client.answer(request).await.payload, large[..7]);
+    assert_eq!(node.info("object_count").await, 2);
+    assert_eq!(node.info("total_size_bytes").await, 9 + 9 + 2_500_000);
+    assert_eq!(client.duplicate(&id(3), &id(2)).await, DUPLICATED);
+    assert_eq!(client.delete(&id(2)).await, DELETED);
+    assert_eq!(client.delete(&id(2)).await, NOT_EXISTS);
+    assert!(client.get(&id(3)).await == large);
+    assert_eq!(client.set(&id(1), b"ours").await, SET);
+    assert_eq!(client.get(&id(1)).await, b"ours");
+    assert_eq!(node.info("total_size_bytes").await, (4 + 4) + (9 + 2_500_000));
+
+    // One that the original stores while we wait for it, of which nobody tells.
+    let waiting = client.send_get(&id(9)).await;
+    assert!(client.hears_nothing().await);
+    commands
+        .set::<(), _, _>(
+            format!("scaler:obj:{}", id(9)),
+            original(b"", b"late").as_slice(),
+            None,
+            None,
+            false,
+        )
+        .await
+        .unwrap();
+    assert_eq!(client.answer(waiting).await.payload, b"late");
+}
+
+#[tokio::test]
+async fn what_a_killed_node_had_begun_to_upload_is_removed() {
+    let redis = TestRedis::start().await;
+    let commands = redis.client().await;
+    let _node = Node::redis(&redis).await;
+    // As a node leaves it that dies after its first chunk, some time ago.
+    commands.set::<(), _, _>("scaler:obj:_meta:chunk:dead:0", "x", None, None, false).await.unwrap();
+    commands
+        .zadd::<(), _, _>("scaler:obj:_meta:garbage", None, None, false, false, (1.0, "upload:dead:2000000"))
+        .await
+        .unwrap();
+    eventually("it is removed", async || {
+        commands.exists::<u64, _>("scaler:obj:_meta:chunk:dead:0").await.unwrap() == 0
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_message_delays_an_answer_but_does_not_lose_it() {
+    let redis = TestRedis::start().await;
+    let (here, there) = (Node::redis(&redis).await, Node::redis(&redis).await);
+    let mut waiting = Client::connect(here.port, "waiting").await;
+    waiting.send_get(&id(1)).await;
+    eventually("it waits", async || here.info("pending_request_count").await == 1).await;
+    // Redis forgets who waits, as when it failed over.
+    let commands = redis.client().await;
+    commands.del::<(), _>(format!("scaler:obj:_meta:wait:{}", id(1))).await.unwrap();
+    let began = Instant::now();
+    Client::connect(there.port, "storing").await.set(&id(1), b"x").await;
+    assert_eq!(waiting.receive().await.payload, b"x");
+    assert!(began.elapsed() < Duration::from_secs(10));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_stops_answers_what_redis_is_still_doing() {
+    let redis = TestRedis::start().await;
+    let proxy = FlakyProxy::to(redis.port()).await;
+    let mut node = Node::redis_at(&format!("redis://127.0.0.1:{}", proxy.port())).await;
+    let mut client = Client::connect(node.port, "one").await;
+    proxy.stall();
+    let set = client.send_set(&id(1), b"under way").await;
+    assert!(client.hears_nothing().await);
+    node.process.signal("TERM").await;
+    eventually("it drains", async || node.process.log().contains("draining")).await;
+    assert!(client.hears_nothing().await);
+    assert!(client.hears_nothing().await);
+    proxy.restore();
+    assert_eq!(client.answer(set).await.kind, SET);
+    assert_eq!(node.process.exit_code().await, 0);
+}

@@ -1,0 +1,265 @@
+//! The recorded session, and what every request means.
+
+use object_store::header::Ask;
+use test_support::{TestRedis, eventually};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::client::{Client, DELETED, DUPLICATED, GOT, NOT_EXISTS, Node, SET, id};
+
+const ID: &str = "07060504030201000f0e0d0c0b0a090817161514131211101f1e1d1c1b1a1918";
+const COPY: &str = "0807060504030201100f0e0d0c0b0a091817161514131211201f1e1d1c1b1a19";
+const HELLO_WORLD: &str = "0b00000000000000 68656c6c6f20776f726c64";
+
+fn header(length: &str, request: u8, kind: u8, id: &str) -> String {
+    format!(
+        "5000000000000000 0000000009000000 0000000003000100 {length} {request:02x}00000000000000 {kind:02x}00000000000000
+         0000000004000000 {id}"
+    )
+}
+
+fn bytes(text: &str) -> Vec<u8> {
+    hex::decode(text.replace(|c: char| c.is_whitespace(), "")).unwrap()
+}
+
+/// What the client says and what it hears, as recorded with opengris-scaler 2.9.0.
+fn recorded(version: u8) -> Vec<(String, String)> {
+    let (none, all, eleven) = ("0000000000000000", "ffffffffffffffff", "0b00000000000000");
+    let original = format!("3000000000000000 0000000005000000 0000000004000000 {ID}");
+    vec![
+        (
+            format!(
+                "594d51{version:02x} 0c00000000000000 70726f62652d636c69656e74 {} {HELLO_WORLD}",
+                header(eleven, 0, 0, ID)
+            ),
+            format!(
+                "594d51{version:02x} 1300000000000000 4f626a65637453746f72616765536572766572 {}",
+                header(none, 0, 0, ID)
+            ),
+        ),
+        (header(all, 1, 1, ID), format!("{} {HELLO_WORLD}", header(eleven, 1, 1, ID))),
+        (format!("{} {original}", header("3000000000000000", 2, 3, COPY)), header(none, 2, 4, COPY)),
+        (header(all, 3, 1, COPY), format!("{} {HELLO_WORLD}", header(eleven, 3, 1, COPY))),
+        (header(none, 4, 2, ID), header(none, 4, 2, ID)),
+        (header(none, 5, 2, ID), header(none, 5, 3, ID)),
+    ]
+}
+
+async fn plays_the_recorded_session(node: &Node) {
+    for version in [2, 1] {
+        let mut stream = TcpStream::connect(("127.0.0.1", node.port)).await.unwrap();
+        for (said, heard) in recorded(version) {
+            let wanted = bytes(&heard);
+            stream.write_all(&bytes(&said)).await.unwrap();
+            let mut answer = vec![0; wanted.len()];
+            stream.read_exact(&mut answer).await.unwrap();
+            assert_eq!(hex::encode(answer), hex::encode(wanted), "version {version}");
+        }
+        // The same in one packet: requests may be sent without waiting.
+        let mut stream = TcpStream::connect(("127.0.0.1", node.port)).await.unwrap();
+        let (said, heard): (Vec<_>, Vec<_>) = recorded(version).into_iter().unzip();
+        stream.write_all(&bytes(&said.concat())).await.unwrap();
+        let mut answer = vec![0; bytes(&heard.concat()).len()];
+        stream.read_exact(&mut answer).await.unwrap();
+        assert_eq!(hex::encode(answer), hex::encode(bytes(&heard.concat())), "version {version}, pipelined");
+    }
+}
+
+#[tokio::test]
+async fn the_recorded_session_is_answered_byte_for_byte_from_memory() {
+    plays_the_recorded_session(&Node::memory(&[]).await).await;
+}
+
+#[tokio::test]
+async fn the_recorded_session_is_answered_byte_for_byte_from_redis() {
+    let redis = TestRedis::start().await;
+    plays_the_recorded_session(&Node::redis(&redis).await).await;
+}
+
+async fn keeps_the_semantics(node: &Node) {
+    let mut client = Client::connect(node.port, "one").await;
+    let mut other = Client::connect(node.port, "two").await;
+
+    // A prefix, an empty object, and one that is larger than a chunk.
+    assert_eq!(client.set(&id(1), b"hello world").await, SET);
+    let request = client.send(Ask::Get, &id(1), 5, None).await;
+    assert_eq!(client.answer(request).await.payload, b"hello");
+    let request = client.send(Ask::Get, &id(1), 0, None).await;
+    assert_eq!(client.answer(request).await.payload, b"");
+    assert_eq!(client.set(&id(2), b"").await, SET);
+    assert_eq!(other.get(&id(2)).await, b"");
+    let large: Vec<u8> = (0..3_000_000_u32).map(|n| (n % 251) as u8).collect();
+    assert_eq!(client.set(&id(3), &large).await, SET);
+    assert!(other.get(&id(3)).await == large);
+    let request = other.send(Ask::Get, &id(3), 1_500_000, None).await;
+    assert!(other.answer(request).await.payload == large[..1_500_000]);
+
+    // A get and a chain of duplicates wait, are answered in order, and before the set that they waited for.
+    let get = client.send_get(&id(10)).await;
+    let copy = client.send_duplicate(&id(11), &id(10)).await;
+    let copy_of_copy = client.send_duplicate(&id(12), &id(11)).await;
+    let get_of_copy = client.send_get(&id(12)).await;
+    assert!(client.hears_nothing().await);
+    let totals = client.totals().await;
+    assert_eq!(totals[3..5], [4, 3], "requests that wait, and for how many objects");
+    let set = client.send_set(&id(10), b"x").await;
+    let mut answered = Vec::new();
+    for _ in 0..5 {
+        let response = client.receive().await;
+        assert!(response.kind != GOT || response.payload == b"x");
+        answered.push(response.request);
+    }
+    assert_eq!(answered, [get, copy, copy_of_copy, get_of_copy, set]);
+
+    // A duplicate of an id to itself loses nothing; one of what is not there yet waits for it.
+    assert_eq!(client.duplicate(&id(1), &id(1)).await, DUPLICATED);
+    assert_eq!(client.get(&id(1)).await, b"hello world");
+    let own = client.send_duplicate(&id(20), &id(20)).await;
+    other.set(&id(20), b"self").await;
+    assert_eq!(client.answer(own).await.kind, DUPLICATED);
+    assert_eq!(client.get(&id(20)).await, b"self");
+
+    // Shared content stays until its last id goes; what is stored over it does not change the others.
+    assert_eq!(client.duplicate(&id(21), &id(1)).await, DUPLICATED);
+    assert_eq!(client.set(&id(1), b"changed").await, SET);
+    assert_eq!(client.get(&id(21)).await, b"hello world");
+    assert_eq!(client.delete(&id(21)).await, DELETED);
+    assert_eq!(client.delete(&id(21)).await, NOT_EXISTS);
+
+    // A request that makes no sense is refused, and nothing else happens.
+    for (ask, payload) in [(Ask::Unknown(9), None), (Ask::Duplicate, Some(b"short".as_slice()))] {
+        let length = payload.map_or(0, <[u8]>::len) as u64;
+        let request = client.send(ask, &id(1), length, payload).await;
+        assert_eq!(client.answer(request).await.kind, NOT_EXISTS, "{ask:?}");
+    }
+    let request = client.send(Ask::Set, &id(1), 7, Some(b"another length")).await;
+    assert_eq!(client.answer(request).await.kind, NOT_EXISTS);
+    assert_eq!(client.get(&id(1)).await, b"changed");
+}
+
+#[tokio::test]
+async fn every_request_means_what_the_contract_says_in_memory() {
+    keeps_the_semantics(&Node::memory(&[]).await).await;
+}
+
+#[tokio::test]
+async fn every_request_means_what_the_contract_says_in_redis() {
+    let redis = TestRedis::start().await;
+    keeps_the_semantics(&Node::redis(&redis).await).await;
+}
+
+#[tokio::test]
+async fn contents_are_counted_once_and_go_with_their_last_id() {
+    let node = Node::memory(&[]).await;
+    let mut client = Client::connect(node.port, "one").await;
+    for n in 0..10 {
+        client.set(&id(n), &vec![7; 100_000]).await;
+    }
+    client.set(&id(10), b"other").await;
+    assert_eq!(client.totals().await[..3], [11, 2, 100_005]);
+    for n in 0..10 {
+        client.delete(&id(n)).await;
+    }
+    assert_eq!(client.totals().await[..3], [1, 1, 5]);
+}
+
+async fn waits_for(node: &Node) -> u64 {
+    node.info("pending_request_count").await
+}
+
+#[tokio::test]
+async fn a_client_that_closes_leaves_no_waiter() {
+    let node = Node::memory(&[]).await;
+    let mut client = Client::connect(node.port, "one").await;
+    client.send_get(&id(1)).await;
+    eventually("the get waits", async || waits_for(&node).await == 1).await;
+    drop(client);
+    eventually("it is forgotten", async || waits_for(&node).await == 0).await;
+}
+
+async fn answers_over_the_next_connection(node: &Node) {
+    let mut client = Client::connect(node.port, "one").await;
+    client.send_get(&id(1)).await;
+    let request = client.send_get(&id(2)).await;
+    eventually("the gets wait", async || waits_for(node).await == 2).await;
+    client.reset();
+    // One object comes while the client is away, one after it is back.
+    let mut other = Client::connect(node.port, "two").await;
+    other.set(&id(1), b"away").await;
+    let mut client = Client::connect(node.port, "one").await;
+    assert_eq!(client.receive().await.payload, b"away");
+    other.set(&id(2), b"back").await;
+    let response = client.receive().await;
+    assert_eq!((response.request, response.payload), (request, b"back".to_vec()));
+}
+
+#[tokio::test]
+async fn a_client_whose_connection_was_reset_is_answered_over_its_next_one() {
+    answers_over_the_next_connection(&Node::memory(&[]).await).await;
+    let redis = TestRedis::start().await;
+    answers_over_the_next_connection(&Node::redis(&redis).await).await;
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_come_back_is_forgotten() {
+    let node = Node::memory(&[("OBJECT_STORE_RECONNECT_GRACE", "300ms")]).await;
+    let mut client = Client::connect(node.port, "one").await;
+    client.send_get(&id(1)).await;
+    eventually("the get waits", async || waits_for(&node).await == 1).await;
+    client.reset();
+    eventually("it is forgotten", async || waits_for(&node).await == 0).await;
+}
+
+#[tokio::test]
+async fn a_second_connection_of_an_identity_takes_the_first_one_s_place() {
+    let node = Node::memory(&[]).await;
+    let mut first = Client::connect(node.port, "one").await;
+    let request = first.send_get(&id(1)).await;
+    eventually("the get waits", async || waits_for(&node).await == 1).await;
+    let mut second = Client::connect(node.port, "one").await;
+    assert_eq!(first.stream.read(&mut [0; 1]).await.unwrap(), 0, "the first one hears a FIN");
+    Client::connect(node.port, "two").await.set(&id(1), b"x").await;
+    assert_eq!(second.answer(request).await.payload, b"x");
+}
+
+#[tokio::test]
+async fn a_payload_may_come_over_the_next_connection() {
+    let node = Node::memory(&[]).await;
+    let mut client = Client::connect(node.port, "one").await;
+    let (whole, request) = client.request(Ask::Set, &id(1), 5, Some(b"hello"));
+    client.stream.write_all(&whole[..88]).await.unwrap();
+    eventually("the header has come", async || node.process.metric("object_store_connections").await == 1.0)
+        .await;
+    client.reset();
+    eventually("the reset has come", async || node.process.metric("object_store_connections").await == 0.0)
+        .await;
+    let mut client = Client::connect(node.port, "one").await;
+    client.stream.write_all(&whole[88..]).await.unwrap();
+    let response = client.receive().await;
+    assert_eq!((response.request, response.kind), (request, SET));
+    assert_eq!(client.get(&id(1)).await, b"hello");
+}
+
+#[tokio::test]
+async fn a_server_that_stops_flushes_its_answers_and_resets() {
+    let mut node = Node::memory(&[]).await;
+    let mut client = Client::connect(node.port, "one").await;
+    client.set(&id(1), &vec![1; 8 << 20]).await;
+    client.send_get(&id(1)).await;
+    let reading = tokio::spawn(async move {
+        let response = client.receive().await;
+        let end = client.stream.read(&mut [0; 1]).await;
+        (response.payload.len(), end.map_err(|error| error.kind()))
+    });
+    assert_eq!(node.process.terminate().await, 0);
+    assert_eq!(reading.await.unwrap(), (8 << 20, Err(std::io::ErrorKind::ConnectionReset)));
+}
+
+#[tokio::test]
+async fn a_server_that_is_killed_resets() {
+    let mut node = Node::memory(&[]).await;
+    let mut client = Client::connect(node.port, "one").await;
+    node.process.kill().await;
+    let end = client.stream.read(&mut [0; 1]).await;
+    assert_eq!(end.map_err(|error| error.kind()), Err(std::io::ErrorKind::ConnectionReset));
+}

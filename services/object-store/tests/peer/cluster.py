@@ -1,0 +1,115 @@
+"""Runs an unmodified opengris-scaler cluster on given object stores, and checks every result it computes.
+
+usage: cluster.py SCHEDULER_STORE WORKER_STORE CLIENT_STORE [--tasks N] [--workers N] [--largest BYTES] [--hold]
+
+Starts the released scheduler and worker manager as they come from PyPI, submits work as a client, and exits 0 only if
+every result is right. With --hold it prints `ready` after the first computation, waits for a line on standard input, and
+computes again.
+"""
+
+import argparse
+import hashlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+from scaler import Client
+
+
+def square(x):
+    return x * x
+
+
+def digest(data):
+    return hashlib.blake2b(data).hexdigest()
+
+
+def make(size, seed):
+    return (seed.to_bytes(4, "little") * (size // 4 + 1))[:size]
+
+
+def slow(x):
+    time.sleep(0.2)
+    return x + 1
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def compute(client, tasks, largest):
+    began = time.monotonic()
+    assert client.map(square, range(tasks)) == [x * x for x in range(tasks)]
+    took = time.monotonic() - began
+    print(f"map of {tasks} tasks: {took:.1f} s, {tasks / took:.0f} tasks/s", flush=True)
+    size = 1
+    while size <= largest:
+        began = time.monotonic()
+        data = make(size, size)
+        assert client.submit(digest, data).result() == digest(data), f"argument of {size} bytes"
+        assert client.submit(make, size, 7).result() == make(size, 7), f"result of {size} bytes"
+        print(f"argument and result of {size} bytes: {time.monotonic() - began:.2f} s", flush=True)
+        if size == largest:
+            break
+        size = min(size * 8, largest)
+    sent = client.send_object(make(1000, 3))
+    futures = [client.submit(digest, sent) for _ in range(20)]
+    assert all(future.result() == digest(make(1000, 3)) for future in futures)
+    gathered = [future.result() for future in [client.submit(square, x) for x in range(50)]]
+    assert gathered == [x * x for x in range(50)]
+    try:
+        client.submit(square, "no number").result()
+        raise AssertionError("a task that fails must fail")
+    except TypeError:
+        pass
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("stores", nargs=3)
+    parser.add_argument("--tasks", type=int, default=1000)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--largest", type=int, default=1 << 20)
+    parser.add_argument("--hold", action="store_true")
+    arguments = parser.parse_args()
+    for_scheduler, for_workers, for_client = arguments.stores
+    bin_dir = os.path.dirname(sys.executable)
+    scheduler = f"tcp://127.0.0.1:{free_port()}"
+    monitor = f"tcp://127.0.0.1:{free_port()}"
+    quiet = ["--logging-level", "WARNING"]
+    commands = [
+        [f"{bin_dir}/scaler_scheduler", scheduler, "--object-storage-address", for_scheduler,
+         "--advertised-object-storage-address", for_workers, "--monitor-address", monitor, *quiet],
+        [f"{bin_dir}/scaler_worker_manager", "baremetal_native", scheduler, "--worker-manager-id", "test", "--mode", "fixed",
+         "--max-task-concurrency", str(arguments.workers), "--object-storage-address", for_workers, *quiet],
+    ]
+    # Each in a process group of its own, so that its children end with it.
+    processes = [subprocess.Popen(command, start_new_session=True, stdout=sys.stderr) for command in commands]
+    try:
+        with Client(address=scheduler, object_storage_address=for_client) as client:
+            compute(client, arguments.tasks, arguments.largest)
+            if arguments.hold:
+                print("ready", flush=True)
+                sys.stdin.readline()
+                compute(client, arguments.tasks, arguments.largest)
+        print("all results were right", flush=True)
+    finally:
+        for process in reversed(processes):
+            try:
+                os.killpg(process.pid, signal.SIGTERM)
+                process.wait(10)
+            except (ProcessLookupError, subprocess.TimeoutExpired):
+                pass
+            try:
+                os.killpg(process.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+
+
+if __name__ == "__main__":
+    main()
