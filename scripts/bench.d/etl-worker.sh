@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# etl-worker: games a second beside the same job in Python, latency, memory, and reading after a compaction.
+set -euo pipefail
+source "$(dirname "$0")/../lib.sh"
+: "${BIN:?scripts/bench.sh sets it}"
+[ -n "${BACKPLANE_PYTHON-}" ] || fail "the same job in Python needs the packages of scripts/requirements.txt"
+
+work=$(mktemp -d "$target/bench.XXXXXX") # on the disk that is measured; /tmp may be memory
+trap 'stop_children; rm -rf "$work"' EXIT
+trap 'exit 130' INT TERM
+
+redis=$(free_port)
+start "$redis" "$work/redis.log" redis-server --port "$redis" --bind 127.0.0.1 --save '' --dir "$work"
+timeout 280 "$BACKPLANE_PYTHON" "$(dirname "$0")/etl-worker.py" "$BIN" "$work" "$redis" "$(free_port)"

@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Measures the services, or those named: `scripts/bench.sh [SERVICE…]`. Each figure stands beside its limit,
+# taken in the same run. Wants a quiet machine.
+set -euo pipefail
+source "$(dirname "$0")/lib.sh"
+
+if [ $# -eq 0 ]; then
+  mapfile -t services < <(basename -s .sh scripts/bench.d/*.sh)
+  set -- "${services[@]}"
+fi
+for service; do
+  [ -x "scripts/bench.d/$service.sh" ] || fail "there is no scripts/bench.d/$service.sh"
+done
+
+need python3 kill redis-server redis-cli mosquitto
+use_python
+
+say "building with --release (some minutes the first time)"
+cargo build --release --locked --quiet "${@/#/--package=}" --bins --examples
+export BIN=$target/release
+
+say "this machine"
+echo "cpu     $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1), $(nproc) cores"
+echo "memory  $(awk '/^MemTotal/ { printf "%.0f GiB", $2 / 1048576 }' /proc/meminfo)"
+echo "kernel  $(uname -sr)"
+echo "load    $(cut -d ' ' -f 1-3 /proc/loadavg)"
+echo "commit  $(git describe --always --dirty 2>/dev/null || echo unknown), $(rustc --version)"
+
+failed=()
+for service; do
+  say "$service"
+  "scripts/bench.d/$service.sh" </dev/null || failed+=("$service")
+done
+[ ${#failed[@]} -eq 0 ] || fail "could not be measured: ${failed[*]}"

@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# a recorded run is played, and its checklist fills before a viewer's eyes
+set -euo pipefail
+source "$(dirname "$0")/../lib.sh"
+: "${BIN:?scripts/demo.sh sets it}" "${REDIS_PORT:?likewise}"
+
+work=$(mktemp -d)
+trap 'stop_children; rm -rf "$work"' EXIT
+trap 'exit 130' INT TERM
+
+port=$(free_port) run=demo-$$
+export REDIS_URL=redis://127.0.0.1:$REDIS_PORT
+LISTEN_ADDR=127.0.0.1:$port DRAIN_DELAY=0s start "$port" "$work/log" "$BIN/preflight"
+curl -sSf --retry 50 --retry-delay 1 --retry-all-errors "http://127.0.0.1:$port/ready" >"$work/ready" 2>&1 ||
+  fail "preflight does not become ready: $(cat "$work/ready")"
+
+"$BIN/examples/play_run" crates/run-events/examples/data/decimal-pleasing.jsonl --run "$run" --directory "$work" --speed 5 >"$work/played" &
+children+=($!)
+# It ends when every entry is done and no lock is left.
+timeout 60 "$BIN/examples/watch-run" "ws://127.0.0.1:$port/$run" | tee "$work/seen" || fail "the checklist did not fill"
+
+seen=$(wc -l <"$work/seen")
+[ "$seen" -ge 20 ] || fail "only $seen different answers were seen"
+grep -q '^ 0/13 ' "$work/seen" || fail "the viewer did not see the run from its start"
+echo "$seen answers, from nothing done to all 13 entries"

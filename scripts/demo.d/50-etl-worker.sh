@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# sixty games end; two workers share them, each is written once, and a podium is read back from the Parquet files
+set -euo pipefail
+source "$(dirname "$0")/../lib.sh"
+: "${BIN:?scripts/demo.sh sets it}" "${REDIS_PORT:?likewise}"
+
+work=$(mktemp -d)
+trap 'stop_children; rm -rf "$work"' EXIT
+trap 'exit 130' INT TERM
+
+export REDIS_HOST=127.0.0.1 ETL_OUTPUT=$work/superhero WORKER_CHANNEL=lib.server.lobby CLEAN_ROUTINE=True REDIS_EXPIRY=2 DRAIN_DELAY=0s
+ports=()
+for worker in one two; do
+  port=$(free_port)
+  ports+=("$port")
+  ETL_WORKER=$worker LISTEN_ADDR=127.0.0.1:$port start "$port" "$work/$worker.log" "$BIN/etl-worker"
+done
+for worker in one two; do
+  for _ in {1..100}; do
+    grep -q 'listening on channel' "$work/$worker.log" && break
+    sleep 0.1
+  done
+done
+
+echo "the game server plays 60 games of 8, and publishes 480 messages that they ended"
+"$BIN/examples/simulate-games" --games 60 --rate 60 --seed 2026 >"$work/truth"
+
+committed() { curl -sS "http://127.0.0.1:$1/metrics" | sed -n 's/^etl_worker_jobs_total{result="committed"} //p'; }
+for _ in {1..100}; do
+  first=$(committed "${ports[0]}") second=$(committed "${ports[1]}")
+  [ $((${first:-0} + ${second:-0})) -ge 60 ] && break
+  sleep 0.1
+done
+echo "worker one wrote ${first:-0} of them, worker two ${second:-0}"
+[ $((${first:-0} + ${second:-0})) -eq 60 ] || fail "not every game was written once: $(tail -n 3 "$work"/*.log)"
+
+"$BIN/etl-worker" compact
+"$BIN/examples/print-podium" --json "$ETL_OUTPUT" | sort >"$work/read"
+sort "$work/truth" | cmp - "$work/read" || fail "the files differ from what was played"
+echo "the files hold every player of every game once, as played; one game's podium:"
+echo
+"$BIN/examples/print-podium" "$ETL_OUTPUT"

@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# an unmodified opengris-scaler cluster computes over two nodes that share Redis
+set -euo pipefail
+source "$(dirname "$0")/../lib.sh"
+: "${BIN:?scripts/demo.sh sets it}" "${REDIS_PORT:?likewise}"
+
+work=$(mktemp -d)
+trap 'stop_children; rm -rf "$work"' EXIT
+trap 'exit 130' INT TERM
+
+first=$(free_port) second=$(free_port) first_http=$(free_port) second_http=$(free_port)
+export OBJECT_STORE_BACKEND=redis REDIS_URL=redis://127.0.0.1:$REDIS_PORT/9 DRAIN_DELAY=0s
+OBJECT_STORE_ADDRESS=tcp://127.0.0.1:$first LISTEN_ADDR=127.0.0.1:$first_http start "$first" "$work/first.log" "$BIN/object-store"
+OBJECT_STORE_ADDRESS=tcp://127.0.0.1:$second LISTEN_ADDR=127.0.0.1:$second_http start "$second" "$work/second.log" "$BIN/object-store"
+for port in "$first_http" "$second_http"; do
+  curl -sSf --retry 50 --retry-delay 1 --retry-all-errors "http://127.0.0.1:$port/ready" >/dev/null || fail "a node does not become ready"
+done
+
+echo "an object is put into one node with curl, and read from the other"
+curl -sSf -X PUT --data-binary 'from one node to the other' "http://127.0.0.1:$first_http/objects/c0ffee"
+[ "$(curl -sSf "http://127.0.0.1:$second_http/objects/c0ffee")" = 'from one node to the other' ] || fail "it is not the same"
+curl -sSf "http://127.0.0.1:$second_http/info" && echo
+
+if "${BACKPLANE_PYTHON:-python3}" -c 'import scaler' 2>/dev/null; then
+  echo "scheduler and workers use one node, the client the other"
+  "$BACKPLANE_PYTHON" services/object-store/tests/peer/cluster.py "tcp://127.0.0.1:$first" "tcp://127.0.0.1:$first" \
+    "tcp://127.0.0.1:$second" --tasks 300 --largest 1000000 2>"$work/cluster.log" ||
+    fail "the cluster did not compute: $(tail -n 20 "$work/cluster.log")"
+else
+  echo "there is no opengris-scaler here; the same store from a Rust program:"
+  "$BIN/examples/library" "$REDIS_URL"
+fi

@@ -1,0 +1,132 @@
+# shellcheck shell=bash
+# What the scripts beside it share: messages, programs that are missing, ports, children. Sourced, never run.
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$root" || exit 1
+target=${CARGO_TARGET_DIR:-$root/target}
+mkdir -p "$target"
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin # where Debian puts mosquitto and haproxy
+
+say() { printf '\n== %s\n' "$*"; }
+fail() {
+  printf '\n%s: %s\n' "$(basename "$0")" "$*" >&2
+  exit 1
+}
+
+# need PROGRAM… : installs the Debian packages of those that are missing, and of what building takes (besides Cargo a
+# C toolchain with OpenSSL, for the C in some dependencies); or says what to type.
+need() {
+  local program missing=() packages=() as_root=()
+  is_there cargo || fail "cargo is missing. Install Rust as https://rustup.rs says, and run this again."
+  for program in cc c++ make pkg-config openssl-headers "$@"; do
+    is_there "$program" && continue
+    missing+=("$program")
+    read -ra packages <<<"${packages[*]-} $(packages_of "$program")"
+  done
+  [ ${#missing[@]} -gt 0 ] || return 0
+  type -P apt-get >/dev/null || fail "missing: ${missing[*]}. Install them with this system's package manager, and run this again."
+  if [ "$(id -u)" -ne 0 ]; then
+    as_root=(sudo -n)
+    "${as_root[@]}" true 2>/dev/null || fail "missing: ${missing[*]}. Type this, and run it again:
+
+  sudo apt-get update && sudo apt-get install -y --no-install-recommends ${packages[*]}"
+  fi
+  say "installing with apt: ${packages[*]}"
+  apt_install "${packages[@]}" >"$target/apt.log" 2>&1 || {
+    tail -n 20 "$target/apt.log" >&2
+    fail "apt could not install them; all it said is in $target/apt.log"
+  }
+  for program in "${missing[@]}"; do
+    is_there "$program" || fail "$program is still missing after apt installed: ${packages[*]}"
+  done
+}
+
+is_there() {
+  case $1 in
+    openssl-headers) pkg-config --exists openssl 2>/dev/null ;;
+    python3) python3 -c 'import ensurepip, venv' 2>/dev/null ;;
+    *) type -P "$1" >/dev/null ;;
+  esac
+}
+
+packages_of() {
+  case $1 in
+    cc) echo gcc libc6-dev ;;
+    c++) echo g++ ;;
+    chromedriver) echo chromium-driver ;;
+    kill) echo procps ;;
+    mosquitto_pub | mosquitto_sub) echo mosquitto-clients ;;
+    openssl-headers) echo libssl-dev ;;
+    python3) echo python3 python3-venv ;;
+    redis-cli) echo redis-tools ;;
+    *) echo "$1" ;;
+  esac
+}
+
+# Reads the caller's `as_root`.
+apt_install() (
+  # Debian starts a server when it is installed. These are for tests, which start their own.
+  policy=/usr/sbin/policy-rc.d
+  if [ ! -e $policy ]; then
+    trap '"${as_root[@]}" rm -f $policy' EXIT
+    printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee $policy >/dev/null
+    "${as_root[@]}" chmod 755 $policy
+  fi
+  apt=("${as_root[@]}" timeout 1200 env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300)
+  "${apt[@]}" update -q # one of several sources may be out of reach, and not matter
+  "${apt[@]}" install -y -q --no-install-recommends "$@"
+)
+
+# The pinned Python packages of scripts/requirements.txt, for tests and demos in which a peer is written in Python.
+# Sets BACKPLANE_PYTHON to an interpreter that has them and puts its folder first on the PATH, where also the packages'
+# commands are; does nothing where they cannot be had.
+use_python() {
+  local venv=$target/venv wanted=scripts/requirements.txt
+  if ! cmp -s $wanted "$venv/requirements.txt"; then
+    say "installing the Python packages of $wanted into $venv"
+    rm -rf "$venv"
+    if ! { python3 -m venv "$venv" && timeout 900 "$venv/bin/pip" install --quiet --disable-pip-version-check -r $wanted; } \
+      >"$target/pip.log" 2>&1 </dev/null; then
+      tail -n 5 "$target/pip.log" >&2
+      say "they could not be installed ($target/pip.log): what needs them is left out"
+      return 0
+    fi
+    cp $wanted "$venv/requirements.txt"
+  fi
+  export BACKPLANE_PYTHON=$venv/bin/python3 PATH=$venv/bin:$PATH
+}
+
+# A port of 127.0.0.1 that nobody listens on, below the range that outgoing connections are given.
+free_port() {
+  local port
+  while port=$((10000 + RANDOM % 22000)); is_open "$port"; do :; done
+  echo "$port"
+}
+
+is_open() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+
+# start PORT NAME.log COMMAND… : starts it as a child and waits until it serves the port.
+children=()
+start() {
+  local port=$1 log=$2 name deadline=$((SECONDS + 30))
+  name=$(basename "$log" .log)
+  shift 2
+  "$@" >"$log" 2>&1 </dev/null &
+  children+=($!)
+  until is_open "$port"; do
+    kill -0 $! 2>/dev/null || fail "$name ended at once: $(tail -n 5 "$log")"
+    [ $SECONDS -lt $deadline ] || fail "$name did not serve port $port within 30 s: $(tail -n 5 "$log")"
+    sleep 0.1
+  done
+}
+
+# Ends what `start` started: at once what is willing, within 15 s all.
+stop_children() {
+  [ ${#children[@]} -gt 0 ] || return 0
+  kill "${children[@]}" 2>/dev/null || true
+  (sleep 15 && kill -KILL "${children[@]}") 2>/dev/null &
+  local killer=$!
+  wait "${children[@]}" 2>/dev/null || true
+  kill "$killer" 2>/dev/null || true
+  children=()
+}
