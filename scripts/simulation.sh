@@ -1,0 +1,55 @@
+# shellcheck shell=bash
+# What simulate_cicd.sh makes and teardown.sh removes. Sourced after docker.sh, never run.
+
+all_services=(scenario-player preflight status-proxy kafka-ingester etl-worker object-store)
+
+image_of() { echo "${1}_simulation_image"; }
+container_of() { echo "${1}_simulation_container_$2"; }
+
+port_of() {
+  case $1 in
+    scenario-player) echo 8000 ;;
+    preflight) echo 9001 ;;
+    status-proxy) echo 9002 ;;
+    kafka-ingester) echo 9101 ;;
+    etl-worker) echo 9102 ;;
+    object-store) echo 9103 ;;
+  esac
+}
+
+# services_named NAME : sets `services` to it, or to all.
+services_named() {
+  services=("$1")
+  [ "$1" != all ] || services=("${all_services[@]}")
+  [ -n "$(port_of "${services[0]}")" ] || fail "there is no service $1; there are ${all_services[*]}, and all"
+}
+
+log() { printf '%s %s\n' "$(date -u '+%Y-%m-%d %H:%M:%S.%3N')" "$*"; }
+
+# step WHAT COMMAND… : runs it quietly; where it fails, says all that it said and ends the script.
+step() {
+  local what=$1 said
+  shift
+  log "$what"
+  said=$(mktemp)
+  "$@" >"$said" 2>&1 </dev/null || {
+    cat "$said" >&2
+    rm -f "$said"
+    log "failed: $what" >&2
+    exit 1
+  }
+  rm -f "$said"
+}
+
+# remove SERVICE : its containers, which are stopped first, and its image; nothing where there are none.
+remove() {
+  local containers
+  mapfile -t containers < <("${docker[@]}" ps --all --format '{{.Names}}' | grep -Ex "$(container_of "$1" '[0-9]+')")
+  if [ ${#containers[@]} -gt 0 ]; then
+    "${docker[@]}" stop --time 20 "${containers[@]}" || return
+    "${docker[@]}" rm "${containers[@]}" || return
+  fi
+  if "${docker[@]}" image inspect "$(image_of "$1")" >/dev/null 2>&1; then
+    "${docker[@]}" image rm "$(image_of "$1")"
+  fi
+}
