@@ -1,6 +1,8 @@
 # shellcheck shell=bash
 # What the scripts that use Docker share. Sourced after lib.sh, never run.
 
+docker=() compose=()
+
 # Sets `docker` to the command that reaches an engine: without sudo where the user may; fails where there is none.
 use_docker() {
   docker=(docker)

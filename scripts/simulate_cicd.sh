@@ -4,7 +4,6 @@
 # the repository's root. Stops at the first failure. `scripts/teardown.sh [SERVICE|all]` removes what it made.
 set -euo pipefail
 source "$(dirname "$0")/lib.sh"
-source scripts/docker.sh
 source scripts/simulation.sh
 
 [[ ${1-} =~ ^[1-9][0-9]*$ ]] || fail "usage: scripts/simulate_cicd.sh N [SERVICE|all]; N must be a whole number of containers, 1 or more"
@@ -12,7 +11,7 @@ source scripts/simulation.sh
 count=$1
 services_named "${2:-kafka-ingester}"
 use_docker || fail "no Docker engine answers, neither to this user nor with sudo"
-need
+need cargo
 
 packages=("${services[@]/#/--package=}")
 step "lint" cargo fmt --check "${packages[@]}"

@@ -1,5 +1,7 @@
 # shellcheck shell=bash
-# What simulate_cicd.sh makes and teardown.sh removes. Sourced after docker.sh, never run.
+# What simulate_cicd.sh makes and teardown.sh removes. Sourced after lib.sh, never run.
+
+source scripts/docker.sh
 
 all_services=(scenario-player preflight status-proxy kafka-ingester etl-worker object-store)
 

@@ -3,7 +3,6 @@
 # named) or of `all`, and nothing else. Succeeds where there are none.
 set -euo pipefail
 source "$(dirname "$0")/lib.sh"
-source scripts/docker.sh
 source scripts/simulation.sh
 
 [ $# -le 1 ] || fail "usage: scripts/teardown.sh [SERVICE|all]"
