@@ -77,11 +77,11 @@ apt_install() (
   "${apt[@]}" install -y -q --no-install-recommends "$@"
 )
 
-# The pinned Python packages of scripts/requirements.txt, for tests and demos in which a peer is written in Python.
-# Sets BACKPLANE_PYTHON to an interpreter that has them and puts its folder first on the PATH, where also the packages'
-# commands are; does nothing where they cannot be had.
+# use_python [REQUIREMENTS FOLDER] : pinned Python packages, those of scripts/requirements.txt unless others are named, for
+# tests and demos in which a peer is written in Python. Sets BACKPLANE_PYTHON to an interpreter that has them and puts its
+# folder first on the PATH, where also the packages' commands are; does nothing where they cannot be had.
 use_python() {
-  local venv=$target/venv wanted=scripts/requirements.txt
+  local wanted=${1-scripts/requirements.txt} venv=$target/${2-venv}
   if ! cmp -s $wanted "$venv/requirements.txt"; then
     say "installing the Python packages of $wanted into $venv"
     rm -rf "$venv"
