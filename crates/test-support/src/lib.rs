@@ -2,6 +2,7 @@
 
 mod browser;
 mod eventually;
+mod haproxy;
 mod mosquitto;
 mod port;
 mod proxy;
@@ -11,6 +12,7 @@ mod service;
 
 pub use browser::Browser;
 pub use eventually::{eventually, eventually_ok};
+pub use haproxy::Haproxy;
 pub use mosquitto::TestMosquitto;
 pub use port::free_port;
 pub use proxy::FlakyProxy;

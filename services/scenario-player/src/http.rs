@@ -47,6 +47,8 @@ struct Desk {
         title = "scenario-player",
         description = "Plays scenarios of customers walking through a shop over MQTT."
     ),
+    // Relative to the document, so that it holds behind a proxy that puts the service under a path.
+    servers((url = ".")),
     paths(
         scenarios::post,
         scenarios::post_draft,

@@ -107,6 +107,7 @@ async fn every_route_and_answer_is_in_the_document() {
     ] {
         assert!(paths.contains(&path), "{path} is not in {paths:?}");
     }
+    assert_eq!(document["servers"][0]["url"], ".", "beside the document, wherever a proxy puts it");
     let (status, page) = player.get("/docs/").await;
     assert!(status == 200 && page.contains("swagger-ui"), "{page}");
     assert_eq!(player.get("/docs").await.0, 200, "after the redirect");

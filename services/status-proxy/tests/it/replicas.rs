@@ -1,53 +1,13 @@
 //! Two instances behind the real haproxy, with the repository's configuration.
 
-use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use test_support::{ServiceProcess, TestRedis, eventually, free_port};
-use tokio::process::{Child, Command};
+use test_support::{Haproxy, ServiceProcess, TestRedis, eventually};
+use tokio::process::Command;
 
 use crate::world::{Producer, Viewer, service, size};
-
-const CONFIG: &str = include_str!("../../../../haproxy/haproxy.cfg");
-
-/// haproxy in front of these instances: its configuration with fixed servers, as it says for machines without containers.
-struct Haproxy {
-    port: u16,
-    _child: Child,
-    _dir: tempfile::TempDir,
-}
-
-impl Haproxy {
-    async fn before(instances: &[&ServiceProcess]) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let (port, other, statistics) = (free_port(), free_port(), free_port());
-        let servers: String =
-            instances.iter().map(|i| format!("    server s{0} 127.0.0.1:{0}\n", i.port())).collect();
-        let config = CONFIG
-            .replace("    server-template status-proxy- 1-10 status-proxy:9002\n", &servers)
-            .replace("bind :9002", &format!("bind 127.0.0.1:{port}"))
-            .replace("bind :9001", &format!("bind 127.0.0.1:{other}"))
-            .replace("bind :8404", &format!("bind 127.0.0.1:{statistics}"))
-            .replace("maxconn 20000", "maxconn 4000");
-        assert!(config.contains(&servers) && !config.contains(":9002\n"));
-        let path = dir.path().join("haproxy.cfg");
-        std::fs::write(&path, config).unwrap();
-        let search = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin";
-        let child = Command::new("haproxy")
-            .env("PATH", search)
-            .arg("-f")
-            .arg(&path)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
-        eventually("haproxy passes clients on", async || Viewer::at(port, "r:warm-up").await.is_ok()).await;
-        Self { port, _child: child, _dir: dir }
-    }
-}
 
 /// What a viewer has got: the number of lines, none missing and none twice, and how often it had to come back.
 #[derive(Default)]
@@ -101,11 +61,13 @@ async fn viewers_survive(harm: impl AsyncFnOnce(&mut ServiceProcess), last: usiz
     let mut first = service(&redis, &vars).await;
     eventually("the first records", async || first.metric("status_proxy_is_recorder").await == 1.0).await;
     let second = service(&redis, &vars).await;
-    let haproxy = Haproxy::before(&[&first, &second]).await;
+    let haproxy = Haproxy::before("status-proxy", &[first.port(), second.port()]).await;
+    eventually("haproxy passes clients on", async || Viewer::at(haproxy.port(), "r:warm-up").await.is_ok())
+        .await;
     let count = size("REPLICA_VIEWERS", 40);
     let tally = Arc::new(Tally::default());
     let viewers: Vec<_> =
-        (0..count).map(|_| tokio::spawn(resume_until(haproxy.port, last, tally.clone()))).collect();
+        (0..count).map(|_| tokio::spawn(resume_until(haproxy.port(), last, tally.clone()))).collect();
     eventually("both have viewers", async || {
         let (a, b) =
             (first.metric("status_proxy_viewers").await, second.metric("status_proxy_viewers").await);
