@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# Proves deploy/ on a real Docker engine, in a Compose project of its own: `scripts/check_stack.sh [paths|scale|kill|restart…]`,
+# all of them if none is named. Fails if a path is silent, or if more is lost or doubled than the services promise while
+# containers are scaled, killed and restarted under load.
+set -euo pipefail
+source "$(dirname "$0")/lib.sh"
+source scripts/docker.sh
+[ $# -gt 0 ] || set -- paths scale kill restart
+use_compose || fail "there is no Docker engine with Compose"
+compose+=(--project-name backplane-check)
+
+need python3
+use_python deploy/check/requirements.txt check-stack-venv
+
+trap '"${compose[@]}" down --volumes >"$target/check-stack-down.log" 2>&1' EXIT
+trap 'exit 130' INT TERM
+say "building the images and starting the stack"
+"${compose[@]}" --profile check build >"$target/check-stack-build.log" 2>&1 || {
+  tail -n 20 "$target/check-stack-build.log" >&2
+  fail "the images could not be built; all that was said is in $target/check-stack-build.log"
+}
+"${compose[@]}" up --detach
+loads=()
+for show; do
+  case $show in
+    paths) "${compose[@]}" run --rm -T check ;;
+    scale | kill | restart) loads+=("$show") ;;
+    *) fail "usage: scripts/check_stack.sh [paths|scale|kill|restart…]" ;;
+  esac
+done
+[ ${#loads[@]} -eq 0 ] || COMPOSE="${compose[*]}" DOCKER="${docker[*]}" "${BACKPLANE_PYTHON:?the packages of deploy/check/requirements.txt}" deploy/check/load.py "${loads[@]}"
+say "all of it was seen"

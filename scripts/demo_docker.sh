@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# scripts/demo.sh with Docker: the stack of deploy/ in a Compose project of its own, which leaves nothing but images.
+# With CHECK set it waits for nobody.
+set -euo pipefail
+source "$(dirname "$0")/lib.sh"
+source scripts/docker.sh
+use_compose || fail "there is no Docker engine with Compose"
+compose+=(--project-name backplane-demo)
+port() {
+  local name=PORT_$1
+  echo "${!name:-$(cat deploy/.env deploy/.env.example 2>/dev/null | sed -n "s/^$name=//p" | head -n 1)}"
+}
+
+stop() {
+  say "stopping everything"
+  "${docker[@]}" rm --force backplane-demo-live >/dev/null 2>&1 || true
+  "${compose[@]}" down --volumes >"$target/demo-down.log" 2>&1 || tail -n 5 "$target/demo-down.log" >&2
+}
+trap stop EXIT
+trap 'exit 130' INT TERM
+
+say "building the images (the first time as long as building the workspace takes)"
+"${compose[@]}" --profile check build >"$target/demo-build.log" 2>&1 || {
+  tail -n 20 "$target/demo-build.log" >&2
+  fail "the images could not be built; all that was said is in $target/demo-build.log"
+}
+say "starting Redis, Mosquitto, Kafka, haproxy, and two instances of each service"
+"${compose[@]}" up --detach --scale scenario-player=2 --scale preflight=2 --scale status-proxy=2 --scale kafka-ingester=2 \
+  --scale etl-worker=2 --scale object-store=2
+
+"${compose[@]}" run --rm -T check || fail "not all was seen"
+[ -z "${CHECK-}" ] || exit 0
+
+# Customers who walk in circles, and a run that is built again and again.
+"${compose[@]}" run --rm -d --name backplane-demo-live --entrypoint python3 check live.py >/dev/null
+say "to look at, until Ctrl-C"
+cat <<END
+all of it                http://localhost:$(port ENTRY)/
+the shop, live           http://localhost:$(port ENTRY)/scenario-player/
+  its HTTP, to try       http://localhost:$(port ENTRY)/scenario-player/docs/
+a run's checklist, live  http://localhost:$(port ENTRY)/preflight/?run=decimal-pleasing
+its status lines         http://localhost:$(port ENTRY)/status-proxy/?run=decimal-pleasing&channel=wepp
+haproxy                  http://localhost:$(port STATISTICS)/
+Redis                    127.0.0.1:$(port REDIS)
+Mosquitto, Kafka         127.0.0.1:$(port MOSQUITTO), 127.0.0.1:$(port KAFKA)
+
+more of a service        ${compose[*]} up -d --no-recreate --scale status-proxy=4 status-proxy
+END
+while :; do
+  sleep 3600 &
+  wait $!
+done
