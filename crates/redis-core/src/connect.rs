@@ -65,11 +65,11 @@ pub async fn connected_pool(config: &RedisConfig) -> Result<Pool, ConnectError> 
 /// # Errors
 /// As [`pool`].
 pub fn client(config: &RedisConfig) -> Result<Connection<Client>, ConnectError> {
-    listener(config, EVENT_CAPACITY)
+    listener(config, NO_EVENTS)
 }
 
 /// As [`client`], for a caller that subscribes by itself: its channels hold so many events, for which they take about
-/// 700 bytes each from the start.
+/// 700 bytes each from the start. A receiver that lags behind by more sees `Lagged`, never silence.
 ///
 /// # Errors
 /// As [`pool`].
@@ -95,8 +95,8 @@ pub fn subscriber(config: &RedisConfig) -> Result<Connection<SubscriberClient>, 
     Ok(Connection { client, state })
 }
 
-/// Messages that a subscriber's channel holds before its slowest receiver lags.
-pub const EVENT_CAPACITY: usize = 65_536;
+/// Messages that a [`subscriber`]'s channel holds before its slowest receiver lags: 6 MB.
+pub const EVENT_CAPACITY: usize = 8_192;
 
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(5);
 

@@ -22,6 +22,8 @@ use crate::ring::{Ask, Keep, Recorded};
 
 /// A channel's subscription takes no longer than this, or is tried anew.
 const TIMEOUT: Duration = Duration::from_secs(3);
+/// Messages that may wait to be heard, for which 11 MB are taken. More is announced as a gap.
+pub(crate) const EVENTS: usize = 16_384;
 /// Channels in one SUBSCRIBE.
 const AT_ONCE: usize = 512;
 /// How long a recorder may be silent before another takes its place.
@@ -61,7 +63,7 @@ impl Store {
     /// # Errors
     /// When the configuration cannot be used at all.
     pub(crate) fn new(config: &RedisConfig, instance: String) -> Result<(Self, Heard), ConnectError> {
-        let subscriber = connect::client(config)?;
+        let subscriber = connect::listener(config, EVENTS)?;
         let heard =
             Heard { messages: subscriber.client.message_rx(), connects: subscriber.client.reconnect_rx() };
         let store = Self {
