@@ -2,7 +2,8 @@
 //!
 //! Its fields' doc comments are the `--help` lines, its `env` names the variables, its value parsers the checks. Values
 //! come from flags, then the environment, then a `.env` file in the working directory; an empty variable counts as unset.
-//! With a [`Service::prefix`], `PREFIX_NAME` wins over `NAME` for every variable.
+//! With a [`Service::prefix`], `PREFIX_NAME` wins over `NAME` for every variable. In a section that several services
+//! have, a variable that is written `_NAME` is `PREFIX_NAME` and nothing else.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -183,14 +184,23 @@ fn parse<T: Settings>(vars: &Vars, args: Vec<OsString>) -> Result<T, Stop> {
     let settings = without_env
         .try_get_matches_from(argv)
         .and_then(|mut matches| T::from_arg_matches_mut(&mut matches))
-        .map_err(|error| Stop::Invalid(invalid(&error, &documented)))?;
+        .map_err(|error| Stop::Invalid(invalid(&error, &documented, vars, T::SERVICE.prefix)))?;
     settings.check().map_err(Stop::Invalid)?;
     Ok(settings)
 }
 
-fn command<T: Settings>() -> Command {
+/// The command that `--help` describes: every variable by its full name, every default.
+pub fn command<T: Settings>() -> Command {
     let service = T::SERVICE;
+    let full_name = |arg: Arg| {
+        let own = arg.get_env().and_then(|name| name.to_str()?.strip_prefix('_'));
+        match own.map(|own| format!("{}{own}", service.prefix)) {
+            Some(name) => arg.env(name),
+            None => arg,
+        }
+    };
     let mut command = T::command().name(service.name).version(service.version).args_override_self(true);
+    command = command.mut_args(full_name);
     for (variable, default) in service.defaults {
         let id = command
             .get_arguments()
@@ -227,12 +237,15 @@ fn flags(arg: &Arg, vars: &Vars, prefix: &str) -> Vec<OsString> {
 }
 
 fn lookup<'a>(vars: &'a Vars, prefix: &str, name: &str) -> Option<&'a OsString> {
-    let own = vars.get(&format!("{prefix}{name}")).filter(|text| !text.is_empty());
-    own.or_else(|| vars.get(name).filter(|text| !text.is_empty()))
+    own(vars, prefix, name).or_else(|| vars.get(name).filter(|text| !text.is_empty()))
+}
+
+fn own<'a>(vars: &'a Vars, prefix: &str, name: &str) -> Option<&'a OsString> {
+    vars.get(&format!("{prefix}{name}")).filter(|text| !text.is_empty())
 }
 
 /// clap's error as one line that names the variable. The value itself is not repeated: it may be a secret.
-fn invalid(error: &clap::Error, command: &Command) -> Invalid {
+fn invalid(error: &clap::Error, command: &Command, vars: &Vars, prefix: &str) -> Invalid {
     let text = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => text.clone(),
         Some(ContextValue::Strings(texts)) => texts.join(", "),
@@ -245,6 +258,7 @@ fn invalid(error: &clap::Error, command: &Command) -> Invalid {
         })
     });
     let variable = variable.and_then(Arg::get_env).and_then(|name| name.to_str()).unwrap_or(&flag);
+    let prefix = if own(vars, prefix, variable).is_some() { prefix } else { "" };
     let problem = match (error.kind(), std::error::Error::source(error)) {
         (ErrorKind::MissingRequiredArgument, _) => "must be set".to_owned(),
         (ErrorKind::InvalidValue, _) => format!("must be one of {}", text(ContextKind::ValidValue)),
@@ -254,7 +268,7 @@ fn invalid(error: &clap::Error, command: &Command) -> Invalid {
         },
         _ => return Invalid::new("arguments", error.kind().to_string()),
     };
-    Invalid::new(variable, problem)
+    Invalid::new(format!("{prefix}{variable}"), problem)
 }
 
 #[cfg(test)]
@@ -274,6 +288,9 @@ mod tests {
         /// Any of a family
         #[arg(long, env = "TUNE_*")]
         tune: Vec<String>,
+        /// The service's own
+        #[arg(long, env = "_PACE", default_value = "1s", value_parser = value::positive_duration)]
+        pace: Duration,
     }
 
     impl Settings for Demo {
@@ -313,6 +330,13 @@ mod tests {
     }
 
     #[test]
+    fn a_variable_of_a_shared_section_has_the_services_prefix_alone() {
+        let pace = |name| from_vars::<Demo>([("BROKER", "a"), (name, "5s")]).unwrap().pace;
+        assert_eq!(pace("DEMO_PACE"), Duration::from_secs(5));
+        assert_eq!((pace("PACE"), pace("_PACE")), (Duration::from_secs(1), Duration::from_secs(1)));
+    }
+
+    #[test]
     fn a_family_of_variables_is_read_whole() {
         let demo = from_vars::<Demo>([
             ("BROKER", "a"),
@@ -347,6 +371,11 @@ mod tests {
             refusal(&[("BROKER", "a"), ("LOG_FORMAT", "xml")]),
             "LOG_FORMAT must be one of text, json"
         );
+        assert_eq!(refusal(&[("BROKER", "a"), ("DEMO_PACE", "0s")]), "DEMO_PACE must be longer than nothing");
+        assert_eq!(
+            refusal(&[("BROKER", "a"), ("LOG_FORMAT", "text"), ("DEMO_LOG_FORMAT", "xml")]),
+            "DEMO_LOG_FORMAT must be one of text, json"
+        );
     }
 
     #[test]
@@ -356,7 +385,14 @@ mod tests {
             panic!("no help")
         };
         let help = answer.to_string();
-        for part in ["[env: BROKER]", "[env: COUNT]", "[default: 3]", "[default: :8000]", "DEMO_NAME first"] {
+        for part in [
+            "[env: BROKER]",
+            "[env: COUNT]",
+            "[env: DEMO_PACE]",
+            "[default: 3]",
+            "[default: :8000]",
+            "DEMO_NAME first",
+        ] {
             assert!(help.contains(part), "{part} is not in {help}");
         }
     }

@@ -32,6 +32,17 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     if text.is_empty() { Err(fail()) } else { Ok(total) }
 }
 
+/// A [`duration`] that is longer than nothing.
+///
+/// # Errors
+/// Says what it must be.
+pub fn positive_duration(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        Duration::ZERO => Err("must be longer than nothing".to_owned()),
+        duration => Ok(duration),
+    }
+}
+
 /// A number of bytes: plain (`65536`) or with `KB`, `MB`, `GB` (1024 each), in any letter case.
 ///
 /// # Errors
