@@ -3,9 +3,11 @@
 mod browser;
 mod eventually;
 mod haproxy;
+pub mod load;
 mod mosquitto;
 mod port;
 mod proxy;
+mod python;
 mod redis;
 mod server;
 mod service;
@@ -16,5 +18,6 @@ pub use haproxy::Haproxy;
 pub use mosquitto::TestMosquitto;
 pub use port::free_port;
 pub use proxy::FlakyProxy;
+pub use python::python;
 pub use redis::TestRedis;
 pub use service::ServiceProcess;
