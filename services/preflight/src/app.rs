@@ -10,6 +10,7 @@ use chassis::{Gate, Lifecycle, Settings};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
+use ws_chassis::{Front, drain_time};
 use ws_server::Server;
 
 use crate::config::Config;
@@ -46,15 +47,11 @@ impl App {
             .with_context(|| format!("listen on {}", config.process.listen_addr))?;
         let socket_metrics = ws_server::Metrics::register(&registry, "preflight")?;
         let probes = Probes::new(lifecycle.readiness(), registry);
-        let endpoint = Endpoint {
-            door,
-            probes,
-            metrics_enabled: config.metrics_enabled,
-            token_key: config.token_key.clone(),
-        };
+        let front = Front::new(&config.sockets, probes, include_str!("page.html"));
+        let endpoint = Endpoint { front, door };
         let server = Server::new(config.socket_options(), socket_metrics, endpoint);
         info!(redis = %config.redis, "runs are read from {}", config.redis);
-        Ok(Self { listener, server, store, hub, drain: config.process.drain_timeout })
+        Ok(Self { listener, server, store, hub, drain: drain_time(&config.process) })
     }
 
     /// Starts the tasks.

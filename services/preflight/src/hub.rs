@@ -5,7 +5,7 @@
 //! differs from the last is framed once and sent to all its viewers.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
@@ -16,13 +16,13 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::time::DelayQueue;
 use tracing::debug;
-use ws_server::Client;
 
+use crate::door::{Command, Door};
 use crate::metrics::Metrics;
 use crate::notifications::Notifications;
 use crate::pace::Step;
+use crate::reading::{self, Outcome, Subscription};
 use crate::rules::Rules;
-use crate::run::RunHash;
 use crate::store::{Heard, Store};
 use crate::topic::Topic;
 
@@ -38,41 +38,6 @@ pub(crate) struct Intervals {
     pub(crate) recheck: Duration,
     /// While they do not.
     pub(crate) poll: Duration,
-}
-
-/// What handlers tell the hub. It has no bound of its own: there are at most two a connection, and those are bounded.
-type Commands = mpsc::UnboundedSender<Command>;
-
-enum Command {
-    Join { run: RunId, client: Client, seat: Arc<OnceLock<usize>> },
-    Leave { run: RunId, seat: Arc<OnceLock<usize>> },
-}
-
-/// Where viewers join. Cloning shares it.
-#[derive(Clone)]
-pub(crate) struct Door(Commands);
-
-impl Door {
-    /// The client gets the run's present answer, then each that differs, until the seat is dropped.
-    pub(crate) fn join(&self, run: RunId, client: Client) -> Seat {
-        let number = Arc::new(OnceLock::new());
-        // Without a hub the process is ending, and so is the client.
-        let _ = self.0.send(Command::Join { run: run.clone(), client, seat: Arc::clone(&number) });
-        Seat { door: self.clone(), run, number }
-    }
-}
-
-/// A viewer's place, which is free again when this is dropped.
-pub(crate) struct Seat {
-    door: Door,
-    run: RunId,
-    number: Arc<OnceLock<usize>>,
-}
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        let _ = self.door.0.send(Command::Leave { run: self.run.clone(), seat: Arc::clone(&self.number) });
-    }
 }
 
 /// The task that owns all runs.
@@ -97,13 +62,6 @@ pub(crate) struct Hub {
     has_heard: bool,
 }
 
-/// What has come of a task for a run.
-enum Outcome {
-    Read { hash: RunHash, subscribed_on: Option<u64>, took: Duration },
-    Failed(String),
-    Unsubscribed,
-}
-
 impl Hub {
     /// A hub and its door.
     pub(crate) fn new(
@@ -112,7 +70,7 @@ impl Hub {
         metrics: Metrics,
         intervals: Intervals,
     ) -> (Self, Door) {
-        let (sender, commands) = mpsc::unbounded_channel();
+        let (door, commands) = Door::new();
         let hub = Self {
             store,
             rules: Arc::new(rules),
@@ -127,7 +85,7 @@ impl Hub {
             verdict: watch::Sender::new(None),
             has_heard: false,
         };
-        (hub, Door(sender))
+        (hub, door)
     }
 
     /// What Redis is known to tell of changes.
@@ -248,25 +206,15 @@ impl Hub {
             let Some(run) = self.due.pop_front() else { return };
             let Some(topic) = self.topics.get_mut(&run) else { continue };
             topic.pace.begins(Instant::now());
-            let is_subscribed = topic.subscribed_on == Some(self.connection);
             let may_subscribe = self.verdict.borrow().as_ref().is_some_and(Notifications::can_subscribe);
+            let subscription = match may_subscribe {
+                _ if topic.subscribed_on == Some(self.connection) => Subscription::Stands,
+                true => Subscription::Wanted,
+                false => Subscription::Refused,
+            };
             let (store, connection) = (Arc::clone(&self.store), self.connection);
             self.under_way.push(Box::pin(async move {
-                let begun = Instant::now();
-                let subscribed = if is_subscribed || !may_subscribe {
-                    Ok(is_subscribed)
-                } else {
-                    store.subscribe(&run).await
-                };
-                let outcome = match subscribed {
-                    Ok(subscribed) => store.read(&run).await.map(|hash| Outcome::Read {
-                        hash,
-                        subscribed_on: subscribed.then_some(connection),
-                        took: begun.elapsed(),
-                    }),
-                    Err(error) => Err(error),
-                };
-                let outcome = outcome.unwrap_or_else(|error| Outcome::Failed(error.details().to_owned()));
+                let outcome = reading::read(&store, &run, subscription, connection).await;
                 (run, outcome)
             }));
         }
@@ -333,9 +281,8 @@ impl Hub {
         topic.pace.begins(now);
         let store = Arc::clone(&self.store);
         self.under_way.push(Box::pin(async move {
-            // Where it fails the connection is gone, and the subscription with it.
-            let _ = store.unsubscribe(&run).await;
-            (run, Outcome::Unsubscribed)
+            let outcome = reading::unsubscribe(&store, &run).await;
+            (run, outcome)
         }));
     }
 

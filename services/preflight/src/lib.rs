@@ -3,10 +3,12 @@
 mod app;
 mod checklist;
 mod config;
+mod door;
 mod hub;
 mod metrics;
 mod notifications;
 mod pace;
+mod reading;
 pub mod rules;
 pub mod run;
 mod store;

@@ -9,27 +9,21 @@
 //! To a viewer: `{"type":"preflight","checklist":{…},"lock_statuses":{…},"last_modified":…}` and `{"type":"ping"}`.
 //! From a viewer: anything; each message is a sign of life.
 
-use chassis::probe::Probes;
 use redis_core::id::RunId;
-use ws_server::token::TokenKey;
-use ws_server::{Handler, Reply, Request, Response, page};
+use ws_chassis::Front;
+use ws_server::{Handler, Reply, Request, Response};
 
-use crate::hub::Door;
+use crate::door::Door;
 
 /// Answers requests.
 pub(crate) struct Endpoint {
+    pub(crate) front: Front,
     pub(crate) door: Door,
-    pub(crate) probes: Probes,
-    pub(crate) metrics_enabled: bool,
-    /// Without one, anybody may watch.
-    pub(crate) token_key: Option<TokenKey>,
 }
 
 impl Handler for Endpoint {
     async fn handle(&self, request: Request) -> Reply {
-        if !request.is_websocket()
-            && let Some(response) = self.plain(request.path())
-        {
+        if let Some(response) = self.front.answer(&request) {
             return response.into();
         }
         let last_segment = request.path().rsplit('/').next().unwrap_or_default();
@@ -37,26 +31,10 @@ impl Handler for Endpoint {
             Ok(run) => run,
             Err(error) => return Response::text(400, format!("{error}: ws://HOST/<run id>")).into(),
         };
-        if let Some(key) = &self.token_key
-            && let Err(denied) = key.check(request.token().as_deref(), run.as_str())
-        {
+        if let Err(denied) = self.front.admit(&request, run.as_str()) {
             return denied.into();
         }
         let door = self.door.clone();
         Reply::websocket(move |client| door.join(run, client))
-    }
-}
-
-impl Endpoint {
-    /// The answer to what is no WebSocket, if it is one of the few paths.
-    fn plain(&self, path: &str) -> Option<Response> {
-        if path == "/" {
-            return Some(page::html(include_str!("page.html")));
-        }
-        if path == "/metrics" && !self.metrics_enabled {
-            return Some(Response::text(404, "metrics are not enabled"));
-        }
-        let answer = self.probes.answer(path)?;
-        Some(Response::new(answer.status, answer.content_type, answer.body))
     }
 }

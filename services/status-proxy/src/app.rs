@@ -11,6 +11,7 @@ use chassis::{Lifecycle, Settings};
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tracing::info;
+use ws_chassis::{Front, drain_time};
 use ws_server::Server;
 
 use crate::config::Config;
@@ -79,20 +80,18 @@ impl App {
 
         let listener = chassis::http::listen(&config.process.listen_addr)
             .with_context(|| format!("listen on {}", config.process.listen_addr))?;
+        let probes = Probes::new(readiness, registry);
         let endpoint = Endpoint {
+            front: Front::new(&config.sockets, probes, include_str!("page.html")),
             hub,
             wishes,
             position,
             recording: config.records().then_some(store),
-            token_key: config.token_key.clone(),
-            probes: Probes::new(readiness, registry),
-            metrics_enabled: config.metrics_enabled,
-            patience: config.patience(),
+            patience: config.sockets.handshake_timeout,
         };
         info!(redis = %config.redis, "lines are heard from {}", config.redis);
         let server = Server::new(config.socket_options(), sockets, endpoint);
-        // A little less than there is, so that the end comes before the process's patience ends.
-        Ok(Self { listener, server, drain: config.process.drain_timeout.mul_f64(0.95) })
+        Ok(Self { listener, server, drain: drain_time(&config.process) })
     }
 
     /// Starts to serve.

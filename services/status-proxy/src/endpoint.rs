@@ -12,10 +12,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chassis::probe::Probes;
 use tokio::time::{Instant, sleep, timeout_at};
-use ws_server::token::TokenKey;
-use ws_server::{Handler, Reply, Request, Response, page};
+use ws_chassis::Front;
+use ws_server::{Handler, Reply, Request, Response};
 
 use crate::hub::Hub;
 use crate::interest::Wishes;
@@ -36,43 +35,26 @@ const POLL: Duration = Duration::from_millis(10);
 
 /// Answers requests.
 pub(crate) struct Endpoint {
+    pub(crate) front: Front,
     pub(crate) hub: Hub,
     pub(crate) wishes: Wishes,
     pub(crate) position: Position,
     /// With history in Redis: where it is read from.
     pub(crate) recording: Option<Arc<Store>>,
-    pub(crate) token_key: Option<TokenKey>,
-    pub(crate) probes: Probes,
-    pub(crate) metrics_enabled: bool,
+    /// How long a client waits for its subscription before it is told to come back later.
     pub(crate) patience: Duration,
 }
 
 impl Handler for Endpoint {
     async fn handle(&self, request: Request) -> Reply {
-        if let Some(response) = self.plain(&request) {
-            return response.into();
+        match self.front.answer(&request) {
+            Some(response) => response.into(),
+            None => self.watch(request).await.unwrap_or_else(|refusal| refusal),
         }
-        self.watch(request).await.unwrap_or_else(|refusal| refusal)
     }
 }
 
 impl Endpoint {
-    /// The answer to what is no WebSocket, if it is one of the few paths.
-    fn plain(&self, request: &Request) -> Option<Response> {
-        let path = request.path();
-        if request.is_websocket() {
-            return None;
-        }
-        if path == "/" {
-            return Some(page::html(include_str!("page.html")));
-        }
-        if path == "/metrics" && !self.metrics_enabled {
-            return Some(Response::text(404, "metrics are not enabled"));
-        }
-        let answer = self.probes.answer(path)?;
-        Some(Response::new(answer.status, answer.content_type, answer.body))
-    }
-
     async fn watch(&self, request: Request) -> Result<Reply, Reply> {
         let mut segments = request.path().rsplit('/');
         let mut last = segments.next().unwrap_or_default();
@@ -82,9 +64,7 @@ impl Endpoint {
         }
         let target = Target::parse(last).map_err(|problem| Response::text(400, problem))?;
         let mut ask = ask(&request).map_err(|problem| Response::text(400, problem))?;
-        if let Some(key) = &self.token_key {
-            key.check(request.token().as_deref(), target.run().as_str())?;
-        }
+        self.front.admit(&request, target.run().as_str())?;
         if !request.is_websocket() && !is_events {
             return Err(Response::text(426, "this is a WebSocket").header("Upgrade", "websocket").into());
         }

@@ -3,63 +3,27 @@
 //! Everything that happens to a run comes through one queue, so that a client joins at one place in the order of its
 //! lines: what was before is its history, what comes after is live, and nothing is both or neither.
 
+mod input;
+mod rooms;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use slab::Slab;
 use tokio::sync::mpsc;
-use ws_server::{Audience, Client};
 
+pub(crate) use self::input::{Input, Interest, Join, Joined, weight};
+use self::rooms::{Chair, Rooms};
 use crate::line::{Id, Line, Style};
 use crate::metrics::Metrics;
-use crate::ring::{Ask, Keep, Recorded, Ring};
-use crate::target::Target;
+use crate::ring::{Keep, Ring};
 
 /// Inputs taken from the queue at once; the lines among them are written together.
 const TAKEN_AT_ONCE: usize = 256;
-/// Bytes for one group of clients after which they are written whatever else is in the queue.
-const BATCH: usize = 64 * 1024;
 /// How often old lines and idle channels are looked for.
 const SWEEP: Duration = Duration::from_secs(1);
-
-/// What happens to a shard.
-pub(crate) enum Input {
-    /// A line was published on the channel (`run:channel`).
-    Line(Arc<str>, Line),
-    /// Lines of any channel may have been missed; later ones have greater ids.
-    Gap(Id),
-    /// Lines up to this id that were missed have been given after all for every channel that is watched.
-    CaughtUp(Id),
-    Join(Box<Join>),
-    Leave(Seat),
-}
-
-/// A client that comes to watch.
-pub(crate) struct Join {
-    pub(crate) client: Client,
-    pub(crate) target: Target,
-    pub(crate) ask: Ask,
-    /// For each channel of the target.
-    pub(crate) channels: Vec<Joined>,
-    /// Where its seat is written to, for its leaving.
-    pub(crate) token: u64,
-}
-
-/// One channel that a client joins.
-pub(crate) struct Joined {
-    /// Keeps the channel subscribed.
-    pub(crate) interest: Interest,
-    pub(crate) recorded: Option<Recorded>,
-}
-
-/// Whatever keeps a channel subscribed as long as it lives.
-pub(crate) type Interest = Arc<dyn Send + Sync>;
-
-/// Who leaves: the token of its joining.
-pub(crate) type Seat = u64;
 
 /// How channels are kept.
 #[derive(Clone, Copy, Debug)]
@@ -79,11 +43,9 @@ pub(crate) struct Shard {
     metrics: Metrics,
     backlog: Backlog,
     topics: HashMap<Arc<str>, Topic>,
-    rooms: Slab<Room>,
-    rooms_by_key: HashMap<(Target, Style), usize>,
-    seats: HashMap<u64, (usize, usize)>,
-    /// Rooms with something to write.
-    pending: Vec<usize>,
+    rooms: Rooms,
+    /// Where each client sits, by its token.
+    chairs: HashMap<u64, Chair>,
     /// A channel that is not here had no line after this id, where all lines are heard.
     horizon: Id,
     /// The id of the last line that came by.
@@ -101,15 +63,6 @@ struct Topic {
     idle_since: Instant,
 }
 
-/// The clients that get the same bytes: they watch the same channels in the same style.
-struct Room {
-    target: Target,
-    style: Style,
-    audience: Audience,
-    out: BytesMut,
-    lines: u64,
-}
-
 impl Shard {
     pub(crate) fn new(policy: Policy, metrics: Metrics, backlog: Backlog) -> Self {
         Self {
@@ -117,10 +70,8 @@ impl Shard {
             metrics,
             backlog,
             topics: HashMap::new(),
-            rooms: Slab::new(),
-            rooms_by_key: HashMap::new(),
-            seats: HashMap::new(),
-            pending: Vec::new(),
+            rooms: Rooms::default(),
+            chairs: HashMap::new(),
             horizon: Id::default(),
             latest: Id::default(),
             counted: 0,
@@ -149,21 +100,21 @@ impl Shard {
                     Input::Line(channel, line) => {
                         self.backlog.fetch_sub(weight(&line), Ordering::Relaxed);
                         self.line(channel, line);
-                        if self.pending.iter().any(|&room| self.rooms[room].out.len() > BATCH) {
-                            self.write().await;
+                        if self.rooms.are_full() {
+                            self.rooms.write(&self.metrics).await;
                         }
                     }
                     Input::Gap(at) => self.gap(at),
                     Input::CaughtUp(at) => self.caught_up(at),
                     Input::Join(join) => {
                         // Who joins must not get what was before.
-                        self.write().await;
+                        self.rooms.write(&self.metrics).await;
                         self.join(*join);
                     }
                     Input::Leave(token) => self.leave(token),
                 }
             }
-            self.write().await;
+            self.rooms.write(&self.metrics).await;
         }
     }
 
@@ -176,14 +127,8 @@ impl Shard {
             }
             None => return,
         };
-        let name = channel.rsplit(':').next().unwrap_or_default();
-        for &number in &topic.rooms {
-            let room = &mut self.rooms[number];
-            if room.out.is_empty() {
-                self.pending.push(number);
-            }
-            room.style.status(&mut room.out, name, &line);
-            room.lines += 1;
+        for &room in &topic.rooms {
+            self.rooms.line(room, name_of(&channel), &line);
         }
         let now = Instant::now();
         if self.policy.hears_all {
@@ -194,10 +139,8 @@ impl Shard {
 
     fn caught_up(&mut self, at: Id) {
         self.horizon = self.horizon.max(at);
-        self.topics
-            .values_mut()
-            .filter(|topic| topic.interest.is_none())
-            .for_each(|topic| topic.ring.gap(at));
+        let unwatched = self.topics.values_mut().filter(|topic| topic.interest.is_none());
+        unwatched.for_each(|topic| topic.ring.gap(at));
     }
 
     fn gap(&mut self, at: Id) {
@@ -205,15 +148,8 @@ impl Shard {
         self.latest = self.latest.max(at);
         for (channel, topic) in &mut self.topics {
             topic.ring.gap(at);
-            let name = channel.rsplit(':').next().unwrap_or_default();
-            for &number in &topic.rooms {
-                let room = &mut self.rooms[number];
-                if room.style.tells_gaps() {
-                    if room.out.is_empty() {
-                        self.pending.push(number);
-                    }
-                    room.style.gap(&mut room.out, name);
-                }
+            for &room in &topic.rooms {
+                self.rooms.gap(room, name_of(channel));
             }
         }
     }
@@ -233,7 +169,7 @@ impl Shard {
             let topic = self.topics.entry(channel.into()).or_insert(Topic::new(complete_after));
             topic.interest.get_or_insert(joined.interest);
             if ask.is_some() {
-                let name = channel.rsplit(':').next().unwrap_or_default();
+                let name = name_of(channel);
                 let answer = ask.answer(&topic.ring, joined.recorded.as_ref());
                 self.metrics.resumed(answer.recovered);
                 style.resume(&mut out, name, answer.recovered);
@@ -247,59 +183,28 @@ impl Shard {
         if !out.is_empty() {
             client.send(&out.freeze());
         }
-        let room = self.room(target, style);
-        let chair = self.rooms[room].audience.insert(client);
-        self.seats.insert(token, (room, chair));
+        let room = self.rooms.find(&target, style).unwrap_or_else(|| {
+            let room = self.rooms.open(target.clone(), style);
+            for channel in target.channels() {
+                if let Some(topic) = self.topics.get_mut(channel) {
+                    topic.rooms.push(room);
+                }
+            }
+            room
+        });
+        self.chairs.insert(token, self.rooms.enter(room, client));
         self.metrics.viewers.inc();
     }
 
-    fn room(&mut self, target: Target, style: Style) -> usize {
-        if let Some(&room) = self.rooms_by_key.get(&(target.clone(), style)) {
-            return room;
-        }
-        let room = self.rooms.insert(Room {
-            target: target.clone(),
-            style,
-            audience: Audience::default(),
-            out: BytesMut::new(),
-            lines: 0,
-        });
+    fn leave(&mut self, token: u64) {
+        let Some(chair) = self.chairs.remove(&token) else { return };
+        self.metrics.viewers.dec();
+        let Some(target) = self.rooms.leave(chair) else { return };
         for channel in target.channels() {
             if let Some(topic) = self.topics.get_mut(channel) {
-                topic.rooms.push(room);
-            }
-        }
-        self.rooms_by_key.insert((target, style), room);
-        room
-    }
-
-    fn leave(&mut self, token: Seat) {
-        let Some((number, chair)) = self.seats.remove(&token) else { return };
-        self.metrics.viewers.dec();
-        let room = &mut self.rooms[number];
-        room.audience.remove(chair);
-        if !room.audience.is_empty() {
-            return;
-        }
-        let room = self.rooms.remove(number);
-        self.pending.retain(|&pending| pending != number);
-        for channel in room.target.channels() {
-            if let Some(topic) = self.topics.get_mut(channel) {
-                topic.rooms.retain(|&other| other != number);
+                topic.rooms.retain(|&room| room != chair.0);
                 topic.idle_since = Instant::now();
             }
-        }
-        self.rooms_by_key.remove(&(room.target, room.style));
-    }
-
-    /// Writes what waits for each room.
-    async fn write(&mut self) {
-        for number in std::mem::take(&mut self.pending) {
-            let room = &mut self.rooms[number];
-            let messages = std::mem::take(&mut room.out).freeze();
-            let deliveries = std::mem::take(&mut room.lines) * room.audience.len() as u64;
-            room.audience.send(&messages).await;
-            self.metrics.deliveries.inc_by(deliveries);
         }
     }
 
@@ -335,7 +240,7 @@ impl Topic {
     }
 }
 
-/// What a line counts for in the backlog.
-pub(crate) fn weight(line: &Line) -> usize {
-    line.text.len() + 64
+/// The channel's name within its run.
+fn name_of(channel: &str) -> &str {
+    channel.rsplit(':').next().unwrap_or_default()
 }

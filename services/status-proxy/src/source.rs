@@ -1,5 +1,7 @@
 //! Where lines come from: follows the subscribing connection, numbers what it brings, and notices what it does not.
 
+mod marks;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,10 +16,10 @@ use tracing::{info, warn};
 
 use crate::hub::Hub;
 use crate::interest::{Change, Interests};
-use crate::line::{Id, Line, PRIVATE};
+use crate::line::{Id, Line};
 use crate::metrics::Metrics;
 use crate::recorder::Heard;
-use crate::store::{self, Store};
+use crate::store::{self, EVENTS, Store};
 use crate::target::is_status_channel;
 
 /// How often the subscription is proven to work, and how long it may be silent.
@@ -115,11 +117,20 @@ impl Source {
                     }
                     continue;
                 }
-                message = self.heard.messages.recv() => match message {
-                    Ok(message) => self.message(message),
-                    Err(RecvError::Lagged(count)) => self.lagged(count).await,
-                    Err(RecvError::Closed) => return,
-                },
+                message = self.heard.messages.recv() => {
+                    let has_lost = match message {
+                        Ok(message) => {
+                            self.message(message);
+                            false
+                        }
+                        Err(RecvError::Lagged(count)) => self.lagged(count),
+                        Err(RecvError::Closed) => return,
+                    };
+                    // Who reads the connection fills the room there is before it lets others go on: all is taken at once.
+                    if self.hear_waiting() || has_lost {
+                        self.store.reconnect().await;
+                    }
+                }
                 change = changes.recv() => {
                     let Some(change) = change else { return };
                     self.interests.apply(change);
@@ -143,14 +154,8 @@ impl Source {
     /// A connection stands that knows of no subscription. Returns when to try again, if it has to be.
     async fn connected(&mut self) -> Option<tokio::time::Instant> {
         self.lose("subscribing");
-        // What the connection before still brought comes first.
-        loop {
-            match self.heard.messages.try_recv() {
-                Ok(message) => self.message(message),
-                Err(TryRecvError::Lagged(_)) => self.has_lost_count = self.recorder.is_some(),
-                Err(TryRecvError::Empty | TryRecvError::Closed) => break,
-            }
-        }
+        // What the connection before still brought comes first. What of that was lost is found as all else is.
+        self.hear_waiting();
         let outcome = match self.recorder {
             None => self.begin().await,
             Some(_) => self.begin_with_marks().await,
@@ -179,55 +184,6 @@ impl Source {
         }
         self.store.subscribe(vec![self.probe_channel.clone()]).await.context("subscribe the probe")?;
         self.subscribe_missing().await.context("subscribe the channels")
-    }
-
-    /// With history in Redis: hears everything, and counts from a mark of its own on.
-    async fn begin_with_marks(&mut self) -> anyhow::Result<()> {
-        self.store
-            .subscribe(vec![self.probe_channel.clone(), self.marks_channel.clone()])
-            .await
-            .context("subscribe the marks")?;
-        self.store.subscribe_all().await.context("subscribe everything")?;
-        let mark = self.store.publish_mark().await.context("publish a mark")?;
-        let text = mark.to_string();
-        let is_mine = |message: &Message| message.value.as_str().is_some_and(|value| value == text);
-        let mut early = Vec::new();
-        let mine = async {
-            loop {
-                let message = self.heard.messages.recv().await?;
-                if *message.channel == *self.marks_channel && is_mine(&message) {
-                    return Ok::<_, RecvError>(());
-                }
-                early.push(message);
-            }
-        };
-        tokio::time::timeout(PROBE_TIMEOUT, mine).await.context("wait for a mark")?.context("hear a mark")?;
-        self.has_lost_count = false;
-        let (before, at) = (self.position.lock().latest, Id { mark, number: 0 });
-        let channels: Vec<Arc<str>> = self.interests.channels().cloned().collect();
-        let missed = if self.is_new { None } else { self.store.missed(&channels, before, mark).await? };
-        match missed {
-            Some(lines) => {
-                info!("{} lines that were missed have been read from the recording", lines.len());
-                lines.into_iter().for_each(|(channel, line)| self.hub.line(channel, line));
-                self.hub.caught_up(at);
-            }
-            None => {
-                self.hub.gap(at);
-                // Heard before the mark, so nobody knows their numbers: they are given, and cannot be resumed from.
-                let early = early.into_iter().filter(|message| is_status_channel(&message.channel));
-                for (number, message) in (PRIVATE..).zip(early) {
-                    let line = Line { id: Id { mark: before.mark, number }, text: text_of(&message.value) };
-                    self.hub.line(Arc::from(&*message.channel), line);
-                }
-            }
-        }
-        *self.position.lock() = Place { latest: at, begin: mark };
-        self.tell_recorder(Heard::Begin(mark));
-        for channel in self.interests.missing() {
-            self.interests.stands(&channel);
-        }
-        Ok(())
     }
 
     async fn subscribe_missing(&mut self) -> Result<(), fred::error::Error> {
@@ -276,16 +232,27 @@ impl Source {
         self.hub.line(channel, line);
     }
 
-    /// More came than this task could take: fred has dropped some.
-    async fn lagged(&mut self, count: u64) {
-        warn!("{count} messages were lost because they came too fast");
-        match self.recorder {
-            None => self.hub.gap(self.next_id()),
-            Some(_) => {
-                self.has_lost_count = true;
-                self.store.reconnect().await;
+    /// Hears what has come by now. `true`: see [`lagged`](Self::lagged).
+    fn hear_waiting(&mut self) -> bool {
+        let mut has_lost = false;
+        for _ in 0..EVENTS {
+            match self.heard.messages.try_recv() {
+                Ok(message) => self.message(message),
+                Err(TryRecvError::Lagged(count)) => has_lost |= self.lagged(count),
+                Err(TryRecvError::Empty | TryRecvError::Closed) => break,
             }
         }
+        has_lost
+    }
+
+    /// More came than this task could take: fred has dropped some. `true`: the count is lost, which takes a new connection.
+    fn lagged(&mut self, count: u64) -> bool {
+        warn!("{count} messages were lost because they came too fast");
+        if self.recorder.is_none() {
+            self.hub.gap(self.next_id());
+        }
+        self.has_lost_count = self.recorder.is_some();
+        self.has_lost_count
     }
 
     fn lose(&mut self, reason: &str) {

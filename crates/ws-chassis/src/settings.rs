@@ -1,0 +1,168 @@
+use std::time::Duration;
+
+use chassis::{Invalid, ProcessSettings, Service, value};
+use ws_server::token::TokenKey;
+use ws_server::{Network, Options, Origins, Overflow};
+
+/// The settings of a service's sockets. Every variable has the service's own prefix.
+#[derive(clap::Args)]
+#[command(next_help_heading = "Sockets")]
+pub struct SocketSettings {
+    /// Time between two {"type":"ping"}
+    #[arg(long, env = "_PING_INTERVAL", default_value = "30s", value_parser = value::positive_duration)]
+    ping_interval: Duration,
+
+    /// A client that has sent nothing for this long is closed with 1008
+    #[arg(long, env = "_PONG_TIMEOUT", default_value = "65s", value_parser = value::positive_duration)]
+    pong_timeout: Duration,
+
+    /// Pages that may connect: comma-separated wildcards over the Origin's host or host:port; empty for any
+    #[arg(long, env = "_ALLOWED_ORIGINS", default_value = "", value_parser = origins)]
+    allowed_origins: Origins,
+
+    /// Key that access tokens are checked with: a secret (HS256), a public key in PEM, a JWKS, or file:PATH of one; none: no tokens
+    #[arg(long, env = "_TOKEN_KEY", value_parser = TokenKey::parse)]
+    pub(crate) token_key: Option<TokenKey>,
+
+    /// A client that takes nothing for this long, while something waits for it, is closed with 1013
+    #[arg(long, env = "_WRITE_TIMEOUT", default_value = "2s", value_parser = value::positive_duration)]
+    write_timeout: Duration,
+
+    /// The longest message a client may send; a longer one closes it with 1009
+    #[arg(long, env = "_MAX_MESSAGE_SIZE", default_value = "64KB", value_parser = value::size)]
+    max_message_size: usize,
+
+    /// Time to open a connection: for the request to arrive, and for what it has to wait for
+    #[arg(long, env = "_HANDSHAKE_TIMEOUT", default_value = "10s", value_parser = value::positive_duration)]
+    pub handshake_timeout: Duration,
+
+    /// Open sockets and event streams at once; more are refused with 503
+    #[arg(long, env = "_MAX_CONNECTIONS", default_value_t = 20_000)]
+    max_connections: usize,
+
+    /// Connections of one address at once; more are refused with 429; 0 for no limit
+    #[arg(long, env = "_MAX_CONNECTIONS_PER_ADDRESS", default_value_t = 0)]
+    max_connections_per_address: usize,
+
+    /// Connections accepted in a second; more wait; 0 for no limit
+    #[arg(long, env = "_ACCEPT_RATE", default_value_t = 0)]
+    accept_rate: u32,
+
+    /// Proxies whose X-Forwarded-For names the client's address: comma-separated addresses and networks
+    #[arg(long, env = "_TRUSTED_PROXIES", value_delimiter = ',', value_parser = network)]
+    trusted_proxies: Vec<Network>,
+
+    /// true: {"type":"hangup"} is sent before the close of a drain; the original's browser client then never reconnects
+    #[arg(long, env = "_HANGUP_ON_DRAIN", default_value = "false", value_parser = value::boolean, action = clap::ArgAction::Set)]
+    hangup_on_drain: bool,
+
+    /// false: /metrics is 404
+    #[arg(long, env = "_METRICS_ENABLED", default_value = "true", value_parser = value::boolean, action = clap::ArgAction::Set)]
+    pub(crate) metrics_enabled: bool,
+}
+
+impl SocketSettings {
+    /// Rules between several settings, for [`Settings::check`](chassis::Settings::check).
+    ///
+    /// # Errors
+    /// Names the service's variable that is at fault, and what it must be.
+    pub fn check(&self, service: Service) -> Result<(), Invalid> {
+        if self.pong_timeout > self.ping_interval {
+            return Ok(());
+        }
+        let problem = format!("must be longer than {}PING_INTERVAL", service.prefix);
+        Err(Invalid::new(format!("{}PONG_TIMEOUT", service.prefix), problem))
+    }
+
+    /// The behaviour of the server; how it treats a client that reads too slowly is the service's.
+    pub fn options(&self, overflow: Overflow) -> Options {
+        Options {
+            ping: r#"{"type":"ping"}"#,
+            ping_interval: self.ping_interval,
+            pong_timeout: self.pong_timeout,
+            write_timeout: self.write_timeout,
+            overflow,
+            max_message_size: self.max_message_size,
+            handshake_timeout: self.handshake_timeout,
+            origins: self.allowed_origins.clone(),
+            max_connections: self.max_connections,
+            max_connections_per_address: self.max_connections_per_address,
+            trusted_proxies: self.trusted_proxies.clone(),
+            accept_rate: self.accept_rate,
+            farewell: self.hangup_on_drain.then_some(r#"{"type":"hangup"}"#),
+        }
+    }
+}
+
+/// How long the server may take to close its sockets: a little less than the process may take to end, so that it ends in
+/// peace.
+pub fn drain_time(process: &ProcessSettings) -> Duration {
+    process.drain_timeout.mul_f64(0.95)
+}
+
+fn origins(text: &str) -> Result<Origins, String> {
+    Ok(Origins::parse(text))
+}
+
+fn network(text: &str) -> Result<Network, String> {
+    text.parse().map_err(|problem| format!("must be addresses and networks: {problem}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chassis::{Settings, settings};
+
+    #[derive(clap::Parser)]
+    struct Demo {
+        #[command(flatten)]
+        process: ProcessSettings,
+        #[command(flatten)]
+        sockets: SocketSettings,
+    }
+
+    impl Settings for Demo {
+        const SERVICE: Service = Service {
+            name: "demo",
+            version: "1.2.3",
+            prefix: "DEMO_",
+            defaults: &[("LISTEN_ADDR", ":8000")],
+        };
+        fn process(&self) -> &ProcessSettings {
+            &self.process
+        }
+        fn check(&self) -> Result<(), Invalid> {
+            self.sockets.check(Self::SERVICE)
+        }
+    }
+
+    fn refusal(variable: &'static str, text: &'static str) -> Option<String> {
+        settings::from_vars::<Demo>([(variable, text)]).err().map(|invalid| invalid.to_string())
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_refused_by_the_services_own_name_for_it() {
+        assert_eq!(refusal("DEMO_PING_INTERVAL", "5s"), None);
+        assert_eq!(
+            refusal("DEMO_WRITE_TIMEOUT", "0s").as_deref(),
+            Some("DEMO_WRITE_TIMEOUT must be longer than nothing")
+        );
+        assert_eq!(
+            refusal("DEMO_PONG_TIMEOUT", "30s").as_deref(),
+            Some("DEMO_PONG_TIMEOUT must be longer than DEMO_PING_INTERVAL")
+        );
+        let proxies = refusal("DEMO_TRUSTED_PROXIES", "10.0.0.0/8,here").unwrap();
+        assert!(proxies.starts_with("DEMO_TRUSTED_PROXIES must be addresses and networks: "), "{proxies}");
+    }
+
+    #[test]
+    fn the_readme_names_every_setting() {
+        let readme = include_str!("../README.md");
+        for argument in settings::command::<Demo>().get_arguments() {
+            let own = argument.get_env().and_then(|name| name.to_str()?.strip_prefix("DEMO_"));
+            if let Some(name) = own {
+                assert!(readme.contains(&format!("| `{name}` |")), "{name}");
+            }
+        }
+    }
+}
