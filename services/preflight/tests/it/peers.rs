@@ -12,20 +12,9 @@ use tokio::process::Command;
 use crate::contract::FIELDS;
 use crate::world::World;
 
-/// The interpreter of scripts/lib.sh, which has the packages of scripts/requirements.txt.
-#[expect(clippy::disallowed_methods, reason = "tests have no settings of a service")]
-fn python() -> Option<String> {
-    let given = std::env::var("BACKPLANE_PYTHON").ok();
-    let venv = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/venv/bin/python");
-    given.or_else(|| venv.exists().then(|| venv.display().to_string()))
-}
-
 #[tokio::test]
 async fn a_python_client_written_from_the_contract_alone_is_served() {
-    let Some(python) = python() else {
-        println!("left out: scripts/test.sh installs the Python packages");
-        return;
-    };
+    let Some(python) = test_support::python("a Python client") else { return };
     let world = World::start(&[("PREFLIGHT_PING_INTERVAL", "300ms")]).await;
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/client.py");
     let url = format!("ws://127.0.0.1:{}/weppcloud/batch%3B%3Brun-1", world.service.port());

@@ -5,9 +5,10 @@ use std::time::Duration;
 use fred::interfaces::HashesInterface;
 use jsonwebtoken::{EncodingKey, Header, encode};
 use serde_json::json;
+use tokio::net::TcpSocket;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use crate::world::{Viewer, World};
+use crate::world::{Viewer, World, percent};
 
 async fn status(world: &World, path: &str, headers: &[(&'static str, &str)]) -> u16 {
     match Viewer::connect_with(&world.service, path, headers).await {
@@ -119,6 +120,32 @@ async fn a_hangup_precedes_the_close_only_where_it_is_asked_for() {
     assert_eq!(viewer.close_code().await, 1012);
     drop(viewer);
     assert_eq!(world.service.exit_code().await, 0);
+}
+
+#[tokio::test]
+async fn thousands_of_connections_of_one_address_are_refused_and_the_service_is_unharmed() {
+    let vars = [("PREFLIGHT_MAX_CONNECTIONS_PER_ADDRESS", "10"), ("PREFLIGHT_HANDSHAKE_TIMEOUT", "2m")];
+    let world = World::start(&vars).await;
+    let mut viewer = world.watch("run").await;
+    let flood = 100 * percent();
+    let mut held = Vec::new();
+    for _ in 0..flood {
+        // From another address of this machine: the tests' own keeps its share.
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+        held.push(socket.connect(([127, 0, 0, 1], world.service.port()).into()).await.unwrap());
+        // The ten that are let in stay; of the others no more than a test has descriptors for.
+        if held.len() > 500 {
+            held.remove(10);
+        }
+    }
+    test_support::eventually("all but ten are refused", async || {
+        let refused = world.service.metric("preflight_requests_refused_total{reason=\"address\"}").await;
+        refused as usize == flood - 10
+    })
+    .await;
+    world.set("run", "timestamps:a", 1).await;
+    viewer.until_last_modified(1).await;
 }
 
 #[tokio::test]

@@ -79,18 +79,20 @@ async fn thousands_of_connections_of_one_address_are_refused_and_the_service_is_
             .await;
     let mut viewer = Viewer::of(&service, "r:a").await;
     let flood = size("FLOOD", 2000);
-    let mut held = Vec::with_capacity(flood);
+    let mut held = Vec::new();
     for _ in 0..flood {
         // From another address of this machine: the tests' own keeps its share.
         let socket = tokio::net::TcpSocket::new_v4().unwrap();
         socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
         held.push(socket.connect(([127, 0, 0, 1], service.port()).into()).await.unwrap());
+        // The ten that are let in stay; of the others no more than a test has descriptors for.
+        if held.len() > 500 {
+            held.remove(10);
+        }
     }
-    let refused = "status_proxy_requests_refused_total{reason=\"address\"}";
     eventually("all but ten are refused", async || {
-        let (_, text) = service.get("/metrics").await;
-        text.lines()
-            .any(|line| line.strip_prefix(refused).is_some_and(|n| n.trim() == (flood - 10).to_string()))
+        let refused = service.metric("status_proxy_requests_refused_total{reason=\"address\"}").await;
+        refused as usize == flood - 10
     })
     .await;
     Producer::of(&redis).await.publish("r:a", "x").await;

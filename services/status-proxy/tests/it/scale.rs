@@ -43,6 +43,20 @@ async fn every_viewer_gets_every_message_in_order_over_a_constant_number_of_redi
     }
 }
 
+#[tokio::test]
+async fn ten_thousand_lines_at_once_arrive_whole() {
+    for history in ["memory", "redis"] {
+        let redis = TestRedis::start().await;
+        let service = service(&redis, &[("STATUS_HISTORY", history)]).await;
+        let mut viewer = Viewer::of(&service, "r:a?history=0").await;
+        viewer.text().await;
+        Producer::of(&redis).await.publish_all("r:a", 10_000).await;
+        for number in 0..10_000 {
+            assert_eq!(viewer.line().await, number.to_string());
+        }
+    }
+}
+
 /// From publish to arrival, of as many messages.
 async fn latencies(producer: &Producer, viewer: &mut Viewer, channel: &str, count: usize) -> Vec<Duration> {
     let mut all = Vec::new();

@@ -42,6 +42,21 @@ impl Producer {
         let text: fred::types::Value = text.into();
         self.0.publish(channel, text).await.unwrap()
     }
+
+    /// Publishes the numbers up to this one, all in one write.
+    pub(crate) async fn publish_all(&self, channel: &str, count: usize) {
+        let burst = self.0.pipeline();
+        for number in 0..count {
+            let _: () = burst.publish(channel, number.to_string()).await.unwrap();
+        }
+        let _: () = burst.last().await.unwrap();
+    }
+
+    /// Publishes, unless Redis is away.
+    pub(crate) async fn try_publish(&self, channel: &str, text: String) -> bool {
+        let published = self.0.publish::<i64, _, _>(channel, text);
+        tokio::time::timeout(Duration::from_secs(1), published).await.is_ok_and(|answer| answer.is_ok())
+    }
 }
 
 pub(crate) struct Viewer(WebSocketStream<MaybeTlsStream<TcpStream>>);
