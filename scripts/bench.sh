@@ -12,7 +12,7 @@ for service; do
   [ -x "scripts/bench.d/$service.sh" ] || fail "there is no scripts/bench.d/$service.sh"
 done
 
-need python3 kill redis-server redis-cli mosquitto
+need python3 kill redis-server redis-cli mosquitto haproxy
 use_python
 
 say "building with --release (some minutes the first time)"

@@ -1,323 +1,354 @@
-//! Measures a running status-proxy, and a bare socket loop of the same size in the same run, which is the limit.
-//!
-//! `status-load HOST:PORT PID REDIS_PORT [idle sockets]`; scripts/bench.d/status-proxy.sh starts what it needs.
+//! Loads status-proxy and prints what was measured beside its limit; `scripts/bench.d/status-proxy.sh` runs it. A line's text
+//! begins with the time of its publication.
 #![expect(clippy::unwrap_used, reason = "a measurement that fails has nothing to say")]
 
-use std::io::Write;
-use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use clap::Parser;
+use fred::clients::Client;
+use fred::interfaces::PubsubInterface;
 use futures_util::future::join_all;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use test_support::load::{
+    End, Figures, Peer, Socket, bare_loop, cpu_seconds, drain, redis_cpu_seconds, resident_bytes, row,
+};
+use test_support::{Haproxy, ServiceProcess, TestRedis};
 use tokio::task::JoinHandle;
+use tokio::time::sleep;
 
-/// What stands before the text of a line, and how long a text is.
-const PREFIX: &[u8] = br#"{"type":"status","data":""#;
+/// How long a text is, and what stands before it in a frame.
 const TEXT: usize = 120;
+const PREFIX: &[u8] = br#"{"type":"status","data":""#;
+/// What is compared is measured so often in turns; the median counts.
+const ROUNDS: usize = 3;
+/// How long a round sends messages at a rate.
+const ROUND: Duration = Duration::from_secs(4);
+
+#[derive(Parser)]
+struct Args {
+    /// The binary of status-proxy
+    binary: PathBuf,
+    /// A peer in Python
+    #[arg(long)]
+    peer: Option<PathBuf>,
+    /// Sockets that are told nothing, and sockets of an instance that is stopped
+    #[arg(long, default_value_t = 10_000)]
+    sockets: usize,
+}
 
 #[tokio::main]
 async fn main() {
-    let args: Vec<String> = std::env::args().skip(1).collect();
-    let [address, pid, redis_port, rest @ ..] = args.as_slice() else { panic!("HOST:PORT PID REDIS_PORT") };
-    let idle = rest.first().map_or(10_000, |text| text.parse().unwrap());
-    let bench = Bench {
-        address: address.parse().unwrap(),
-        pid: pid.parse().unwrap(),
-        redis_port: redis_port.parse().unwrap(),
-    };
-    bench.rate("300 viewers x 100 messages/s", 300, 100, Duration::from_secs(6)).await;
-    bench.rate("1,000 viewers x 80 messages/s", 1000, 80, Duration::from_secs(6)).await;
+    let args = Args::parse();
+    let mut redis = TestRedis::start().await;
+    let service = start(&args, &redis).await;
+    let clock = Clock(Instant::now());
+    let bench = Bench { port: service.port(), pid: service.pid(), redis: redis.client().await, clock };
+    bench.rate(300, 100, "5 ms, or 2 x bare").await;
+    bench.rate(1000, 80, "15 ms, or 2 x bare").await;
     bench.burst(1000, 3000).await;
-    bench.redis_cost().await;
-    bench.idle(idle).await;
+    bench.redis_cost(300).await;
+    bench.stalled(300, 100).await;
+    if let Some(peer) = match &args.peer {
+        Some(script) => Peer::start(script, redis.port()).await,
+        None => None,
+    } {
+        let peer = Bench { port: peer.port(), pid: peer.pid(), redis: redis.client().await, clock };
+        bench.compare(&peer, 300, 5, 1000).await;
+    }
+    bench.idle(args.sockets).await;
+    outage(&service, &mut redis, 1000).await;
+    let other = start(&args, &redis).await;
+    let mut proxies = Vec::new();
+    // One has not descriptors enough for all of them.
+    for _ in 0..3 {
+        proxies.push(Haproxy::before("status-proxy", &[service.port(), other.port()]).await);
+    }
+    drain(service, &proxies, args.sockets, quiet).await;
 }
 
-struct Bench {
-    address: SocketAddr,
-    pid: u32,
-    redis_port: u16,
+async fn start(args: &Args, redis: &TestRedis) -> ServiceProcess {
+    let url = redis.url();
+    let vars = [
+        ("REDIS_URL", url.as_str()),
+        ("STATUS_PING_INTERVAL", "25s"),
+        ("DRAIN_DELAY", "3s"),
+        ("DRAIN_TIMEOUT", "10s"),
+    ];
+    let service = ServiceProcess::start(args.binary.to_str().unwrap(), &vars).await;
+    service.ready().await;
+    service
 }
 
-/// The latencies in microseconds, sorted.
-struct Latencies(Vec<u32>);
+/// Redis is killed for ten seconds while lines are published on many channels, each of which has a viewer.
+async fn outage(service: &ServiceProcess, redis: &mut TestRedis, channels: usize) {
+    let mut viewers = Vec::new();
+    for number in 0..channels {
+        viewers.push(Socket::open(service.port(), &quiet(number)).await.unwrap());
+    }
+    let publish = async |producer: &Client, text: &str| -> Result<(), fred::error::Error> {
+        for number in 0..channels {
+            producer.publish::<(), _, _>(&quiet(number)[1..], text).await?;
+        }
+        Ok(())
+    };
+    let producer = redis.client().await;
+    publish(&producer, "before").await.unwrap();
+    let load = async { while publish(&producer, "before").await.is_ok() {} };
+    tokio::join!(load, redis.kill());
+    sleep(Duration::from_secs(10)).await;
+    redis.restart().await;
+    let (back, producer) = (Instant::now(), redis.client().await);
+    let hears = |text: &[u8]| text.ends_with(br#""after"}"#);
+    let mut all = std::pin::pin!(join_all(viewers.iter_mut().map(|viewer| viewer.read(hears))));
+    let ends = loop {
+        tokio::select! {
+            ends = &mut all => break ends,
+            published = publish(&producer, "after") => published.unwrap(),
+        }
+    };
+    let took = back.elapsed().as_secs_f64();
+    let stayed = ends.iter().filter(|end| **end == End::Done).count();
+    row(
+        &format!("Redis killed for 10 s, {channels} viewers of as many channels"),
+        &format!("{stayed} stayed, all hear again {took:.2} s after its return"),
+        "all, 1 s",
+    );
+}
 
-impl Latencies {
-    fn at(&self, share: f64) -> f64 {
-        f64::from(self.0[((self.0.len() - 1) as f64 * share) as usize]) / 1000.0
+/// The time in texts.
+#[derive(Clone, Copy)]
+struct Clock(Instant);
+
+impl Clock {
+    fn text(self) -> String {
+        format!("{:020} {}", self.0.elapsed().as_micros(), "x".repeat(TEXT - 21))
+    }
+
+    /// How old a text of ours is, in microseconds.
+    fn age_us(self, payload: &[u8]) -> Option<u32> {
+        let sent: u128 = std::str::from_utf8(payload.strip_prefix(PREFIX)?.get(..20)?).ok()?.parse().ok()?;
+        u32::try_from(self.0.elapsed().as_micros() - sent).ok()
+    }
+
+    /// Reads so many texts.
+    fn reader(self, mut socket: Socket, messages: usize) -> JoinHandle<Vec<u32>> {
+        tokio::spawn(async move {
+            let mut ages = Vec::new();
+            let end = socket.read(|payload| {
+                ages.extend(self.age_us(payload));
+                ages.len() == messages
+            });
+            assert_eq!(end.await, End::Done);
+            ages
+        })
     }
 }
 
+/// A service, and what loads it.
+struct Bench {
+    port: u16,
+    pid: u32,
+    redis: Client,
+    clock: Clock,
+}
+
 impl Bench {
-    /// Messages at a rate to viewers of one channel.
-    async fn rate(&self, what: &str, viewers: usize, per_second: u32, time: Duration) {
-        let count = (time.as_secs_f64() * f64::from(per_second)) as usize;
-        let interval = Duration::from_secs(1) / per_second;
-        let start = Instant::now();
-        let mut publisher = Redis::connect(self.redis_port).await;
-        let readers = self.viewers(viewers, |_| "bench:rate".to_owned(), count, start).await;
-        let cpu = cpu_seconds(self.pid);
-        let mut timer = tokio::time::interval(interval);
-        for _ in 0..count {
-            timer.tick().await;
-            publisher.publish("bench:rate", &text(start)).await;
+    async fn rate(&self, viewers: usize, per_second: u32, limit: &str) {
+        let (mut ours, mut bare) = (Vec::new(), Vec::new());
+        for _ in 0..ROUNDS {
+            ours.push(self.round(viewers, per_second).await);
+            bare.push(self.bare(viewers, count(per_second), interval(per_second)).await.0);
         }
-        let ours = collect(readers).await;
-        let cpu = cpu_seconds(self.pid) - cpu;
-        let deliveries = (viewers * count) as f64;
-        let (bare, bare_cpu) = bare_loop(viewers, count, interval).await;
-        println!("{what}");
-        println!(
-            "  p50 / p99     {:6.1} / {:.1} ms   bare loop {:.1} / {:.1} ms   p99 ratio {:.2}",
-            ours.at(0.5),
-            ours.at(0.99),
-            bare.at(0.5),
-            bare.at(0.99),
-            ours.at(0.99) / bare.at(0.99)
+        let (ours, bare) = (Figures::median(&ours), Figures::median(&bare));
+        row(
+            &format!("{viewers} viewers x {per_second} messages/s"),
+            &format!(
+                "p50 {:.1}, p99 {:.1} ms; bare loop {:.1}, {:.1} ms",
+                ours.p50_ms, ours.p99_ms, bare.p50_ms, bare.p99_ms
+            ),
+            limit,
         );
-        println!(
-            "  CPU           {:6.2} cores, {:.1} us a delivery   bare loop {:.1} us   ratio {:.2}",
-            cpu / time.as_secs_f64(),
-            cpu / deliveries * 1e6,
-            bare_cpu / deliveries * 1e6,
-            cpu / bare_cpu
+        let cores = ours.cpu_us * viewers as f64 * f64::from(per_second) / 1e6;
+        row(
+            "  CPU",
+            &format!("{cores:.2} cores, {:.1} µs a delivery; bare loop {:.1} µs", ours.cpu_us, bare.cpu_us),
+            "1 core, 5 µs",
         );
+    }
+
+    /// Messages at a rate to viewers of one channel.
+    async fn round(&self, viewers: usize, per_second: u32) -> Figures {
+        let readers = self.readers("bench:rate", viewers, count(per_second)).await;
+        let cpu = cpu_seconds(self.pid);
+        let mut timer = tokio::time::interval(interval(per_second));
+        for _ in 0..count(per_second) {
+            timer.tick().await;
+            self.publish("bench:rate").await;
+        }
+        let ages = collect(readers).await;
+        Figures::of(ages, cpu_seconds(self.pid) - cpu)
     }
 
     /// All at once.
     async fn burst(&self, viewers: usize, count: usize) {
-        let start = Instant::now();
-        let mut publisher = Redis::connect(self.redis_port).await;
-        let readers = self.viewers(viewers, |_| "bench:burst".to_owned(), count, start).await;
-        let (begin, cpu) = (Instant::now(), cpu_seconds(self.pid));
-        publisher.publish_all("bench:burst", &vec![text(start); count]).await;
-        collect(readers).await;
-        let rate = (viewers * count) as f64 / begin.elapsed().as_secs_f64();
-        let cpu = cpu_seconds(self.pid) - cpu;
-        let (bare, _) = bare_loop(viewers, count / 10, Duration::ZERO).await;
-        let bare_rate = (viewers * (count / 10)) as f64 / (f64::from(*bare.0.last().unwrap()) / 1e6);
-        println!("burst of {count} messages to {viewers} viewers, none lost");
-        println!(
-            "  deliveries/s  {rate:9.0}   {:.2} us of CPU each   bare loop, a write each: {bare_rate:.0}   ratio {:.1}",
-            cpu / (viewers * count) as f64 * 1e6,
-            rate / bare_rate
+        let (mut rates, mut bare_rates, mut cpu) = (Vec::new(), Vec::new(), 0.0);
+        for _ in 0..ROUNDS {
+            let readers = self.readers("bench:burst", viewers, count).await;
+            let burst = self.redis.pipeline();
+            for _ in 0..count {
+                let _: () = burst.publish("bench:burst", self.clock.text()).await.unwrap();
+            }
+            let (begin, before) = (Instant::now(), cpu_seconds(self.pid));
+            let _: () = burst.last().await.unwrap();
+            collect(readers).await;
+            rates.push((viewers * count) as f64 / begin.elapsed().as_secs_f64());
+            cpu += cpu_seconds(self.pid) - before;
+            bare_rates.push(self.bare(viewers, count / 10, Duration::ZERO).await.1);
+        }
+        let (rate, bare) = (median(rates), median(bare_rates));
+        row(
+            &format!("burst of {count} messages to {viewers} viewers"),
+            &format!(
+                "{rate:.0} deliveries/s, {:.2} µs of CPU each; bare loop {bare:.0}",
+                cpu * 1e6 / (ROUNDS * viewers * count) as f64
+            ),
+            "1000000, or bare / 2",
         );
     }
 
-    /// What one publish to 300 viewers costs Redis.
-    async fn redis_cost(&self) {
-        let start = Instant::now();
-        let mut publisher = Redis::connect(self.redis_port).await;
+    /// What publishing costs Redis.
+    async fn redis_cost(&self, viewers: usize) {
         let count = 3000;
-        let readers = self.viewers(300, |_| "bench:cost".to_owned(), count, start).await;
-        let cpu = publisher.cpu_seconds().await;
+        let readers = self.readers("bench:cost", viewers, count).await;
+        let before = redis_cpu_seconds(&self.redis).await;
         for _ in 0..count {
-            publisher.publish("bench:cost", &text(start)).await;
+            assert_eq!(
+                self.publish("bench:cost").await,
+                1,
+                "one connection hears it, whatever the number of viewers"
+            );
         }
-        let cpu = publisher.cpu_seconds().await - cpu;
+        let cpu = redis_cpu_seconds(&self.redis).await - before;
         collect(readers).await;
-        println!("Redis, one publish to 300 viewers\n  CPU           {:6.1} us", cpu / count as f64 * 1e6);
+        row(
+            &format!("Redis' CPU for one publish to {viewers} viewers"),
+            &format!("{:.1} µs", cpu * 1e6 / f64::from(count as u32)),
+            "30 µs",
+        );
+    }
+
+    /// What a reader that stops reading does to the others.
+    async fn stalled(&self, viewers: usize, per_second: u32) {
+        let (mut without, mut with) = (Vec::new(), Vec::new());
+        for _ in 0..ROUNDS {
+            without.push(self.round(viewers, per_second).await);
+            // What it asks for fills all the room it has; then it is closed, and the next one comes.
+            let port = self.port;
+            let stalling = tokio::spawn(async move {
+                let mut held = Vec::new();
+                loop {
+                    let path = "/bench:rate?history=1000";
+                    held.push(Socket::open_with_room(port, path, 4096).await.unwrap());
+                    sleep(Duration::from_secs(1)).await;
+                }
+            });
+            with.push(self.round(viewers, per_second).await);
+            stalling.abort();
+        }
+        let (without, with) = (Figures::median(&without).p99_ms, Figures::median(&with).p99_ms);
+        row(
+            "  while readers stop reading, one more each second",
+            &format!("p99 {with:.2} ms, without {without:.2} ms: {:+.2} ms", with - without),
+            "+1 ms",
+        );
+    }
+
+    /// The same load on a peer, which is less than this one can take; and sockets that are told nothing.
+    async fn compare(&self, peer: &Self, viewers: usize, per_second: u32, sockets: usize) {
+        let (ours, theirs) = (self.round(viewers, per_second).await, peer.round(viewers, per_second).await);
+        let redis = async |bench: &Self| {
+            let readers = bench.readers("bench:peer", viewers, count(per_second)).await;
+            let before = redis_cpu_seconds(&bench.redis).await;
+            for _ in 0..count(per_second) {
+                bench.publish("bench:peer").await;
+            }
+            let cpu = redis_cpu_seconds(&bench.redis).await - before;
+            collect(readers).await;
+            cpu * 1e6 / count(per_second) as f64
+        };
+        row(
+            &format!("{viewers} viewers x {per_second} messages/s: the peer"),
+            &format!("p99 {:.0} ms, {:.0} µs a delivery", theirs.p99_ms, theirs.cpu_us),
+            &format!("this one {:.1} ms, {:.1} µs", ours.p99_ms, ours.cpu_us),
+        );
+        row("  Redis' CPU for one publish: the peer", &format!("{:.0} µs", redis(peer).await), "30 µs");
+        let before = resident_bytes(peer.pid);
+        let held = join_all((0..sockets).map(|_| Socket::open(peer.port, "/bench:idle"))).await;
+        let grown = resident_bytes(peer.pid) - before;
+        drop(held);
+        row(
+            "  memory an idle socket: the peer",
+            &format!("{:.1} KB", grown as f64 / sockets as f64 / 1024.0),
+            "8 KB",
+        );
     }
 
     async fn idle(&self, sockets: usize) {
         let before = resident_bytes(self.pid);
-        let readers = self
-            .viewers(sockets, |number| format!("run-{}:a", number % 1000), usize::MAX, Instant::now())
-            .await;
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        let after = resident_bytes(self.pid);
+        let mut held = Vec::new();
+        for number in 0..sockets {
+            let mut socket = Socket::open(self.port, &quiet(number)).await.unwrap();
+            held.push(tokio::spawn(async move { socket.read(|_| false).await }));
+        }
+        sleep(Duration::from_secs(1)).await;
+        let memory = (resident_bytes(self.pid) - before) as f64 / sockets as f64 / 1024.0;
         let (begin, cpu) = (Instant::now(), cpu_seconds(self.pid));
-        tokio::time::sleep(Duration::from_secs(50)).await;
+        sleep(Duration::from_secs(50)).await;
         let cpu = (cpu_seconds(self.pid) - cpu) / begin.elapsed().as_secs_f64() / sockets as f64;
-        println!("{sockets} idle sockets on 1,000 runs, a ping every 25 s");
-        println!("  memory        {:6.1} KB a socket", (after - before) as f64 / sockets as f64 / 1024.0);
-        println!("  CPU           {:6.2} us a second a socket", cpu * 1e6);
-        readers.iter().for_each(JoinHandle::abort);
+        held.iter().for_each(JoinHandle::abort);
+        row(&format!("memory an idle socket, {sockets} on 1,000 runs"), &format!("{memory:.1} KB"), "8 KB");
+        row("CPU a second an idle socket, a ping every 25 s", &format!("{:.2} µs", cpu * 1e6), "1 µs");
     }
 
-    /// Connects viewers; each ends after so many messages with their latencies.
-    async fn viewers(
-        &self,
-        count: usize,
-        channel: impl Fn(usize) -> String,
-        messages: usize,
-        start: Instant,
-    ) -> Vec<JoinHandle<Vec<u32>>> {
+    async fn readers(&self, channel: &str, count: usize, messages: usize) -> Vec<JoinHandle<Vec<u32>>> {
         let mut readers = Vec::with_capacity(count);
-        for some in (0..count).collect::<Vec<_>>().chunks(200) {
-            let sockets = some.iter().map(|&number| upgrade(self.address, channel(number)));
-            for socket in join_all(sockets).await {
-                readers.push(tokio::spawn(read(socket, messages, start)));
-            }
+        for _ in 0..count {
+            let socket = Socket::open(self.port, &format!("/{channel}")).await.unwrap();
+            readers.push(self.clock.reader(socket, messages));
         }
         readers
     }
-}
 
-async fn upgrade(address: SocketAddr, channel: String) -> TcpStream {
-    let mut socket = TcpStream::connect(address).await.unwrap();
-    let request = format!(
-        "GET /{channel} HTTP/1.1\r\nHost: bench\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-    );
-    socket.write_all(request.as_bytes()).await.unwrap();
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        assert!(socket.read_buf(&mut head).await.unwrap() > 0, "{}", String::from_utf8_lossy(&head));
-    }
-    assert!(head.starts_with(b"HTTP/1.1 101"), "{}", String::from_utf8_lossy(&head));
-    socket.set_nodelay(true).unwrap();
-    socket
-}
-
-/// Reads frames until so many lines have come, and answers pings.
-async fn read(mut socket: TcpStream, messages: usize, start: Instant) -> Vec<u32> {
-    let mut latencies = Vec::new();
-    let mut rest = Vec::new();
-    while latencies.len() < messages {
-        let mut pinged = false;
-        socket.readable().await.unwrap();
-        {
-            let mut buffer = [0; 16 * 1024];
-            match socket.try_read(&mut buffer) {
-                Ok(0) => panic!("closed after {} lines", latencies.len()),
-                Ok(count) => rest.extend_from_slice(&buffer[..count]),
-                Err(_) => continue,
-            }
-        }
-        let now = start.elapsed().as_nanos() as u64;
-        let mut at = 0;
-        while let Some((header, length)) = frame(&rest[at..]) {
-            let payload = &rest[at + header..at + header + length];
-            match payload.strip_prefix(PREFIX) {
-                Some(text) => latencies.push(((now.saturating_sub(sent_at(text))) / 1000) as u32),
-                None => pinged = true,
-            }
-            at += header + length;
-        }
-        rest.drain(..at);
-        if rest.is_empty() && rest.capacity() > 4096 {
-            rest = Vec::new();
-        }
-        if pinged {
-            socket.write_all(b"\x81\x8f\0\0\0\0{\"type\":\"pong\"}").await.unwrap();
-        }
-    }
-    latencies
-}
-
-/// The lengths of the first frame's header and payload, if it is there as a whole.
-fn frame(bytes: &[u8]) -> Option<(usize, usize)> {
-    let (header, length) = match *bytes.get(1)? {
-        126 => (4, usize::from(u16::from_be_bytes([*bytes.get(2)?, *bytes.get(3)?]))),
-        127 => panic!("no message is as long"),
-        short => (2, usize::from(short)),
-    };
-    (bytes.len() >= header + length).then_some((header, length))
-}
-
-/// A text that begins with the time.
-fn text(start: Instant) -> String {
-    format!("{:020} {}", start.elapsed().as_nanos(), "x".repeat(TEXT - 21))
-}
-
-fn sent_at(text: &[u8]) -> u64 {
-    std::str::from_utf8(&text[..20]).unwrap().parse().unwrap()
-}
-
-async fn collect(readers: Vec<JoinHandle<Vec<u32>>>) -> Latencies {
-    let mut all: Vec<u32> = join_all(readers).await.into_iter().flat_map(Result::unwrap).collect();
-    all.sort_unstable();
-    Latencies(all)
-}
-
-/// The limit: a thread that writes the same frames to as many sockets and does nothing else. Its CPU is its own only.
-async fn bare_loop(viewers: usize, count: usize, interval: Duration) -> (Latencies, f64) {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    let start = Instant::now();
-    let sender = std::thread::spawn(move || {
-        let mut sockets: Vec<_> = (0..viewers).map(|_| listener.accept().unwrap().0).collect();
-        sockets.iter().for_each(|socket| socket.set_nodelay(true).unwrap());
-        let cpu = thread_cpu_seconds();
-        let mut due = Instant::now();
-        for _ in 0..count {
-            due += interval;
-            std::thread::sleep(due.saturating_duration_since(Instant::now()));
-            let payload = [PREFIX, text(start).as_bytes(), b"\"}"].concat();
-            let frame = [&[0x81, 126, 0, payload.len() as u8][..], &payload].concat();
-            sockets.iter_mut().for_each(|socket| socket.write_all(&frame).unwrap());
-        }
-        (thread_cpu_seconds() - cpu, sockets)
-    });
-    let mut readers = Vec::new();
-    for _ in 0..viewers {
-        readers.push(tokio::spawn(read(TcpStream::connect(address).await.unwrap(), count, start)));
-    }
-    let latencies = collect(readers).await;
-    let (cpu, _sockets) = sender.join().unwrap();
-    (latencies, cpu)
-}
-
-/// As much of Redis' protocol as a producer needs.
-struct Redis(TcpStream);
-
-impl Redis {
-    async fn connect(port: u16) -> Self {
-        let socket = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
-        socket.set_nodelay(true).unwrap();
-        Self(socket)
+    /// The limit, with texts as long as a frame of ours.
+    async fn bare(&self, viewers: usize, count: usize, interval: Duration) -> (Figures, f64) {
+        let clock = self.clock;
+        let text = move || format!("{}{}\"}}", String::from_utf8_lossy(PREFIX), clock.text());
+        bare_loop(viewers, count, interval, text, |socket| clock.reader(socket, count)).await
     }
 
-    async fn publish(&mut self, channel: &str, text: &str) {
-        self.0.write_all(command(&["PUBLISH", channel, text]).as_bytes()).await.unwrap();
-        let mut answer = [0; 64];
-        let count = self.0.read(&mut answer).await.unwrap();
-        assert_eq!(&answer[..count], b":1\r\n", "one connection hears it, whatever the number of viewers");
-    }
-
-    async fn publish_all(&mut self, channel: &str, texts: &[String]) {
-        let all: String = texts.iter().map(|text| command(&["PUBLISH", channel, text])).collect();
-        let (mut reader, mut writer) = self.0.split();
-        let mut answers = vec![0; texts.len() * 4];
-        let (written, read) = tokio::join!(writer.write_all(all.as_bytes()), reader.read_exact(&mut answers));
-        written.unwrap();
-        read.unwrap();
-    }
-
-    async fn cpu_seconds(&mut self) -> f64 {
-        self.0.write_all(command(&["INFO", "cpu"]).as_bytes()).await.unwrap();
-        let mut answer = vec![0; 4096];
-        let count = self.0.read(&mut answer).await.unwrap();
-        let text = String::from_utf8_lossy(&answer[..count]).into_owned();
-        let field = |name: &str| {
-            text.lines().find_map(|l| l.strip_prefix(name)).unwrap().trim().parse::<f64>().unwrap()
-        };
-        field("used_cpu_sys:") + field("used_cpu_user:")
+    async fn publish(&self, channel: &str) -> i64 {
+        self.redis.publish(channel, self.clock.text()).await.unwrap()
     }
 }
 
-fn command(parts: &[&str]) -> String {
-    let parts_text: String = parts.iter().map(|part| format!("${}\r\n{part}\r\n", part.len())).collect();
-    format!("*{}\r\n{parts_text}", parts.len())
+fn count(per_second: u32) -> usize {
+    (ROUND.as_secs_f64() * f64::from(per_second)) as usize
 }
 
-fn cpu_seconds(pid: u32) -> f64 {
-    cpu_of(&std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap())
+fn interval(per_second: u32) -> Duration {
+    Duration::from_secs(1) / per_second
 }
 
-fn thread_cpu_seconds() -> f64 {
-    cpu_of(&std::fs::read_to_string("/proc/thread-self/stat").unwrap())
+/// The path of the n-th socket that is told nothing.
+fn quiet(number: usize) -> String {
+    format!("/run-{}:a", number % 1000)
 }
 
-/// User and system time of a `stat` file, which counts in hundredths of a second.
-fn cpu_of(stat: &str) -> f64 {
-    let fields: Vec<&str> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
-    (fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap()) / 100.0
+async fn collect(readers: Vec<JoinHandle<Vec<u32>>>) -> Vec<u32> {
+    join_all(readers).await.into_iter().flat_map(Result::unwrap).collect()
 }
 
-fn resident_bytes(pid: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    figures[figures.len() / 2]
 }
