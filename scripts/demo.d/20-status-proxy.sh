@@ -18,11 +18,12 @@ for instance in 1 2; do
   ports+=("$own")
 done
 
-# haproxy's configuration as the repository has it, with these two instead of those that Docker knows.
-preflight=$(free_port) statistics=$(free_port)
-awk -v servers="$(printf '%s\\n' "${servers[@]}")" '/server-template status-proxy/ { printf "%s", servers; next } 1' haproxy/haproxy.cfg |
-  sed "s/bind :9002/bind 127.0.0.1:$port/; s/bind :9001/bind 127.0.0.1:$preflight/; s/bind :8404/bind 127.0.0.1:$statistics/; s/maxconn 20000/maxconn 200/" \
-    >"$work/haproxy.cfg"
+# What haproxy's configuration says of this service, with these two instances instead of those that Docker knows.
+awk -v servers="$(printf '%s\\n' "${servers[@]}")" '
+  /^[a-z]/ { wanted = !/^(frontend|backend) / || $2 == "status-proxy" }
+  !wanted { next }
+  /server-template/ { printf "%s", servers; next }
+  1' haproxy/haproxy.cfg | sed "s/bind :9002/bind 127.0.0.1:$port/" >"$work/haproxy.cfg"
 start "$port" "$work/haproxy.log" haproxy -f "$work/haproxy.cfg"
 curl -sSf --retry 50 --retry-delay 1 --retry-all-errors "http://127.0.0.1:$port/ready" >"$work/ready" 2>&1 ||
   fail "no instance becomes ready: $(cat "$work/ready")"
