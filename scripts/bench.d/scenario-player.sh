@@ -6,6 +6,7 @@ source "$(dirname "$0")/../lib.sh"
 bench=$BIN/examples/scenario-bench
 work=$(mktemp -d)
 trap 'stop_children; rm -rf "$work"' EXIT
+trap 'exit 130' INT TERM
 
 metric() { curl -s "$1/metrics" | awk -v name="$2" 'index($1, name) == 1 { sum += $2 } END { printf "%.0f\n", sum }'; }
 
@@ -55,14 +56,8 @@ done
 overdue() { # QOS VARS... ; prints events/s of one instance through a backlog
   local qos=$1; shift
   player "$@" "MQTT_QOS=$qos" CONSUME_FROM=earliest
-  local steps=$((messages / 100)) begin end
-  "$bench" post "$url" 100 "$steps" 10000 5 >/dev/null
-  while [ "$(metric "$url" scenario_player_events_published_total)" -lt $((messages / 100)) ]; do sleep 0.02; done
-  begin=$(date +%s%N)
-  local first; first=$(metric "$url" scenario_player_events_published_total)
-  while [ "$(metric "$url" scenario_player_events_published_total)" -lt "$messages" ]; do sleep 0.02; done
-  end=$(date +%s%N)
-  echo $(((messages - first) * 1000 / ((end - begin) / 1000000)))
+  "$bench" post "$url" 100 $((messages / 100)) 10000 2 >/dev/null
+  "$bench" overdue "$url" "$mqtt" "$messages"
   stop "$pid"
 }
 messages=400000

@@ -1,9 +1,10 @@
 //! Measures a running world for `scripts/bench.d/scenario-player.sh`: what rumqttc alone publishes, and what the service does.
 //!
-//! `scenario-bench limit PORT QOS MESSAGES` prints the messages a second that rumqttc alone gets acknowledged.
+//! `scenario-bench limit PORT QOS MESSAGES` prints the messages a second that rumqttc alone brings to the broker.
+//! `scenario-bench overdue URL PORT MESSAGES` prints the same of the service, which has begun with what is overdue.
 //! `scenario-bench post URL CUSTOMERS STEPS START_IN_MS APART_US` posts steps and prints the seconds it took.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use rumqttc::{AsyncClient, Event, MqttOptions, Outgoing, Packet, QoS};
@@ -17,8 +18,9 @@ async fn main() -> anyhow::Result<()> {
     };
     match args.first().map(String::as_str) {
         Some("limit") => limit(u16::try_from(number(1)?)?, number(2)?, number(3)?).await,
+        Some("overdue") => overdue(&args[1], u16::try_from(number(2)?)?, number(3)?).await,
         Some("post") => post(&args[1], number(2)?, number(3)?, number(4)?, number(5)?).await,
-        _ => bail!("say limit or post"),
+        _ => bail!("say limit, overdue or post"),
     }
 }
 
@@ -44,9 +46,48 @@ async fn limit(port: u16, qos: i64, messages: i64) -> anyhow::Result<()> {
             _ => {}
         }
     }
+    while bytes_under_way(port)? > 0 {
+        tokio::time::sleep(POLL).await;
+    }
     println!("{:.0}", messages as f64 / begin.elapsed().as_secs_f64());
     Ok(())
 }
+
+async fn overdue(url: &str, port: u16, messages: i64) -> anyhow::Result<()> {
+    let client = reqwest::Client::new();
+    let published = async || -> anyhow::Result<i64> {
+        let text = client.get(format!("{url}/metrics")).send().await?.text().await?;
+        let line = text.lines().find_map(|line| line.strip_prefix("scenario_player_events_published_total "));
+        Ok(line.context("the metric is missing")?.parse()?)
+    };
+    while published().await? < messages / 100 {
+        tokio::time::sleep(POLL).await;
+    }
+    let (begin, before) = (Instant::now(), published().await?);
+    while published().await? < messages || bytes_under_way(port)? > 0 {
+        tokio::time::sleep(POLL).await;
+    }
+    println!("{:.0}", (messages - before) as f64 / begin.elapsed().as_secs_f64());
+    Ok(())
+}
+
+/// Bytes that have been sent to or from a port of this machine and not been read. At QoS 0 nobody says when the broker has
+/// a message, and megabytes fit in between.
+fn bytes_under_way(port: u16) -> anyhow::Result<u64> {
+    let table = std::fs::read_to_string("/proc/net/tcp").context("read /proc/net/tcp")?;
+    let port = format!(":{port:04X}");
+    let mut bytes = 0;
+    for line in table.lines().skip(1) {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        if fields[1].ends_with(&port) || fields[2].ends_with(&port) {
+            let (sent, received) = fields[4].split_once(':').context("no queues in /proc/net/tcp")?;
+            bytes += u64::from_str_radix(sent, 16)? + u64::from_str_radix(received, 16)?;
+        }
+    }
+    Ok(bytes)
+}
+
+const POLL: Duration = Duration::from_millis(10);
 
 async fn post(url: &str, customers: i64, steps: i64, start_in_ms: i64, apart_us: i64) -> anyhow::Result<()> {
     let start_us = jiff::Timestamp::now().as_microsecond() + start_in_ms * 1000;

@@ -1,15 +1,15 @@
 //! An event: a step of a customer on the timeline, and how it is written there, in the store and over MQTT.
 
-use std::fmt::Write;
 use std::sync::Arc;
 
 use redis_core::id::CustomerId;
+use serde::Serialize;
 
 use crate::scenario::{Step, StepKind};
 use crate::time::Micros;
 
 /// A step that waits on the timeline for its time.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Event {
     /// Whose step.
     pub customer: Arc<CustomerId>,
@@ -20,7 +20,7 @@ pub struct Event {
 }
 
 /// Where an event came from: the number of the post and the index of the step in it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Place {
     /// Counts every time that steps were put on the timeline, from 1. Zero for a member that names no place.
     pub post: u32,
@@ -87,16 +87,25 @@ pub fn parse_stored_step(text: &str) -> Option<Step> {
 /// The payload of the message: `{"id":"127","ts":192322800}`, with `x` and `y` for a move.
 pub fn payload(event: &Event) -> String {
     let Step { at, x, y, kind } = event.step;
-    let mut json = String::with_capacity(64);
-    json.push_str("{\"id\":");
-    json.push_str(&serde_json::Value::from(event.customer.as_str()).to_string());
-    // Writing to a String cannot fail.
-    let _ = write!(json, ",\"ts\":{}", at.as_secs());
-    if matches!(kind, StepKind::Move | StepKind::Focus) {
-        let _ = write!(json, ",\"x\":{x},\"y\":{y}");
-    }
-    json.push('}');
-    json
+    let moves = matches!(kind, StepKind::Move | StepKind::Focus);
+    let message = Message {
+        id: event.customer.as_str(),
+        ts: at.as_secs(),
+        x: moves.then_some(x),
+        y: moves.then_some(y),
+    };
+    // A text and numbers, which JSON can always hold.
+    serde_json::to_string(&message).unwrap_or_default()
+}
+
+#[derive(Serialize)]
+struct Message<'a> {
+    id: &'a str,
+    ts: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    x: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    y: Option<i32>,
 }
 
 #[cfg(test)]

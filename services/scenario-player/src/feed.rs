@@ -12,8 +12,8 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::lanes::{Holdings, View, lane_of};
-use crate::timeline::{Claimed, Hint, Look, Page, Timeline};
+use crate::lanes::{Holdings, View};
+use crate::timeline::{Claimed, Hint, Look, Page, Timeline, Unavailable};
 
 /// Asks the player to let go of all that it has not published; it answers with those events.
 pub(crate) type Recall = oneshot::Sender<Vec<Claimed>>;
@@ -43,65 +43,69 @@ impl Feed {
     pub(crate) async fn run(mut self) -> anyhow::Result<()> {
         let mut hints = self.timeline.hints();
         let mut instance = Arc::clone(&self.view.borrow().instance);
-        let mut cursor_ms = i64::MIN;
-        let mut limit = PAGE;
-        let mut changes = 0;
-        let mut ready: VecDeque<Claimed> = VecDeque::new();
-        let mut swept = Instant::now();
+        let mut reading = Reading::default();
         loop {
-            let view = self.view.borrow_and_update().clone();
-            if view.instance != instance {
+            let now_called = Arc::clone(&self.view.borrow_and_update().instance);
+            if now_called != instance {
                 // Our lease was lost: what we have not published is not ours to publish.
-                instance = Arc::clone(&view.instance);
-                self.let_go(&mut ready).await;
-                cursor_ms = i64::MIN;
+                instance = now_called;
+                self.let_go(&mut reading).await;
             }
-            let start_ms = view.start_ms;
-            let look = Look { from_ms: cursor_ms.max(start_ms), horizon_ms: HORIZON_MS, limit, start_ms };
-            self.holdings.look();
-            let asked = Instant::now();
-            let next_look = match self.timeline.read(look).await {
-                Ok(page) => {
-                    self.clock.sample(page.now_ms, asked);
-                    if page.changes != changes {
-                        // Steps may have come before our cursor: those first, or a customer's order would be lost.
-                        changes = page.changes;
-                        cursor_ms = i64::MIN;
-                        continue;
-                    }
-                    let full = page.claimed.len() >= limit;
-                    self.update_activity(&page);
-                    match whole_milliseconds(page, limit) {
-                        None => {
-                            limit *= 2;
-                            continue;
-                        }
-                        Some(page) => {
-                            limit = PAGE;
-                            cursor_ms = page.until_ms;
-                            // Of our lanes both when we looked and now: another may have had them in between.
-                            ready.extend(page.claimed.into_iter().filter(|claimed| {
-                                view.lanes[lane_of(&claimed.event.customer)] && self.holdings.take(claimed)
-                            }));
-                            if full { asked } else { self.next_look(page.next_due_ms, asked) }
-                        }
-                    }
-                }
-                Err(_) => asked + RETRY,
+            let next_look = match self.look(&mut reading).await {
+                Ok(next_look) => next_look,
+                Err(_) => Instant::now() + RETRY,
             };
-            if swept.elapsed() > SWEEP {
-                swept = Instant::now();
-                cursor_ms = i64::MIN;
-            }
-            match self.wait(&mut hints, &mut ready, next_look).await {
+            match self.wait(&mut hints, &mut reading.ready, next_look).await {
                 Wake::Look => {}
-                Wake::Again => cursor_ms = i64::MIN,
-                Wake::Recall => {
-                    self.let_go(&mut ready).await;
-                    cursor_ms = i64::MIN;
-                }
+                Wake::Again => reading.begin_again(),
+                Wake::Recall => self.let_go(&mut reading).await,
                 Wake::Stop => return Ok(()),
             }
+        }
+    }
+
+    /// Reads what has come within the horizon; says when to look next.
+    async fn look(&self, reading: &mut Reading) -> Result<Instant, Unavailable> {
+        if reading.begun.elapsed() > SWEEP {
+            reading.begin_again();
+        }
+        loop {
+            let View { lanes, start_ms, .. } = self.view.borrow().clone();
+            let limit = reading.limit;
+            let from_ms = reading.cursor_ms.max(start_ms);
+            self.holdings.look();
+            let asked = Instant::now();
+            let until_ms = self.clock.now_ms() as i64 + HORIZON_MS;
+            let page = self.timeline.read(Look { from_ms, until_ms, limit, start_ms }).await?;
+            self.clock.sample(page.now_ms, asked);
+            if page.changes != reading.changes {
+                // Steps may have come before our cursor: those first, or a customer's order would be lost.
+                reading.changes = page.changes;
+                reading.begin_again();
+                continue;
+            }
+            self.update_activity(&page);
+            let next_look = if page.full { asked } else { self.next_look(page.next_due_ms, asked) };
+            let (mut claimed, mut read_ms) = (page.claimed, until_ms);
+            if page.full {
+                // The last millisecond may go on in the next page.
+                read_ms = claimed.last().map_or(read_ms, |last| last.due_ms);
+                claimed.retain(|claimed| claimed.due_ms < read_ms);
+                if claimed.is_empty() {
+                    // The page is one millisecond: a larger one is needed.
+                    reading.limit *= 2;
+                    continue;
+                }
+            } else {
+                reading.limit = PAGE;
+            }
+            // Those of one millisecond in the order they were posted.
+            claimed.sort_by_key(|claimed| (claimed.due_ms, claimed.event.place));
+            reading.cursor_ms = read_ms;
+            // Of our lanes both when we looked and now: another may have had them in between.
+            let ours = claimed.into_iter().filter(|claimed| lanes[claimed.lane]).collect();
+            reading.ready.extend(self.holdings.take(ours));
+            return Ok(next_look);
         }
     }
 
@@ -134,10 +138,11 @@ impl Feed {
         }
     }
 
-    /// Lets go of all that has been read and not published, here and in the player.
-    async fn let_go(&self, ready: &mut VecDeque<Claimed>) {
-        self.holdings.release(&*ready);
-        ready.clear();
+    /// Lets go of all that has been read and not published, here and in the player, and begins again.
+    async fn let_go(&self, reading: &mut Reading) {
+        reading.begin_again();
+        self.holdings.release(&reading.ready);
+        reading.ready.clear();
         let (answer, dropped) = oneshot::channel();
         if self.recalls.send(answer).await.is_ok()
             && let Ok(dropped) = dropped.await
@@ -163,35 +168,38 @@ impl Feed {
     }
 }
 
-struct WholePage {
-    claimed: Vec<Claimed>,
-    next_due_ms: Option<i64>,
-    /// Everything due before this has been read.
-    until_ms: i64,
+/// How far the timeline has been read.
+struct Reading {
+    /// Everything due before this has been read (ms).
+    cursor_ms: i64,
+    /// Events to read at once.
+    limit: usize,
+    /// The count of changes that the cursor belongs to.
+    changes: u64,
+    /// Read, and not yet with the player.
+    ready: VecDeque<Claimed>,
+    /// When it last began at the start of the timeline.
+    begun: Instant,
 }
 
-/// Cuts a full page before its last millisecond, which may go on in the next, and puts each millisecond in order of place.
-/// `None` if the page is one millisecond: a larger one is needed.
-fn whole_milliseconds(page: Page, limit: usize) -> Option<WholePage> {
-    let Page { now_ms, mut claimed, next_due_ms, .. } = page;
-    let mut until_ms = now_ms as i64 + HORIZON_MS;
-    if claimed.len() >= limit {
-        let (first, last) = (claimed.first()?.due_ms, claimed.last()?.due_ms);
-        if first == last {
-            return None;
-        }
-        claimed.retain(|claimed| claimed.due_ms < last);
-        until_ms = last;
+impl Reading {
+    fn begin_again(&mut self) {
+        self.cursor_ms = i64::MIN;
+        self.begun = Instant::now();
     }
-    claimed.sort_by_key(|claimed| (claimed.due_ms, claimed.event.place));
-    Some(WholePage { claimed, next_due_ms, until_ms })
+}
+
+impl Default for Reading {
+    fn default() -> Self {
+        Self { cursor_ms: i64::MIN, limit: PAGE, changes: 0, ready: VecDeque::new(), begun: Instant::now() }
+    }
 }
 
 /// How far ahead of its time an event is read. Longer than any ordinary pause of Redis, short enough that little is recalled.
 const HORIZON_MS: i64 = 100;
 /// An instance joins this long before the next event is due.
 const ACTIVE_AHEAD_MS: i64 = 6_000;
-const PAGE: usize = 1_000;
+const PAGE: usize = 2_000;
 /// Between two looks, so that many small reads become one.
 const LOOK_PAUSE: Duration = Duration::from_millis(20);
 /// Looking again from the start bounds what a lost hint can cost.

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use crate::config::ConsumeFrom;
+use crate::event::Event;
 use crate::store::{Join, Joined, Standing, Store};
 use crate::timeline::{Claimed, Hint};
 
@@ -63,24 +64,31 @@ pub(crate) struct Holdings {
 }
 
 struct Held {
-    members: HashSet<Arc<str>>,
+    /// What is in hand, and what `released` names.
+    events: HashSet<Event>,
     by_lane: [usize; LANES],
     /// Lanes of which events are taken into hand: our own, without those that are to be given up.
     open: [bool; LANES],
     leaving: Vec<usize>,
     /// What was released since the present look at the timeline began, which may still have seen it there.
-    gone: HashSet<Arc<str>>,
+    released: Vec<Event>,
 }
 
 impl Default for Held {
     fn default() -> Self {
         Self {
-            members: HashSet::new(),
+            events: HashSet::new(),
             by_lane: [0; LANES],
             open: [false; LANES],
             leaving: Vec::new(),
-            gone: HashSet::new(),
+            released: Vec::new(),
         }
+    }
+}
+
+impl Held {
+    fn is_empty(&self) -> bool {
+        self.events.len() == self.released.len()
     }
 }
 
@@ -94,28 +102,29 @@ impl Holdings {
 
     /// A look at the timeline begins: it sees nothing that has been acknowledged by now.
     pub(crate) fn look(&self) {
-        self.lock().gone.clear();
+        let held = &mut *self.lock();
+        for event in held.released.drain(..) {
+            held.events.remove(&event);
+        }
     }
 
-    /// Takes an event into hand; false if it is or was there already, or of a lane that is not ours.
-    pub(crate) fn take(&self, claimed: &Claimed) -> bool {
-        let mut held = self.lock();
-        let lane = lane_of(&claimed.event.customer);
-        let taken = held.open[lane]
-            && !held.gone.contains(&claimed.member)
-            && held.members.insert(Arc::clone(&claimed.member));
-        held.by_lane[lane] += usize::from(taken);
-        taken
+    /// Takes events into hand; leaves out those that are or were there already, or are of a lane that is not ours.
+    pub(crate) fn take(&self, mut claimed: Vec<Claimed>) -> Vec<Claimed> {
+        let held = &mut *self.lock();
+        claimed.retain(|claimed| {
+            let taken = held.open[claimed.lane] && held.events.insert(claimed.event.clone());
+            held.by_lane[claimed.lane] += usize::from(taken);
+            taken
+        });
+        claimed
     }
 
-    /// Lets events go.
+    /// Lets events go that were taken.
     pub(crate) fn release<'a>(&self, claimed: impl IntoIterator<Item = &'a Claimed>) {
         let mut held = self.lock();
         for claimed in claimed {
-            if held.members.remove(&claimed.member) {
-                held.by_lane[lane_of(&claimed.event.customer)] -= 1;
-                held.gone.insert(Arc::clone(&claimed.member));
-            }
+            held.by_lane[claimed.lane] -= 1;
+            held.released.push(claimed.event.clone());
         }
         if held.leaving.iter().any(|lane| held.by_lane[*lane] == 0) {
             self.emptied.notify_one();
@@ -125,15 +134,16 @@ impl Holdings {
     /// Takes nothing more, if nothing is in hand.
     fn close_if_empty(&self) -> bool {
         let mut held = self.lock();
-        if held.members.is_empty() {
+        let empty = held.is_empty();
+        if empty {
             held.open = [false; LANES];
         }
-        held.members.is_empty()
+        empty
     }
 
     /// True if nothing is in hand.
     pub(crate) fn is_empty(&self) -> bool {
-        self.lock().members.is_empty()
+        self.lock().is_empty()
     }
 
     /// Takes events of these lanes from now on, and no more of those that are to be given up; which of the latter are

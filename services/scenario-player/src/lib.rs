@@ -6,6 +6,7 @@ mod clock;
 pub mod config;
 pub mod event;
 mod feed;
+mod hands;
 mod http;
 mod lanes;
 mod memory;

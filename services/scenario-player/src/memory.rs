@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use fred::bytes_utils::Str;
 use jiff::Timestamp;
 use redis_core::id::CustomerId;
 use tokio::sync::broadcast;
 
 use crate::event::{Event, Place};
+use crate::lanes::lane_of;
 use crate::time::Micros;
 use crate::timeline::{BROADCAST_CAPACITY, Claimed, Hint, Look, Page, Post, Stored, Summary, Swap};
 
@@ -116,29 +118,26 @@ impl Memory {
     }
 
     pub(crate) fn read(&self, look: Look) -> Page {
-        let Look { from_ms, horizon_ms, limit, start_ms: _ } = look;
-        let now_ms = Timestamp::now().as_microsecond() as f64 / 1000.0;
-        let soon_ms = now_ms as i64 + horizon_ms;
+        let Look { from_ms, until_ms, limit, start_ms: _ } = look;
+        let after_ms = until_ms + 1;
         let state = self.lock();
-        let soon = state.due.range((from_ms, Place::default())..(soon_ms + 1, Place::default())).take(limit);
+        let soon = state.due.range((from_ms, Place::default())..(after_ms, Place::default())).take(limit);
         let claimed: Vec<Claimed> = soon
             .map(|((due_ms, _), event)| Claimed {
                 due_ms: *due_ms,
+                lane: lane_of(&event.customer),
                 event: event.clone(),
-                member: event.placed_member().into(),
+                member: Str::default(),
             })
             .collect();
-        let next_due_ms = (claimed.len() < limit)
-            .then(|| {
-                state.due.range((soon_ms + 1, Place::default())..).next().map(|((due_ms, _), _)| *due_ms)
-            })
-            .flatten();
+        let due_ms = |key: &(i64, Place)| key.0;
         Page {
-            now_ms,
+            now_ms: Timestamp::now().as_microsecond() as f64 / 1000.0,
             changes: state.changes,
+            full: claimed.len() >= limit,
             claimed,
-            first_due_ms: state.due.keys().next().map(|(due_ms, _)| *due_ms),
-            next_due_ms,
+            first_due_ms: state.due.keys().next().map(due_ms),
+            next_due_ms: state.due.range((after_ms, Place::default())..).next().map(|(key, _)| due_ms(key)),
         }
     }
 

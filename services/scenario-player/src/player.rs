@@ -2,7 +2,6 @@
 //!
 //! At most a batch (`CONSUME_BATCH_SIZE`) is published and not yet off the timeline: that is what a crash can repeat.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -12,13 +11,11 @@ use crate::clock::Clock;
 use crate::config::Topics;
 use crate::event::payload;
 use crate::feed::Recall;
+use crate::hands::Hands;
 use crate::lanes::View;
 use crate::metrics::Metrics;
 use crate::mqtt::{Ack, Session};
 use crate::timeline::Claimed;
-
-/// The order of publishing: by due time, then as they were read.
-type Turn = (i64, u64);
 
 /// Waits for each event's time.
 pub(crate) struct Player {
@@ -37,15 +34,6 @@ pub(crate) struct Player {
     pub(crate) stopping: CancellationToken,
 }
 
-/// What is waiting and what is with the broker.
-#[derive(Default)]
-struct Hands {
-    queue: BTreeMap<Turn, Claimed>,
-    in_flight: BTreeMap<u64, (Turn, Claimed)>,
-    arrivals: u64,
-    tickets: u64,
-}
-
 impl Player {
     /// Plays until stopped; then waits for the broker to acknowledge what was published.
     pub(crate) async fn run(mut self) -> anyhow::Result<()> {
@@ -57,7 +45,7 @@ impl Player {
         tokio::pin!(alarm);
         loop {
             let stopping = self.stopping.is_cancelled();
-            if stopping && (hands.in_flight.is_empty() || session.is_none()) {
+            if stopping && (hands.nothing_in_flight() || session.is_none()) {
                 return Ok(());
             }
             let wait = if stopping { Wait::Other } else { self.publish_due(&mut hands, session.as_ref()) };
@@ -70,23 +58,21 @@ impl Player {
                 changed = self.sessions.changed() => {
                     if changed.is_err() { return Ok(()) }
                     session.clone_from(&self.sessions.borrow_and_update());
-                    self.take_back(&mut hands);
+                    // What the broker did not acknowledge is published again.
+                    self.batch.add_permits(hands.take_back());
                 }
                 count = self.acks.recv_many(&mut acks, ACKS_AT_ONCE) => {
                     if count == 0 { return Ok(()) }
                     for ack in acks.drain(..).filter(|ack| session.as_ref().is_some_and(|session| session.id == ack.session)) {
-                        if let Some((_, claimed)) = hands.in_flight.remove(&ack.ticket) {
+                        if let Some(claimed) = hands.acknowledged(ack.ticket) {
                             // The other end lives until we drop ours.
                             let _ = self.published.send(claimed);
                         }
                     }
                 }
                 Some(recall) = self.recalls.recv() => self.recall(&mut hands, recall),
-                Some(page) = self.pages.recv(), if !stopping && hands.queue.len() < self.batch_size.max(QUEUE_MIN) => {
-                    for claimed in page {
-                        hands.arrivals += 1;
-                        hands.queue.insert((claimed.due_ms, hands.arrivals), claimed);
-                    }
+                Some(page) = self.pages.recv(), if !stopping && hands.waiting() < self.batch_size.max(QUEUE_MIN) => {
+                    hands.add(page);
                 }
                 () = &mut alarm, if matches!(wait, Wait::Until(_)) => {}
                 permit = batch.acquire(), if matches!(wait, Wait::Permit) => drop(permit),
@@ -99,9 +85,8 @@ impl Player {
     fn publish_due(&mut self, hands: &mut Hands, session: Option<&Session>) -> Wait {
         let Some(session) = session else { return Wait::Other };
         let now_ms = self.clock.now_ms();
-        while let Some(entry) = hands.queue.first_entry() {
-            let (due, _) = *entry.key();
-            let due_ms = due as f64;
+        while let Some(next) = hands.next() {
+            let due_ms = next.due_ms as f64;
             if due_ms > now_ms {
                 return Wait::Until(due_ms);
             }
@@ -110,11 +95,9 @@ impl Player {
             }
             let Ok(permit) = self.batch.try_acquire() else { return Wait::Permit };
             permit.forget();
-            let (turn, claimed) = entry.remove_entry();
-            hands.tickets += 1;
-            let event = &claimed.event;
-            let sent = session.publish(hands.tickets, self.topics.of(event.step.kind), payload(event));
-            hands.in_flight.insert(hands.tickets, (turn, claimed));
+            let event = &next.event;
+            let sent = session.publish(hands.ticket(), self.topics.of(event.step.kind), payload(event));
+            hands.published();
             if !sent {
                 // The session is over; its successor brings a change that takes everything back.
                 return Wait::Other;
@@ -124,15 +107,8 @@ impl Player {
         Wait::Other
     }
 
-    /// A new session, or none: what the broker did not acknowledge is published again, in its old order.
-    fn take_back(&self, hands: &mut Hands) {
-        let unacknowledged = std::mem::take(&mut hands.in_flight);
-        self.batch.add_permits(unacknowledged.len());
-        hands.queue.extend(unacknowledged.into_values());
-    }
-
     fn recall(&mut self, hands: &mut Hands, recall: Recall) {
-        let mut dropped: Vec<Claimed> = std::mem::take(&mut hands.queue).into_values().collect();
+        let mut dropped = hands.let_go();
         while let Ok(page) = self.pages.try_recv() {
             dropped.extend(page);
         }

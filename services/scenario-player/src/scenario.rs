@@ -14,7 +14,7 @@ pub struct Scenario {
 }
 
 /// One step of a visit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Step {
     /// When it happens.
     pub at: Micros,
@@ -27,7 +27,7 @@ pub struct Step {
 }
 
 /// What a step is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum StepKind {
     /// The customer comes in.
     Enter,

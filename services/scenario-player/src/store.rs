@@ -5,11 +5,12 @@ use std::sync::Arc;
 use fred::clients::{Client, Pool, SubscriberClient};
 use fred::error::Error;
 use fred::interfaces::{
-    EventInterface, HashesInterface, KeysInterface, ListInterface, PubsubInterface, SortedSetsInterface,
-    TransactionInterface,
+    ClientLike, EventInterface, HashesInterface, KeysInterface, ListInterface, PubsubInterface,
+    SortedSetsInterface, TransactionInterface,
 };
 use fred::types::scripts::Script;
-use fred::types::{Key as RedisKey, Value};
+use fred::types::sorted_sets::{ZRange, ZRangeKind};
+use fred::types::{CustomCommand, Key as RedisKey, Value};
 use redis_core::id::CustomerId;
 use redis_core::{Channel, Connection, Key};
 use tokio::sync::broadcast;
@@ -17,6 +18,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tracing::warn;
 
 use crate::event::{Event, parse_stored_step, stored_step};
+use crate::lanes::lane_of;
 use crate::playback::Playback;
 use crate::scenario::Step;
 use crate::time::Micros;
@@ -36,7 +38,6 @@ pub(crate) struct Store {
 struct Scripts {
     post: Script,
     swap: Script,
-    read: Script,
     ack: Script,
     join: Script,
     leave: Script,
@@ -81,7 +82,6 @@ impl Store {
             scripts: Scripts {
                 post: Script::from_lua(include_str!("store/post.lua")),
                 swap: Script::from_lua(include_str!("store/swap.lua")),
-                read: Script::from_lua(include_str!("store/read.lua")),
                 ack: Script::from_lua(include_str!("store/ack.lua")),
                 join: Script::from_lua(include_str!("store/join.lua")),
                 leave: Script::from_lua(include_str!("store/leave.lua")),
@@ -305,31 +305,50 @@ impl Store {
 
     pub(crate) async fn read(&self, look: Look) -> Result<Page, Unavailable> {
         let limit = i64::try_from(look.limit).unwrap_or(i64::MAX);
-        let args = vec![look.from_ms.into(), look.horizon_ms.into(), limit.into(), look.start_ms.into()];
-        let (now_ms, changes, first, next, members): (f64, u64, String, String, Vec<Value>) =
-            self.call(&self.scripts.read, &[Key::Timeline, Key::TimelineMeta], args).await?;
+        let after = ZRange { kind: ZRangeKind::Exclusive, range: look.until_ms.into() };
+        let timeline = RedisKey::from(Key::Timeline.to_string());
+        // A transaction and not a script: Lua would copy every member twice.
+        let transaction = self.pool.next().multi();
+        let queued = async {
+            transaction.custom::<(), Value>(CustomCommand::new_static("TIME", None, false), vec![]).await?;
+            transaction.hget::<(), _, _>(Key::TimelineMeta.to_string(), "changes").await?;
+            let range = async |from: ZRange, to: ZRange, limit: i64| {
+                transaction.zrangebyscore::<(), _, _, _>(&timeline, from, to, true, Some((0, limit))).await
+            };
+            range(look.start_ms.into(), "+inf".into(), 1).await?;
+            range(after, "+inf".into(), 1).await?;
+            range(look.from_ms.into(), look.until_ms.into(), limit).await?;
+            transaction.exec::<(Vec<i64>, Option<u64>, Vec<Value>, Vec<Value>, Vec<Value>)>(true).await
+        };
+        let (time, changes, first, next, members) = queued.await.map_err(unavailable)?;
+        let [seconds, micros] = time[..] else { return Err(Unavailable("its TIME is no time".to_owned())) };
+        let due_ms = |score: &Value| score.as_f64().map(|due_ms| due_ms as i64);
         let mut claimed = Vec::with_capacity(members.len() / 2);
         for pair in members.chunks_exact(2) {
-            let (Some(member), Some(due_ms)) = (pair[0].as_str(), pair[1].as_f64()) else { continue };
-            let due_ms = due_ms as i64;
+            let (Some(member), Some(due_ms)) = (pair[0].as_bytes_str(), due_ms(&pair[1])) else { continue };
             match Event::parse(&member) {
-                Some(event) => claimed.push(Claimed { due_ms, event, member: (&*member).into() }),
+                Some(event) => {
+                    claimed.push(Claimed { due_ms, lane: lane_of(&event.customer), event, member });
+                }
                 None => warn!(%member, "a member of the timeline is no event, and stays there"),
             }
         }
         Ok(Page {
-            now_ms,
-            changes,
+            now_ms: seconds as f64 * 1000.0 + micros as f64 / 1000.0,
+            changes: changes.unwrap_or_default(),
+            full: members.len() / 2 >= look.limit,
             claimed,
-            first_due_ms: first.parse().ok(),
-            next_due_ms: next.parse().ok(),
+            first_due_ms: first.get(1).and_then(due_ms),
+            next_due_ms: next.get(1).and_then(due_ms),
         })
     }
 
     pub(crate) async fn ack(&self, instance: &str, claimed: &[Claimed]) -> Result<bool, Unavailable> {
         let head = [Value::from(instance), Channel::TimelinePublished.to_string().into()];
-        let args =
-            head.into_iter().chain(claimed.iter().map(|claimed| Value::from(&*claimed.member))).collect();
+        let args = head
+            .into_iter()
+            .chain(claimed.iter().map(|claimed| Value::String(claimed.member.clone())))
+            .collect();
         let keys = [Key::TimelineInstances, Key::Timeline];
         self.call::<i64>(&self.scripts.ack, &keys, args).await.map(|done| done == 1)
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use fred::bytes_utils::Str;
 use redis_core::id::CustomerId;
 use tokio::sync::broadcast;
 
@@ -72,8 +73,8 @@ pub(crate) struct Swap {
 pub(crate) struct Look {
     /// Events due from this time on (ms).
     pub(crate) from_ms: i64,
-    /// And no later than this from now (ms).
-    pub(crate) horizon_ms: i64,
+    /// And no later than this (ms).
+    pub(crate) until_ms: i64,
     /// At most so many.
     pub(crate) limit: usize,
     /// Where the timeline starts (ms).
@@ -91,7 +92,9 @@ pub(crate) struct Page {
     pub(crate) claimed: Vec<Claimed>,
     /// When the first of all since the start was or is due, whoever plays it.
     pub(crate) first_due_ms: Option<i64>,
-    /// When the next after these is due, if the page holds all before it.
+    /// True if there may be more within what was asked for.
+    pub(crate) full: bool,
+    /// When the first after what was asked for is due.
     pub(crate) next_due_ms: Option<i64>,
 }
 
@@ -100,10 +103,12 @@ pub(crate) struct Page {
 pub(crate) struct Claimed {
     /// When it is due, in milliseconds.
     pub(crate) due_ms: i64,
+    /// The lane of its customer.
+    pub(crate) lane: usize,
     /// The event.
     pub(crate) event: Event,
-    /// How it stands on the timeline.
-    pub(crate) member: Arc<str>,
+    /// How it stands on the timeline in Redis; empty in memory.
+    pub(crate) member: Str,
 }
 
 /// Something changed. A hint: it may be lost, so what it tells is also found by looking.
