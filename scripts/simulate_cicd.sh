@@ -14,8 +14,8 @@ use_docker || fail "no Docker engine answers, neither to this user nor with sudo
 need cargo
 
 packages=("${services[@]/#/--package=}")
-step "lint" cargo fmt --check "${packages[@]}"
-step "lint" cargo clippy --quiet --locked "${packages[@]}" --all-targets -- -D warnings
+step "lint: format" cargo fmt --check "${packages[@]}"
+step "lint: clippy" cargo clippy --quiet --locked "${packages[@]}" --all-targets -- -D warnings
 step "unit tests" cargo test --quiet --locked "${packages[@]}" --lib
 for service in "${services[@]}"; do
   step "remove the containers and the image of an earlier run of $service" remove "$service"
@@ -64,4 +64,4 @@ for service in "${services[@]}"; do
     step "see $name live at http://127.0.0.1:$port/health" lives "$name"
   done
 done
-log "all done; scripts/teardown.sh ${2:-} removes what was made"
+log "all done; scripts/teardown.sh ${2:-kafka-ingester} removes what was made"
