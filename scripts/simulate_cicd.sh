@@ -6,11 +6,11 @@ set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 source scripts/simulation.sh
 
-[[ ${1-} =~ ^[1-9][0-9]*$ ]] || fail "usage: scripts/simulate_cicd.sh N [SERVICE|all]; N must be a whole number of containers, 1 or more"
-[ $# -le 2 ] || fail "usage: scripts/simulate_cicd.sh N [SERVICE|all]"
+[[ ${1-} =~ ^[1-9][0-9]*$ ]] || refuse "N must be a whole number of containers, 1 or more: scripts/simulate_cicd.sh N [SERVICE|all]"
+[ $# -le 2 ] || refuse "too many arguments: scripts/simulate_cicd.sh N [SERVICE|all]"
 count=$1
 services_named "${2:-kafka-ingester}"
-use_docker || fail "no Docker engine answers, neither to this user nor with sudo"
+use_docker || refuse "no Docker engine answers, neither to this user nor with sudo"
 need cargo
 
 packages=("${services[@]/#/--package=}")

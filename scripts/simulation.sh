@@ -23,10 +23,15 @@ port_of() {
 services_named() {
   services=("$1")
   [ "$1" != all ] || services=("${all_services[@]}")
-  [ -n "$(port_of "${services[0]}")" ] || fail "there is no service $1; there are ${all_services[*]}, and all"
+  [ -n "$(port_of "${services[0]}")" ] || refuse "there is no service $1; there are ${all_services[*]}, and all"
 }
 
 log() { printf '%s %s\n' "$(date -u '+%Y-%m-%d %H:%M:%S.%3N')" "$*"; }
+
+refuse() {
+  log "$*" >&2
+  exit 1
+}
 
 # step WHAT COMMAND… : runs it quietly; where it fails, says all that it said and ends the script.
 step() {

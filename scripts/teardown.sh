@@ -5,9 +5,9 @@ set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 source scripts/simulation.sh
 
-[ $# -le 1 ] || fail "usage: scripts/teardown.sh [SERVICE|all]"
+[ $# -le 1 ] || refuse "too many arguments: scripts/teardown.sh [SERVICE|all]"
 services_named "${1:-kafka-ingester}"
-use_docker || fail "no Docker engine answers, neither to this user nor with sudo"
+use_docker || refuse "no Docker engine answers, neither to this user nor with sudo"
 for service in "${services[@]}"; do
   step "remove the containers and the image of $service" remove "$service"
 done
