@@ -82,16 +82,16 @@ apt_install() (
 # folder first on the PATH, where also the packages' commands are; does nothing where they cannot be had.
 use_python() {
   local wanted=${1-scripts/requirements.txt} venv=$target/${2-venv}
-  if ! cmp -s $wanted "$venv/requirements.txt"; then
+  if ! cmp -s "$wanted" "$venv/requirements.txt"; then
     say "installing the Python packages of $wanted into $venv"
     rm -rf "$venv"
-    if ! { python3 -m venv "$venv" && timeout 900 "$venv/bin/pip" install --quiet --disable-pip-version-check -r $wanted; } \
+    if ! { python3 -m venv "$venv" && timeout 900 "$venv/bin/pip" install --quiet --disable-pip-version-check -r "$wanted"; } \
       >"$target/pip.log" 2>&1 </dev/null; then
       tail -n 5 "$target/pip.log" >&2
       say "they could not be installed ($target/pip.log): what needs them is left out"
       return 0
     fi
-    cp $wanted "$venv/requirements.txt"
+    cp "$wanted" "$venv/requirements.txt"
   fi
   export BACKPLANE_PYTHON=$venv/bin/python3 PATH=$venv/bin:$PATH
 }
