@@ -14,8 +14,8 @@ use prometheus::{Registry, TextEncoder};
 use serde_json::json;
 use tracing::error;
 
-use crate::Readiness;
 use crate::readiness::Ready;
+use crate::{Readiness, metrics};
 
 /// The three probes of a process. Cloning shares them.
 #[derive(Clone)]
@@ -63,7 +63,13 @@ impl Probes {
     }
 
     fn metrics(&self) -> Answer {
-        match TextEncoder::new().encode_to_string(&self.registry.gather()) {
+        let encoded = metrics::gates(&self.readiness).and_then(|gates| {
+            let mut families = self.registry.gather();
+            // A family without a metric is an error to the encoder: a process may have no gate.
+            families.extend(gates.into_iter().filter(|family| !family.get_metric().is_empty()));
+            TextEncoder::new().encode_to_string(&families)
+        });
+        match encoded {
             Ok(body) => Answer { status: 200, content_type: "text/plain; version=0.0.4", body },
             Err(reason) => {
                 error!("encode metrics: {reason}");
@@ -106,9 +112,13 @@ mod tests {
         gate.close("connection refused");
         let refused = r#"{"ready":false,"reasons":["redis: connection refused"]}"#;
         assert_eq!(answer("/ready"), Some((503, refused.to_owned())));
+        let shows =
+            |line| answer("/metrics").is_some_and(|(_, body)| body.lines().any(|shown| shown == line));
+        assert!(shows(r#"process_gate_open{gate="redis"} 0"#));
         gate.note("notifications are off");
         let noted = r#"{"notes":["redis: notifications are off"],"ready":true}"#;
         assert_eq!(answer("/ready"), Some((200, noted.to_owned())));
+        assert!(shows(r#"process_gate_open{gate="redis"} 1"#));
         readiness.drain();
         assert_eq!(answer("/ready").map(|(status, _)| status), Some(404));
         assert_eq!(answer("/health").map(|(status, _)| status), Some(200));

@@ -67,6 +67,12 @@ impl Readiness {
         }
     }
 
+    /// Each gate's name, and whether it is open.
+    pub(crate) fn gates(&self) -> Vec<(&'static str, bool)> {
+        let state = self.lock();
+        state.gates.iter().map(|(name, gate)| (*name, !matches!(gate, GateState::Closed(_)))).collect()
+    }
+
     pub(crate) fn drain(&self) {
         self.lock().draining = true;
     }
