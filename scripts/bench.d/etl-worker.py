@@ -202,6 +202,16 @@ bound = min((bucket for bucket, count in buckets.items() if count >= 990), defau
 figure("from the message to the commit at 200 games/s: p99 within", 1000 * bound, "ms", "250", within >= 0.99)
 worker.stop()
 
+client.flushall()
+games = dict.fromkeys(row["game_token"] for row in play(100, 6))
+completed = sum(client.get(f"games:{game}:status") == "Completed" for game in games)
+start, settle = time.monotonic(), 2
+worker = Worker(f"{work}/lost", ETL_SETTLE=f"{settle}s")
+worker.wait(completed)
+late = time.monotonic() - start - settle
+figure(f"{completed} games without a message: all written after ETL_SETTLE and", late, "s", "5", late <= 5)
+worker.stop()
+
 once = f"{work}/once"
 for table in SCHEMAS:
     os.makedirs(f"{once}/{table}")

@@ -63,6 +63,11 @@ impl Part {
         &self.0
     }
 
+    /// The folder below the table's, such as `dt=2026-11-21`; empty for the table's own.
+    pub fn folder(&self) -> &str {
+        self.0.rsplit_once('/').map_or("", |(folder, _)| folder)
+    }
+
     /// The path as a plain file name, for files set aside.
     pub fn flat(&self) -> String {
         self.0.replace('/', "__")

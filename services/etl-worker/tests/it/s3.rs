@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 use std::process::Stdio;
 
+use fred::interfaces::SetsInterface;
 use test_support::{eventually, free_port};
 use tokio::process::{Child, Command};
 
@@ -96,13 +97,64 @@ async fn games_are_written_to_a_bucket_once_and_a_wrong_bucket_loses_nothing() {
 }
 
 #[tokio::test]
-async fn compact_refuses_a_bucket() {
+async fn a_bucket_is_copied_merged_to_a_snapshot_and_what_readers_list_stays() {
+    let test = "a_bucket_is_copied_merged_to_a_snapshot_and_what_readers_list_stays";
+    let Some(python) = python(test) else { return };
+    let storage = Storage::start(python).await;
+    storage.create_bucket("games").await;
     let world = World::start().await;
-    let refused = world.run(&["--etl-output=s3://games", "compact"]).await;
-    assert_eq!(refused.status.code(), Some(1));
-    let error = String::from_utf8(refused.stderr).unwrap();
-    assert_eq!(
-        error,
-        "etl-worker: compact needs a folder: objects of a bucket cannot change places in one step\n"
-    );
+    let endpoint = storage.url("");
+    let vars = [
+        ("ETL_OUTPUT", "s3://games/data"),
+        ("AWS_ENDPOINT_URL", endpoint.trim_end_matches('/')),
+        ("AWS_ACCESS_KEY_ID", "k"),
+        ("AWS_SECRET_ACCESS_KEY", "s"),
+    ];
+    let worker = world.worker("w", &vars).await;
+    let flag = |(name, value): (&str, &str)| format!("--{}={value}", name.to_lowercase().replace('_', "-"));
+    let compact = async || {
+        let args: Vec<String> = vars.into_iter().map(flag).chain(["compact".to_owned()]).collect();
+        let done = world.run(&args.iter().map(String::as_str).collect::<Vec<_>>()).await;
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        String::from_utf8(done.stdout).unwrap()
+    };
+    let latest = async || {
+        let copy = storage.download("games", "data/COMPACTED/latest").await;
+        std::fs::read_to_string(copy.path().join("data/COMPACTED/latest")).unwrap()
+    };
+    let committed = async |games| {
+        eventually("all are committed", async || {
+            worker.metric("etl_worker_jobs_total{result=\"committed\"}").await == games
+        })
+        .await;
+    };
+
+    let truth = world.simulate(&["--games", "40"]).await;
+    committed(40.0).await;
+    let said = compact().await;
+    let first = latest().await;
+    let rows = 2 * truth.meta.len();
+    assert_eq!(said, format!("80 files became 2; {rows} rows were rewritten to COMPACTED/{first}\n"));
+
+    // A game that is not committed, and one more that is.
+    let mut all = truth.clone();
+    all.add(world.small_game("open").await);
+    world.publish_clean("open").await;
+    committed(41.0).await;
+    world.client.sadd::<(), _, _>("etl:open-parts", "open_w.gz.parquet").await.unwrap();
+    let one_more = world.small_game("closed").await;
+    let mut closed = truth.clone();
+    closed.add(one_more.clone());
+    all.add(one_more);
+    world.publish_clean("closed").await;
+    committed(42.0).await;
+    compact().await;
+    let second = latest().await;
+    assert!(second > first, "{second}");
+
+    let copy = storage.download("games", "data").await;
+    let at = |path: &str| read(&copy.path().join("data").join(path)).unwrap();
+    assert!(at("") == all, "the small files are those that were written");
+    assert!(at(&format!("COMPACTED/{first}")) == truth, "a snapshot does not change");
+    assert!(at(&format!("COMPACTED/{second}")) == closed, "a snapshot holds what is committed");
 }
