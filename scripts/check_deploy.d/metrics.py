@@ -1,0 +1,83 @@
+"""The alert rules and the dashboard: every metric and label that they name is one that a service or haproxy shows.
+
+metrics.py HAPROXY RULES    the URL of a haproxy's metrics; where to write the dashboard's queries as rules
+"""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from urllib.request import urlopen
+
+import yaml
+
+SERVICES = sorted(path.name for path in Path("services").iterdir() if path.is_dir())
+# Of Prometheus itself, and what its client library says of every process.
+OF_PROMETHEUS = {"up", "ALERTS"}
+OF_PROCESSES = {f"process_{name}" for name in "cpu_seconds_total open_fds max_fds resident_memory_bytes start_time_seconds threads".split()}
+
+
+def literals(*paths):
+    """The words that stand in quotes in the code below these paths."""
+    files = [file for path in map(Path, paths) for file in (path.rglob("*.rs") if path.is_dir() else [path])]
+    return {word for file in files for word in re.findall(r'"([a-z0-9_]+)"', file.read_text())}
+
+
+def metrics_of(service):
+    """What a service may show: a name stands whole in its metrics.rs, or without the service's name."""
+    sources = [f"services/{service}/src/metrics.rs"]
+    if "ws-server" in Path(f"services/{service}/Cargo.toml").read_text():
+        sources.append("crates/ws-server/src/metrics.rs")
+    prefix = service.replace("-", "_") + "_"
+    names = {prefix + name.removeprefix(prefix) for name in literals(*sources) | {"build_info"}}
+    return names | {name + part for name in names if not name.endswith("_total") for part in ("_bucket", "_count", "_sum")}
+
+
+def names_in(expression):
+    """The metrics that a PromQL expression names."""
+    bare = re.sub(r'"[^"]*"', "", expression)
+    bare = re.sub(r"\{[^}]*\}|\[[^\]]*\]|\b(by|without|on|ignoring) *\([^)]*\)", " ", bare)
+    return set(re.findall(r"\b[a-zA-Z_]\w*\b(?! *\()", bare)) - {"and", "or", "unless"}
+
+
+def unknown_labels(expression):
+    """Labels, or values of them, that do not stand in the code of the service whose metric they are asked of."""
+    for metric, matchers in re.findall(r"(\w+)\{([^}]*)\}", expression):
+        for service in (service for service in SERVICES if metric.startswith(service.replace("-", "_"))):
+            known = literals(f"services/{service}/src", "crates/ws-server/src")
+            for label, values in re.findall(r'(\w+)[=!~]+"([^"]*)"', matchers):
+                yield from (f'{metric}{{{label}="{value}"}}' for value in values.split("|") if not {label, value} <= known)
+
+
+def main(haproxy, rules_out):
+    known = OF_PROMETHEUS | OF_PROCESSES | literals("crates/chassis/src/metrics.rs")
+    known |= set(re.findall(r"^(haproxy_\w+)", urlopen(haproxy).read().decode(), re.MULTILINE))
+    known |= {name for service in SERVICES for name in metrics_of(service)}
+
+    rules = yaml.safe_load(Path("deploy/prometheus/rules.yml").read_text())
+    alerts = {rule["alert"]: rule["expr"] for group in rules["groups"] for rule in group["rules"]}
+
+    written = Path("deploy/grafana/backplane.json").read_text()
+    made = subprocess.run([sys.executable, "deploy/grafana/dashboard.py"], check=True, capture_output=True, text=True).stdout
+    panels = json.loads(written)["panels"]
+    queries = {
+        f"{panel['title']} {target['refId']}": target["expr"].replace("$__rate_interval", "1m")
+        for panel in panels
+        for target in panel.get("targets", [])
+    }
+    # promtool parses them as it does the rules.
+    records = [{"record": f"query:{number}", "expr": query} for number, query in enumerate(queries.values())]
+    Path(rules_out).write_text(yaml.safe_dump({"groups": [{"name": "dashboard", "rules": records}]}))
+
+    wrong = [] if written == made else ["backplane.json is not what dashboard.py prints"]
+    used = set()
+    for place, expression in (alerts | queries).items():
+        used |= names_in(expression)
+        wrong += [f"{place}: nobody shows {name}" for name in sorted(names_in(expression) - known)]
+        wrong += [f"{place}: nobody shows {labels}" for labels in unknown_labels(expression)]
+    print("\n".join(wrong) or f"{len(alerts)} alerts and {len(queries)} queries name {len(used)} metrics, all of which exist")
+    sys.exit(bool(wrong))
+
+
+main(*sys.argv[1:])
