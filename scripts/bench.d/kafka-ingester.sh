@@ -3,6 +3,7 @@
 set -euo pipefail
 source "$(dirname "$0")/../lib.sh"
 : "${BIN:?scripts/bench.sh sets it}"
+[ -n "${BACKPLANE_PYTHON-}" ] || fail "the original's loop needs the packages of scripts/requirements.txt"
 
 work=$(mktemp -d)
 trap 'stop_children; rm -rf "$work"' EXIT
@@ -10,4 +11,6 @@ trap 'exit 130' INT TERM
 REDIS_PORT=$(free_port)
 export REDIS_PORT
 start "$REDIS_PORT" "$work/redis.log" redis-server --port "$REDIS_PORT" --bind 127.0.0.1 --save '' --dir "$work"
-timeout 300 "$BIN/examples/kafka_bench"
+ORIGINAL_RATE=$("$BACKPLANE_PYTHON" "$(dirname "$0")/kafka-ingester.py" "$REDIS_PORT")
+export ORIGINAL_RATE
+timeout 600 "$BIN/examples/kafka_bench"

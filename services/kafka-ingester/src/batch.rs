@@ -1,12 +1,12 @@
 //! Changes of one partition on their way to the apply script: a MessagePack text that Redis unpacks in C.
 //!
 //! ```text
-//! batch   [ids, messages]
-//! message [offset, 1, key, id | false, notice | false, [field to unset …] | false, field, value …]   write
-//!         [offset, 2, key, id, notice | false]                                                       delete
-//!         [offset, 0, Kafka key, reason, value]                                                      dead letter
+//! batch   [ids, [message … one after the other]]
+//! message offset, 1, key, id | false, notice | false, [field to unset …] | false, count, field, value …   write
+//!         offset, 2, key, id, notice | false                                                              delete
+//!         offset, 0, Kafka key, reason, value                                                             dead letter
 //! ```
-//! A message's id stands in `ids`, which is one SADD for all, or in the message where their order matters.
+//! One long array, because Redis's Lua would grow an array of each message step by step. A message's id stands in `ids`, which is one SADD for all, or in the message where their order matters.
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -27,6 +27,8 @@ pub struct Batch {
 struct Message {
     offset: i64,
     packed: Range<usize>,
+    /// How many items of the array it is.
+    items: usize,
     raw_key: Range<usize>,
     raw_value: Range<usize>,
 }
@@ -35,7 +37,7 @@ impl Batch {
     /// Decodes a message and adds it, as a change or as a dead letter. Offsets must rise.
     pub fn push(&mut self, policy: &Policy, offset: i64, key: Option<&[u8]>, value: Option<&[u8]>) {
         let from = self.packed.len();
-        match record::decode(policy, key, value) {
+        let items = match record::decode(policy, key, value) {
             Ok(change) => self.pack(policy, offset, &change),
             Err(bad) => pack_dead(
                 &mut self.packed,
@@ -44,11 +46,11 @@ impl Batch {
                 &bad.to_string(),
                 value.unwrap_or_default(),
             ),
-        }
+        };
         let packed = from..self.packed.len();
         let raw_key = append(&mut self.raw, key.unwrap_or_default());
         let raw_value = append(&mut self.raw, value.unwrap_or_default());
-        self.messages.push(Message { offset, packed, raw_key, raw_value });
+        self.messages.push(Message { offset, packed, items, raw_key, raw_value });
     }
 
     /// Makes the message at `offset` a dead letter, because Redis refused it.
@@ -57,7 +59,7 @@ impl Batch {
             let message = &mut self.messages[place];
             let from = self.packed.len();
             let (key, value) = (&self.raw[message.raw_key.clone()], &self.raw[message.raw_value.clone()]);
-            pack_dead(&mut self.packed, offset, key, reason, value);
+            message.items = pack_dead(&mut self.packed, offset, key, reason, value);
             message.packed = from..self.packed.len();
         }
     }
@@ -71,7 +73,7 @@ impl Batch {
         for id in &self.ids {
             msgpack::text(&mut text, id.as_bytes());
         }
-        msgpack::array(&mut text, messages.len());
+        msgpack::array(&mut text, messages.iter().map(|message| message.items).sum());
         for message in messages {
             text.extend_from_slice(&self.packed[message.packed.clone()]);
         }
@@ -101,14 +103,17 @@ impl Batch {
         self.ids.clear();
     }
 
-    fn pack(&mut self, policy: &Policy, offset: i64, change: &Change<'_>) {
+    /// Gives the number of items.
+    fn pack(&mut self, policy: &Policy, offset: i64, change: &Change<'_>) -> usize {
         let packed = &mut self.packed;
         let key = policy.key.key(&change.id);
         let id_in_order = policy.tombstones == Tombstones::Delete;
+        if !id_in_order && !self.ids.contains(&*change.id) {
+            self.ids.insert(change.id.clone().into_owned());
+        }
+        msgpack::integer(packed, offset);
         match &change.action {
             Action::Write { set, unset } => {
-                msgpack::array(packed, 6 + 2 * set.len());
-                msgpack::integer(packed, offset);
                 msgpack::integer(packed, WRITE);
                 msgpack::text(packed, key.as_bytes());
                 msgpack::text_or_false(packed, id_in_order.then_some(&*change.id));
@@ -119,33 +124,32 @@ impl Batch {
                     msgpack::array(packed, unset.len());
                     unset.iter().for_each(|name| msgpack::text(packed, name.as_bytes()));
                 }
+                msgpack::integer(packed, 2 * set.len() as i64);
                 for (name, value) in set {
                     msgpack::text(packed, name.as_bytes());
                     msgpack::text(packed, value.as_bytes());
                 }
+                7 + 2 * set.len()
             }
             Action::Delete => {
-                msgpack::array(packed, 5);
-                msgpack::integer(packed, offset);
                 msgpack::integer(packed, DELETE);
                 msgpack::text(packed, key.as_bytes());
                 msgpack::text(packed, change.id.as_bytes());
                 msgpack::text_or_false(packed, change.notice.as_deref());
+                5
             }
-        }
-        if !id_in_order && !self.ids.contains(&*change.id) {
-            self.ids.insert(change.id.clone().into_owned());
         }
     }
 }
 
-fn pack_dead(packed: &mut Vec<u8>, offset: i64, key: &[u8], reason: &str, value: &[u8]) {
-    msgpack::array(packed, 5);
+/// Gives the number of items.
+fn pack_dead(packed: &mut Vec<u8>, offset: i64, key: &[u8], reason: &str, value: &[u8]) -> usize {
     msgpack::integer(packed, offset);
     msgpack::integer(packed, DEAD);
     msgpack::text(packed, key);
     msgpack::text(packed, reason.as_bytes());
     msgpack::text(packed, value);
+    5
 }
 
 fn append(raw: &mut Vec<u8>, bytes: &[u8]) -> Range<usize> {

@@ -3,9 +3,12 @@
 //! While Redis applies a batch, the next is decoded. Nothing is read that has no place: what waits, waits in librdkafka's
 //! bounded queue.
 
+mod apply;
+mod claim;
+
 use std::mem;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use chassis::Gate;
 use rdkafka::Message;
@@ -13,15 +16,15 @@ use rdkafka::consumer::base_consumer::PartitionQueue;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, error, info, warn};
+use tracing::{debug, warn};
 
 use crate::batch::Batch;
-use crate::kafka::{self, Consumer, Events, Start};
+use crate::kafka::{Consumer, Events};
 use crate::metrics::Metrics;
 use crate::owned::Progress;
 use crate::record::Policy;
-use crate::store::{Counts, Outcome, Store, TopicPartition};
-use crate::topics::{self, TopicIds};
+use crate::store::{Counts, Store, TopicPartition};
+use crate::topics::TopicIds;
 
 /// What all partitions share.
 pub(crate) struct Shared {
@@ -135,59 +138,6 @@ impl Partition {
         }
     }
 
-    /// Becomes the owner in Redis, and goes to Redis's offset, which it returns.
-    async fn claim(&mut self) -> Result<i64, End> {
-        self.topic_id = topics::id_of(&self.shared.consumer, &self.at.topic).await.map_err(End::Failed)?;
-        let claim =
-            self.unless_stopped(self.shared.store.claim(&self.at, self.epoch, &self.topic_id)).await?;
-        let claim = claim.map_err(End::Failed)?;
-        self.epoch = claim.epoch;
-        self.counts = claim.counts;
-        let (consumer, at) = (Arc::clone(&self.shared.consumer), self.at.clone());
-        let locate = move || kafka::locate(&consumer, &at, claim.next, claim.recreated);
-        let located =
-            blocking(locate).await.map_err(|error| End::Failed(error.context("find where to begin")))?;
-        let start = match (located, claim.next) {
-            (Start::Stored, Some(stored)) => stored,
-            (Start::Beyond(low, high), _) if self.beyond >= BEYOND_PATIENCE => {
-                warn!(partition = %self.at, "{} ends at {high}: it is another log, and read from its start", self.at);
-                self.begin(low).await?
-            }
-            (Start::Beyond(_, high), stored) => {
-                self.beyond += 1;
-                let stored = stored.unwrap_or_default();
-                return Err(End::Failed(anyhow::anyhow!(
-                    "the log ends at {high}, before redis's offset {stored}"
-                )));
-            }
-            (Start::At(offset, gone), _) => {
-                if gone > 0 {
-                    self.shared.metrics.lost.inc_by(gone);
-                    error!(partition = %self.at, "kafka deleted {gone} messages of {} before they were read", self.at);
-                }
-                self.begin(offset).await?
-            }
-            (Start::Stored, None) => return Err(End::Rewind("the offset is gone".to_owned())),
-        };
-        self.beyond = 0;
-        let (consumer, at) = (Arc::clone(&self.shared.consumer), self.at.clone());
-        blocking(move || kafka::seek(&consumer, &at, start)).await.map_err(End::Failed)?;
-        if self.stop.is_cancelled() {
-            return Err(End::Stopped);
-        }
-        self.progress.set(start);
-        info!(partition = %self.at, epoch = self.epoch, "reading {} from offset {start}", self.at);
-        Ok(start)
-    }
-
-    async fn begin(&self, offset: i64) -> Result<i64, End> {
-        match self.unless_stopped(self.shared.store.begin(&self.at, self.epoch, offset)).await? {
-            Ok(true) => Ok(offset),
-            Ok(false) => Err(End::Taken("newer".to_owned())),
-            Err(error) => Err(End::Failed(error.into())),
-        }
-    }
-
     /// Takes what has arrived, as far as the batch has room. `read` is the offset after the last message taken.
     fn fill(&self, batch: &mut Batch, read: &mut i64) -> Result<(), End> {
         while batch.len() < self.shared.batch_max && batch.bytes() < BATCH_BYTES {
@@ -223,79 +173,6 @@ impl Partition {
         }
     }
 
-    /// Applies a batch whose first offset may be `start`, and does not give up.
-    async fn apply(&self, batch: &mut Batch, start: i64, next: i64) -> Result<Counts, End> {
-        self.same_topic()?;
-        let metrics = &self.shared.metrics;
-        metrics.batch_messages.observe(batch.len() as f64);
-        let mut from = start;
-        loop {
-            self.memory().await?;
-            let begun = Instant::now();
-            let outcome = self
-                .unless_stopped(self.shared.store.apply(&self.at, self.epoch, (start, next), from, batch))
-                .await?;
-            let label = match &outcome {
-                Ok(outcome) => outcome.label(),
-                Err(_) => "unanswered",
-            };
-            metrics.batch_seconds.with_label_values(&[label]).observe(begun.elapsed().as_secs_f64());
-            match outcome {
-                Ok(Outcome::Done(counts)) => {
-                    self.shared.writing.open();
-                    // Redis was slow, or a reconnect went on behind this call.
-                    if begun.elapsed() >= SLOW {
-                        metrics.paused_seconds.inc_by(begun.elapsed().as_secs_f64());
-                    }
-                    return Ok(counts);
-                }
-                Ok(Outcome::Refused(offset, why, _)) => {
-                    debug!("redis refused {} offset {offset}: {why}", self.at);
-                    batch.refuse(offset, &format!("redis: {why}"));
-                    from = offset;
-                }
-                Ok(Outcome::Hole(stored)) => {
-                    return Err(End::Rewind(format!("redis knew {start}, and knows {stored}")));
-                }
-                Ok(Outcome::Fenced(owner)) => {
-                    let newer = owner.parse::<i64>().is_ok_and(|epoch| epoch > self.epoch);
-                    return Err(if newer {
-                        End::Taken(owner)
-                    } else {
-                        End::Rewind("redis forgot who owns it".to_owned())
-                    });
-                }
-                Ok(Outcome::Later(why, _)) => {
-                    self.shared.writing.close(why);
-                    self.pause(begun, LATER_PAUSE).await?;
-                }
-                // It may have been applied: the same again changes nothing then.
-                Err(error) => {
-                    debug!("apply a batch of {}: {error:#}", self.at);
-                    self.pause(begun, UNANSWERED_PAUSE).await?;
-                }
-            }
-        }
-    }
-
-    async fn memory(&self) -> Result<(), End> {
-        if self.shared.memory.borrow().is_ok() {
-            return Ok(());
-        }
-        let (begun, mut memory) = (Instant::now(), self.shared.memory.clone());
-        let room = async { memory.wait_for(Result::is_ok).await.map(drop) };
-        // Its sender lives as long as the process works.
-        let waited = self.unless_stopped(room).await.map(drop);
-        self.shared.metrics.paused_seconds.inc_by(begun.elapsed().as_secs_f64());
-        waited
-    }
-
-    async fn pause(&self, begun: Instant, pause: Duration) -> Result<(), End> {
-        let paused = self.unless_stopped(tokio::time::sleep(pause)).await;
-        self.shared.metrics.paused_seconds.inc_by(begun.elapsed().as_secs_f64());
-        paused
-    }
-
     /// A topic that was made again has other messages at the same offsets.
     fn same_topic(&self) -> Result<(), End> {
         match self.shared.topic_ids.borrow().get(&self.at.topic) {
@@ -319,20 +196,9 @@ impl Partition {
     }
 }
 
-async fn blocking<T: Send + 'static, E: Into<anyhow::Error> + Send + 'static>(
-    work: impl FnOnce() -> Result<T, E> + Send + 'static,
-) -> anyhow::Result<T> {
-    tokio::task::spawn_blocking(work).await?.map_err(Into::into)
-}
-
 /// Bytes of keys and values after which a batch is full.
 const BATCH_BYTES: usize = 1 << 20;
-const SLOW: Duration = Duration::from_millis(250);
 const IDLE_CHECK: Duration = Duration::from_secs(2);
 const REWIND_PAUSE: Duration = Duration::from_millis(100);
 const TAKEN_PAUSE: Duration = Duration::from_secs(3);
 const FAILED_PAUSE: Duration = Duration::from_secs(1);
-const LATER_PAUSE: Duration = Duration::from_millis(500);
-const UNANSWERED_PAUSE: Duration = Duration::from_millis(50);
-/// A broker that was just restarted may show a shorter log for a moment.
-const BEYOND_PATIENCE: u32 = 5;

@@ -1,21 +1,25 @@
-//! The one file that speaks Redis: owning partitions, applying batches, dead letters, memory.
+//! The one place that speaks Redis: owning partitions, applying batches, dead letters, memory.
 
-use std::collections::HashMap;
+mod dead_letters;
+mod outcome;
+
 use std::fmt;
-use std::time::Duration;
 
 use anyhow::Context;
 use bytes::Bytes;
 use fred::clients::Pool;
 use fred::error::Error;
-use fred::interfaces::{ClientLike, HashesInterface, KeysInterface, StreamsInterface};
-use fred::types::{Expiration, InfoKind, SetOptions, Value};
+use fred::interfaces::{ClientLike, HashesInterface};
+use fred::types::{InfoKind, Value};
 use redis_core::Key;
 
 use crate::batch::Batch;
 use crate::config::WriteConfig;
 use crate::record::{Notify, StoreAs};
 use crate::script::Script;
+
+pub use dead_letters::{DeadLetter, Replayed};
+pub use outcome::{Claim, Counts, Outcome};
 
 /// Redis, as this service uses it. Cloning shares the connections.
 #[derive(Clone)]
@@ -44,56 +48,6 @@ pub struct TopicPartition {
 impl fmt::Display for TopicPartition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.topic, self.partition)
-    }
-}
-
-/// What Redis knows of a partition at the moment it got a new owner.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Claim {
-    /// The owner's number; a greater one refuses a smaller one.
-    pub epoch: i64,
-    /// The offset of the next message to apply.
-    pub next: Option<i64>,
-    /// Messages applied, and made dead letters, of all time.
-    pub counts: Counts,
-    /// The topic was deleted and made again since the offset was stored.
-    pub recreated: bool,
-}
-
-/// Messages of a partition that had their effect, of all time.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub struct Counts {
-    /// Applied.
-    pub applied: u64,
-    /// Made dead letters.
-    pub dead: u64,
-}
-
-/// What became of a batch.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// All of it has its effect, now or since an earlier attempt.
-    Done(Counts),
-    /// All before this offset has its effect; the message there is refused by Redis, always.
-    Refused(i64, String, Counts),
-    /// All before an offset has its effect; Redis cannot write now.
-    Later(String, Counts),
-    /// Another owner, or none, is known to Redis.
-    Fenced(String),
-    /// Redis's offset is before the batch: it lost what came between.
-    Hole(i64),
-}
-
-impl Outcome {
-    /// For metrics.
-    pub fn label(&self) -> &'static str {
-        match self {
-            Outcome::Done(_) => "applied",
-            Outcome::Refused(..) => "refused",
-            Outcome::Later(..) => "later",
-            Outcome::Fenced(_) => "fenced",
-            Outcome::Hole(_) => "hole",
-        }
     }
 }
 
@@ -177,61 +131,8 @@ impl Store {
         args.extend(place.map(Value::from));
         args.push(Value::Bytes(Bytes::from(batch.text_from(from))));
         args.extend([at.topic.clone(), self.dead_letters_max.clone()].map(Value::from));
-        outcome(self.apply.run(self.pool.next(), keys, args).await?).context("apply a batch: strange answer")
-    }
-
-    /// Up to `count` dead letters after the entry `after` (`0` for the first).
-    ///
-    /// # Errors
-    /// When Redis does not answer.
-    pub async fn dead_letters(&self, after: &str, count: u64) -> Result<Vec<DeadLetter>, Error> {
-        let entries: Vec<(String, HashMap<String, Bytes>)> =
-            self.pool.xrange(Key::DeadLetters.to_string(), format!("({after}"), "+", Some(count)).await?;
-        Ok(entries.into_iter().map(|(id, fields)| DeadLetter::new(id, fields)).collect())
-    }
-
-    /// Applies the one message of `batch` and removes its dead letter, or neither.
-    ///
-    /// # Errors
-    /// When Redis does not answer.
-    pub async fn replay(&self, id: &str, batch: &Batch) -> Result<Replayed, Error> {
-        let keys = vec![self.ids.clone(), Key::DeadLetters.to_string()];
-        let mut args: Vec<Value> = self.manner.iter().map(|text| Value::from(text.clone())).collect();
-        args.extend([Value::from(id.to_owned()), Value::Bytes(Bytes::from(batch.text_from(0)))]);
-        let answer = self.replay.run(self.pool.next(), keys, args).await?;
-        Ok(match answer.as_string().unwrap_or_default().as_str() {
-            "applied" => Replayed::Applied,
-            "gone" => Replayed::Gone,
-            refusal => Replayed::Refused(refusal.to_owned()),
-        })
-    }
-
-    /// Removes a dead letter that is safe elsewhere.
-    ///
-    /// # Errors
-    /// When Redis does not answer.
-    pub async fn remove(&self, dead_letters: Vec<String>) -> Result<(), Error> {
-        self.pool.xdel(Key::DeadLetters.to_string(), dead_letters).await
-    }
-
-    /// True for the one that holds the lease of moving dead letters; it lasts `lease` from now.
-    ///
-    /// # Errors
-    /// When Redis does not answer.
-    pub async fn may_forward(&self, instance: &str, lease: Duration) -> Result<bool, Error> {
-        let key = Key::DeadLettersForwarder.to_string();
-        let expire = || Some(Expiration::PX(i64::try_from(lease.as_millis()).unwrap_or(i64::MAX)));
-        let taken: Option<String> =
-            self.pool.set(&key, instance, expire(), Some(SetOptions::NX), false).await?;
-        if taken.is_some() {
-            return Ok(true);
-        }
-        let holder: Option<String> = self.pool.get(&key).await?;
-        let mine = holder.as_deref() == Some(instance);
-        if mine {
-            let _: () = self.pool.set(&key, instance, expire(), Some(SetOptions::XX), false).await?;
-        }
-        Ok(mine)
+        Outcome::parse(self.apply.run(self.pool.next(), keys, args).await?)
+            .context("apply a batch: strange answer")
     }
 
     /// How much of its memory Redis uses, where it refuses writes when that is full; `None` where it evicts or has no bound.
@@ -246,68 +147,6 @@ impl Store {
     fn offsets(&self, at: &TopicPartition) -> String {
         Key::KafkaOffsets { group: &self.group, topic: &at.topic }.to_string()
     }
-}
-
-/// A message that could not be applied.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DeadLetter {
-    /// The stream's entry.
-    pub id: String,
-    /// Where the message stands in Kafka.
-    pub topic: String,
-    /// Its partition.
-    pub partition: String,
-    /// Its offset.
-    pub offset: String,
-    /// Its Kafka key, empty for none.
-    pub key: Bytes,
-    /// Why it could not be applied.
-    pub reason: String,
-    /// Its value, raw and whole.
-    pub value: Bytes,
-}
-
-impl DeadLetter {
-    fn new(id: String, mut fields: HashMap<String, Bytes>) -> Self {
-        let mut take = |name| fields.remove(name).unwrap_or_default();
-        let (key, value) = (take("key"), take("value"));
-        let mut text = |name| String::from_utf8_lossy(&take(name)).into_owned();
-        Self {
-            id,
-            topic: text("topic"),
-            partition: text("partition"),
-            offset: text("offset"),
-            key,
-            reason: text("reason"),
-            value,
-        }
-    }
-}
-
-/// What became of a dead letter.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Replayed {
-    /// Applied and removed.
-    Applied,
-    /// It was no longer there.
-    Gone,
-    /// Redis refuses it still.
-    Refused(String),
-}
-
-fn outcome(answer: Value) -> Option<Outcome> {
-    let answer = answer.into_array();
-    let text = |place: usize| answer.get(place).and_then(Value::as_string);
-    let number = |place: usize| text(place)?.parse::<i64>().ok();
-    let counts = || Some(Counts { applied: answer.get(2)?.as_u64()?, dead: answer.get(3)?.as_u64()? });
-    Some(match text(0)?.as_str() {
-        "done" => Outcome::Done(counts()?),
-        "refused" => Outcome::Refused(number(1)?, text(4)?, counts()?),
-        "later" => Outcome::Later(text(4)?, counts()?),
-        "hole" => Outcome::Hole(number(1)?),
-        "fenced" => Outcome::Fenced(text(1)?),
-        _ => return None,
-    })
 }
 
 fn texts<const N: usize>(answer: Value) -> Option<[String; N]> {

@@ -4,26 +4,27 @@
 -- Returns {'fenced', epoch} | {'hole', offset} | {'refused', offset, why} | {'later', offset, why} | {'done', offset}, then
 -- the partition's applied and dead messages of all time.
 local partition = ARGV[5]
-local at = redis.call('HMGET', KEYS[1], partition, partition .. ':epoch', partition .. ':applied', partition .. ':dead')
-if not at[1] or at[2] ~= ARGV[6] then return { 'fenced', at[2] or '' } end
-local stored, applied, dead = tonumber(at[1]), tonumber(at[3] or 0), tonumber(at[4] or 0)
-if stored < tonumber(ARGV[7]) then return { 'hole', at[1] } end
-if stored >= tonumber(ARGV[8]) then return { 'done', at[1], applied, dead } end
+local known = redis.call('HMGET', KEYS[1], partition, partition .. ':epoch', partition .. ':applied', partition .. ':dead')
+if not known[1] or known[2] ~= ARGV[6] then return { 'fenced', known[2] or '' } end
+local stored, applied, dead = tonumber(known[1]), tonumber(known[3] or 0), tonumber(known[4] or 0)
+if stored < tonumber(ARGV[7]) then return { 'hole', known[1] } end
+if stored >= tonumber(ARGV[8]) then return { 'done', known[1], applied, dead } end
 
 local outcome, why, reached = 'done', '', ARGV[8]
-local ids, messages = unpack(cmsgpack.unpack(ARGV[9]))
-local ids_refused = #ids > 0 and KEYS[2] ~= '' and in_pieces(ids, 1, 'SADD', KEYS[2])
-for _, m in ipairs(messages) do
-  local offset = m[1]
+local ids, items = unpack(cmsgpack.unpack(ARGV[9]))
+local ids_refused = #ids > 0 and KEYS[2] ~= '' and in_pieces(ids, 1, #ids, 'SADD', KEYS[2])
+local at, count = 1, #items
+while at <= count do
+  local offset = items[at]
   if offset >= stored then
     local wrong
-    if m[2] == DEAD then
-      wrong = try('XADD', KEYS[3], 'MAXLEN', '~', ARGV[11], '*', 'topic', ARGV[10], 'partition', partition,
-        'offset', string.format('%.0f', offset), 'key', m[3], 'reason', m[4], 'value', m[5])
+    if items[at + 1] == DEAD then
+      wrong = refusal(send('XADD', KEYS[3], 'MAXLEN', '~', ARGV[11], '*', 'topic', ARGV[10], 'partition', partition,
+        'offset', string.format('%.0f', offset), 'key', items[at + 2], 'reason', items[at + 3], 'value', items[at + 4]))
       outcome = wrong and 'later' or outcome
       dead = dead + (wrong and 0 or 1)
     else
-      wrong = ids_refused or act(m, KEYS[2])
+      wrong = ids_refused or act(items, at, KEYS[2])
       if wrong then outcome = is_passing(wrong) and 'later' or 'refused' else applied = applied + 1 end
     end
     if wrong then
@@ -31,7 +32,8 @@ for _, m in ipairs(messages) do
       break
     end
   end
+  at = last_of(items, at) + 1
 end
-local unmarked = try('HSET', KEYS[1], partition, reached, partition .. ':applied', applied, partition .. ':dead', dead)
-if unmarked then return { 'later', at[1], applied, dead, unmarked } end
+local unmarked = refusal(send('HSET', KEYS[1], partition, reached, partition .. ':applied', applied, partition .. ':dead', dead))
+if unmarked then return { 'later', known[1], applied, dead, unmarked } end
 return { outcome, reached, applied, dead, why }

@@ -3,9 +3,9 @@ use std::time::Duration;
 use fred::interfaces::HashesInterface;
 use rdkafka::consumer::{CommitMode, Consumer};
 use rdkafka::{Offset, TopicPartitionList};
-use test_support::eventually;
+use test_support::{ServiceProcess, eventually};
 
-use crate::support::World;
+use crate::support::{World, not_run};
 
 fn send(world: &World, partitions: i32, values: std::ops::Range<i32>) {
     for value in values {
@@ -103,6 +103,45 @@ async fn a_rebalance_does_not_stop_partitions_that_stay() {
     let mut after = epochs().await;
     after.sort_unstable();
     assert_eq!(after, [1, 1, 2, 2], "two stayed and were not claimed again");
+}
+
+/// The mock cluster takes a static member that comes back for another one: this is shown against a real broker alone.
+#[tokio::test]
+async fn a_static_member_that_comes_back_in_time_moves_no_partition() {
+    let world = World::new(4).await;
+    if world.kafka.mock.is_some() {
+        not_run(
+            "a_static_member_that_comes_back_in_time_moves_no_partition needs a real broker, KAFKA_BROKER",
+        );
+        return;
+    }
+    let member = |name| [("KAFKA_CONF_GROUP_INSTANCE_ID", name), ("KAFKA_CONF_SESSION_TIMEOUT_MS", "30000")];
+    let first = world.ingester(&member("a")).await;
+    let mut second = world.ingester(&member("b")).await;
+    let share = async |instance: &ServiceProcess| {
+        eventually("it has its share", async || instance.metric("kafka_ingester_partitions").await == 2.0)
+            .await;
+    };
+    share(&second).await;
+    share(&first).await;
+    send(&world, 4, 0..1);
+    all_have(&world, 4, 0).await;
+    let changes = || first.log().matches("partitions ").count();
+    let before = changes();
+    assert!(before > 0, "{}", first.log());
+
+    for (round, killed) in [(1, true), (2, false)] {
+        if killed {
+            second.kill().await;
+        } else {
+            assert_eq!(second.terminate().await, 0);
+        }
+        second = world.ingester(&member("b")).await;
+        send(&world, 4, round..round + 1);
+        all_have(&world, 4, round).await;
+        share(&second).await;
+    }
+    assert_eq!(changes(), before, "{}", first.log());
 }
 
 #[tokio::test]

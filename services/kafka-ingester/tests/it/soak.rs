@@ -1,12 +1,14 @@
-//! Everything at once. `KAFKA_INGESTER_MESSAGES` and `KAFKA_INGESTER_KILLS` give the size.
+//! Everything at once. `KAFKA_INGESTER_MESSAGES` and `KAFKA_INGESTER_KILLS` give the size; `KAFKA_BROKER_RESTART` is a
+//! command that restarts a real broker.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use fred::interfaces::HashesInterface;
 use test_support::{FlakyProxy, ServiceProcess, TestRedis, eventually};
+use tokio::process::Command;
 
-use crate::support::{Kafka, World, var};
+use crate::support::{Kafka, World, not_run, var};
 
 const PARTITIONS: i64 = 6;
 const INSTANCES: usize = 3;
@@ -24,6 +26,18 @@ async fn applied(world: &World) -> i64 {
     let fields: Vec<String> = (0..PARTITIONS).map(|partition| format!("{partition}:applied")).collect();
     let counts: Vec<Option<i64>> = world.client.hmget(offsets, fields).await.unwrap();
     counts.into_iter().flatten().sum()
+}
+
+async fn restart_broker(kafka: &Kafka) {
+    if let Some(mock) = &kafka.mock {
+        mock.broker_down(1).unwrap();
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        mock.broker_up(1).unwrap();
+    } else if let Some(command) = var("KAFKA_BROKER_RESTART") {
+        assert!(Command::new("sh").args(["-c", &command]).status().await.unwrap().success(), "{command}");
+    } else {
+        not_run("the broker's restart in the soak needs KAFKA_BROKER_RESTART, the command for it");
+    }
 }
 
 async fn start(world: &World, redis_port: &str) -> ServiceProcess {
@@ -77,13 +91,7 @@ async fn nothing_is_lost_or_repeated_through_kills_cuts_and_a_broker_restart() {
                 tokio::time::sleep(Duration::from_millis(500)).await;
                 proxy.restore();
             }
-            _ => {
-                if let Some(mock) = &world.kafka.mock {
-                    mock.broker_down(1).unwrap();
-                    tokio::time::sleep(Duration::from_millis(500)).await;
-                    mock.broker_up(1).unwrap();
-                }
-            }
+            _ => restart_broker(&world.kafka).await,
         }
     }
     world.kafka.flush();

@@ -1,5 +1,6 @@
 //! A world per test: Kafka, Redis, and the ingester between them.
 
+use std::io::Write;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -51,6 +52,8 @@ impl Kafka {
         config
             .set("bootstrap.servers", &broker)
             .set("linger.ms", "5")
+            // A broker that is restarted would get some messages twice.
+            .set("enable.idempotence", "true")
             .set("queue.buffering.max.messages", "1000000");
         let producer = config.create().unwrap();
         Self { broker, mock, producer }
@@ -223,6 +226,12 @@ impl Notices {
     pub(crate) fn so_far(&self) -> usize {
         self.messages.len()
     }
+}
+
+/// Says past the capture of tests that pass that something was left out.
+pub(crate) fn not_run(what: &str) {
+    let mut stderr = std::io::stderr();
+    writeln!(stderr, "NOT RUN: {what}").unwrap();
 }
 
 pub(crate) fn unique(what: &str) -> String {

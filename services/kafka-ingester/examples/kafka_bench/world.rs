@@ -1,0 +1,132 @@
+//! What is measured, and what it is measured with: a broker, a Redis, topics, messages.
+
+use std::time::{Duration, SystemTime};
+
+use fred::clients::Client;
+use fred::interfaces::{ClientLike, HashesInterface};
+use fred::types::Builder;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::mocking::MockCluster;
+use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer};
+use rdkafka::{Offset, TopicPartitionList};
+
+pub(crate) const PARTITIONS: usize = 6;
+pub(crate) const KEYS: usize = 10_000;
+
+pub(crate) struct World {
+    pub(crate) mock: Option<MockCluster<'static, DefaultProducerContext>>,
+    pub(crate) broker: String,
+    pub(crate) redis_port: String,
+    pub(crate) bin: String,
+    pub(crate) redis: Client,
+}
+
+pub(crate) fn var(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// A battery's report of seven fields, of one of [`KEYS`] batteries.
+pub(crate) fn message(number: usize) -> String {
+    let key = number.wrapping_mul(2_654_435_761) % KEYS;
+    format!(
+        r#"{{"battery_id":{key},"soc":{},"voltage":402.{:02},"current":-12.50,"temperature":{},"status":"charging","site":"north-east-{}","ts":{}}}"#,
+        number % 101,
+        number % 100,
+        20 + number % 15,
+        number % 50,
+        1_700_000_000_000_u64 + number as u64
+    )
+}
+
+/// A client that may be told of a million notifications before it looks.
+pub(crate) async fn client(port: &str) -> Client {
+    let config = fred::types::config::Config::from_url(&format!("redis://127.0.0.1:{port}")).unwrap();
+    let mut builder = Builder::from_config(config);
+    builder.with_performance_config(|performance| performance.broadcast_channel_capacity = 1_000_000);
+    let client = builder.build().unwrap();
+    client.init().await.unwrap();
+    client
+}
+
+impl World {
+    pub(crate) async fn start() -> Self {
+        let mock = if var("KAFKA_BROKER").is_none() { Some(MockCluster::new(1).unwrap()) } else { None };
+        let broker =
+            mock.as_ref().map_or_else(|| var("KAFKA_BROKER").unwrap(), MockCluster::bootstrap_servers);
+        let redis_port = var("REDIS_PORT").unwrap();
+        let redis = client(&redis_port).await;
+        Self { mock, broker, redis_port, bin: var("BIN").unwrap(), redis }
+    }
+
+    pub(crate) fn config(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", &self.broker);
+        config
+    }
+
+    /// A topic of its own.
+    pub(crate) async fn topic(&self, name: &str) -> String {
+        let since = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_millis();
+        let topic = format!("bench-{name}-{since}");
+        if let Some(mock) = &self.mock {
+            mock.create_topic(&topic, PARTITIONS as i32, 1).unwrap();
+        } else {
+            let admin: AdminClient<DefaultClientContext> = self.config().create().unwrap();
+            let new = NewTopic::new(&topic, PARTITIONS as i32, TopicReplication::Fixed(1));
+            admin.create_topics([&new], &AdminOptions::new()).await.unwrap()[0].as_ref().unwrap();
+        }
+        topic
+    }
+
+    /// Sends `total` messages, of which some are bad, as fast as the broker takes them.
+    pub(crate) fn produce(&self, topic: &str, total: usize, is_bad: impl Fn(usize) -> bool) {
+        let producer: BaseProducer = self.config().set("linger.ms", "5").create().unwrap();
+        for number in 0..total {
+            let value = message(number);
+            send(&producer, topic, number, if is_bad(number) { &value[1..] } else { &value });
+        }
+        producer.flush(Duration::from_secs(60)).unwrap();
+    }
+
+    /// A consumer of all partitions from `offset` on, without a group.
+    pub(crate) fn bare_consumer(&self, topic: &str, offset: Offset) -> BaseConsumer {
+        let mut config = self.config();
+        // The service's own.
+        config.set("group.id", "bare").set("fetch.wait.max.ms", "100").set("fetch.queue.backoff.ms", "10");
+        let consumer: BaseConsumer = config.create().unwrap();
+        let mut list = TopicPartitionList::new();
+        for partition in 0..PARTITIONS {
+            list.add_partition_offset(topic, partition as i32, offset).unwrap();
+        }
+        consumer.assign(&list).unwrap();
+        consumer
+    }
+
+    /// Messages of a topic that had their effect.
+    pub(crate) async fn applied(&self, topic: &str) -> i64 {
+        let of = |partition| [format!("{partition}:applied"), format!("{partition}:dead")];
+        let fields: Vec<String> = (0..PARTITIONS).flat_map(of).collect();
+        let key = format!("kafka-ingester:bench:{topic}:offsets");
+        let counts: Vec<Option<i64>> = self.redis.hmget(key, fields).await.unwrap();
+        counts.into_iter().flatten().sum()
+    }
+
+    pub(crate) async fn wait_applied(&self, topic: &str, total: i64) {
+        while self.applied(topic).await < total {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+/// Queues message `number`, whose partition follows from it.
+pub(crate) fn send(producer: &BaseProducer, topic: &str, number: usize, value: &str) {
+    while producer
+        .send(BaseRecord::<(), _>::to(topic).partition((number % PARTITIONS) as i32).payload(value))
+        .is_err()
+    {
+        producer.poll(Duration::from_millis(1));
+    }
+}
