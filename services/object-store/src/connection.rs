@@ -1,9 +1,13 @@
 //! One connection of a client: reads requests, has them executed, writes answers. One task does all of it, so a client
 //! that does not read its answers is not listened to either, and no queue grows.
 
+mod body;
+mod end;
+mod patience;
+
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -14,44 +18,19 @@ use crate::header::{Ask, RequestHeader, decode_id};
 use crate::node::Node;
 use crate::out::Out;
 use crate::request::{Answer, Asker, Content, Remote, Request};
-use crate::session::{Attached, Next, Outgoing, outgoing};
+use crate::session::{Attached, Outgoing, outgoing};
 use crate::stream::Stream;
-use crate::ymq::{Decoder, Item, Malformed, hello};
+use crate::ymq::{Decoder, Item, hello};
+pub(crate) use end::End;
+use patience::{PROGRESS, Patience, Silence};
 
 /// Answers that are gathered before they are written, in bytes.
 const OUT_HIGH: usize = 256 << 10;
-/// Bytes that a slow client must move within the stall timeout.
-const PROGRESS: usize = 256 << 10;
-/// What an announced payload may cost before any of it has come.
-const FAITH: usize = 1 << 20;
-/// Requests of one connection that wait for Redis at a time.
 /// Room that a read is given: at first, and when it filled what it had.
 const READ_MIN: usize = 4 << 10;
 const READ_MAX: usize = 64 << 10;
+/// Requests of one connection that wait for Redis at a time.
 const OPEN_MAX: usize = 256;
-/// Time for the hello.
-const HELLO: Duration = Duration::from_secs(10);
-
-/// How a connection ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum End {
-    #[error("closed by the client")]
-    Closed,
-    #[error("reset by the client")]
-    Reset,
-    #[error("replaced by a newer connection of the same identity")]
-    Replaced,
-    #[error("{0}")]
-    Malformed(#[from] Malformed),
-    #[error("stalled in the middle of a frame")]
-    Stalled,
-    #[error("idle")]
-    Idle,
-    #[error("too many requests of this client wait")]
-    TooManyWaits,
-    #[error("stopping")]
-    Stopped,
-}
 
 /// Serves one client until its connection ends.
 pub(crate) async fn serve(node: &Arc<Node>, stream: Stream, stopping: CancellationToken) -> End {
@@ -62,10 +41,10 @@ pub(crate) async fn serve(node: &Arc<Node>, stream: Stream, stopping: Cancellati
         input: BytesMut::new(),
         room: READ_MIN,
         out: Out::default(),
+        saying: VecDeque::new(),
         client: None,
         held: false,
-        progress: Instant::now(),
-        unaccounted: 0,
+        patience: Patience::new(),
         stopping,
         stopped: false,
     };
@@ -81,12 +60,12 @@ struct Connection {
     input: BytesMut,
     room: usize,
     out: Out,
+    /// Answers that are to be written down next.
+    saying: VecDeque<Outgoing>,
     client: Option<Attached>,
     /// A large object is on its way to the store: what came after it has to wait.
     held: bool,
-    /// When the client last completed something, and the bytes it has sent since.
-    progress: Instant,
-    unaccounted: usize,
+    patience: Patience,
     stopping: CancellationToken,
     stopped: bool,
 }
@@ -96,41 +75,34 @@ impl Connection {
         let tick = self.node.limits.tick();
         let mut timer = Box::pin(tokio::time::sleep(tick));
         loop {
-            let waiting = self.read_requests().await?;
+            let more = self.read_requests().await?;
             let settled = self.client.as_ref().is_none_or(|client| client.session.open() == 0);
             self.say_answers().await?;
             self.flush().await?;
             if self.stopped && settled {
                 return Ok(End::Stopped);
             }
-            if waiting && !self.is_held() {
+            if more && !self.is_held() {
                 continue;
             }
             self.input.reserve(self.room);
-            let owed = self.decoder.owes_more(&self.input);
-            let (held, fresh) = (self.is_held(), CancellationToken::new());
-            let leave = self.client.as_ref().map_or(&fresh, |client| &client.leave).clone();
-            let changed = async {
-                match &self.client {
-                    Some(client) => client.session.changed().await,
-                    None => std::future::pending().await,
-                }
-            };
+            let (held, is_new, owes) =
+                (self.is_held(), self.decoder.is_new(), self.decoder.owes_more(&self.input));
             tokio::select! {
+                // What has come is read before it is looked whether to stop: a client does not ask again.
+                biased;
                 read = read(&mut self.stream, &mut self.input), if !held => {
-                    self.unaccounted += read?;
-                    if !owed {
-                        self.progressed();
+                    self.patience.count(read?);
+                    if !owes {
+                        self.patience.renew();
                     }
                     self.room = if self.input.len() == self.input.capacity() { READ_MAX } else { READ_MIN };
                 }
-                () = changed => {}
-                () = leave.cancelled() => return Ok(End::Replaced),
-                // What is being executed is still answered.
-                () = self.stopping.cancelled(), if !self.stopped => self.stopped = true,
+                () = news(self.client.as_ref()) => {}
+                () = self.stopping.cancelled(), if !held && (is_new || !owes) => self.stopped = true,
                 () = &mut timer => {
                     timer.as_mut().reset(Instant::now() + tick);
-                    self.check_patience()?;
+                    self.patience.check(self.silence(), &self.node.limits)?;
                 }
             }
         }
@@ -139,13 +111,8 @@ impl Connection {
     /// Executes the requests that have come whole; true if there may be more that are held back.
     async fn read_requests(&mut self) -> Result<bool, End> {
         while !self.is_held() {
-            let Some(item) = self.decoder.next(&mut self.input)? else {
-                if self.unaccounted >= PROGRESS {
-                    self.progressed();
-                }
-                return Ok(false);
-            };
-            self.progressed();
+            let Some(item) = self.decoder.next(&mut self.input)? else { return Ok(false) };
+            self.patience.renew();
             match item {
                 Item::Hello { version, identity } => self.hello(version, identity),
                 Item::Request { header, payload } => self.request(header, payload).await?,
@@ -176,6 +143,7 @@ impl Connection {
                 let mut content = Content::new(Bytes::copy_from_slice(&payload));
                 if self.node.store.is_remote() {
                     content.claim = Some(self.node.budget.claim(payload.len()).await);
+                    self.held = self.node.store.uploads(payload.len());
                 }
                 Request::Set { id, content, metadata: Bytes::new() }
             }
@@ -191,46 +159,14 @@ impl Connection {
         self.execute(&header, request).await
     }
 
-    /// Receives a payload too large to be gathered with its header. Its length is believed once the first of it has come.
     async fn body(&mut self, header: RequestHeader) -> Result<(), End> {
         // The decoder has refused what is longer than an object may be, which is less than the address space.
         let length = header.payload_length as usize;
-        let mut body = Vec::with_capacity(length.min(FAITH));
-        body.extend_from_slice(&self.input.split_to(self.input.len().min(length)));
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(&body);
-        self.receive(&mut body, &mut hasher, length.min(FAITH)).await?;
-        let claim = self.node.budget.claim(length).await;
-        body.reserve_exact(length - body.len());
-        self.receive(&mut body, &mut hasher, length).await?;
-        let content = Content { data: body.into(), hash: *hasher.finalize().as_bytes(), claim: Some(claim) };
-        self.held = self.node.store.is_remote();
+        let content = body::receive(&self.node, &mut self.stream, &mut self.input, length).await?;
+        self.patience.renew();
+        self.held = self.node.store.uploads(length);
         let id = header.id.clone();
         self.execute(&header, Request::Set { id, content, metadata: Bytes::new() }).await
-    }
-
-    async fn receive(
-        &mut self,
-        body: &mut Vec<u8>,
-        hasher: &mut blake3::Hasher,
-        until: usize,
-    ) -> Result<(), End> {
-        while body.len() < until {
-            let start = body.len();
-            let goal = until.min(start + PROGRESS);
-            let reading = async {
-                while body.len() < goal {
-                    let left = goal - body.len();
-                    read(&mut self.stream, &mut (&mut *body).limit(left)).await?;
-                }
-                Ok(())
-            };
-            timeout(self.node.limits.stall, reading).await.unwrap_or(Err(End::Stalled))?;
-            // Hashed here, where it is still in the processor's cache.
-            hasher.update(&body[start..]);
-        }
-        self.progressed();
-        Ok(())
     }
 
     async fn execute(&mut self, header: &RequestHeader, request: Request) -> Result<(), End> {
@@ -260,13 +196,15 @@ impl Connection {
     /// Writes down what is to be said, in order.
     async fn say_answers(&mut self) -> Result<(), End> {
         while let Some(client) = &self.client {
-            match client.session.next(client.connection) {
-                Next::Say(outgoing) => self.say(outgoing).await?,
-                Next::Leave => return Err(End::Replaced),
-                Next::Nothing => {
-                    self.held = self.held && client.session.open() > 0;
-                    break;
-                }
+            if !client.session.take(client.connection, &mut self.saying) {
+                return Err(End::Replaced);
+            }
+            if self.saying.is_empty() {
+                self.held = self.held && client.session.open() > 0;
+                break;
+            }
+            while let Some(outgoing) = self.saying.pop_front() {
+                self.say(outgoing).await?;
             }
         }
         Ok(())
@@ -329,32 +267,25 @@ impl Connection {
         self.stopped || self.held || client.session.open() >= OPEN_MAX
     }
 
-    fn progressed(&mut self) {
-        self.progress = Instant::now();
-        self.unaccounted = 0;
-    }
-
-    fn check_patience(&self) -> Result<(), End> {
-        let limits = &self.node.limits;
-        let (patience, end) =
-            match (self.decoder.is_new(), self.decoder.owes_more(&self.input) && !self.is_held()) {
-                (true, _) => (Some(limits.stall.min(HELLO)), End::Stalled),
-                (false, true) => (Some(limits.stall), End::Stalled),
-                (false, false) => (limits.idle, End::Idle),
-            };
-        if patience.is_some_and(|patience| self.progress.elapsed() >= patience) { Err(end) } else { Ok(()) }
+    fn silence(&self) -> Silence {
+        if self.decoder.is_new() {
+            Silence::New
+        } else if self.decoder.owes_more(&self.input) && !self.is_held() {
+            Silence::Owes
+        } else {
+            Silence::Idle
+        }
     }
 
     async fn end(mut self, end: End) {
-        if let End::Closed | End::Malformed(_) | End::Stopped = end {
-            // What was answered already is still said, to a client that listens.
+        if end.listens() {
+            // What cannot be written is heard by nobody.
             let _ = self.flush().await;
         }
-        let Self { node, stream, decoder, client, .. } = self;
+        let Self { node, stream, decoder, client, saying, .. } = self;
         if let Some(client) = client {
-            let comes_back = matches!(end, End::Reset | End::Stalled | End::Idle | End::Stopped);
-            if comes_back {
-                node.sessions.lose(&client.session, client.connection, decoder.unfinished());
+            if end.may_come_back() {
+                node.sessions.lose(&client, decoder.unfinished(), saying);
             } else if node.sessions.remove(&client.session, client.connection) {
                 node.store.forget(client.session.key);
             }
@@ -364,6 +295,14 @@ impl Connection {
             End::Stopped => stream.reset(node.limits.stall).await,
             End::Closed | End::Replaced | End::Malformed(_) | End::TooManyWaits => stream.finish().await,
         }
+    }
+}
+
+/// Resolves when the client may have something new to be told, or a newer connection.
+async fn news(client: Option<&Attached>) {
+    match client {
+        Some(client) => client.news.notified().await,
+        None => std::future::pending().await,
     }
 }
 

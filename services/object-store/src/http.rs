@@ -8,6 +8,7 @@
 
 use std::sync::Arc;
 
+use actix_web::body::SizedStream;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::web::{self, Data, Payload, ServiceConfig};
@@ -16,6 +17,7 @@ use bytes::Bytes;
 use chassis::probe::Probes;
 use futures_util::StreamExt;
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode, percent_encode};
+use tokio::time::timeout;
 
 use crate::id::{BadId, ObjectId};
 use crate::node::Node;
@@ -47,8 +49,20 @@ async fn info(node: Data<Node>) -> Result<HttpResponse, Problem> {
 
 async fn get(node: Data<Node>, id: web::Path<String>) -> Result<HttpResponse, Problem> {
     let id = ObjectId::from_hex(&id)?;
+    let (length, _) = node.store.stat(&id).await?.ok_or(Problem::Absent)?;
+    let claim = match node.store.is_remote() {
+        true => Some(node.budget.claim(usize::try_from(length).unwrap_or(usize::MAX)).await),
+        // The bytes are the store's own.
+        false => None,
+    };
     let object = node.store.get(&id).await?.ok_or(Problem::Absent)?;
-    Ok(found(&object.metadata).body(object.data))
+    let length = object.data.len() as u64;
+    // The claim is held until the body has been taken.
+    let body = futures_util::stream::once(async move {
+        let _claim = claim;
+        Ok::<_, actix_web::Error>(object.data)
+    });
+    Ok(found(&object.metadata).body(SizedStream::new(length, Box::pin(body))))
 }
 
 async fn head(node: Data<Node>, id: web::Path<String>) -> Result<HttpResponse, Problem> {
@@ -78,7 +92,7 @@ async fn put(
     // Without an announced length it may become as long as an object can be.
     let claim = node.budget.claim(announced.unwrap_or(most)).await;
     let mut data = Vec::new();
-    while let Some(part) = payload.next().await {
+    while let Some(part) = timeout(node.limits.stall, payload.next()).await.map_err(|_| Problem::Unread)? {
         let part = part.map_err(|_| Problem::Unread)?;
         if part.len() > most - data.len() {
             return Err(Problem::Refused(Refused::TooLarge));

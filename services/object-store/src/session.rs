@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::sync::Notify;
-use tokio_util::sync::CancellationToken;
 
 use crate::header::{self, Ask, HEADER_LEN, Outcome, RequestHeader};
 use crate::request::{Answer, Remote, Totals};
@@ -28,13 +27,15 @@ pub(crate) enum Outgoing {
     },
 }
 
+/// Answers that a connection takes at a time.
+const AT_ONCE: usize = 128;
+
 /// One client.
 pub(crate) struct Session {
     /// Owner of what the client waits for.
     pub(crate) key: u64,
     identity: Bytes,
     outbox: Mutex<Outbox>,
-    changed: Notify,
     /// It will not come back: nothing more is to wait for it.
     gone: AtomicBool,
 }
@@ -44,38 +45,19 @@ struct Outbox {
     ready: VecDeque<Outgoing>,
     /// Requests that are being executed.
     open: usize,
-    /// Which connection of the client speaks for it: the latest. The token tells it when there is a newer one.
+    /// Which connection of the client speaks for it: the latest, which is told when there is something to say, and a last
+    /// time when there is a newer one.
     connection: u64,
-    leave: CancellationToken,
+    news: Arc<Notify>,
     /// Since when it has none, and the header whose payload is still to come.
     lost: Option<(Instant, Option<RequestHeader>)>,
 }
 
-/// What the connection that asked is to do.
-pub(crate) enum Next {
-    Say(Outgoing),
-    /// Nothing for now.
-    Nothing,
-    /// The client has a newer connection.
-    Leave,
-}
-
 impl Session {
     fn new(key: u64, identity: Bytes) -> Self {
-        let outbox = Outbox {
-            ready: VecDeque::new(),
-            open: 0,
-            connection: 0,
-            leave: CancellationToken::new(),
-            lost: None,
-        };
-        Self {
-            key,
-            identity,
-            outbox: Mutex::new(outbox),
-            changed: Notify::new(),
-            gone: AtomicBool::new(false),
-        }
+        let outbox =
+            Outbox { ready: VecDeque::new(), open: 0, connection: 0, news: Arc::default(), lost: None };
+        Self { key, identity, outbox: Mutex::new(outbox), gone: AtomicBool::new(false) }
     }
 
     fn lock(&self) -> MutexGuard<'_, Outbox> {
@@ -94,28 +76,32 @@ impl Session {
         self.lock().open
     }
 
-    /// Resolves when [`Session::next`] may have something new to say.
-    pub(crate) async fn changed(&self) {
-        self.changed.notified().await;
+    /// Moves the next answers to `saying`, some at a time; false if the client has a newer connection than this.
+    pub(crate) fn take(&self, connection: u64, saying: &mut VecDeque<Outgoing>) -> bool {
+        let mut outbox = self.lock();
+        if outbox.connection == connection {
+            let some = outbox.ready.len().min(AT_ONCE);
+            saying.extend(outbox.ready.drain(..some));
+            if outbox.ready.is_empty() {
+                outbox.ready.shrink_to(AT_ONCE);
+            }
+        }
+        outbox.connection == connection
     }
 
-    /// The next answer for the client's connection number `connection`.
-    pub(crate) fn next(&self, connection: u64) -> Next {
+    /// Takes back what a connection that ended has not said.
+    fn put_back(&self, mut unsaid: VecDeque<Outgoing>) {
         let mut outbox = self.lock();
-        if outbox.connection != connection {
-            // What woke this connection was meant for the newer one.
-            self.changed.notify_one();
-            return Next::Leave;
-        }
-        outbox.ready.pop_front().map_or(Next::Nothing, Next::Say)
+        unsaid.append(&mut outbox.ready);
+        outbox.ready = unsaid;
+        outbox.news.notify_one();
     }
 
     fn settle(&self, was_open: bool, outgoing: Option<Outgoing>) {
         let mut outbox = self.lock();
         outbox.open -= usize::from(was_open);
         outbox.ready.extend(outgoing);
-        drop(outbox);
-        self.changed.notify_one();
+        outbox.news.notify_one();
     }
 }
 
@@ -191,8 +177,8 @@ pub(crate) struct Attached {
     pub(crate) session: Arc<Session>,
     /// Number of this connection among the client's.
     pub(crate) connection: u64,
-    /// Cancelled when the client has a newer one.
-    pub(crate) leave: CancellationToken,
+    /// Says that [`Session::next`] may have something new.
+    pub(crate) news: Arc<Notify>,
     /// The header whose payload its previous connection did not bring.
     pub(crate) unfinished: Option<RequestHeader>,
 }
@@ -210,17 +196,25 @@ impl Sessions {
         let mut outbox = session.lock();
         outbox.connection += 1;
         let connection = outbox.connection;
-        let leave = CancellationToken::new();
-        std::mem::replace(&mut outbox.leave, leave.clone()).cancel();
+        let news = Arc::new(Notify::new());
+        // The first notice is for what was answered while the client had no connection.
+        news.notify_one();
+        std::mem::replace(&mut outbox.news, Arc::clone(&news)).notify_one();
         let unfinished = outbox.lost.take().and_then(|(_, unfinished)| unfinished);
         drop(outbox);
-        Attached { session, connection, leave, unfinished }
+        Attached { session, connection, news, unfinished }
     }
 
-    /// The client's connection was reset: it may come back.
-    pub(crate) fn lose(&self, session: &Session, connection: u64, unfinished: Option<RequestHeader>) {
+    /// The client's connection was reset: it may come back, and is told then what it has not been told.
+    pub(crate) fn lose(
+        &self,
+        Attached { session, connection, .. }: &Attached,
+        unfinished: Option<RequestHeader>,
+        unsaid: VecDeque<Outgoing>,
+    ) {
+        session.put_back(unsaid);
         let mut outbox = session.lock();
-        if outbox.connection == connection {
+        if outbox.connection == *connection {
             outbox.lost = Some((Instant::now(), unfinished));
         }
     }

@@ -270,6 +270,11 @@ impl ObjectStore {
         matches!(self.backend, Backend::Redis(_))
     }
 
+    /// True if storing a content of this length takes several steps: what its client asks next has to wait for the last.
+    pub(crate) fn uploads(&self, length: usize) -> bool {
+        self.is_remote() && Redis::uploads(length)
+    }
+
     /// The object with at least the first `length` bytes of its content; `None` if it is gone.
     pub(crate) async fn fetch(&self, remote: &Remote, length: u64) -> Option<Object> {
         match &self.backend {

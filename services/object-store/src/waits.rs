@@ -97,9 +97,15 @@ impl<W> Waits<W> {
         self.by_number.get(&number).map(|waiting| (&waiting.id, &waiting.what))
     }
 
-    /// All that waits: number, object and request.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, &ObjectId, &W)> {
-        self.by_number.iter().map(|(number, waiting)| (*number, &waiting.id, &waiting.what))
+    /// What waits beyond this number, in order: number, object and request.
+    pub(crate) fn after(&self, number: u64) -> impl Iterator<Item = (u64, &ObjectId, &W)> {
+        let later = self.by_number.range(number + 1..);
+        later.map(|(number, waiting)| (*number, &waiting.id, &waiting.what))
+    }
+
+    /// How many requests wait.
+    pub(crate) fn len(&self) -> usize {
+        self.by_number.len()
     }
 
     /// How much waits, and since when.
@@ -166,7 +172,7 @@ mod tests {
         waits.add_as(first, id(1), 7, "first");
         assert_eq!(waits.take_one(first), Some((id(1), "first")));
         assert_eq!(waits.take_one(first), None);
-        assert_eq!(waits.iter().collect::<Vec<_>>(), [(second, &id(1), &"second")]);
+        assert_eq!(waits.after(0).collect::<Vec<_>>(), [(second, &id(1), &"second")]);
         assert_eq!(waits.take(&id(1)), ["second"]);
         assert_eq!(waits.take_one(second), None);
     }

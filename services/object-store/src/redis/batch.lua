@@ -45,36 +45,55 @@ local function reply_object(name, hash, length, metadata)
   return { name, hash, tostring(length), metadata, content[1] or '', content[2] or '' }
 end
 
--- Removes an id; its content goes with its last one, when nobody can be reading it any more.
-local function remove(id)
+-- Counts change once a batch: `ids`, `contents` and `bytes` in the stats, and `total`.
+local change = { ids = 0, contents = 0, bytes = 0, total = 0 }
+local function write_changes()
+  for name, by in pairs(change) do
+    if by ~= 0 and name == 'total' then redis.call('INCRBY', total, by) end
+    if by ~= 0 and name ~= 'total' then redis.call('HINCRBY', stats, name, by) end
+    change[name] = 0
+  end
+end
+
+local function count(ids, contents, bytes, size)
+  change.ids, change.contents = change.ids + ids, change.contents + contents
+  change.bytes, change.total = change.bytes + bytes, change.total + size
+end
+
+-- Lets go of what an id has; false if it has nothing. A content goes with its last id: chunks when nobody can be reading
+-- them any more, others at once.
+local function release(id)
   local hash, length, metadata = object(id)
   if not hash then return false end
-  redis.call('UNLINK', prefix .. id)
   if hash == 'foreign' then
-    redis.call('DECRBY', total, length)
+    redis.call('UNLINK', prefix .. id)
+    count(0, 0, 0, -length)
     return true
   end
-  redis.call('DECRBY', total, 4 + #metadata + length)
-  redis.call('HINCRBY', stats, 'ids', -1)
-  if redis.call('HINCRBY', meta .. 'content:' .. hash, 'ids', -1) <= 0 then
-    redis.call('HINCRBY', stats, 'contents', -1)
-    redis.call('HINCRBY', stats, 'bytes', 0 - length) -- not `-length`, which of an empty content is '-0'
-    redis.call('ZADD', garbage, now + GRACE, hash)
+  count(-1, 0, 0, -(4 + #metadata + length))
+  local content = meta .. 'content:' .. hash
+  if redis.call('HINCRBY', content, 'ids', -1) <= 0 then
+    count(0, -1, -length, 0)
+    if redis.call('HEXISTS', content, 'at') == 1 then
+      redis.call('ZADD', garbage, now + GRACE, hash)
+    else
+      redis.call('UNLINK', content)
+    end
   end
   return true
 end
 
--- Gives an id a content that exists. The new one is counted before the old one is let go: what is stored again stays.
-local function put(id, hash, length, metadata)
-  if redis.call('HINCRBY', meta .. 'content:' .. hash, 'ids', 1) == 1 then
-    redis.call('HINCRBY', stats, 'contents', 1)
-    redis.call('HINCRBY', stats, 'bytes', length)
-    redis.call('ZREM', garbage, hash)
+-- Gives an id a content that exists, or that is small and comes along. It is counted before the old one is let go: what is
+-- stored again stays.
+local function put(id, hash, length, metadata, data)
+  local content = meta .. 'content:' .. hash
+  if redis.call('HINCRBY', content, 'ids', 1) == 1 then
+    count(0, 1, length, 0)
+    if data then redis.call('HSET', content, 'length', length, 'data', data) else redis.call('ZREM', garbage, hash) end
   end
-  remove(id)
+  release(id)
   redis.call('HSET', prefix .. id, 'hash', hash, 'length', length, 'metadata', metadata)
-  redis.call('HINCRBY', stats, 'ids', 1)
-  redis.call('INCRBY', total, 4 + #metadata + length)
+  count(1, 0, 0, 4 + #metadata + length)
 end
 
 -- Notes that a request of this node waits for an id; `copy` is the id that a duplicate will have, or empty.
@@ -101,8 +120,8 @@ end
 
 -- As `put`; then whatever waited for it has happened too: duplicates, and what waited for those in turn, each right after
 -- its original. Other nodes are told the tickets of their requests; returns those of this one, separated by commas.
-local function link(id, hash, length, metadata)
-  put(id, hash, length, metadata)
+local function link(id, hash, length, metadata, data)
+  put(id, hash, length, metadata, data)
   local stack, woken = {}, {}
   push_waiting(stack, id)
   while #stack > 0 do
@@ -139,8 +158,7 @@ local changes = {}
 
 -- id, hash, length, metadata, data: stores a small object.
 function changes.set(id, hash, length, metadata, data)
-  if not known(hash) then redis.call('HSET', meta .. 'content:' .. hash, 'length', length, 'data', data) end
-  return { 'ok', link(id, hash, tonumber(length), metadata) }
+  return { 'ok', link(id, hash, tonumber(length), metadata, data) }
 end
 
 -- id, hash, length, metadata, at, uploaded: gives an id a content that is there already, or whose chunks have been
@@ -160,7 +178,9 @@ function changes.link(id, hash, length, metadata, at, uploaded)
 end
 
 function changes.delete(id)
-  return { remove(id) and 'ok' or 'absent' }
+  if not release(id) then return { 'absent' } end
+  redis.call('UNLINK', prefix .. id)
+  return { 'ok' }
 end
 
 -- id, original, ticket: waits for the original if there is none.
@@ -210,6 +230,7 @@ function reads.alive()
 end
 
 function reads.totals()
+  write_changes()
   local found = redis.call('HMGET', stats, 'ids', 'contents', 'bytes')
   return { 'totals', found[1] or '0', found[2] or '0', found[3] or '0' }
 end
@@ -227,6 +248,7 @@ while cursor < #ARGV do
     changed[place] = replies[place]
   end
 end
+write_changes()
 if number ~= last and next(changed) then
   redis.call('HSET', batch, 'number', number, 'replies', cmsgpack.pack(changed))
   redis.call('EXPIRE', batch, BATCH)

@@ -13,46 +13,72 @@ use tokio::time::timeout;
 /// Longer than anything takes here.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
 
+/// How much is done: by default a part of what `OBJECT_STORE_TEST_FULL=1` does, which is what the service promises.
+pub(crate) fn size(usual: usize, full: usize) -> usize {
+    if std::env::vars().any(|(name, text)| name == "OBJECT_STORE_TEST_FULL" && text == "1") {
+        full
+    } else {
+        usual
+    }
+}
+
 /// A running object-store and the port for its clients.
 pub(crate) struct Node {
     pub(crate) process: ServiceProcess,
     pub(crate) port: u16,
+    scheme: &'static str,
     vars: Vec<(String, String)>,
 }
 
 impl Node {
     /// One in memory, with these settings besides.
     pub(crate) async fn memory(vars: &[(&str, &str)]) -> Self {
-        Self::start(
-            free_port(),
-            vars.iter().map(|(name, text)| (name.to_string(), text.to_string())).collect(),
-        )
-        .await
+        Self::start("tcp", free_port(), owned(vars)).await
+    }
+
+    /// One in memory that speaks TLS, with a certificate of its own.
+    pub(crate) async fn tls() -> Self {
+        let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/tls");
+        let (cert, key) = (format!("{dir}/cert.pem"), format!("{dir}/key.pem"));
+        let vars = [("OBJECT_STORE_TLS_CERT", cert.as_str()), ("OBJECT_STORE_TLS_KEY", &key)];
+        Self::start("tls", free_port(), owned(&vars)).await
     }
 
     /// One of the nodes on this Redis.
     pub(crate) async fn redis(redis: &TestRedis) -> Self {
-        Self::redis_at(&redis.url()).await
+        Self::redis_with(&redis.url(), &[]).await
     }
 
-    pub(crate) async fn redis_at(url: &str) -> Self {
-        let node = Self::memory(&[("OBJECT_STORE_BACKEND", "redis"), ("REDIS_URL", url)]).await;
+    /// One of the nodes on the Redis at this address, with these settings besides.
+    pub(crate) async fn redis_with(url: &str, vars: &[(&str, &str)]) -> Self {
+        let redis = [("OBJECT_STORE_BACKEND", "redis"), ("REDIS_URL", url)];
+        let node = Self::memory(&[&redis, vars].concat()).await;
         node.process.ready().await;
         node
     }
 
-    async fn start(port: u16, mut vars: Vec<(String, String)>) -> Self {
-        vars.retain(|(name, _)| name != "OBJECT_STORE_ADDRESS");
-        vars.push(("OBJECT_STORE_ADDRESS".to_owned(), format!("tcp://127.0.0.1:{port}")));
-        let given: Vec<_> = vars.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+    async fn start(scheme: &'static str, port: u16, vars: Vec<(String, String)>) -> Self {
+        let address = format!("{scheme}://127.0.0.1:{port}");
+        let mut given: Vec<_> = vars.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+        given.push(("OBJECT_STORE_ADDRESS", &address));
         let process = ServiceProcess::start(env!("CARGO_BIN_EXE_object-store"), &given).await;
-        Self { process, port, vars }
+        Self { process, port, scheme, vars }
+    }
+
+    /// Where clients connect.
+    pub(crate) fn address(&self) -> String {
+        format!("{}://127.0.0.1:{}", self.scheme, self.port)
     }
 
     /// SIGKILL, and the same node again.
     pub(crate) async fn kill_and_restart(&mut self) {
         self.process.kill().await;
-        *self = Self::start(self.port, std::mem::take(&mut self.vars)).await;
+        self.restart().await;
+    }
+
+    /// The same node again, after it ended.
+    pub(crate) async fn restart(&mut self) {
+        *self = Self::start(self.scheme, self.port, std::mem::take(&mut self.vars)).await;
         self.process.ready().await;
     }
 
@@ -70,6 +96,10 @@ impl Node {
         let info: serde_json::Value = serde_json::from_str(&body).unwrap();
         info[name].as_u64().unwrap_or_else(|| panic!("{name} in {body}"))
     }
+}
+
+fn owned(vars: &[(&str, &str)]) -> Vec<(String, String)> {
+    vars.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect()
 }
 
 /// What a client hears.

@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::client::{Client, NOT_EXISTS, Node, SET, SOON, id};
+use crate::client::{Client, NOT_EXISTS, Node, SET, SOON, id, size};
 
 /// True if the server ends the connection after these bytes.
 async fn ends_after(node: &Node, bytes: &[u8]) -> bool {
@@ -23,7 +23,7 @@ async fn ends_after(node: &Node, bytes: &[u8]) -> bool {
 async fn garbage_ends_its_own_connection_and_harms_no_other() {
     let node = Node::memory(&[]).await;
     let mut good = Client::connect(node.port, "good").await;
-    let start = hello(2, b"bad");
+    let start = [hello(2, b"bad"), good.request(Ask::Delete, &id(9), 0, None).0].concat();
     let frame = |bytes: &[u8]| [&(bytes.len() as u64).to_le_bytes(), bytes].concat();
     let mut bomb = [0; HEADER_LEN];
     bomb[..4].copy_from_slice(&0xffff_fffe_u32.to_le_bytes());
@@ -182,7 +182,7 @@ async fn cycles_of_connect_get_and_disconnect_leave_nothing() {
         cycle(n).await;
     }
     let before = node.resident();
-    for n in 0..2000 {
+    for n in 0..size(2000, 10_000) as u64 {
         cycle(n).await;
     }
     eventually("no waiter is left", async || node.info("pending_request_count").await == 0).await;

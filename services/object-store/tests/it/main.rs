@@ -10,3 +10,4 @@ mod model;
 mod nodes;
 mod peer;
 mod session;
+mod tls;

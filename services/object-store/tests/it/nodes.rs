@@ -7,7 +7,7 @@ use object_store::header::Ask;
 use test_support::{FlakyProxy, TestRedis, eventually};
 use tokio::io::AsyncWriteExt;
 
-use crate::client::{Client, DELETED, DUPLICATED, GOT, NOT_EXISTS, Node, SET, id};
+use crate::client::{Client, DELETED, DUPLICATED, GOT, NOT_EXISTS, Node, SET, id, size};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn gets_that_wait_on_one_node_are_answered_when_another_stores() {
@@ -104,6 +104,22 @@ async fn known_content_is_not_uploaded_again_and_goes_with_its_last_id() {
     assert!(!commands.hexists::<bool, _, _>("scaler:obj:_meta:stats", "colour").await.unwrap());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_of_many_chunks_is_stored_on_one_node_and_read_from_another() {
+    let redis = TestRedis::start().await;
+    let large = [("OBJECT_STORE_MAX_OBJECT_SIZE_MB", "700")];
+    let here = Node::redis_with(&redis.url(), &large).await;
+    let there = Node::redis_with(&redis.url(), &large).await;
+    // In full it is more than the 512 MB that Redis takes as one string.
+    let length = size(20 << 20, 600 << 20);
+    let mut data = vec![7; length];
+    for (n, chunk) in data.chunks_mut(1 << 20).enumerate() {
+        chunk[..8].copy_from_slice(&n.to_le_bytes());
+    }
+    assert_eq!(Client::connect(here.port, "one").await.set(&id(1), &data).await, SET);
+    assert!(Client::connect(there.port, "two").await.get(&id(1)).await == data);
+}
+
 /// As the original's `_serialize`: length of the metadata (u32, little-endian), metadata, data.
 fn original(metadata: &[u8], data: &[u8]) -> Vec<u8> {
     [&(metadata.len() as u32).to_le_bytes(), metadata, data].concat()
@@ -189,7 +205,7 @@ async fn a_lost_message_delays_an_answer_but_does_not_lose_it() {
 async fn a_node_that_stops_answers_what_redis_is_still_doing() {
     let redis = TestRedis::start().await;
     let proxy = FlakyProxy::to(redis.port()).await;
-    let mut node = Node::redis_at(&format!("redis://127.0.0.1:{}", proxy.port())).await;
+    let mut node = Node::redis_with(&format!("redis://127.0.0.1:{}", proxy.port()), &[]).await;
     let mut client = Client::connect(node.port, "one").await;
     proxy.stall();
     let set = client.send_set(&id(1), b"under way").await;

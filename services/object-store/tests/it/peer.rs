@@ -2,17 +2,23 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Duration;
 
 use test_support::TestRedis;
-use tokio::process::Command;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdout, Command};
 use tokio::sync::OnceCell;
 
-use crate::client::Node;
+use crate::client::{Node, size};
 
 /// A Python with opengris-scaler 2.9.0: that of scripts/test.sh, or one made once under the target directory.
 async fn python() -> Option<PathBuf> {
     static PYTHON: OnceCell<Option<PathBuf>> = OnceCell::const_new();
-    PYTHON.get_or_init(install).await.clone()
+    let python = PYTHON.get_or_init(install).await.clone();
+    if python.is_none() {
+        eprintln!("skipped: no opengris-scaler can be had here");
+    }
+    python
 }
 
 async fn install() -> Option<PathBuf> {
@@ -36,43 +42,122 @@ async fn install() -> Option<PathBuf> {
     Some(python)
 }
 
-fn scale() -> usize {
-    let variable = std::env::vars().find(|(name, _)| name == "OBJECT_STORE_TEST_SCALE");
-    variable.map_or(1, |(_, text)| text.parse().unwrap())
+/// A scheduler, two workers and a client that use these nodes.
+struct Cluster {
+    process: Child,
+    said: Lines<BufReader<ChildStdout>>,
 }
 
-/// Computes with scheduler, workers and client on these nodes.
-async fn computes(python: &Path, [scheduler, workers, client]: [&Node; 3]) {
-    let stores = [scheduler, workers, client].map(|node| format!("tcp://127.0.0.1:{}", node.port));
-    let output = Command::new(python)
-        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peer/cluster.py"))
-        .args(stores)
-        .args(["--tasks", &(300 * scale()).to_string(), "--largest", &(4_000_000 * scale()).to_string()])
-        .kill_on_drop(true)
-        .output()
-        .await
-        .unwrap();
-    let said =
-        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success() && said.contains("all results were right"), "{said}");
-    eprintln!("{}", String::from_utf8_lossy(&output.stdout));
+impl Cluster {
+    fn start(python: &Path, [scheduler, workers, client]: [&Node; 3], options: &[&str]) -> Self {
+        let mut process = Command::new(python)
+            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peer/cluster.py"))
+            .args([scheduler, workers, client].map(Node::address))
+            .args(options)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let said = BufReader::new(process.stdout.take().unwrap()).lines();
+        Self { process, said }
+    }
+
+    /// Waits until it says a line that begins so.
+    async fn says(&mut self, start: &str) -> String {
+        let line = async {
+            loop {
+                let line =
+                    self.said.next_line().await.unwrap().expect("the cluster failed; see its log above");
+                eprintln!("{line}");
+                if line.starts_with(start) {
+                    return line;
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(300), line).await.expect("the cluster goes on")
+    }
+
+    /// Every result was right.
+    async fn ends_well(mut self) {
+        self.says("all results were right").await;
+        assert!(self.process.wait().await.unwrap().success());
+    }
+}
+
+/// The sizes in full, a part of them by default.
+fn sizes() -> [String; 4] {
+    let (tasks, largest) = (size(300, 10_000), size(4_000_000, 200_000_000));
+    ["--tasks".to_owned(), tasks.to_string(), "--largest".to_owned(), largest.to_string()]
+}
+
+async fn computes(python: &Path, nodes: [&Node; 3]) {
+    let sizes = sizes();
+    Cluster::start(python, nodes, &sizes.each_ref().map(String::as_str)).ends_well().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unmodified_cluster_computes_with_objects_in_memory() {
-    let Some(python) = python().await else {
-        return eprintln!("skipped: no opengris-scaler can be had here");
-    };
+    let Some(python) = python().await else { return };
     let node = Node::memory(&[]).await;
     computes(&python, [&node; 3]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unmodified_cluster_computes_over_three_nodes_on_one_redis() {
-    let Some(python) = python().await else {
-        return eprintln!("skipped: no opengris-scaler can be had here");
-    };
+    let Some(python) = python().await else { return };
     let redis = TestRedis::start().await;
-    let nodes = [Node::redis(&redis).await, Node::redis(&redis).await, Node::redis(&redis).await];
+    let large = [("OBJECT_STORE_MAX_OBJECT_SIZE_MB", "200")];
+    let nodes = [
+        Node::redis_with(&redis.url(), &large).await,
+        Node::redis_with(&redis.url(), &large).await,
+        Node::redis_with(&redis.url(), &large).await,
+    ];
     computes(&python, nodes.each_ref()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unmodified_cluster_computes_over_tls() {
+    let Some(python) = python().await else { return };
+    let node = Node::tls().await;
+    Cluster::start(&python, [&node; 3], &["--tasks", "100", "--largest", "1000000"]).ends_well().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_idle_cluster_goes_on_after_its_nodes_were_stopped_or_killed() {
+    let Some(python) = python().await else { return };
+    let redis = TestRedis::start().await;
+    let (mut one, mut two) = (Node::redis(&redis).await, Node::redis(&redis).await);
+    let options = ["--tasks", "50", "--largest", "100000", "--hold"];
+    let mut cluster = Cluster::start(&python, [&one, &two, &one], &options);
+    cluster.says("ready").await;
+    assert_eq!(one.process.terminate().await, 0);
+    one.restart().await;
+    two.kill_and_restart().await;
+    cluster.process.stdin.as_mut().unwrap().write_all(b"\n").await.unwrap();
+    cluster.ends_well().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_is_restarted_under_work_gives_no_wrong_result() {
+    let Some(python) = python().await else { return };
+    let redis = TestRedis::start().await;
+    let (mut one, mut two) = (Node::redis(&redis).await, Node::redis(&redis).await);
+    let (work, rounds) = (size(10, 120).to_string(), size(2, 20));
+    let options = ["--tasks", "50", "--largest", "100000", "--work", &work];
+    let mut cluster = Cluster::start(&python, [&one, &two, &one], &options);
+    cluster.says("ready").await;
+    for round in 0..rounds {
+        // When does not matter, as long as it is in the middle of work.
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        let node = if round % 2 == 0 { &mut one } else { &mut two };
+        if round % 4 < 2 {
+            assert_eq!(node.process.terminate().await, 0);
+            node.restart().await;
+        } else {
+            node.kill_and_restart().await;
+        }
+    }
+    cluster.says("worked").await;
+    cluster.ends_well().await;
 }

@@ -1,0 +1,52 @@
+//! The Redis backend through one node, beside redis-benchmark on the same Redis, and a hot object beside memory.
+
+use std::process::Command;
+use std::time::Duration;
+
+use crate::large;
+use crate::small::Load;
+use crate::target::Target;
+
+pub(crate) fn compare(node: Target, redis: Target) {
+    println!("Redis backend through one node, redis-benchmark with as many connections   (>= 80 %)");
+    for (name, payload, connections) in
+        [("1 KiB", 1 << 10, 50), ("64 KiB", 64 << 10, 16), ("1 MiB", 1 << 20, 8)]
+    {
+        for sets in [true, false] {
+            let raw = raw(redis.port, sets, payload, connections);
+            let time = Duration::from_millis(1500);
+            let cpu = redis.cpu_seconds();
+            let ours = Load { sets, connections, pipelined: 1, payload, time }.run(node);
+            let redis_us = (redis.cpu_seconds() - cpu) / (ours.per_second * time.as_secs_f64()) * 1e6;
+            let what = if sets { "set" } else { "get" };
+            println!(
+                "  {what} {name:7} {connections:3} connections   raw {raw:9.0}/s   ours {:9.0}/s   {:3.0} %   CPU each: node {:.1} us, redis {redis_us:.1} us",
+                ours.per_second,
+                ours.per_second / raw * 100.0,
+                ours.cpu_us
+            );
+        }
+    }
+}
+
+/// Requests a second by redis-benchmark.
+fn raw(port: u16, sets: bool, payload: usize, connections: usize) -> f64 {
+    let requests = ((2 << 30) / payload).clamp(2000, 100_000);
+    let output = Command::new("redis-benchmark")
+        .args(["-p", &port.to_string(), "-c", &connections.to_string(), "-n", &requests.to_string()])
+        .args(["-d", &payload.to_string(), "-t", if sets { "set" } else { "get" }, "--csv"])
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let line = text.lines().last().unwrap();
+    line.split(',').nth(1).unwrap().trim_matches('"').parse().unwrap()
+}
+
+/// An object that was read before, from a node on Redis and from one in memory.
+pub(crate) fn hot(node: Target, memory: Target) {
+    let (redis, memory) = (large::gets(node), large::gets(memory));
+    println!(
+        "hot object of 64 MiB\n  redis {redis:.0} MiB/s   memory {memory:.0} MiB/s   {:.0} %",
+        redis / memory * 100.0
+    );
+}

@@ -1,0 +1,79 @@
+//! The store as a whole: what is in it, what it takes, and how to empty it.
+
+use fred::error::Error;
+use fred::interfaces::{ClientLike, KeysInterface};
+use fred::types::InfoKind;
+use redis_core::key::Key;
+
+use super::{Redis, RedisError};
+
+/// Memory that Redis uses.
+pub(crate) struct UsedMemory {
+    pub(crate) bytes: u64,
+    pub(crate) human: String,
+}
+
+impl Redis {
+    /// The original's count of bytes.
+    pub(crate) async fn size(&self) -> Result<u64, RedisError> {
+        let key = Key::ObjectTotalSize { prefix: &self.0.prefix }.to_string();
+        Ok(self.0.pool.get::<Option<u64>, _>(key).await?.unwrap_or(0))
+    }
+
+    /// Counts the ids one by one, those of the original included.
+    pub(crate) async fn count(&self) -> Result<u64, RedisError> {
+        let mut count = 0;
+        let meta = format!("{}_meta:", self.0.prefix);
+        self.each_page(async |keys: Vec<String>| {
+            count += keys.iter().filter(|key| !key.starts_with(&meta)).count() as u64;
+            Ok(())
+        })
+        .await?;
+        Ok(count)
+    }
+
+    /// Removes every key with the prefix, as the original does.
+    pub(crate) async fn clear(&self) -> Result<(), RedisError> {
+        self.each_page(async |keys: Vec<String>| match keys.is_empty() {
+            true => Ok(()),
+            false => self.0.pool.unlink::<(), _>(keys).await,
+        })
+        .await?;
+        self.0.contents.forget_all();
+        let key = Key::ObjectTotalSize { prefix: &self.0.prefix }.to_string();
+        Ok(self.0.pool.set(key, 0, None, None, false).await?)
+    }
+
+    async fn each_page(
+        &self,
+        mut page: impl AsyncFnMut(Vec<String>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let pattern = format!("{}*", escape_glob(&self.0.prefix));
+        // One connection for the whole walk: the cursor belongs to its server.
+        let client = self.0.pool.next();
+        let mut cursor = "0".to_owned();
+        loop {
+            let (next, keys): (String, Vec<String>) =
+                client.scan_page(cursor, pattern.clone(), Some(1000), None).await?;
+            page(keys).await?;
+            if next == "0" {
+                return Ok(());
+            }
+            cursor = next;
+        }
+    }
+
+    pub(crate) async fn used_memory(&self) -> Result<UsedMemory, RedisError> {
+        let info: String = self.0.pool.info(Some(InfoKind::Memory)).await?;
+        let field = |name: &str| {
+            let line = info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+            line.unwrap_or_default().trim().to_owned()
+        };
+        Ok(UsedMemory { bytes: field("used_memory").parse().unwrap_or(0), human: field("used_memory_human") })
+    }
+}
+
+/// In a pattern of Redis these have a meaning.
+fn escape_glob(text: &str) -> String {
+    text.chars().flat_map(|c| "*?[]\\^-".contains(c).then_some('\\').into_iter().chain([c])).collect()
+}

@@ -1,0 +1,112 @@
+//! What the replies of Redis mean for those that asked.
+
+use bytes::Bytes;
+
+use super::batch::Batches;
+use super::operation::{At, Found, Then, parse_tickets, text};
+use crate::id::ObjectId;
+use crate::request::{Answer, Asker, Place, Remote, Totals, Wait};
+
+impl Batches {
+    /// Does what is to be done with the reply to an operation.
+    pub(super) fn settle(&mut self, then: Then, reply: &[Bytes]) {
+        let (ended, rest) =
+            reply.split_first().map_or((b"".as_slice(), reply), |(ended, rest)| (ended.as_ref(), rest));
+        match (then, ended) {
+            (Then::Store { id, content, metadata, at: Some(at), asker }, b"absent") => {
+                tokio::spawn(self.redis.clone().upload(at, id, content, metadata, asker));
+            }
+            (Then::Store { content, metadata, asker, .. }, _) => {
+                let (length, hash) = (content.data.len() as u64, content.hash);
+                let found = Found { hash, length, metadata, content: At::Here(content.data) };
+                self.resolve(tickets(rest), &found);
+                asker.answer(Answer::Done);
+            }
+            (Then::Get { id, asker } | Then::GetOrWait { id, asker, .. }, b"foreign") => {
+                asker.answer(foreign(id, rest));
+            }
+            (Then::Get { asker, .. } | Then::GetOrWait { asker, .. }, b"object") => {
+                asker.answer(Found::parse(rest).map_or(Answer::Absent, |found| found.answer()));
+            }
+            (Then::Get { asker, .. }, _) => asker.answer(Answer::Absent),
+            (Then::GetOrWait { id, ticket, asker }, _) => self.wait(ticket, id, asker, Wait::Get),
+            (Then::Duplicate { asker, .. }, b"ok") => {
+                if let Some(found) = Found::parse(rest.get(1..).unwrap_or_default()) {
+                    self.resolve(tickets(rest), &found);
+                }
+                asker.answer(Answer::Done);
+            }
+            (Then::Duplicate { id, original, asker, .. }, b"foreign") => {
+                tokio::spawn(self.redis.clone().duplicate_foreign(id, original, number(rest), asker));
+            }
+            (Then::Duplicate { id, original, ticket, asker }, _) => {
+                self.wait(ticket, original, asker, |asker| Wait::Duplicate { id, asker });
+            }
+            (Then::Poll { ticket }, ended) if ended != b"absent" => self.settle_poll(ticket, reply),
+            (Then::Poll { .. } | Then::Forget, _) => {}
+            (Then::Mail, _) => self.read_mail(rest),
+            (Then::Nothing { asker }, _) => asker.answer(Answer::Absent),
+            (Then::Stat { id, asker }, b"foreign") => {
+                tokio::spawn(self.redis.clone().stat_foreign(id, number(rest), asker));
+            }
+            (Then::Stat { asker, .. }, b"stat") => {
+                let metadata = rest.get(1).cloned().unwrap_or_default();
+                asker.answer(Answer::Stat { length: number(rest), metadata });
+            }
+            (Then::Stat { asker, .. }, _) => asker.answer(Answer::Absent),
+            (Then::Delete { asker }, b"ok") => asker.answer(Answer::Done),
+            (Then::Delete { asker }, _) => asker.answer(Answer::Absent),
+            (Then::Totals { asker }, _) => asker.answer(Answer::Totals(self.totals(rest))),
+        }
+    }
+
+    fn wait(&self, ticket: u64, id: ObjectId, mut asker: Asker, wait: impl FnOnce(Asker) -> Wait) {
+        asker.waits();
+        let owner = asker.owner();
+        let mut waits = self.redis.waits();
+        // Asked with the waits locked: a client that goes after this has them forgotten after this.
+        if !asker.is_gone() {
+            waits.add_as(ticket, id, owner, wait(asker));
+        }
+    }
+
+    /// What these tickets stand for has happened.
+    pub(super) fn resolve(&self, tickets: Vec<u64>, found: &Found) {
+        for ticket in tickets {
+            let wait = self.redis.waits().take_one(ticket);
+            match wait {
+                Some((_, Wait::Get(asker))) => asker.answer(found.answer()),
+                Some((_, Wait::Duplicate { asker, .. })) => asker.answer(Answer::Done),
+                None => {}
+            }
+        }
+    }
+
+    fn totals(&self, fields: &[Bytes]) -> Totals {
+        let waiting = self.redis.waits().totals();
+        let at = |place: usize| number(fields.get(place..).unwrap_or_default());
+        Totals { ids: at(0), contents: at(1), bytes: at(2), waiting }
+    }
+
+    /// A poll found that what waits need not wait any more.
+    fn settle_poll(&mut self, ticket: u64, reply: &[Bytes]) {
+        let Some((of, wait)) = self.redis.waits().take_one(ticket) else { return };
+        let then = match wait {
+            Wait::Get(asker) => Then::GetOrWait { id: of, ticket, asker },
+            Wait::Duplicate { id, asker } => Then::Duplicate { id, original: of, ticket, asker },
+        };
+        self.settle(then, reply);
+    }
+}
+
+fn foreign(id: ObjectId, reply: &[Bytes]) -> Answer {
+    Answer::Remote(Remote { length: number(reply), place: Place::Foreign(id) })
+}
+
+fn number(fields: &[Bytes]) -> u64 {
+    fields.first().and_then(text).and_then(|text| text.parse().ok()).unwrap_or(0)
+}
+
+fn tickets(fields: &[Bytes]) -> Vec<u64> {
+    fields.first().map(parse_tickets).unwrap_or_default()
+}
