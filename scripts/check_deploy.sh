@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Checks deploy/{systemd,kubernetes,prometheus,grafana} with the programs that read them; says loudly what is left out
-# because its program cannot be had. `scripts/check_deploy.sh [BIN]`: a folder with the built services, if not target/debug.
+# Checks what deploy/ holds, short of running it, with the programs that read it; says loudly what is left out because its
+# program cannot be had. `scripts/check_deploy.sh [BIN]`: a folder with the built services, if not target/debug.
 set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 bin=${1-$target/debug}
@@ -77,9 +77,10 @@ if [ -n "${BACKPLANE_PYTHON-}" ] && has "${kustomize[0]}"; then
     "$BACKPLANE_PYTHON" scripts/check_deploy.d/manifests.py "$tools/kubernetes/$(basename "$folder").yaml"
   done
   if [ -x "$bin/${services[0]}" ]; then
-    say "settings in deploy/systemd/env and in the overlays"
+    say "settings in deploy/systemd/env, the overlays, and the compose file"
     rm "$tools/kubernetes/base.yaml" # has no Redis, by design
     "$BACKPLANE_PYTHON" scripts/check_deploy.d/settings.py "$bin" "$tools"/kubernetes/*.yaml
+    "$BACKPLANE_PYTHON" scripts/check_deploy.d/compose.py "$bin"
   else
     without "settings" "the services are not built in $bin"
   fi

@@ -18,9 +18,11 @@ s/ resolvers docker.*//
     server status-proxy-9021 127.0.0.1:9021\
     server status-proxy-9022 127.0.0.1:9022
 /server-template kafka-ingester-/c\
-    server kafka-ingester-9101 127.0.0.1:9101
+    server kafka-ingester-9101 127.0.0.1:9101\
+    server kafka-ingester-9111 127.0.0.1:9111
 /server-template etl-worker-/c\
-    server etl-worker-9102 127.0.0.1:9102
+    server etl-worker-9102 127.0.0.1:9102\
+    server etl-worker-9112 127.0.0.1:9112
 # Its clients' port is the instance with a 2 before it; readiness is asked of the instance's own.
 /server-template object-store-.*:2346/c\
     server object-store-9103 127.0.0.1:29103 port 9103\
