@@ -88,6 +88,13 @@ else
   without "Kubernetes manifests and settings" "kustomize or the packages of deploy/kubernetes/requirements.txt cannot be had"
 fi
 
+if [ -n "${BACKPLANE_PYTHON-}" ] && [ -x "$bin/${services[0]}" ]; then
+  say "Compose: settings and .env.example"
+  "$BACKPLANE_PYTHON" scripts/check_deploy.d/compose.py "$bin"
+else
+  without "Compose's settings" "the packages of deploy/kubernetes/requirements.txt cannot be had, or the services are not built in $bin"
+fi
+
 if has promtool; then
   say "Prometheus: configurations and rules"
   rm -rf "$tools/prometheus"
