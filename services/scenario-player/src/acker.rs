@@ -7,7 +7,8 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use crate::lanes::{Holdings, View};
+use crate::holdings::Holdings;
+use crate::lanes::View;
 use crate::metrics::Metrics;
 use crate::timeline::{Claimed, Timeline};
 

@@ -12,7 +12,8 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::lanes::{Holdings, View};
+use crate::holdings::Holdings;
+use crate::lanes::View;
 use crate::timeline::{Claimed, Hint, Look, Page, Timeline, Unavailable};
 
 /// Asks the player to let go of all that it has not published; it answers with those events.

@@ -7,6 +7,7 @@ pub mod config;
 pub mod event;
 mod feed;
 mod hands;
+mod holdings;
 mod http;
 mod lanes;
 mod memory;

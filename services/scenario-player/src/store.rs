@@ -1,22 +1,25 @@
-//! The timeline in Redis: the only file that speaks to it. Each script's head says what it does and why.
+//! The timeline in Redis: this file and those below it are all that speaks to it. Each script's head says what it does and
+//! why.
+
+mod hints;
+mod lease;
 
 use std::sync::Arc;
 
 use fred::clients::{Client, Pool, SubscriberClient};
 use fred::error::Error;
 use fred::interfaces::{
-    ClientLike, EventInterface, HashesInterface, KeysInterface, ListInterface, PubsubInterface,
-    SortedSetsInterface, TransactionInterface,
+    ClientLike, HashesInterface, KeysInterface, ListInterface, SortedSetsInterface, TransactionInterface,
 };
 use fred::types::scripts::Script;
 use fred::types::sorted_sets::{ZRange, ZRangeKind};
 use fred::types::{CustomCommand, Key as RedisKey, Value};
 use redis_core::id::CustomerId;
-use redis_core::{Channel, Connection, Key};
+use redis_core::{Channel, Key};
 use tokio::sync::broadcast;
-use tokio::sync::broadcast::error::RecvError;
 use tracing::warn;
 
+pub(crate) use self::lease::{Join, Joined, Standing};
 use crate::event::{Event, parse_stored_step, stored_step};
 use crate::lanes::lane_of;
 use crate::playback::Playback;
@@ -43,36 +46,6 @@ struct Scripts {
     leave: Script,
 }
 
-/// What an instance asks for when it renews its lease.
-pub(crate) struct Join<'a> {
-    pub(crate) instance: &'a str,
-    pub(crate) lease_ms: i64,
-    pub(crate) lanes: usize,
-    /// Where the timeline starts (ms); `None` is the moment this process started.
-    pub(crate) start_ms: Option<i64>,
-    pub(crate) age_ms: i64,
-    pub(crate) standing: Standing,
-    pub(crate) give_up: &'a [usize],
-}
-
-#[derive(Clone, Copy, PartialEq)]
-pub(crate) enum Standing {
-    /// It has never joined.
-    New,
-    /// It left, or lost its lease, and comes back.
-    Back,
-    /// It believes that its lease runs.
-    Known,
-}
-
-pub(crate) struct Joined {
-    /// The lease had run out: others may hold its lanes.
-    pub(crate) lost: bool,
-    pub(crate) start_ms: i64,
-    pub(crate) share: usize,
-    pub(crate) lanes: Vec<usize>,
-}
-
 impl Store {
     /// A store on a pool for commands and a subscriber for hints.
     pub(crate) fn new(pool: Pool, subscriber: SubscriberClient) -> Self {
@@ -80,8 +53,14 @@ impl Store {
             pool,
             subscriber,
             scripts: Scripts {
-                post: Script::from_lua(include_str!("store/post.lua")),
-                swap: Script::from_lua(include_str!("store/swap.lua")),
+                post: Script::from_lua(concat!(
+                    include_str!("store/add.lua"),
+                    include_str!("store/post.lua")
+                )),
+                swap: Script::from_lua(concat!(
+                    include_str!("store/add.lua"),
+                    include_str!("store/swap.lua")
+                )),
                 ack: Script::from_lua(include_str!("store/ack.lua")),
                 join: Script::from_lua(include_str!("store/join.lua")),
                 leave: Script::from_lua(include_str!("store/leave.lua")),
@@ -89,75 +68,6 @@ impl Store {
             hints: broadcast::channel(BROADCAST_CAPACITY).0,
             published: broadcast::channel(BROADCAST_CAPACITY).0,
         }
-    }
-
-    /// Listens for hints, and for published events while somebody wants them. Ends with the subscriber.
-    pub(crate) async fn listen(&self, connection: &Connection<SubscriberClient>) -> anyhow::Result<()> {
-        let (mut messages, mut state) = (self.subscriber.message_rx(), connection.state.clone());
-        let changed = Channel::TimelineChanged.to_string();
-        let published = Channel::TimelinePublished.to_string();
-        let mut audience = tokio::time::interval(AUDIENCE_CHECK);
-        let (mut has_channel, mut has_audience) = (false, false);
-        loop {
-            tokio::select! {
-                message = messages.recv() => match message {
-                    Ok(message) if message.channel == changed.as_str() => self.hint(message.value.as_str().as_deref()),
-                    Ok(message) => self.announce(message.value.as_str().as_deref()),
-                    Err(RecvError::Lagged(_)) => self.tell(Hint::Reset),
-                    Err(RecvError::Closed) => return Ok(()),
-                },
-                stands = state.changed() => {
-                    if stands.is_err() { return Ok(()) }
-                    if state.borrow_and_update().is_ok() {
-                        // The first time; after that the client subscribes again by itself.
-                        has_channel = has_channel || self.subscriber.subscribe(&changed).await.is_ok();
-                        // Whatever was said while nobody listened is found by looking.
-                        self.tell(Hint::Posted);
-                        self.tell(Hint::Lanes);
-                    }
-                }
-                _ = audience.tick() => {
-                    let wanted = self.published.receiver_count() > 0;
-                    if wanted != has_audience {
-                        let done = match wanted {
-                            true => self.subscriber.subscribe(&published).await,
-                            false => self.subscriber.unsubscribe(&published).await,
-                        };
-                        has_audience = if done.is_ok() { wanted } else { has_audience };
-                    }
-                }
-            }
-        }
-    }
-
-    fn hint(&self, payload: Option<&str>) {
-        match payload {
-            Some("posted") => self.tell(Hint::Posted),
-            Some("lanes") => self.tell(Hint::Lanes),
-            _ => self.tell(Hint::Reset),
-        }
-    }
-
-    fn announce(&self, payload: Option<&str>) {
-        let members: Vec<String> =
-            payload.and_then(|payload| serde_json::from_str(payload).ok()).unwrap_or_default();
-        for event in members.iter().filter_map(|member| Event::parse(member)) {
-            // The last listener may have gone meanwhile.
-            let _ = self.published.send(event);
-        }
-    }
-
-    fn tell(&self, hint: Hint) {
-        // Without a player there is nobody to tell.
-        let _ = self.hints.send(hint);
-    }
-
-    pub(crate) fn hints(&self) -> broadcast::Receiver<Hint> {
-        self.hints.subscribe()
-    }
-
-    pub(crate) fn published(&self) -> broadcast::Receiver<Event> {
-        self.published.subscribe()
     }
 
     pub(crate) async fn next_post(&self) -> Result<u32, Unavailable> {
@@ -353,33 +263,6 @@ impl Store {
         self.call::<i64>(&self.scripts.ack, &keys, args).await.map(|done| done == 1)
     }
 
-    pub(crate) async fn join(&self, join: Join<'_>) -> Result<Joined, Unavailable> {
-        let mut args: Vec<Value> = vec![
-            Channel::TimelineChanged.to_string().into(),
-            join.instance.into(),
-            join.lease_ms.into(),
-            i64::try_from(join.lanes).unwrap_or(i64::MAX).into(),
-            join.start_ms.map_or_else(|| "now".to_owned(), |ms| ms.to_string()).into(),
-            join.age_ms.into(),
-            match join.standing {
-                Standing::New => "new",
-                Standing::Back => "back",
-                Standing::Known => "known",
-            }
-            .into(),
-        ];
-        args.extend(join.give_up.iter().map(|lane| Value::from(lane.to_string())));
-        let keys = [Key::TimelineInstances, Key::TimelineLanes, Key::TimelineMeta];
-        let (_now_ms, lost, start_ms, share, lanes): (f64, String, i64, usize, Vec<usize>) =
-            self.call(&self.scripts.join, &keys, args).await?;
-        Ok(Joined { lost: lost == "1", start_ms, share, lanes })
-    }
-
-    pub(crate) async fn leave(&self, instance: &str) -> Result<(), Unavailable> {
-        let args = vec![Channel::TimelineChanged.to_string().into(), instance.into()];
-        self.call(&self.scripts.leave, &[Key::TimelineInstances, Key::TimelineLanes], args).await
-    }
-
     async fn call<T: fred::types::FromValue>(
         &self,
         script: &Script,
@@ -429,4 +312,3 @@ fn unavailable(error: Error) -> Unavailable {
 /// Keeps a single command short enough that others hardly wait for it.
 const EVENTS_A_SCRIPT: usize = 2_000;
 const STEPS_A_COMMAND: usize = 5_000;
-const AUDIENCE_CHECK: std::time::Duration = std::time::Duration::from_millis(500);

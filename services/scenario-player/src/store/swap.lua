@@ -2,7 +2,7 @@
 -- deletes the scenario.
 -- KEYS: timeline, playback, loops, scenario, scenarios, meta
 -- ARGV: channel, customer, old playback, new playback or '', end of the round (ms) or '', number of members to remove,
---       then per member to remove: member, place; per event to add: score, member, place, tied
+--       then per member to remove: member, place; per event to add what `add` takes
 local now = redis.call('GET', KEYS[2])
 if now and now ~= ARGV[3] then return 0 end
 redis.call('HINCRBY', KEYS[6], 'changes', 1)
@@ -10,12 +10,7 @@ local first_add = 7 + 2 * tonumber(ARGV[6])
 for i = 7, first_add - 1, 2 do
   if redis.call('ZREM', KEYS[1], ARGV[i] .. '|' .. ARGV[i + 1]) == 0 then redis.call('ZREM', KEYS[1], ARGV[i]) end
 end
-for i = first_add, #ARGV, 4 do
-  local score, member = ARGV[i], ARGV[i + 1]
-  if ARGV[i + 3] == '1' or redis.call('ZADD', KEYS[1], 'NX', score, member) == 0 then
-    redis.call('ZADD', KEYS[1], score, member .. '|' .. ARGV[i + 2])
-  end
-end
+add(KEYS[1], first_add)
 if ARGV[4] == '' then
   redis.call('DEL', KEYS[2], KEYS[4])
   redis.call('ZREM', KEYS[5], ARGV[2])
