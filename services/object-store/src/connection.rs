@@ -162,7 +162,9 @@ impl Connection {
     async fn body(&mut self, header: RequestHeader) -> Result<(), End> {
         // The decoder has refused what is longer than an object may be, which is less than the address space.
         let length = header.payload_length as usize;
-        let content = body::receive(&self.node, &mut self.stream, &mut self.input, length).await?;
+        // Boxed, so that clients without large objects do not carry the room for one.
+        let receiving = Box::pin(body::receive(&self.node, &mut self.stream, &mut self.input, length));
+        let content = receiving.await?;
         self.patience.renew();
         self.held = self.node.store.uploads(length);
         let id = header.id.clone();

@@ -279,7 +279,8 @@ impl ObjectStore {
     pub(crate) async fn fetch(&self, remote: &Remote, length: u64) -> Option<Object> {
         match &self.backend {
             Backend::Memory(_) => None,
-            Backend::Redis(redis) => redis.fetch(remote, length).await,
+            // Boxed, so that the futures of all connections do not carry the room for it.
+            Backend::Redis(redis) => Box::pin(redis.fetch(remote, length)).await,
         }
     }
 

@@ -11,6 +11,7 @@ result is wrong.
 
 import argparse
 import collections
+import ctypes
 import hashlib
 import os
 import signal
@@ -38,6 +39,11 @@ def make(size, seed):
 def slow(x):
     time.sleep(0.2)
     return x + 1
+
+
+def end_with_parent():
+    """Also when this process is killed (PR_SET_PDEATHSIG)."""
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
 
 
 def free_port():
@@ -115,7 +121,9 @@ def main():
          "--max-task-concurrency", str(arguments.workers), "--object-storage-address", for_workers, *quiet],
     ]
     # Each in a process group of its own, so that its children end with it.
-    processes = [subprocess.Popen(command, start_new_session=True, stdout=sys.stderr) for command in commands]
+    processes = [
+        subprocess.Popen(command, start_new_session=True, preexec_fn=end_with_parent, stdout=sys.stderr) for command in commands
+    ]
     try:
         with Client(address=scheduler, object_storage_address=for_client) as client:
             compute(client, arguments.tasks, arguments.largest)
