@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use clap::Parser;
 use fred::clients::Client;
 use fred::interfaces::{ClientLike, HashesInterface, KeysInterface};
+use futures_util::future::join_all;
 use futures_util::{StreamExt, stream};
 use test_support::load::{End, Figures, Peer, Socket, bare_loop, cpu_seconds, drain, resident_bytes, row};
 use test_support::{Haproxy, ServiceProcess, TestRedis};
@@ -38,7 +39,7 @@ struct Args {
 #[tokio::main]
 async fn main() {
     let args = Args::parse();
-    let server = TestRedis::start_with(&["--notify-keyspace-events", "Kghxe"]).await;
+    let mut server = TestRedis::start_with(&["--notify-keyspace-events", "Kghxe"]).await;
     let redis = server.client().await;
     for run in 0..args.runs {
         let fields: Vec<_> =
@@ -58,6 +59,7 @@ async fn main() {
         let peer = Bench { port: peer.port(), pid: peer.pid(), redis };
         bench.compare(&peer, 300, 40).await;
     }
+    outage(&service, &mut server, args.runs).await;
     let other = start(&args, &server).await;
     let mut proxies = Vec::new();
     // One has not descriptors enough for all of them.
@@ -78,6 +80,37 @@ async fn start(args: &Args, redis: &TestRedis) -> ServiceProcess {
     let service = ServiceProcess::start(args.binary.to_str().unwrap(), &vars).await;
     service.ready().await;
     service
+}
+
+/// Redis is killed for ten seconds while runs change, each of which has a viewer.
+async fn outage(service: &ServiceProcess, server: &mut TestRedis, runs: usize) {
+    let mut viewers = Vec::new();
+    for run in 0..runs {
+        viewers.push(Socket::open(service.port(), &path(run)).await.unwrap());
+    }
+    let change = async |redis: &Client, time: u64| -> Result<(), fred::error::Error> {
+        for run in 0..runs {
+            redis.hset::<(), _, _>(&path(run)[1..], ("last_modified", time)).await?;
+        }
+        Ok(())
+    };
+    let redis = server.client().await;
+    change(&redis, 1).await.unwrap();
+    let load = async { while change(&redis, now_us()).await.is_ok() {} };
+    tokio::join!(load, server.kill());
+    sleep(Duration::from_secs(10)).await;
+    server.restart().await;
+    let (back, redis) = (Instant::now(), server.client().await);
+    change(&redis, 2).await.unwrap();
+    let sees = |text: &[u8]| text.ends_with(br#""last_modified":2}"#);
+    let ends = join_all(viewers.iter_mut().map(|viewer| viewer.read(sees))).await;
+    let took = back.elapsed().as_secs_f64();
+    let stayed = ends.iter().filter(|end| **end == End::Done).count();
+    row(
+        &format!("Redis killed for 10 s, {runs} viewers of as many runs"),
+        &format!("{stayed} stayed, all is right {took:.2} s after its return"),
+        "all, 1 s",
+    );
 }
 
 /// A service, and what loads it.

@@ -2,6 +2,7 @@
 //! begins with the time of its publication.
 #![expect(clippy::unwrap_used, reason = "a measurement that fails has nothing to say")]
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -42,7 +43,13 @@ async fn main() {
     let mut redis = TestRedis::start().await;
     let service = start(&args, &redis).await;
     let clock = Clock(Instant::now());
-    let bench = Bench { port: service.port(), pid: service.pid(), redis: redis.client().await, clock };
+    let bench = Bench {
+        port: service.port(),
+        pid: service.pid(),
+        redis: redis.client().await,
+        clock,
+        subscribes_each: false,
+    };
     bench.rate(300, 100, "5 ms, or 2 x bare").await;
     bench.rate(1000, 80, "15 ms, or 2 x bare").await;
     bench.burst(1000, 3000).await;
@@ -52,7 +59,13 @@ async fn main() {
         Some(script) => Peer::start(script, redis.port()).await,
         None => None,
     } {
-        let peer = Bench { port: peer.port(), pid: peer.pid(), redis: redis.client().await, clock };
+        let peer = Bench {
+            port: peer.port(),
+            pid: peer.pid(),
+            redis: redis.client().await,
+            clock,
+            subscribes_each: true,
+        };
         bench.compare(&peer, 300, 5, 1000).await;
     }
     bench.idle(args.sockets).await;
@@ -150,6 +163,8 @@ struct Bench {
     pid: u32,
     redis: Client,
     clock: Clock,
+    /// It has a subscription for each viewer.
+    subscribes_each: bool,
 }
 
 impl Bench {
@@ -316,6 +331,11 @@ impl Bench {
             let socket = Socket::open(self.port, &format!("/{channel}")).await.unwrap();
             readers.push(self.clock.reader(socket, messages));
         }
+        // A peer may answer before its subscription stands.
+        let subscriptions = if self.subscribes_each { count as i64 } else { 1 };
+        while self.subscriptions(channel).await < subscriptions {
+            sleep(Duration::from_millis(10)).await;
+        }
         readers
     }
 
@@ -324,6 +344,11 @@ impl Bench {
         let clock = self.clock;
         let text = move || format!("{}{}\"}}", String::from_utf8_lossy(PREFIX), clock.text());
         bare_loop(viewers, count, interval, text, |socket| clock.reader(socket, count)).await
+    }
+
+    async fn subscriptions(&self, channel: &str) -> i64 {
+        let counts: HashMap<String, i64> = self.redis.pubsub_numsub(channel).await.unwrap();
+        counts[channel]
     }
 
     async fn publish(&self, channel: &str) -> i64 {

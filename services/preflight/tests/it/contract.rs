@@ -95,7 +95,7 @@ async fn what_is_no_run_id_is_refused_with_400_before_the_upgrade() {
 
 #[tokio::test]
 async fn pings_come_at_their_interval_and_any_frame_is_a_sign_of_life() {
-    let vars = [("PREFLIGHT_PING_INTERVAL", "200ms"), ("PREFLIGHT_PONG_TIMEOUT", "1s")];
+    let vars = [("PREFLIGHT_PING_INTERVAL", "200ms"), ("PREFLIGHT_PONG_TIMEOUT", "3s")];
     let world = World::start(&vars).await;
     let (mut talks, mut silent) = (world.watch("run").await, world.watch("run").await);
     talks.text().await;

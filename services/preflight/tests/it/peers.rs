@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::process::Stdio;
-use std::time::Duration;
 
 use fantoccini::Locator;
 use fred::interfaces::HashesInterface;
@@ -20,8 +19,10 @@ async fn a_python_client_written_from_the_contract_alone_is_served() {
     let url = format!("ws://127.0.0.1:{}/weppcloud/batch%3B%3Brun-1", world.service.port());
     let mut client = Command::new(python);
     let client = client.arg(script).arg(url).stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
-    eventually("the client watches", async || world.service.metric("preflight_runs").await == 1.0).await;
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    eventually("the client is answered", async || {
+        world.service.metric("preflight_answers_total").await == 1.0
+    })
+    .await;
     world.producer.hset::<(), _, _>("batch;;run-1", FIELDS.to_vec()).await.unwrap();
     let output = client.wait_with_output().await.unwrap();
     assert!(output.status.success());

@@ -63,7 +63,7 @@ async fn the_last_segment_counts_and_is_percent_decoded() {
 #[tokio::test]
 async fn a_client_that_answers_pings_stays_and_a_silent_one_is_closed() {
     let redis = TestRedis::start().await;
-    let service = service(&redis, &[("STATUS_PING_INTERVAL", "300ms"), ("STATUS_PONG_TIMEOUT", "1s")]).await;
+    let service = service(&redis, &[("STATUS_PING_INTERVAL", "300ms"), ("STATUS_PONG_TIMEOUT", "3s")]).await;
     let (mut silent, mut client) = (Viewer::of(&service, "r:a").await, Viewer::of(&service, "r:a").await);
     client.send(r#"{"type":"init"}"#).await;
     client.send("what is this").await;

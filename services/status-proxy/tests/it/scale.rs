@@ -94,7 +94,7 @@ async fn who_stops_reading_is_closed_with_1013_and_resumes_and_nobody_else_waits
     let (before, during) = (p99(&before), p99(&during));
     eprintln!("p99 before {before:?}, with a reader that stopped {during:?}");
     // On a busy machine this says only that nobody waits for a timeout of somebody else.
-    assert!(during < before + Duration::from_millis(50), "{before:?} {during:?}");
+    assert!(during < before + Duration::from_millis(500), "{before:?} {during:?}");
 
     let (mut seen, mut id) = (0, String::new());
     let code = loop {
