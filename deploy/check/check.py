@@ -4,7 +4,7 @@ import sys
 import urllib.error
 
 from paths import PATHS
-from world import ENTRY, STATISTICS, Silent, http, ready, until
+from world import ENTRY, STATISTICS, Silent, http, make_topic, ready, until
 
 
 def all_ready():
@@ -27,6 +27,7 @@ def entry():
 
 def main():
     print("\n== waiting until all services are ready", flush=True)
+    make_topic()
     try:
         counts = until("an instance of each service that takes clients", all_ready, within=180)
     except Silent as reason:

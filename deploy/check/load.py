@@ -10,7 +10,7 @@ import sys
 import time
 
 from loads import Batteries, Viewers, Walkers
-from world import Silent, ready, until
+from world import Silent, make_topic, ready, until
 
 COMPOSE = shlex.split(os.environ["COMPOSE"])
 DOCKER = shlex.split(os.environ.get("DOCKER", "docker"))
@@ -117,6 +117,7 @@ SHOWS = {"scale": scaled, "kill": killed, "restart": restarted}
 
 
 def main():
+    make_topic()
     until("an instance of each service that takes clients", all_ready, within=180)
     failed = []
     for name in sys.argv[1:]:

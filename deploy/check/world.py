@@ -78,6 +78,13 @@ def kafka_producer(**more):
     return kafka.KafkaProducer(bootstrap_servers=f"{HOST}:{port('KAFKA', 9092)}", acks="all", enable_idempotence=True, **more)
 
 
+def make_topic():
+    """A producer's first look makes it; before that kafka-ingester says that it does not exist, and is not ready."""
+    producer = kafka_producer()
+    producer.partitions_for(KAFKA_TOPIC)
+    producer.close()
+
+
 def mqtt_subscriber(on_message, client_id=""):
     """Subscribed to all customers; with a client id, what comes while it is away is kept for it."""
     subscribed = []
