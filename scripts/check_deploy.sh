@@ -77,10 +77,9 @@ if [ -n "${BACKPLANE_PYTHON-}" ] && has "${kustomize[0]}"; then
     "$BACKPLANE_PYTHON" scripts/check_deploy.d/manifests.py "$tools/kubernetes/$(basename "$folder").yaml"
   done
   if [ -x "$bin/${services[0]}" ]; then
-    say "settings in deploy/systemd/env, the overlays, and the compose file"
+    say "settings in deploy/systemd/env and in the overlays"
     rm "$tools/kubernetes/base.yaml" # has no Redis, by design
     "$BACKPLANE_PYTHON" scripts/check_deploy.d/settings.py "$bin" "$tools"/kubernetes/*.yaml
-    "$BACKPLANE_PYTHON" scripts/check_deploy.d/compose.py "$bin"
   else
     without "settings" "the services are not built in $bin"
   fi
