@@ -108,6 +108,7 @@ mod tests {
         let answer = |path| probes.answer(path).map(|answer| (answer.status, answer.body));
         assert_eq!(answer("/health"), Some((200, "OK".to_owned())));
         assert_eq!(answer("/ready"), Some((200, r#"{"ready":true}"#.to_owned())));
+        assert_eq!(answer("/metrics").map(|(status, _)| status), Some(200));
         let gate = readiness.gate("redis");
         gate.close("connection refused");
         let refused = r#"{"ready":false,"reasons":["redis: connection refused"]}"#;
