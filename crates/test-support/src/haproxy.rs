@@ -14,39 +14,15 @@ pub struct Haproxy {
 }
 
 impl Haproxy {
-    /// Puts these instances, by their ports, in place of those that Docker would know of `service`. Every port that
-    /// haproxy listens on is a free one.
+    /// Starts it with what the configuration says of `service`, on a free port, and with these instances, by their ports,
+    /// in place of those that Docker would know.
     ///
     /// # Panics
     /// When haproxy does not start.
     pub async fn before(service: &str, instances: &[u16]) -> Self {
-        let dir = tempfile::tempdir().expect("make a folder for haproxy");
-        let template = format!("server-template {service}- ");
-        let (mut config, mut section, mut port) = (String::new(), "", None);
-        for line in CONFIG.lines() {
-            if !line.starts_with(' ') {
-                section = line;
-            }
-            if line.trim_start().starts_with("bind :") {
-                let free = free_port();
-                config += &format!("    bind 127.0.0.1:{free}\n");
-                if section == format!("frontend {service}") {
-                    port = Some(free);
-                }
-            } else if section == format!("backend {service}") && line.trim_start().starts_with(&template) {
-                for instance in instances {
-                    config += &format!("    server s{instance} 127.0.0.1:{instance}\n");
-                }
-            } else {
-                // A test's process may have fewer descriptors than a container is given.
-                config += &line.replace("maxconn 20000", "maxconn 4000");
-                config.push('\n');
-            }
-        }
-        let port = port.expect("haproxy.cfg has a frontend of that name");
-        let config = config.replace("default-path config", &format!("default-path origin {FOLDER}"));
+        let (dir, port) = (tempfile::tempdir().expect("make a folder for haproxy"), free_port());
         let path = dir.path().join("haproxy.cfg");
-        fs::write(&path, config).expect("write haproxy.cfg");
+        fs::write(&path, config(service, port, instances)).expect("write haproxy.cfg");
         let mut command = Command::new("haproxy");
         command
             .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
@@ -62,5 +38,28 @@ impl Haproxy {
     }
 }
 
-const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../haproxy");
+fn config(service: &str, port: u16, instances: &[u16]) -> String {
+    let own = [format!("frontend {service}"), format!("backend {service}")];
+    let mut is_wanted = true;
+    let mut config = String::new();
+    for line in CONFIG.lines() {
+        if line.starts_with("frontend ") || line.starts_with("backend ") {
+            is_wanted = own.iter().any(|section| section == line);
+        } else if line.starts_with(char::is_alphabetic) {
+            is_wanted = true;
+        }
+        let setting = line.trim_start();
+        if !is_wanted {
+            continue;
+        } else if setting.starts_with("bind :") {
+            config += &format!("    bind 127.0.0.1:{port}\n");
+        } else if setting.starts_with("server-template ") {
+            config.extend(instances.iter().map(|port| format!("    server s{port} 127.0.0.1:{port}\n")));
+        } else {
+            config += &format!("{line}\n");
+        }
+    }
+    config
+}
+
 const CONFIG: &str = include_str!("../../../haproxy/haproxy.cfg");
