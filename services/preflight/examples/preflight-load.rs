@@ -208,11 +208,12 @@ impl Bench {
 
     /// The same load on a peer.
     async fn compare(&self, peer: &Self, viewers: usize, changes: usize) {
-        let (mut ours, mut theirs) = (self.watch(viewers, 1).await, peer.watch(viewers, 1).await);
-        let (ours, theirs) = (
-            self.changes(&mut ours, 1, changes, PAUSE).await,
-            peer.changes(&mut theirs, 1, changes, PAUSE).await,
-        );
+        // One after the other: both hear of every change.
+        let round = async |bench: &Self| {
+            let mut watching = bench.watch(viewers, 1).await;
+            bench.changes(&mut watching, 1, changes, PAUSE).await
+        };
+        let (ours, theirs) = (round(self).await, round(peer).await);
         row(
             &format!("change to frame, {viewers} viewers of one run: the peer"),
             &format!("p99 {:.0} ms, {:.0} µs a delivery", theirs.p99_ms, theirs.cpu_us),
