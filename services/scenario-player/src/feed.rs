@@ -46,13 +46,13 @@ impl Feed {
         let mut instance = Arc::clone(&self.view.borrow().instance);
         let mut reading = Reading::default();
         loop {
-            let now_called = Arc::clone(&self.view.borrow_and_update().instance);
-            if now_called != instance {
+            let view = self.see(&mut reading);
+            if view.instance != instance {
                 // Our lease was lost: what we have not published is not ours to publish.
-                instance = now_called;
+                instance = Arc::clone(&view.instance);
                 self.let_go(&mut reading).await;
             }
-            let next_look = match self.look(&mut reading).await {
+            let next_look = match self.look(&mut reading, &view).await {
                 Ok(next_look) => next_look,
                 Err(_) => Instant::now() + RETRY,
             };
@@ -65,13 +65,23 @@ impl Feed {
         }
     }
 
+    /// The view to look with. If it is another than last time the cursor is not for its lanes, whatever woke us: steps of a
+    /// lane that has just become ours may be due before it.
+    fn see(&mut self, reading: &mut Reading) -> View {
+        let view = self.view.borrow_and_update();
+        if view.has_changed() {
+            reading.begin_again();
+        }
+        view.clone()
+    }
+
     /// Reads what has come within the horizon; says when to look next.
-    async fn look(&self, reading: &mut Reading) -> Result<Instant, Unavailable> {
+    async fn look(&self, reading: &mut Reading, view: &View) -> Result<Instant, Unavailable> {
         if reading.begun.elapsed() > SWEEP {
             reading.begin_again();
         }
         loop {
-            let View { lanes, start_ms, .. } = self.view.borrow().clone();
+            let View { lanes, start_ms, .. } = *view;
             let limit = reading.limit;
             let from_ms = reading.cursor_ms.max(start_ms);
             self.holdings.look();
@@ -207,3 +217,30 @@ const LOOK_PAUSE: Duration = Duration::from_millis(20);
 const SWEEP: Duration = Duration::from_secs(5);
 const IDLE: Duration = Duration::from_secs(20);
 const RETRY: Duration = Duration::from_millis(250);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::Memory;
+
+    #[test]
+    fn lanes_that_come_while_another_thing_wakes_the_feed_are_read_from_the_start() {
+        let (views, view) = watch::channel(View::all());
+        let mut feed = Feed {
+            timeline: Timeline::Memory(Arc::new(Memory::default())),
+            clock: Arc::new(Clock::new()),
+            holdings: Arc::new(Holdings::of_all_lanes()),
+            view,
+            active: watch::channel(false).0,
+            pages: mpsc::channel(1).0,
+            recalls: mpsc::channel(1).0,
+            stopping: CancellationToken::new(),
+        };
+        let mut reading = Reading { cursor_ms: 5, ..Reading::default() };
+        feed.see(&mut reading);
+        assert_eq!(reading.cursor_ms, 5);
+        views.send_modify(|view| view.lanes[7] = false);
+        feed.see(&mut reading);
+        assert_eq!(reading.cursor_ms, i64::MIN);
+    }
+}
