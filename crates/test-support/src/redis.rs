@@ -7,6 +7,10 @@ use tokio::process::Command;
 use crate::server::{Server, port_closed};
 use crate::{eventually_ok, free_port};
 
+/// Messages that may wait for a subscribing test. fred keeps 32 and drops what is older, and a busy machine lets a test
+/// wait longer than that.
+const EVENTS: usize = 4096;
+
 /// A `redis-server` of its own on a free port of 127.0.0.1. Without persistence, unless its arguments say otherwise.
 pub struct TestRedis {
     port: u16,
@@ -56,7 +60,9 @@ impl TestRedis {
     /// A client of the given database.
     pub async fn client_of(&self, db: u8) -> Client {
         let config = Config::from_url(&format!("{}/{db}", self.url())).expect("our own url");
-        let client = Builder::from_config(config).build().expect("build a client");
+        let mut builder = Builder::from_config(config);
+        builder.with_performance_config(|performance| performance.broadcast_channel_capacity = EVENTS);
+        let client = builder.build().expect("build a client");
         client.init().await.expect("connect to our own redis");
         client
     }

@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Output;
 
-use fred::interfaces::{EventInterface, HashesInterface, PubsubInterface};
+use fred::clients::Client;
+use fred::interfaces::{ClientLike, EventInterface, HashesInterface, PubsubInterface};
+use fred::types::Message;
 use test_support::TestRedis;
 use tokio::process::Command;
+use tokio::sync::broadcast::Receiver;
 
 async fn example(name: &str, redis: &TestRedis, args: &[&str]) -> Output {
     let test = std::env::current_exe().unwrap();
@@ -16,6 +19,15 @@ async fn example(name: &str, redis: &TestRedis, args: &[&str]) -> Output {
     let output = command.output().await.unwrap();
     assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
     output
+}
+
+/// What is published of the run from now on, as long as the client is there.
+async fn lines(redis: &TestRedis) -> (Client, Receiver<Message>) {
+    let subscriber = redis.client().await;
+    let lines = subscriber.message_rx();
+    subscriber.psubscribe("run-1:*").await.unwrap();
+    subscriber.ping::<fred::types::Value>(None).await.unwrap();
+    (subscriber, lines)
 }
 
 #[tokio::test]
@@ -37,9 +49,7 @@ async fn prepare_and_blocking_fill_the_hash() {
 #[tokio::test]
 async fn report_publishes_lines() {
     let redis = TestRedis::start().await;
-    let subscriber = redis.client().await;
-    let mut lines = subscriber.message_rx();
-    subscriber.psubscribe("run-1:*").await.unwrap();
+    let (_subscriber, mut lines) = lines(&redis).await;
     example("report", &redis, &[]).await;
     assert_eq!(lines.recv().await.unwrap().value.as_string().as_deref(), Some("building soil 1/3"));
 }
@@ -47,9 +57,7 @@ async fn report_publishes_lines() {
 #[tokio::test]
 async fn play_run_plays_the_recorded_run_to_its_end() {
     let (redis, directory) = (TestRedis::start().await, tempfile::tempdir().unwrap());
-    let subscriber = redis.client().await;
-    let mut lines = subscriber.message_rx();
-    subscriber.psubscribe("run-1:*").await.unwrap();
+    let (_subscriber, mut lines) = lines(&redis).await;
     let recording = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("examples/data/decimal-pleasing.jsonl");
     let args =
         ["--speed", "1000", "--directory", directory.path().to_str().unwrap(), recording.to_str().unwrap()];
