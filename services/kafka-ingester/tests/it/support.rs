@@ -10,6 +10,7 @@ use fred::interfaces::{
 };
 use fred::types::Builder;
 use fred::types::config::Config;
+use nix::sys::signal::{SigSet, SigmaskHow};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
@@ -43,7 +44,11 @@ impl Kafka {
     }
 
     pub(crate) fn start_mock() -> Self {
+        // A signal that interrupts its thread ends the cluster (librdkafka's issue 4727), and each child that ends is a
+        // signal. The thread inherits what this one blocks.
+        let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_BLOCK).unwrap();
         let mock = MockCluster::new(1).unwrap();
+        before.thread_set_mask().unwrap();
         Self::new(mock.bootstrap_servers(), Some(mock))
     }
 
@@ -217,7 +222,7 @@ pub(crate) struct Notices {
 
 impl Notices {
     pub(crate) async fn next(&mut self) -> (String, String) {
-        let message = tokio::time::timeout(Duration::from_secs(30), self.messages.recv()).await;
+        let message = tokio::time::timeout(Duration::from_secs(60), self.messages.recv()).await;
         let message = message.expect("a notice comes").unwrap();
         (message.channel.to_string(), message.value.as_string().unwrap())
     }
