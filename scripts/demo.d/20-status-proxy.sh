@@ -4,9 +4,7 @@ set -euo pipefail
 source "$(dirname "$0")/../lib.sh"
 : "${BIN:?scripts/demo.sh sets it}" "${REDIS_PORT:?likewise}"
 
-work=$(mktemp -d)
-trap 'stop_children; rm -rf "$work"' EXIT
-trap 'exit 130' INT TERM
+scratch
 
 port=$(free_port) run=demo-$$
 export REDIS_URL=redis://127.0.0.1:$REDIS_PORT STATUS_HISTORY=redis DRAIN_DELAY=0s DRAIN_TIMEOUT=1s
@@ -20,7 +18,7 @@ done
 
 # What haproxy's configuration says of this service, with these two instances instead of those that Docker knows.
 awk -v servers="$(printf '%s\\n' "${servers[@]}")" '
-  /^[a-z]/ { wanted = !/^(frontend|backend) / || $2 == "status-proxy" }
+  /^[a-z]/ { wanted = !/^(frontend|backend) / || $2 ~ /^(to-)?status-proxy$/ }
   !wanted { next }
   /server-template/ { printf "%s", servers; next }
   1' haproxy/haproxy.cfg | sed "s/bind :9002/bind 127.0.0.1:$port/" >"$work/haproxy.cfg"

@@ -39,7 +39,7 @@ impl Haproxy {
 }
 
 fn config(service: &str, port: u16, instances: &[u16]) -> String {
-    let own = [format!("frontend {service}"), format!("backend {service}")];
+    let own = [format!("frontend to-{service}"), format!("backend {service}")];
     let mut is_wanted = true;
     let mut config = String::new();
     for line in CONFIG.lines() {
