@@ -130,3 +130,10 @@ stop_children() {
   kill "$killer" 2>/dev/null || true
   children=()
 }
+
+# scratch : makes $work, a folder that goes when the script ends, after the children that `start` made.
+scratch() {
+  work=$(mktemp -d)
+  trap 'stop_children; rm -rf "$work"' EXIT
+  trap 'exit 130' INT TERM
+}

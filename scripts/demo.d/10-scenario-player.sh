@@ -4,9 +4,7 @@ set -euo pipefail
 source "$(dirname "$0")/../lib.sh"
 : "${BIN:?scripts/demo.sh sets it}" "${REDIS_PORT:?likewise}" "${MQTT_PORT:?likewise}"
 
-work=$(mktemp -d)
-trap 'stop_children; rm -rf "$work"' EXIT
-trap 'exit 130' INT TERM
+scratch
 
 customers=(amy bob cleo dan eve)
 walk=("ENTER 935 50" "MOVE 935 120" "MOVE 860 180" "MOVE 720 180" "FOCUS 640 240" "MOVE 520 240" "MOVE 400 310" "MOVE 400 420"

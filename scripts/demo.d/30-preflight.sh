@@ -4,9 +4,7 @@ set -euo pipefail
 source "$(dirname "$0")/../lib.sh"
 : "${BIN:?scripts/demo.sh sets it}" "${REDIS_PORT:?likewise}"
 
-work=$(mktemp -d)
-trap 'stop_children; rm -rf "$work"' EXIT
-trap 'exit 130' INT TERM
+scratch
 
 port=$(free_port) run=demo-$$
 export REDIS_URL=redis://127.0.0.1:$REDIS_PORT

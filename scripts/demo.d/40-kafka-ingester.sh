@@ -4,9 +4,8 @@ set -euo pipefail
 source "$(dirname "$0")/../lib.sh"
 : "${BIN:?scripts/demo.sh sets it}" "${REDIS_PORT:?likewise}"
 
-work=$(mktemp -d)
+scratch
 trap 'exec 9>&-; stop_children; rm -rf "$work"' EXIT
-trap 'exit 130' INT TERM
 redis() { redis-cli -p "$REDIS_PORT" "$@"; }
 
 # seen WHAT COMMAND… : waits until the command succeeds.

@@ -4,9 +4,7 @@ set -euo pipefail
 source "$(dirname "$0")/../lib.sh"
 : "${BIN:?scripts/demo.sh sets it}" "${REDIS_PORT:?likewise}"
 
-work=$(mktemp -d)
-trap 'stop_children; rm -rf "$work"' EXIT
-trap 'exit 130' INT TERM
+scratch
 
 export REDIS_HOST=127.0.0.1 ETL_OUTPUT=$work/superhero WORKER_CHANNEL=lib.server.lobby CLEAN_ROUTINE=True REDIS_EXPIRY=2 DRAIN_DELAY=0s
 ports=()

@@ -4,9 +4,7 @@ set -euo pipefail
 source "$(dirname "$0")/../lib.sh"
 : "${BIN:?scripts/demo.sh sets it}" "${REDIS_PORT:?likewise}"
 
-work=$(mktemp -d)
-trap 'stop_children; rm -rf "$work"' EXIT
-trap 'exit 130' INT TERM
+scratch
 
 first=$(free_port) second=$(free_port) first_http=$(free_port) second_http=$(free_port)
 export OBJECT_STORE_BACKEND=redis REDIS_URL=redis://127.0.0.1:$REDIS_PORT/9 DRAIN_DELAY=0s
