@@ -7,6 +7,7 @@ pub mod probe;
 pub mod readiness;
 pub mod settings;
 pub mod telemetry;
+pub mod unique;
 pub mod value;
 
 pub use lifecycle::Lifecycle;

@@ -182,14 +182,7 @@ impl Membership {
 
 /// A name that no other instance ever has.
 fn new_name() -> Arc<str> {
-    let nanos = jiff::Timestamp::now().as_nanosecond();
-    format!("{}-{:x}-{nanos:x}", std::process::id(), rand_word()).into()
-}
-
-/// Randomness without a dependency: every hasher of the standard library is seeded anew.
-fn rand_word() -> u64 {
-    use std::hash::{BuildHasher, Hasher, RandomState};
-    RandomState::new().build_hasher().finish()
+    format!("{}-{:x}", std::process::id(), chassis::unique::number()).into()
 }
 
 const LEASE: Duration = Duration::from_secs(2);
