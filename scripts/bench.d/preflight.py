@@ -67,7 +67,9 @@ async def hear():
 
 async def main():
     global client
-    client = redis.Redis(port=REDIS_PORT, decode_responses=True)
+    # Who comes while all connections are in use waits for one.
+    pool = redis.BlockingConnectionPool(port=REDIS_PORT, decode_responses=True)
+    client = redis.Redis(connection_pool=pool)
     async with serve(watch, "127.0.0.1", PORT, compression=None, ping_interval=None) as server:
         await asyncio.gather(server.serve_forever(), hear())
 

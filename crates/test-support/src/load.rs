@@ -4,11 +4,15 @@
 mod bare;
 mod drain;
 mod figures;
+mod instance;
+mod outage;
 mod peer;
 mod socket;
 
 pub use bare::bare_loop;
 pub use drain::drain;
 pub use figures::{Figures, cpu_seconds, redis_cpu_seconds, resident_bytes, row};
+pub use instance::instance;
+pub use outage::outage;
 pub use peer::Peer;
 pub use socket::{End, Socket};

@@ -11,15 +11,18 @@ use fred::clients::Client;
 use fred::interfaces::PubsubInterface;
 use futures_util::future::join_all;
 use test_support::load::{
-    End, Figures, Peer, Socket, bare_loop, cpu_seconds, drain, redis_cpu_seconds, resident_bytes, row,
+    End, Figures, Peer, Socket, bare_loop, cpu_seconds, drain, instance, outage, redis_cpu_seconds,
+    resident_bytes, row,
 };
-use test_support::{Haproxy, ServiceProcess, TestRedis};
+use test_support::{ServiceProcess, TestRedis};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 /// How long a text is, and what stands before it in a frame.
 const TEXT: usize = 120;
 const PREFIX: &[u8] = br#"{"type":"status","data":""#;
+/// Its variable for the time between two pings.
+const PING_INTERVAL: &str = "STATUS_PING_INTERVAL";
 /// What is compared is measured so often in turns; the median counts.
 const ROUNDS: usize = 3;
 /// How long a round sends messages at a rate.
@@ -41,7 +44,7 @@ struct Args {
 async fn main() {
     let args = Args::parse();
     let mut redis = TestRedis::start().await;
-    let service = start(&args, &redis).await;
+    let service = instance(&args.binary, &redis, PING_INTERVAL).await;
     let clock = Clock(Instant::now());
     let bench = Bench {
         port: service.port(),
@@ -69,61 +72,27 @@ async fn main() {
         bench.compare(&peer, 300, 5, 1000).await;
     }
     bench.idle(args.sockets).await;
-    outage(&service, &mut redis, 1000).await;
-    let other = start(&args, &redis).await;
-    let mut proxies = Vec::new();
-    // One has not descriptors enough for all of them.
-    for _ in 0..3 {
-        proxies.push(Haproxy::before("status-proxy", &[service.port(), other.port()]).await);
-    }
-    drain(service, &proxies, args.sockets, quiet).await;
+    outage_of(&service, &mut redis, 1000).await;
+    let other = instance(&args.binary, &redis, PING_INTERVAL).await;
+    drain("status-proxy", service, &other, args.sockets, quiet).await;
 }
 
-async fn start(args: &Args, redis: &TestRedis) -> ServiceProcess {
-    let url = redis.url();
-    let vars = [
-        ("REDIS_URL", url.as_str()),
-        ("STATUS_PING_INTERVAL", "25s"),
-        ("DRAIN_DELAY", "3s"),
-        ("DRAIN_TIMEOUT", "10s"),
-    ];
-    let service = ServiceProcess::start(args.binary.to_str().unwrap(), &vars).await;
-    service.ready().await;
-    service
-}
-
-/// Redis is killed for ten seconds while lines are published on many channels, each of which has a viewer.
-async fn outage(service: &ServiceProcess, redis: &mut TestRedis, channels: usize) {
-    let mut viewers = Vec::new();
-    for number in 0..channels {
-        viewers.push(Socket::open(service.port(), &quiet(number)).await.unwrap());
-    }
+/// Redis is killed while lines are published on many channels, each of which has a viewer.
+async fn outage_of(service: &ServiceProcess, redis: &mut TestRedis, channels: usize) {
+    let paths: Vec<String> = (0..channels).map(quiet).collect();
     let publish = async |producer: &Client, text: &str| -> Result<(), fred::error::Error> {
-        for number in 0..channels {
-            producer.publish::<(), _, _>(&quiet(number)[1..], text).await?;
+        for path in &paths {
+            producer.publish::<(), _, _>(&path[1..], text).await?;
         }
         Ok(())
     };
-    let producer = redis.client().await;
-    publish(&producer, "before").await.unwrap();
-    let load = async { while publish(&producer, "before").await.is_ok() {} };
-    tokio::join!(load, redis.kill());
-    sleep(Duration::from_secs(10)).await;
-    redis.restart().await;
-    let (back, producer) = (Instant::now(), redis.client().await);
+    let before = async |producer: &Client| publish(producer, "before").await;
+    let after = async |producer: &Client| while publish(producer, "after").await.is_ok() {};
     let hears = |text: &[u8]| text.ends_with(br#""after"}"#);
-    let mut all = std::pin::pin!(join_all(viewers.iter_mut().map(|viewer| viewer.read(hears))));
-    let ends = loop {
-        tokio::select! {
-            ends = &mut all => break ends,
-            published = publish(&producer, "after") => published.unwrap(),
-        }
-    };
-    let took = back.elapsed().as_secs_f64();
-    let stayed = ends.iter().filter(|end| **end == End::Done).count();
+    let (stayed, took) = outage(service, redis, &paths, before, after, hears).await;
     row(
         &format!("Redis killed for 10 s, {channels} viewers of as many channels"),
-        &format!("{stayed} stayed, all hear again {took:.2} s after its return"),
+        &format!("{stayed} stayed, all hear again {:.2} s after its return", took.as_secs_f64()),
         "all, 1 s",
     );
 }

@@ -14,21 +14,29 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// The longest that it may take until all have moved.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Opens sockets of an instance and stops it. Each socket comes back through one of the `proxies` the moment it is closed;
-/// how that went is printed. `path` is what the n-th socket watches.
+/// Proxies before the instances: one has not descriptors enough for all sockets.
+const PROXIES: usize = 3;
+
+/// Opens sockets of an instance of `service` and stops it. Each socket comes to the `other` instance through haproxy the
+/// moment it is closed; how that went is printed. `path` is what the n-th socket watches.
 ///
 /// # Panics
 /// When a socket cannot be opened, is not closed with 1012, or does not come back; when the instance fails.
 pub async fn drain(
+    service: &str,
     mut instance: ServiceProcess,
-    proxies: &[Haproxy],
+    other: &ServiceProcess,
     sockets: usize,
     path: impl Fn(usize) -> String,
 ) {
+    let mut proxies = Vec::with_capacity(PROXIES);
+    for _ in 0..PROXIES {
+        proxies.push(Haproxy::before(service, &[instance.port(), other.port()]).await);
+    }
     let tally = Arc::new(Tally::default());
     let mut tasks = JoinSet::new();
     for number in 0..sockets {
-        let (path, proxy) = (path(number), proxies[number % proxies.len()].port());
+        let (path, proxy) = (path(number), proxies[number % PROXIES].port());
         let socket = Socket::open(instance.port(), &path).await.expect("open a socket");
         tasks.spawn(watch(socket, path, proxy, Arc::clone(&tally)));
     }
