@@ -147,7 +147,7 @@ impl Connection {
                 }
                 Request::Set { id, content, metadata: Bytes::new() }
             }
-            Ask::Get => Request::Get { id, or_wait: true },
+            Ask::Get => Request::Get { id, or_wait: true, whole: false },
             Ask::Delete => Request::Delete { id },
             Ask::Duplicate => match decode_id(&payload) {
                 Some(original) => Request::Duplicate { id, original },
@@ -228,7 +228,8 @@ impl Connection {
             // Replaced or deleted since: asked again, it is answered with what there is, or when there is something.
             if let Some(client) = &self.client {
                 let asker = || Asker::Client(client.session.reply(header.clone(), false));
-                self.node.store.execute(Request::Get { id: header.id.clone(), or_wait: true }, asker);
+                let again = Request::Get { id: header.id.clone(), or_wait: true, whole: true };
+                self.node.store.execute(again, asker);
             }
             return Ok(());
         };

@@ -70,7 +70,7 @@ impl Memory {
                     Answer::Done
                 }
             }
-            Request::Get { id, or_wait } => match state.object(&id) {
+            Request::Get { id, or_wait, .. } => match state.object(&id) {
                 Some(object) => Answer::Object(object),
                 None if or_wait => {
                     state.wait(id, asker(), Wait::Get);

@@ -11,6 +11,7 @@ mod contents;
 mod inventory;
 mod operation;
 mod polls;
+mod record;
 mod settle;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,18 +20,22 @@ use bytes::Bytes;
 use fred::clients::Pool;
 use fred::error::Error;
 use fred::types::Value;
+use redis_core::key::Key;
 use redis_core::{RedisConfig, connect};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::id::ObjectId;
-use crate::request::{Answer, Asker, Content, Object, Place, Remote, Request, Wait};
+use crate::request::{Answer, Asker, Content, Object, Place, Refused, Remote, Request, Wait};
 use crate::waits::Waits;
 use contents::Contents;
 use operation::{Operation, Then, args};
+use record::{Record, small_content};
 
 /// Bytes of a content that goes with its operation. In a script Redis copies them several times.
 const SMALL: usize = 8 << 10;
+/// Bytes of a content that is uploaded with the operation that links it, unless it is known to be there already.
+const AHEAD: usize = 64 << 10;
 
 /// What the store is to be in Redis.
 #[derive(Clone)]
@@ -104,32 +109,35 @@ impl Redis {
     pub(crate) fn submit(&self, request: Request, asker: Asker) {
         let operation = match request {
             Request::Set { id, content, metadata } => self.store(id, content, metadata, asker, None),
-            Request::Get { id, or_wait: false } => {
-                Operation { args: get_args(&id, None), then: Then::Get { id, asker } }
-            }
-            Request::Get { id, or_wait: true } => {
-                let ticket = self.waits().reserve();
-                Operation { args: get_args(&id, Some(ticket)), then: Then::GetOrWait { id, ticket, asker } }
+            Request::Get { id, or_wait, whole } => {
+                let ticket = or_wait.then(|| self.waits().reserve());
+                let known = if whole { None } else { self.0.contents.known(&id) };
+                let have = match (&known, whole) {
+                    (Some(known), _) => known.record.bytes().clone(),
+                    (None, true) => Bytes::from_static(b"whole"),
+                    (None, false) => Bytes::new(),
+                };
+                Operation::new(get_args(&id, have, ticket), Then::Get { id, ticket, known, asker })
             }
             Request::Stat { id } => {
-                Operation { args: args(["stat".into(), id_arg(&id)]), then: Then::Stat { id, asker } }
+                Operation::new(args(["stat".into(), id_arg(&id)]), Then::Stat { id, asker })
             }
             Request::Delete { id } => {
-                Operation { args: args(["delete".into(), id_arg(&id)]), then: Then::Delete { asker } }
+                Operation::new(args(["delete".into(), id_arg(&id)]), Then::Delete { asker })
             }
             Request::Duplicate { id, original } => {
                 let ticket = self.waits().reserve();
                 let args = duplicate_args(&id, &original, ticket);
-                Operation { args, then: Then::Duplicate { id, original, ticket, asker } }
+                Operation::new(args, Then::Duplicate { id, original, ticket, asker })
             }
-            Request::Nothing => Operation { args: args(["alive".into()]), then: Then::Nothing { asker } },
-            Request::Totals => Operation { args: args(["totals".into()]), then: Then::Totals { asker } },
+            Request::Nothing => Operation::new(args(["alive".into()]), Then::Nothing { asker }),
+            Request::Totals => Operation::new(args(["totals".into()]), Then::Totals { asker }),
         };
         self.enqueue(operation);
     }
 
-    /// A small content goes with the operation. Of a large one it is asked first whether it is there already; if not, it
-    /// is uploaded, and linked as `uploaded`.
+    /// A small content goes with the operation, one of middle length right before it. Of a large one it is asked first
+    /// whether it is there already; if not, it is uploaded, and linked as `uploaded`.
     fn store(
         &self,
         id: ObjectId,
@@ -138,20 +146,24 @@ impl Redis {
         asker: Asker,
         uploaded: Option<Arc<str>>,
     ) -> Operation {
-        let (hash, length) = (hex::encode(content.hash), content.data.len().to_string());
-        let common =
-            |name: &str| [name.into(), id_arg(&id), hash.into(), length.into(), metadata.clone().into()];
-        let (args, at) = if content.data.len() <= SMALL {
-            (args(common("set")).into_iter().chain([content.data.clone().into()]).collect(), None)
-        } else {
-            let is_there = if uploaded.is_some() { "1" } else { "0" };
-            let at = uploaded.unwrap_or_else(|| format!("{:016x}{:016x}", rand_u64(), rand_u64()).into());
-            (
-                args(common("link")).into_iter().chain([at.as_ref().into(), is_there.into()]).collect(),
-                Some(at),
-            )
-        };
-        Operation { args, then: Then::Store { id, content, metadata, at, asker } }
+        let (hash, length) = (&content.hash, content.data.len());
+        if length <= SMALL {
+            let record = Record::new(hash, None, length, &metadata);
+            let content_arg = small_content(&content.data).into();
+            let args = args(["set".into(), id_arg(&id), record.bytes().clone().into(), content_arg]);
+            return Operation::new(args, Then::Store { id, content, metadata, at: None, asker });
+        }
+        let goes_ahead = uploaded.is_none() && length <= AHEAD && !self.0.contents.has(hash);
+        let is_there = if goes_ahead || uploaded.is_some() { "1" } else { "0" };
+        let at = uploaded.unwrap_or_else(upload_name);
+        let record = Record::new(hash, Some(&at), length, &metadata);
+        let args = args(["link".into(), id_arg(&id), record.bytes().clone().into(), is_there.into()]);
+        let ahead = goes_ahead.then(|| {
+            let key = Key::ObjectChunk { prefix: &self.0.prefix, at: &at, index: 0 };
+            (key.to_string(), content.data.clone())
+        });
+        let then = Then::Store { id, content, metadata, at: Some(at), asker };
+        Operation { ahead, ..Operation::new(args, then) }
     }
 
     /// True if storing a content of this length takes several steps.
@@ -187,8 +199,11 @@ impl Redis {
 
     /// Stores the chunks of a large content, then links its id to it.
     async fn upload(self, at: Arc<str>, id: ObjectId, content: Content, metadata: Bytes, asker: Asker) {
-        self.0.contents.upload(&at, &content).await;
-        self.enqueue(self.store(id, content, metadata, asker, Some(at)));
+        if self.0.contents.upload(&at, &content).await {
+            self.enqueue(self.store(id, content, metadata, asker, Some(at)));
+        } else {
+            asker.answer(Answer::Refused(Refused::Full));
+        }
     }
 
     /// Gives what the original stored at `original` to `id` too, as a content of ours.
@@ -225,9 +240,10 @@ fn id_arg(id: &ObjectId) -> Value {
     id.to_string().into()
 }
 
-/// With a ticket it waits.
-fn get_args(id: &ObjectId, ticket: Option<u64>) -> Vec<Value> {
-    args(["get".into(), id_arg(id), ticket.map(|ticket| ticket.to_string()).unwrap_or_default().into()])
+/// What the node has already is not told again. With a ticket it waits.
+fn get_args(id: &ObjectId, have: Bytes, ticket: Option<u64>) -> Vec<Value> {
+    let ticket = ticket.map(|ticket| ticket.to_string()).unwrap_or_default();
+    args(["get".into(), id_arg(id), have.into(), ticket.into()])
 }
 
 fn duplicate_args(id: &ObjectId, original: &ObjectId, ticket: u64) -> Vec<Value> {
@@ -238,7 +254,15 @@ fn duplicate_args(id: &ObjectId, original: &ObjectId, ticket: u64) -> Vec<Value>
 fn forget_operation(ticket: u64, id: &ObjectId, wait: &Wait) -> Operation {
     let copy = wait.copy().map(ObjectId::to_string).unwrap_or_default();
     let args = args(["forget".into(), id_arg(id), ticket.to_string().into(), copy.into()]);
-    Operation { args, then: Then::Forget }
+    Operation::new(args, Then::Forget)
+}
+
+/// 16 characters that no other upload has: 96 bits of chance.
+fn upload_name() -> Arc<str> {
+    const DIGITS: &[u8; 64] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_.";
+    let digits =
+        |number: u64| (0..8).map(move |place| char::from(DIGITS[(number >> (6 * place)) as usize & 63]));
+    digits(rand_u64()).chain(digits(rand_u64())).collect::<String>().into()
 }
 
 /// A number that no other node has: from the seeds that the standard library draws for its maps.

@@ -59,6 +59,9 @@ pub(crate) enum Request {
     Get {
         id: ObjectId,
         or_wait: bool,
+        /// A content that could come in parts is to come at once, if it is not too large: its parts were gone when they were
+        /// read.
+        whole: bool,
     },
     Stat {
         id: ObjectId,

@@ -141,14 +141,16 @@ impl ObjectStore {
     /// # Errors
     /// When Redis does not answer in time.
     pub async fn get(&self, id: &ObjectId) -> Result<Option<Object>, StoreError> {
+        let mut whole = false;
         loop {
-            match self.ask(Request::Get { id: id.clone(), or_wait: false }).await? {
+            match self.ask(Request::Get { id: id.clone(), or_wait: false, whole }).await? {
                 Answer::Object(object) => return Ok(Some(object)),
                 Answer::Remote(remote) => {
                     if let Some(object) = self.fetch(&remote, remote.length).await {
                         return Ok(Some(object));
                     }
                     // Replaced or deleted while it was read: what is there now?
+                    whole = true;
                 }
                 _ => return Ok(None),
             }

@@ -22,7 +22,7 @@ pub(crate) struct StoreSettings {
     #[arg(long, env = "OBJECT_STORE_KEY_PREFIX", default_value = "scaler:obj:")]
     pub(crate) key_prefix: String,
 
-    /// Redis backend: memory for contents over 8 KiB that were stored or read lately
+    /// Redis backend: memory for contents that were stored or read lately
     #[arg(long, env = "OBJECT_STORE_CACHE_SIZE", default_value = "256MB", value_parser = value::size)]
     pub(crate) cache_size: usize,
 }

@@ -1,127 +1,176 @@
 -- Executes operations in order and all at once. A batch that is sent again, because its answer was lost, changes nothing
 -- the second time; one that comes late, after a newer one of the same node, is refused.
 --
--- ARGV: key prefix, node, number of the batch; then for each operation its name and arguments.
--- Returns one reply per operation, an array whose first element says how it ended.
+-- ARGV: key prefix, node, number of the batch, bytes of a chunk; then for each operation its name and arguments.
+-- Returns one reply per operation: a word that says how it ended, or an array that begins with it.
 --
--- {prefix}{id}                   hash: hash, length, metadata. As a string: an object of the original.
--- {prefix}_meta:content:{hash}   hash: length, ids (how many have it), data or at (the name of its chunks)
--- {prefix}_meta:chunk:{at}:{i}   string: 1 MiB of a content
--- {prefix}_meta:garbage          sorted set: contents without ids and unfinished uploads, by the second of their removal
+-- {prefix}{id}                   hash: o, the object's record. As a string: an object of the original.
+-- {prefix}_meta:content:{hash}   string: how many ids have it (u64), at, length, and a small content itself
+-- {prefix}_meta:chunk:{at}:{i}   string: a part of a content; it expires as long as no content has it
+-- {prefix}_meta:garbage          sorted set: contents without ids, by the second of their removal
 -- {prefix}_meta:wait:{id}        sorted set: requests that wait for an object, "node:ticket:" and for a duplicate its id
+-- {prefix}_meta:waited           string: perhaps something waits; without it nothing does
 -- {prefix}_meta:mail:{node}      sorted set: messages to a node about what it waited for, by their number
 -- {prefix}_meta:node:{node}      channel: says that there is mail
 -- {prefix}_meta:alive:{node}     string: the node is there
 -- {prefix}_meta:batch:{node}     hash: number and replies of a node's last batch
 -- {prefix}_meta:stats            hash: ids, contents, bytes; waits and mails, the numbers of the last of each
 -- {prefix}_meta:total_size       string: bytes of all ids as the original counts them
+--
+-- A record is the hash of the content (32 bytes), at (the name of its chunks, 16 bytes, or SMALL), its length (u64) and the
+-- metadata. Up to 64 bytes Redis keeps it in little room. Numbers in bytes are big-endian.
+local call, sub, pack, unpack_number = redis.call, string.sub, struct.pack, struct.unpack
 local prefix, node, number = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local meta = prefix .. '_meta:'
+local contents = meta .. 'content:'
 local stats, total, garbage, batch = meta .. 'stats', meta .. 'total_size', meta .. 'garbage', meta .. 'batch:' .. node
-local now = tonumber(redis.call('TIME')[1])
--- Seconds: how long a content without ids can still be read, how long an upload may take; how long it is remembered that
--- a request waits, that a node lives, what it was told, and what its last batch was.
-local GRACE, UPLOAD, WAIT, ALIVE, MAIL, BATCH = 10, 600, 60, 15, 60, 3600
-redis.call('SET', meta .. 'alive:' .. node, 1, 'EX', ALIVE)
+-- In place of the name of chunks: the content is small, and lies in its own key.
+local SMALL = '----------------'
+local CHUNK = tonumber(ARGV[4])
+-- Seconds: how long a content of many chunks can still be read without ids; how long it is remembered that a request waits,
+-- that a node lives, what it was told, and what its last batch was. As text: Redis is slow to make text of a number.
+local GRACE, WAIT, WAITED, ALIVE, MAIL, BATCH = 10, '60', '61', '15', '60', '3600'
+call('SET', meta .. 'alive:' .. node, '1', 'EX', ALIVE)
 
 local replayed = {}
-local last = tonumber(redis.call('HGET', batch, 'number') or -1)
+local last = tonumber(call('HGET', batch, 'number') or -1)
 if number < last then return redis.error_reply('STALE a newer batch of this node was executed') end
-if number == last then replayed = cmsgpack.unpack(redis.call('HGET', batch, 'replies')) end
+if number == last then replayed = cmsgpack.unpack(call('HGET', batch, 'replies')) end
 
-local cursor = 3
+local cursor = 4
 local function arg() cursor = cursor + 1; return ARGV[cursor] end
 
--- What is stored at an id: hash, length, metadata; or 'foreign' and the length of the original's string; or nil.
+local function hash_of(record) return sub(record, 1, 32) end
+local function at_of(record) return sub(record, 33, 48) end
+local function length_of(record) return (unpack_number('>I8', record, 49)) end
+-- As the original counts: a length of four bytes, metadata and data.
+local function size_of(record) return 4 + #record - 56 + length_of(record) end
+
+-- What is stored at an id: its record; or 'foreign' and the length of the original's string; or nil.
 local function object(id)
-  local found = redis.pcall('HMGET', prefix .. id, 'hash', 'length', 'metadata')
-  if found.err then return 'foreign', redis.call('STRLEN', prefix .. id) end
-  if not found[1] then return nil end
-  return found[1], tonumber(found[2]), found[3]
+  local found = redis.pcall('HGET', prefix .. id, 'o')
+  if not found then return nil end
+  if found.err then return 'foreign', call('STRLEN', prefix .. id) end
+  return found
 end
 
-local function reply_object(name, hash, length, metadata)
-  local content = redis.call('HMGET', meta .. 'content:' .. hash, 'at', 'data')
-  return { name, hash, tostring(length), metadata, content[1] or '', content[2] or '' }
+-- With a small content, and if it is wanted whole, with one of one chunk.
+local function reply_object(name, record, whole)
+  local at = at_of(record)
+  if at == SMALL then return { name, record, call('GET', contents .. hash_of(record)) } end
+  if whole and length_of(record) <= CHUNK then return { name, record, call('GET', meta .. 'chunk:' .. at .. ':0') } end
+  return { name, record }
 end
 
 -- Counts change once a batch: `ids`, `contents` and `bytes` in the stats, and `total`.
 local change = { ids = 0, contents = 0, bytes = 0, total = 0 }
 local function write_changes()
   for name, by in pairs(change) do
-    if by ~= 0 and name == 'total' then redis.call('INCRBY', total, by) end
-    if by ~= 0 and name ~= 'total' then redis.call('HINCRBY', stats, name, by) end
+    if by ~= 0 and name == 'total' then call('INCRBY', total, by) end
+    if by ~= 0 and name ~= 'total' then call('HINCRBY', stats, name, by) end
     change[name] = 0
   end
 end
 
-local function count(ids, contents, bytes, size)
-  change.ids, change.contents = change.ids + ids, change.contents + contents
-  change.bytes, change.total = change.bytes + bytes, change.total + size
+local function count_id(by, size)
+  change.ids, change.total = change.ids + by, change.total + size
 end
 
--- Lets go of what an id has; false if it has nothing. A content goes with its last id: chunks when nobody can be reading
--- them any more, others at once.
-local function release(id)
-  local hash, length, metadata = object(id)
-  if not hash then return false end
-  if hash == 'foreign' then
-    redis.call('UNLINK', prefix .. id)
-    count(0, 0, 0, -length)
-    return true
-  end
-  count(-1, 0, 0, -(4 + #metadata + length))
-  local content = meta .. 'content:' .. hash
-  if redis.call('HINCRBY', content, 'ids', -1) <= 0 then
-    count(0, -1, -length, 0)
-    if redis.call('HEXISTS', content, 'at') == 1 then
-      redis.call('ZADD', garbage, now + GRACE, hash)
-    else
-      redis.call('UNLINK', content)
-    end
-  end
-  return true
+local function count_content(by, length)
+  change.contents, change.bytes = change.contents + by, change.bytes + length
 end
 
--- Gives an id a content that exists, or that is small and comes along. It is counted before the old one is let go: what is
--- stored again stays.
-local function put(id, hash, length, metadata, data)
-  local content = meta .. 'content:' .. hash
-  if redis.call('HINCRBY', content, 'ids', 1) == 1 then
-    count(0, 1, length, 0)
-    if data then redis.call('HSET', content, 'length', length, 'data', data) else redis.call('ZREM', garbage, hash) end
+local function unlink_chunks(at, length)
+  for i = 0, math.ceil(length / CHUNK) - 1 do call('UNLINK', meta .. 'chunk:' .. at .. ':' .. i) end
+end
+
+-- One id more has this content: false if there is no such content, otherwise where it is and its length, as in a record.
+local function gain(hash)
+  local head = call('GETRANGE', contents .. hash, '0', '31')
+  if head == '' then return false end
+  local ids = unpack_number('>I8', head)
+  call('SETRANGE', contents .. hash, '0', pack('>I8', ids + 1))
+  if ids == 0 then
+    call('ZREM', garbage, hash)
+    count_content(1, (unpack_number('>I8', head, 25)))
   end
-  release(id)
-  redis.call('HSET', prefix .. id, 'hash', hash, 'length', length, 'metadata', metadata)
-  count(1, 0, 0, 4 + #metadata + length)
+  return sub(head, 9)
+end
+
+-- One id less has the content of a record. It goes with its last id: that of many chunks when whoever is reading it has had
+-- time to, others at once, and those who read are told what there is then.
+local function lose(record)
+  local hash, at = hash_of(record), at_of(record)
+  local content, length = contents .. hash, length_of(record)
+  local head = call('GETRANGE', content, '0', '7')
+  if head == '' then return end
+  local ids = unpack_number('>I8', head)
+  if ids > 1 then return call('SETRANGE', content, '0', pack('>I8', ids - 1)) end
+  count_content(-1, -length)
+  if at == SMALL then
+    call('UNLINK', content)
+  elseif length <= CHUNK then
+    call('UNLINK', content, meta .. 'chunk:' .. at .. ':0')
+  else
+    call('SETRANGE', content, '0', pack('>I8', 0))
+    call('ZADD', garbage, call('TIME')[1] + GRACE, hash)
+  end
+end
+
+-- Lets go of what an id had.
+local function release(id, record, length)
+  if record == 'foreign' then
+    call('UNLINK', prefix .. id)
+    count_id(0, -length)
+  else
+    count_id(-1, -size_of(record))
+    lose(record)
+  end
+end
+
+-- Gives an id a content that has been counted for it; what it had is let go after that, so that what is stored again stays.
+local function put(id, record)
+  local old, length = object(id)
+  if old then release(id, old, length) end
+  if old ~= record then call('HSET', prefix .. id, 'o', record) end
+  count_id(1, size_of(record))
+end
+
+local waited, noted
+local function something_waits()
+  if waited == nil then waited = call('EXISTS', meta .. 'waited') == 1 end
+  return waited
 end
 
 -- Notes that a request of this node waits for an id; `copy` is the id that a duplicate will have, or empty.
 local function wait(id, ticket, copy)
   local key = meta .. 'wait:' .. id
-  redis.call('ZADD', key, 'NX', redis.call('HINCRBY', stats, 'waits', 1), node .. ':' .. ticket .. ':' .. copy)
-  redis.call('EXPIRE', key, WAIT)
-  return { 'absent' }
+  call('ZADD', key, 'NX', call('HINCRBY', stats, 'waits', '1'), node .. ':' .. ticket .. ':' .. copy)
+  call('EXPIRE', key, WAIT)
+  if not noted then call('SET', meta .. 'waited', '1', 'EX', WAITED) end
+  noted, waited = true, true
+  return 'absent'
 end
 
 local lives = { [node] = true }
 local function is_alive(other)
-  if lives[other] == nil then lives[other] = redis.call('EXISTS', meta .. 'alive:' .. other) == 1 end
+  if lives[other] == nil then lives[other] = call('EXISTS', meta .. 'alive:' .. other) == 1 end
   return lives[other]
 end
 
 -- Puts what waits for an id on the stack, so that the oldest is on top.
 local function push_waiting(stack, id)
   local key = meta .. 'wait:' .. id
-  local waiting = redis.call('ZREVRANGE', key, 0, -1)
-  if #waiting > 0 then redis.call('UNLINK', key) end
+  local waiting = call('ZREVRANGE', key, '0', '-1')
+  if #waiting > 0 then call('UNLINK', key) end
   for _, entry in ipairs(waiting) do stack[#stack + 1] = entry end
 end
 
 -- As `put`; then whatever waited for it has happened too: duplicates, and what waited for those in turn, each right after
 -- its original. Other nodes are told the tickets of their requests; returns those of this one, separated by commas.
-local function link(id, hash, length, metadata, data)
-  put(id, hash, length, metadata, data)
+local function link(id, record)
+  put(id, record)
+  if not something_waits() then return '' end
   local stack, woken = {}, {}
   push_waiting(stack, id)
   while #stack > 0 do
@@ -130,7 +179,8 @@ local function link(id, hash, length, metadata, data)
       woken[other] = woken[other] or {}
       table.insert(woken[other], ticket)
       if copy ~= '' then
-        put(copy, hash, length, metadata)
+        gain(hash_of(record))
+        put(copy, record)
         push_waiting(stack, copy)
       end
     end
@@ -138,119 +188,141 @@ local function link(id, hash, length, metadata, data)
   local own = table.concat(woken[node] or {}, ',')
   woken[node] = nil
   if next(woken) then
-    local found = reply_object('object', hash, length, metadata)
+    local content = reply_object('object', record)[3] or ''
     for other, tickets in pairs(woken) do
       tickets = table.concat(tickets, ',')
-      local mail, number = meta .. 'mail:' .. other, redis.call('HINCRBY', stats, 'mails', 1)
+      local mail, number = meta .. 'mail:' .. other, call('HINCRBY', stats, 'mails', '1')
       -- Its number makes every message another member of the set.
-      redis.call('ZADD', mail, number, string.format('%d:%d:%d:%d:%d:', number, #tickets, #metadata, #found[5], length)
-        .. tickets .. hash .. metadata .. found[5] .. found[6])
-      redis.call('EXPIRE', mail, MAIL)
-      redis.call('PUBLISH', meta .. 'node:' .. other, '')
+      call('ZADD', mail, number, string.format('%d:%d:%d:', number, #tickets, #record) .. tickets .. record .. content)
+      call('EXPIRE', mail, MAIL)
+      call('PUBLISH', meta .. 'node:' .. other, '')
     end
   end
   return own
 end
 
-local function known(hash) return redis.call('EXISTS', meta .. 'content:' .. hash) == 1 end
+-- With the tickets of what thereby has happened on this node.
+local function stored(id, record)
+  local tickets = link(id, record)
+  return tickets == '' and 'ok' or { 'ok', tickets }
+end
 
 local changes = {}
 
--- id, hash, length, metadata, data: stores a small object.
-function changes.set(id, hash, length, metadata, data)
-  return { 'ok', link(id, hash, tonumber(length), metadata, data) }
-end
-
--- id, hash, length, metadata, at, uploaded: gives an id a content that is there already, or whose chunks have been
--- uploaded as `at`. Without either it is noted that they will be, so that they do not stay if the node dies.
-function changes.link(id, hash, length, metadata, at, uploaded)
-  local upload = 'upload:' .. at .. ':' .. length
-  if not known(hash) then
-    if uploaded ~= '1' or redis.call('ZREM', garbage, upload) == 0 then
-      if at ~= '' then redis.call('ZADD', garbage, now + UPLOAD, upload) end
-      return { 'absent' }
-    end
-    redis.call('HSET', meta .. 'content:' .. hash, 'length', length, 'at', at)
-  elseif uploaded == '1' then
-    redis.call('ZADD', garbage, now, upload)
+-- id, record, content: stores a small object. The content comes as its key has it, with one id.
+function changes.set()
+  local id, record, content = arg(), arg(), arg()
+  local hash = hash_of(record)
+  if call('SET', contents .. hash, content, 'NX') then
+    count_content(1, length_of(record))
+  else
+    record = hash .. gain(hash) .. sub(record, 57)
   end
-  return { 'ok', link(id, hash, tonumber(length), metadata) }
+  return stored(id, record)
 end
 
-function changes.delete(id)
-  if not release(id) then return { 'absent' } end
-  redis.call('UNLINK', prefix .. id)
-  return { 'ok' }
+-- id, record, uploaded: gives an id a content that is there already, or whose chunks have been uploaded.
+function changes.link()
+  local id, record, uploaded = arg(), arg(), arg() == '1'
+  local hash, at, length = hash_of(record), at_of(record), length_of(record)
+  local known = gain(hash)
+  if known then
+    if uploaded and sub(known, 1, 16) ~= at then unlink_chunks(at, length) end
+    return stored(id, hash .. known .. sub(record, 57))
+  end
+  if not uploaded then return 'absent' end
+  for i = 0, math.ceil(length / CHUNK) - 1 do
+    if call('PERSIST', meta .. 'chunk:' .. at .. ':' .. i) == 0 then return 'absent' end
+  end
+  call('SET', contents .. hash, pack('>I8', 1) .. sub(record, 33, 56))
+  count_content(1, length)
+  return stored(id, record)
+end
+
+function changes.delete()
+  local id = arg()
+  local record, length = object(id)
+  if not record then return 'absent' end
+  release(id, record, length)
+  call('UNLINK', prefix .. id)
+  return 'ok'
 end
 
 -- id, original, ticket: waits for the original if there is none.
-function changes.duplicate(id, original, ticket)
-  local hash, length, metadata = object(original)
-  if not hash then return wait(original, ticket, id) end
-  if hash == 'foreign' then return { 'foreign', tostring(length) } end
-  local tickets = link(id, hash, length, metadata)
-  if tickets == '' then return { 'ok', '' } end
-  local reply = reply_object('ok', hash, length, metadata)
+function changes.duplicate()
+  local id, original, ticket = arg(), arg(), arg()
+  local record, length = object(original)
+  if not record then return wait(original, ticket, id) end
+  if record == 'foreign' then return { 'foreign', tostring(length) } end
+  gain(hash_of(record))
+  local tickets = link(id, record)
+  if tickets == '' then return 'ok' end
+  local reply = reply_object('ok', record)
   table.insert(reply, 2, tickets)
   return reply
 end
 
 -- id, ticket, copy: the request does not wait any more.
-function changes.forget(id, ticket, copy)
-  redis.call('ZREM', meta .. 'wait:' .. id, node .. ':' .. ticket .. ':' .. copy)
-  return { 'ok' }
+function changes.forget()
+  local id, ticket, copy = arg(), arg(), arg()
+  call('ZREM', meta .. 'wait:' .. id, node .. ':' .. ticket .. ':' .. copy)
+  return 'ok'
 end
 
 local reads = {}
 
--- id, ticket: with a ticket it waits for the object.
-function reads.get(id, ticket)
-  local hash, length, metadata = object(id)
-  if hash == 'foreign' then return { 'foreign', tostring(length) } end
-  if hash then return reply_object('object', hash, length, metadata) end
-  return ticket ~= '' and wait(id, ticket, '') or { 'absent' }
+-- id, known, ticket: the object, unless the node has the one with this record; 'whole' is as in `reply_object`. With a ticket
+-- it waits for the object.
+function reads.get()
+  local id, known, ticket = arg(), arg(), arg()
+  local record, length = object(id)
+  if record == known then return 'same' end
+  if record == 'foreign' then return { 'foreign', tostring(length) } end
+  if record then return reply_object('object', record, known == 'whole') end
+  return ticket ~= '' and wait(id, ticket, '') or 'absent'
 end
 
-function reads.stat(id)
-  local hash, length, metadata = object(id)
-  if hash == 'foreign' then return { 'foreign', tostring(length) } end
-  return hash and { 'stat', tostring(length), metadata } or { 'absent' }
+function reads.stat()
+  local record, length = object(arg())
+  if record == 'foreign' then return { 'foreign', tostring(length) } end
+  return record and { 'stat', record } or 'absent'
 end
 
 -- last: the messages to this node, those up to number `last` having been read.
-function reads.mail(last)
+function reads.mail()
   local mail = meta .. 'mail:' .. node
-  redis.call('ZREMRANGEBYSCORE', mail, '-inf', last)
-  return { 'mail', unpack(redis.call('ZRANGE', mail, 0, 99)) }
+  call('ZREMRANGEBYSCORE', mail, '-inf', arg())
+  return { 'mail', unpack(call('ZRANGE', mail, '0', '99')) }
 end
 
 -- Nothing: the batch itself says that the node lives.
 function reads.alive()
-  return { 'ok' }
+  return 'ok'
 end
 
 function reads.totals()
   write_changes()
-  local found = redis.call('HMGET', stats, 'ids', 'contents', 'bytes')
+  local found = call('HMGET', stats, 'ids', 'contents', 'bytes')
   return { 'totals', found[1] or '0', found[2] or '0', found[3] or '0' }
 end
 
-local arity = { set = 5, link = 6, delete = 1, duplicate = 3, forget = 3, get = 2, stat = 1, mail = 1, alive = 0, totals = 0 }
+local arity = { set = 3, link = 3, delete = 1, duplicate = 3, forget = 3 }
 local replies, changed = {}, {}
 while cursor < #ARGV do
   local name, place = arg(), #replies + 1
-  local args = {}
-  for i = 1, arity[name] do args[i] = arg() end
   if reads[name] then
-    replies[place] = reads[name](unpack(args))
+    replies[place] = reads[name]()
+  elseif replayed[place] then
+    replies[place] = replayed[place]
+    cursor = cursor + arity[name]
   else
-    replies[place] = replayed[place] or changes[name](unpack(args))
-    changed[place] = replies[place]
+    replies[place] = changes[name]()
   end
+  if changes[name] then changed[place] = replies[place] end
 end
 write_changes()
 if number ~= last and next(changed) then
-  redis.call('HSET', batch, 'number', number, 'replies', cmsgpack.pack(changed))
-  redis.call('EXPIRE', batch, BATCH)
+  call('HSET', batch, 'number', ARGV[3], 'replies', cmsgpack.pack(changed))
+  call('EXPIRE', batch, BATCH)
 end
 return replies

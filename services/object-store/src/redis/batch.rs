@@ -12,14 +12,18 @@ use fred::error::Error;
 use fred::interfaces::{EventInterface, PubsubInterface};
 use fred::types::scripts::Script;
 use fred::types::{Message, Value};
+use futures_util::future::try_join_all;
 use redis_core::channel::Channel;
 use redis_core::{RedisConfig, connect};
 use tokio::sync::broadcast::error::TryRecvError;
 use tokio::sync::{broadcast, mpsc};
+use tokio::try_join;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 
+use super::chunks;
 use super::collect::collect;
+use super::contents::is_full;
 use super::operation::{Operation, Then, args, parse_mail};
 use super::polls::Polls;
 use super::{Redis, forget_operation};
@@ -99,7 +103,7 @@ impl Batches {
             }
             if self.mail {
                 let args = args(["mail".into(), self.read.to_string().into()]);
-                self.follow.push_front(Operation { args, then: Then::Mail });
+                self.follow.push_front(Operation::new(args, Then::Mail));
             }
             let mut batch = Vec::new();
             let mut bytes = 0;
@@ -107,7 +111,7 @@ impl Batches {
                 let Some(next) = self.follow.pop_front().or_else(|| self.queue.try_recv().ok()) else {
                     break;
                 };
-                bytes += next.args.last().map_or(0, |value| value.as_bytes().map_or(0, <[u8]>::len));
+                bytes += next.bytes();
                 batch.push(next);
             }
             if !batch.is_empty() {
@@ -160,7 +164,7 @@ impl Batches {
                     return;
                 }
                 Ok(_) => error!("redis answered a batch with another number of replies"),
-                Err(error) if error.details().contains("OOM") => {
+                Err(error) if is_full(&error) => {
                     warn!("redis is full: {}", error.details());
                     batch = refuse_sets(batch);
                     self.number += 1;
@@ -179,15 +183,21 @@ impl Batches {
     }
 
     async fn send(&self, batch: &[Operation]) -> Result<Vec<Vec<Bytes>>, Error> {
-        let pool: &Pool = &self.redis.0.pool;
         let head = [
             self.redis.0.prefix.as_str().into(),
             self.redis.0.node.as_str().into(),
             self.number.to_string().into(),
+            chunks::CHUNK.to_string().into(),
         ];
         let args: Vec<Value> =
             head.into_iter().chain(batch.iter().flat_map(|next| next.args.iter().cloned())).collect();
-        let replies: Value = self.script.evalsha_with_reload(pool.next(), (), args).await?;
+        let pool: &Pool = &self.redis.0.pool;
+        // One connection, and in this order.
+        let client = pool.next();
+        let ahead = batch.iter().filter_map(|operation| operation.ahead.clone());
+        let ahead = try_join_all(ahead.map(|(key, chunk)| chunks::store(client, key, chunk)));
+        let script = self.script.evalsha_with_reload(client, (), args);
+        let (_, replies): (_, Value) = try_join!(ahead, script)?;
         Ok(replies.into_array().into_iter().map(fields).collect())
     }
 }
@@ -203,6 +213,7 @@ fn refuse_sets(batch: Vec<Operation>) -> Vec<Operation> {
     rest
 }
 
+/// A reply is a word or an array.
 fn fields(reply: Value) -> Vec<Bytes> {
     reply.into_array().into_iter().map(|field| field.into_bytes().unwrap_or_default()).collect()
 }

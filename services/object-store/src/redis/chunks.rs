@@ -4,6 +4,7 @@ use bytes::Bytes;
 use fred::clients::Pool;
 use fred::error::Error;
 use fred::interfaces::KeysInterface;
+use fred::types::{Expiration, SetOptions};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use redis_core::key::Key;
 
@@ -12,13 +13,21 @@ pub(crate) const CHUNK: usize = 1 << 20;
 /// Chunks of one content that are under way at a time.
 const AT_ONCE: usize = 8;
 
+/// How long a chunk stays that no content has, in seconds: its node died before it told.
+const UPLOAD: i64 = 600;
+
+/// Stores one chunk, unless it is there: one that is stored again, since the answer was lost, may belong to a content already.
+pub(crate) async fn store(client: &impl KeysInterface, key: String, chunk: Bytes) -> Result<(), Error> {
+    client.set(key, chunk, Some(Expiration::EX(UPLOAD)), Some(SetOptions::NX), false).await
+}
+
 /// Stores the chunks of `data` under the name `at`.
 pub(crate) async fn upload(pool: &Pool, prefix: &str, at: &str, data: &Bytes) -> Result<(), Error> {
     let chunks = (0..data.len().div_ceil(CHUNK)).map(|index| {
         let chunk = data.slice(index * CHUNK..data.len().min((index + 1) * CHUNK));
         let key = Key::ObjectChunk { prefix, at, index }.to_string();
         let pool = pool.clone();
-        async move { pool.set::<(), _, _>(key, chunk, None, None, false).await }
+        async move { store(&pool, key, chunk).await }
     });
     stream::iter(chunks).buffer_unordered(AT_ONCE).try_collect().await
 }

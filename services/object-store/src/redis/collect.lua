@@ -1,5 +1,5 @@
--- Removes contents that have had no id for a while, and what was left of uploads. ARGV: key prefix, chunk length in
--- bytes, how many to remove at most. Returns how many were.
+-- Removes contents of many chunks that have had no id for a while. ARGV: key prefix, bytes of a chunk, how many to remove at
+-- most. Returns how many were.
 local prefix, chunk, limit = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local meta = prefix .. '_meta:'
 local garbage = meta .. 'garbage'
@@ -10,18 +10,13 @@ local function unlink_chunks(at, length)
 end
 
 local due = redis.call('ZRANGEBYSCORE', garbage, '-inf', now, 'LIMIT', 0, limit)
-for _, what in ipairs(due) do
-  redis.call('ZREM', garbage, what)
-  local at, length = string.match(what, '^upload:(.-):(%d+)$')
-  if at then
-    unlink_chunks(at, tonumber(length))
-  else
-    local key = meta .. 'content:' .. what
-    local found = redis.call('HMGET', key, 'ids', 'at', 'length')
-    if tonumber(found[1] or 0) <= 0 then
-      if found[2] then unlink_chunks(found[2], tonumber(found[3])) end
-      redis.call('UNLINK', key)
-    end
+for _, hash in ipairs(due) do
+  redis.call('ZREM', garbage, hash)
+  local key = meta .. 'content:' .. hash
+  local head = redis.call('GETRANGE', key, 0, 31)
+  if head ~= '' and struct.unpack('>I8', head) == 0 then
+    unlink_chunks(string.sub(head, 9, 24), struct.unpack('>I8', head, 25))
+    redis.call('UNLINK', key)
   end
 end
 return #due

@@ -1,4 +1,4 @@
-//! Removes contents and uploads that nobody can be reading any more.
+//! Removes contents that nobody can be reading any more.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Contents that are too large to travel with an operation: uploaded and read in chunks, and kept for a while.
+//! Contents as this node reads and stores them: the large ones in chunks, and those it has seen lately kept for a while.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,6 +12,7 @@ use tracing::warn;
 
 use super::cache::Cache;
 use super::chunks;
+use super::record::{Found, Record};
 use crate::id::ObjectId;
 use crate::request::{Content, Hash, Object, Place, Remote};
 
@@ -19,14 +20,23 @@ use crate::request::{Content, Hash, Object, Place, Remote};
 pub(super) struct Contents {
     pool: Pool,
     prefix: String,
-    cache: Mutex<Cache>,
+    /// By hash: a content never changes.
+    cache: Mutex<Cache<Hash, Bytes>>,
+    /// What the ids had when they were last asked for. They may have something else by now: Redis is asked whether.
+    records: Mutex<Cache<ObjectId, Record>>,
     /// Contents that are being read: whoever wants one too waits for the first.
     reading: Mutex<HashMap<Hash, Arc<tokio::sync::Mutex<()>>>>,
 }
 
 impl Contents {
     pub(super) fn new(pool: Pool, prefix: String, cache_bytes: usize) -> Self {
-        Self { pool, prefix, cache: Mutex::new(Cache::new(cache_bytes)), reading: Mutex::default() }
+        Self {
+            pool,
+            prefix,
+            cache: Mutex::new(Cache::new(cache_bytes)),
+            records: Mutex::new(Cache::new(cache_bytes / 8)),
+            reading: Mutex::default(),
+        }
     }
 
     /// The object with at least the first `length` bytes of its content; `None` if it is gone.
@@ -81,35 +91,76 @@ impl Contents {
         }
     }
 
-    /// Stores the chunks of a content.
-    pub(super) async fn upload(&self, at: &str, content: &Content) {
+    /// Stores the chunks of a content; false if Redis is full.
+    pub(super) async fn upload(&self, at: &str, content: &Content) -> bool {
         while let Err(error) = chunks::upload(&self.pool, &self.prefix, at, &content.data).await {
+            if is_full(&error) {
+                return false;
+            }
             before_trying_again(&error).await;
         }
         self.keep(content.hash, &content.data);
+        true
+    }
+
+    /// What this node knows of an object, if it has all of it or will find the rest by its hash.
+    pub(super) fn known(&self, id: &ObjectId) -> Option<Found> {
+        let record = self.records().get(id)?;
+        if !record.is_small() {
+            return Some(Found { record, data: None });
+        }
+        let data = self.cache().get(&record.hash())?;
+        Some(Found { record, data: Some(data) })
+    }
+
+    /// Remembers an object that was read.
+    pub(super) fn remember(&self, id: ObjectId, found: &Found) {
+        let record = found.record.to_owned();
+        let bytes = OVERHEAD + record.bytes().len();
+        if let Some(data) = &found.data {
+            self.keep(record.hash(), &Bytes::copy_from_slice(data));
+        }
+        self.records().insert(id, record, bytes);
+    }
+
+    pub(super) fn has(&self, hash: &Hash) -> bool {
+        self.cache().get(hash).is_some()
     }
 
     pub(super) fn forget_all(&self) {
         self.cache().clear();
+        self.records().clear();
     }
 
     fn cached(&self, hash: &Hash, length: usize) -> Option<Bytes> {
         self.cache().get(hash).map(|data| data.slice(..length.min(data.len())))
     }
 
-    fn keep(&self, hash: Hash, data: &Bytes) {
-        let gone = self.cache().insert(hash, data.clone());
+    pub(super) fn keep(&self, hash: Hash, data: &Bytes) {
+        let gone = self.cache().insert(hash, data.clone(), OVERHEAD + data.len());
         drop(gone);
     }
 
-    fn cache(&self) -> MutexGuard<'_, Cache> {
+    fn cache(&self) -> MutexGuard<'_, Cache<Hash, Bytes>> {
         self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn records(&self) -> MutexGuard<'_, Cache<ObjectId, Record>> {
+        self.records.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn reading(&self) -> MutexGuard<'_, HashMap<Hash, Arc<tokio::sync::Mutex<()>>>> {
         self.reading.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// Redis has as much as its `maxmemory` allows.
+pub(super) fn is_full(error: &Error) -> bool {
+    error.details().contains("OOM")
+}
+
+/// About what the cache takes for a value besides its bytes.
+const OVERHEAD: usize = 200;
 
 async fn before_trying_again(error: &Error) {
     warn!("redis does not answer, trying again: {}", error.details());

@@ -1,5 +1,6 @@
 //! The store as a whole: what is in it, what it takes, and how to empty it.
 
+use bytes::Bytes;
 use fred::error::Error;
 use fred::interfaces::{ClientLike, KeysInterface};
 use fred::types::InfoKind;
@@ -24,8 +25,8 @@ impl Redis {
     pub(crate) async fn count(&self) -> Result<u64, RedisError> {
         let mut count = 0;
         let meta = format!("{}_meta:", self.0.prefix);
-        self.each_page(async |keys: Vec<String>| {
-            count += keys.iter().filter(|key| !key.starts_with(&meta)).count() as u64;
+        self.each_page(async |keys: Vec<Bytes>| {
+            count += keys.iter().filter(|key| !key.starts_with(meta.as_bytes())).count() as u64;
             Ok(())
         })
         .await?;
@@ -34,7 +35,7 @@ impl Redis {
 
     /// Removes every key with the prefix, as the original does.
     pub(crate) async fn clear(&self) -> Result<(), RedisError> {
-        self.each_page(async |keys: Vec<String>| match keys.is_empty() {
+        self.each_page(async |keys: Vec<Bytes>| match keys.is_empty() {
             true => Ok(()),
             false => self.0.pool.unlink::<(), _>(keys).await,
         })
@@ -46,14 +47,14 @@ impl Redis {
 
     async fn each_page(
         &self,
-        mut page: impl AsyncFnMut(Vec<String>) -> Result<(), Error>,
+        mut page: impl AsyncFnMut(Vec<Bytes>) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let pattern = format!("{}*", escape_glob(&self.0.prefix));
         // One connection for the whole walk: the cursor belongs to its server.
         let client = self.0.pool.next();
         let mut cursor = "0".to_owned();
         loop {
-            let (next, keys): (String, Vec<String>) =
+            let (next, keys): (String, Vec<Bytes>) =
                 client.scan_page(cursor, pattern.clone(), Some(1000), None).await?;
             page(keys).await?;
             if next == "0" {

@@ -5,14 +5,29 @@ use std::sync::Arc;
 use bytes::Bytes;
 use fred::types::Value;
 
+use super::record::Found;
 use crate::id::ObjectId;
-use crate::request::{Answer, Asker, Content, Hash, Object, Place, Remote};
+use crate::request::{Asker, Content};
 
 /// An operation on its way through Redis.
 pub(crate) struct Operation {
     /// Its name and arguments.
     pub(crate) args: Vec<Value>,
+    /// A chunk, by its key, that is to be stored before.
+    pub(crate) ahead: Option<(String, Bytes)>,
     pub(crate) then: Then,
+}
+
+impl Operation {
+    pub(crate) fn new(args: Vec<Value>, then: Then) -> Self {
+        Self { args, ahead: None, then }
+    }
+
+    /// Bytes that it sends, but for what all operations send.
+    pub(crate) fn bytes(&self) -> usize {
+        let last = self.args.last().and_then(Value::as_bytes).map_or(0, <[u8]>::len);
+        last + self.ahead.as_ref().map_or(0, |(_, chunk)| chunk.len())
+    }
 }
 
 /// What is to be done with the reply.
@@ -25,14 +40,11 @@ pub(crate) enum Then {
         at: Option<Arc<str>>,
         asker: Asker,
     },
+    /// Without an object it waits, if it has a ticket for that. `known` is what the node has already.
     Get {
         id: ObjectId,
-        asker: Asker,
-    },
-    /// As `Get`, but without an object it waits, with this ticket.
-    GetOrWait {
-        id: ObjectId,
-        ticket: u64,
+        ticket: Option<u64>,
+        known: Option<Found>,
         asker: Asker,
     },
     Duplicate {
@@ -63,58 +75,19 @@ pub(crate) enum Then {
     },
 }
 
-/// An object as Redis has it.
-#[derive(Clone)]
-pub(crate) struct Found {
-    pub(crate) hash: Hash,
-    pub(crate) length: u64,
-    pub(crate) metadata: Bytes,
-    pub(crate) content: At,
-}
-
-/// A small content itself, or the name of a large one's chunks.
-#[derive(Clone)]
-pub(crate) enum At {
-    Here(Bytes),
-    Chunks(Arc<str>),
-}
-
-impl Found {
-    /// From hash, length, metadata, name of the chunks and data, as the script gives them.
-    pub(crate) fn parse(fields: &[Bytes]) -> Option<Self> {
-        let [hash, length, metadata, at, data, ..] = fields else { return None };
-        let mut bytes = Hash::default();
-        hex::decode_to_slice(hash, &mut bytes).ok()?;
-        let content = if at.is_empty() { At::Here(data.clone()) } else { At::Chunks(text(at)?.into()) };
-        Some(Self { hash: bytes, length: text(length)?.parse().ok()?, metadata: metadata.clone(), content })
-    }
-
-    pub(crate) fn answer(&self) -> Answer {
-        let metadata = self.metadata.clone();
-        match &self.content {
-            At::Here(data) => Answer::Object(Object { data: data.clone(), metadata }),
-            At::Chunks(at) => {
-                let place = Place::Chunks { at: Arc::clone(at), hash: self.hash, metadata };
-                Answer::Remote(Remote { length: self.length, place })
-            }
-        }
-    }
-}
-
-/// A message to a node: its number, lengths of the tickets, the metadata and the name of the chunks, and the length of the
-/// content, each with a colon; then tickets, hash, metadata, name of the chunks and data.
+/// A message to a node: its number, lengths of the tickets and of the record, each with a colon; then tickets, record and
+/// content.
 pub(crate) fn parse_mail(message: &Bytes) -> Option<(u64, Vec<u64>, Found)> {
-    let (mut numbers, mut rest) = ([0_usize; 5], message.clone());
+    let (mut numbers, mut rest) = ([0_usize; 3], message.clone());
     for number in &mut numbers {
         let end = rest.iter().position(|&byte| byte == b':')?;
         *number = text(&rest.split_to(end))?.parse().ok()?;
         let _colon = rest.split_to(1);
     }
-    let [number, tickets, metadata, at, length] = numbers;
+    let [number, tickets, record] = numbers;
     let mut take = |length: usize| (length <= rest.len()).then(|| rest.split_to(length));
-    let (tickets, hash, metadata, at) = (take(tickets)?, take(64)?, take(metadata)?, take(at)?);
-    let found = Found::parse(&[hash, length.to_string().into(), metadata, at, rest])?;
-    Some((number as u64, parse_tickets(&tickets), found))
+    let (tickets, record) = (take(tickets)?, take(record)?);
+    Some((number as u64, parse_tickets(&tickets), Found::parse(&[record, rest])?))
 }
 
 /// Numbers separated by commas.
@@ -137,27 +110,32 @@ pub(crate) fn args<const N: usize>(args: [Value; N]) -> Vec<Value> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::record::{Record, small_content};
     use super::*;
+
+    fn message(record: &Record, content: &[u8]) -> Bytes {
+        let head = format!("9:4:{}:7,12", record.bytes().len());
+        [head.as_bytes(), record.bytes(), content].concat().into()
+    }
 
     #[test]
     fn a_message_carries_a_small_content() {
-        let message = Bytes::from(format!("9:4:2:0:5:7,12{}mdhello", "ab".repeat(32)));
-        let (number, tickets, found) = parse_mail(&message).unwrap();
-        assert_eq!((number, tickets, found.length), (9, vec![7, 12], 5));
-        assert_eq!((found.hash, found.metadata.as_ref()), ([0xab; 32], b"md".as_slice()));
-        assert!(matches!(found.content, At::Here(data) if data == "hello"));
+        let record = Record::new(&[0xab; 32], None, 5, b"md");
+        let (number, tickets, found) = parse_mail(&message(&record, &small_content(b"hello"))).unwrap();
+        assert_eq!((number, tickets), (9, vec![7, 12]));
+        assert_eq!(found, Found { record, data: Some(Bytes::from("hello")) });
     }
 
     #[test]
     fn a_message_names_the_chunks_of_a_large_content() {
-        let message = Bytes::from(format!("9:1:0:3:9999999:8{}xyz", "ab".repeat(32)));
-        let (_, _, found) = parse_mail(&message).unwrap();
-        assert!(matches!(found.content, At::Chunks(at) if &*at == "xyz"));
+        let record = Record::new(&[0xab; 32], Some("0123456789abcdef"), 9_999_999, b"");
+        let (_, _, found) = parse_mail(&message(&record, b"")).unwrap();
+        assert_eq!(found, Found { record, data: None });
     }
 
     #[test]
     fn other_messages_are_none() {
-        for bad in ["", "1:2", "1:4:0:0:5:00ff", "9:9:9:9:", "x:4:2:0:5:00ff"] {
+        for bad in ["", "1:2", "1:4:0:00ff", "9:9:9:", "x:4:2:00ff"] {
             assert!(parse_mail(&Bytes::from(bad)).is_none(), "{bad}");
         }
     }

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+
 use super::operation::{Operation, Then};
 use super::{duplicate_args, get_args};
 use crate::id::ObjectId;
@@ -65,10 +67,10 @@ impl Polls {
 /// Asks for what a request waits for, with the same ticket.
 fn poll(ticket: u64, id: &ObjectId, wait: &Wait) -> Operation {
     let args = match wait.copy() {
-        None => get_args(id, Some(ticket)),
+        None => get_args(id, Bytes::new(), Some(ticket)),
         Some(copy) => duplicate_args(copy, id, ticket),
     };
-    Operation { args, then: Then::Poll { ticket } }
+    Operation::new(args, Then::Poll { ticket })
 }
 
 #[cfg(test)]

@@ -3,7 +3,8 @@
 use bytes::Bytes;
 
 use super::batch::Batches;
-use super::operation::{At, Found, Then, parse_tickets, text};
+use super::operation::{Then, parse_tickets, text};
+use super::record::{Found, Record};
 use crate::id::ObjectId;
 use crate::request::{Answer, Asker, Place, Remote, Totals, Wait};
 
@@ -16,20 +17,27 @@ impl Batches {
             (Then::Store { id, content, metadata, at: Some(at), asker }, b"absent") => {
                 tokio::spawn(self.redis.clone().upload(at, id, content, metadata, asker));
             }
-            (Then::Store { content, metadata, asker, .. }, _) => {
-                let (length, hash) = (content.data.len() as u64, content.hash);
-                let found = Found { hash, length, metadata, content: At::Here(content.data) };
-                self.resolve(tickets(rest), &found);
+            (Then::Store { content, metadata, at, asker, .. }, _) => {
+                if at.is_some() {
+                    self.redis.0.contents.keep(content.hash, &content.data);
+                }
+                if !rest.is_empty() {
+                    let record = Record::new(&content.hash, at.as_deref(), content.data.len(), &metadata);
+                    self.resolve(tickets(rest), &Found { record, data: Some(content.data) });
+                }
                 asker.answer(Answer::Done);
             }
-            (Then::Get { id, asker } | Then::GetOrWait { id, asker, .. }, b"foreign") => {
-                asker.answer(foreign(id, rest));
+            (Then::Get { known: Some(found), asker, .. }, b"same") => asker.answer(found.answer()),
+            (Then::Get { id, asker, .. }, b"foreign") => asker.answer(foreign(id, rest)),
+            (Then::Get { id, asker, .. }, b"object") => {
+                let found = Found::parse(rest);
+                if let Some(found) = &found {
+                    self.redis.0.contents.remember(id, found);
+                }
+                asker.answer(found.map_or(Answer::Absent, |found| found.answer()));
             }
-            (Then::Get { asker, .. } | Then::GetOrWait { asker, .. }, b"object") => {
-                asker.answer(Found::parse(rest).map_or(Answer::Absent, |found| found.answer()));
-            }
+            (Then::Get { id, ticket: Some(ticket), asker, .. }, _) => self.wait(ticket, id, asker, Wait::Get),
             (Then::Get { asker, .. }, _) => asker.answer(Answer::Absent),
-            (Then::GetOrWait { id, ticket, asker }, _) => self.wait(ticket, id, asker, Wait::Get),
             (Then::Duplicate { asker, .. }, b"ok") => {
                 if let Some(found) = Found::parse(rest.get(1..).unwrap_or_default()) {
                     self.resolve(tickets(rest), &found);
@@ -50,8 +58,11 @@ impl Batches {
                 tokio::spawn(self.redis.clone().stat_foreign(id, number(rest), asker));
             }
             (Then::Stat { asker, .. }, b"stat") => {
-                let metadata = rest.get(1).cloned().unwrap_or_default();
-                asker.answer(Answer::Stat { length: number(rest), metadata });
+                let record = rest.first().and_then(Record::parse);
+                asker.answer(record.map_or(Answer::Absent, |record| Answer::Stat {
+                    length: record.length(),
+                    metadata: record.metadata(),
+                }));
             }
             (Then::Stat { asker, .. }, _) => asker.answer(Answer::Absent),
             (Then::Delete { asker }, b"ok") => asker.answer(Answer::Done),
@@ -92,7 +103,7 @@ impl Batches {
     fn settle_poll(&mut self, ticket: u64, reply: &[Bytes]) {
         let Some((of, wait)) = self.redis.waits().take_one(ticket) else { return };
         let then = match wait {
-            Wait::Get(asker) => Then::GetOrWait { id: of, ticket, asker },
+            Wait::Get(asker) => Then::Get { id: of, ticket: Some(ticket), known: None, asker },
             Wait::Duplicate { id, asker } => Then::Duplicate { id, original: of, ticket, asker },
         };
         self.settle(then, reply);

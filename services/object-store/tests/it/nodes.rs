@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use fred::interfaces::{HashesInterface, KeysInterface, SortedSetsInterface};
+use fred::interfaces::{ConfigInterface, HashesInterface, KeysInterface, SortedSetsInterface};
 use object_store::header::Ask;
 use test_support::{FlakyProxy, TestRedis, eventually};
 use tokio::io::AsyncWriteExt;
@@ -169,20 +169,33 @@ async fn objects_of_the_original_are_read_copied_counted_and_removed() {
 }
 
 #[tokio::test]
-async fn what_a_killed_node_had_begun_to_upload_is_removed() {
+async fn an_upload_that_is_not_finished_is_refused_and_goes_by_itself() {
     let redis = TestRedis::start().await;
     let commands = redis.client().await;
-    let _node = Node::redis(&redis).await;
-    // As a node leaves it that dies after its first chunk, some time ago.
-    commands.set::<(), _, _>("scaler:obj:_meta:chunk:dead:0", "x", None, None, false).await.unwrap();
-    commands
-        .zadd::<(), _, _>("scaler:obj:_meta:garbage", None, None, false, false, (1.0, "upload:dead:2000000"))
-        .await
-        .unwrap();
-    eventually("it is removed", async || {
-        commands.exists::<u64, _>("scaler:obj:_meta:chunk:dead:0").await.unwrap() == 0
-    })
-    .await;
+    let node = Node::redis(&redis).await;
+    let mut client = Client::connect(node.port, "one").await;
+    // Chunks that will expire, and those that will not.
+    let chunks = async || {
+        let (_, keys): (String, Vec<String>) =
+            commands.scan_page("0", "scaler:obj:_meta:chunk:*", Some(100_000), None).await.unwrap();
+        let mut counts = (0, 0);
+        for key in keys {
+            match commands.ttl::<i64, _>(key).await.unwrap() {
+                1..=600 => counts.0 += 1,
+                _ => counts.1 += 1,
+            }
+        }
+        counts
+    };
+    let data = vec![7; 64 << 20];
+    let room = async |bytes: &str| commands.config_set("maxmemory", bytes.to_owned()).await.unwrap();
+    room("24mb").await;
+    assert_eq!(client.set(&id(1), &data).await, NOT_EXISTS);
+    let (unfinished, finished) = chunks().await;
+    assert!((1..64).contains(&unfinished) && finished == 0, "{unfinished} and {finished}");
+    room("0").await;
+    assert_eq!(client.set(&id(1), &data).await, SET);
+    assert_eq!(chunks().await, (unfinished, 64));
 }
 
 #[tokio::test(flavor = "multi_thread")]
