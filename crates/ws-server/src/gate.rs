@@ -131,7 +131,7 @@ mod tests {
             max_connections: total,
             max_connections_per_address: per_address,
             trusted_proxies: trusted.iter().map(|text| text.parse().unwrap()).collect(),
-            ..crate::server::tests::options()
+            ..crate::test_options::options()
         }
     }
 

@@ -104,7 +104,7 @@ mod tests {
 
     fn parse(head: &str) -> Result<Option<Request>, u16> {
         let peer = "192.0.2.1".parse().unwrap();
-        super::parse(head.as_bytes(), peer, &crate::server::tests::options())
+        super::parse(head.as_bytes(), peer, &crate::test_options::options())
             .map(|found| found.map(|(request, _)| request))
             .map_err(|response| response.status)
     }

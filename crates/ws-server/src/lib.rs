@@ -18,6 +18,9 @@ mod parser;
 mod request;
 mod response;
 mod server;
+#[cfg(test)]
+#[path = "../tests/it/options.rs"]
+mod test_options;
 pub mod token;
 pub mod wildcard;
 

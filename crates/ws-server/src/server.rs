@@ -293,6 +293,3 @@ async fn answer(mut stream: TcpStream, response: &Response, is_head: bool) {
         debug!(%error, "cannot answer");
     }
 }
-
-#[cfg(test)]
-pub(crate) mod tests;

@@ -1,16 +1,18 @@
 //! The server as its clients see it.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod options;
 mod world;
 
 use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt, StreamExt};
+use options::options;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
-use world::{World, close_code, options, text};
-use ws_server::{Origins, Overflow};
+use world::{World, close_code, text};
+use ws_server::{Options, Origins, Overflow};
 
 #[tokio::test]
 async fn what_a_service_sends_follows_the_101_in_order() {

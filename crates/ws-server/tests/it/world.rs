@@ -15,31 +15,13 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_util::sync::CancellationToken;
-use ws_server::{Client, Handler, Metrics, Options, Origins, Overflow, Reply, Request, Response, Server};
+use ws_server::{Client, Handler, Metrics, Options, Reply, Request, Response, Server};
 
 pub(crate) const DRAIN: Duration = Duration::from_secs(1);
 pub(crate) const UPGRADE: &str = "GET /room HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n\
      Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
 pub(crate) type Socket = WebSocketStream<TcpStream>;
-
-pub(crate) fn options() -> Options {
-    Options {
-        ping: r#"{"type":"ping"}"#,
-        ping_interval: Duration::from_secs(30),
-        pong_timeout: Duration::from_secs(65),
-        write_timeout: Duration::from_secs(2),
-        overflow: Overflow::Close { max_bytes: 1024 * 1024 },
-        max_message_size: 65_536,
-        handshake_timeout: Duration::from_secs(10),
-        origins: Origins::default(),
-        max_connections: 20_000,
-        max_connections_per_address: 0,
-        trusted_proxies: Vec::new(),
-        accept_rate: 0,
-        farewell: None,
-    }
-}
 
 #[derive(Clone, Default)]
 struct Room(Arc<Mutex<slab::Slab<Client>>>);

@@ -1,14 +1,15 @@
+//! What both the unit tests, which take this file in by its path, and the others begin with.
+
 use std::time::Duration;
 
-use crate::options::{Options, Overflow};
-use crate::origin::Origins;
+use crate::{Options, Origins, Overflow};
 
-/// Short times and wide limits, for tests to vary.
+/// Wide limits, for tests to narrow.
 pub(crate) fn options() -> Options {
     Options {
         ping: r#"{"type":"ping"}"#,
         ping_interval: Duration::from_secs(30),
-        pong_timeout: Duration::from_secs(60),
+        pong_timeout: Duration::from_secs(65),
         write_timeout: Duration::from_secs(2),
         overflow: Overflow::Close { max_bytes: 1024 * 1024 },
         max_message_size: 65_536,
