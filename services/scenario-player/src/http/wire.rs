@@ -1,17 +1,18 @@
 //! The JSON shapes of requests and answers.
 
-use std::fmt;
+mod playback;
+mod scalar;
 
 use redis_core::id::CustomerId;
-use serde::de::{self, Visitor};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+pub(super) use self::playback::{PlaybackBody, PlaybackChange, Replay, Summary};
+pub(super) use self::scalar::Id;
+use self::scalar::{Coordinate, Kind, Time, TimeSchema};
 use crate::event::Event;
-use crate::playback::{Change, Phase, Playback, Speed};
-use crate::scenario::{DraftStep, Scenario, Step, StepKind};
+use crate::scenario::{DraftStep, Scenario, Step};
 use crate::shop::CustomerState;
-use crate::time::Micros;
 
 /// A customer's visit.
 #[derive(Serialize, Deserialize, ToSchema)]
@@ -67,21 +68,6 @@ pub(super) struct Location {
     y: Coordinate,
 }
 
-/// A time.
-#[derive(ToSchema)]
-#[schema(as = Timestamp)]
-#[expect(dead_code, reason = "only its schema is used: either of two kinds of value")]
-#[derive(Serialize)]
-#[serde(untagged)]
-enum TimeSchema {
-    /// ISO 8601 with a zone.
-    #[schema(title = "ISO 8601", format = DateTime)]
-    Text(String),
-    /// Epoch milliseconds.
-    #[schema(title = "epoch milliseconds")]
-    Number(f64),
-}
-
 /// What was put on the timeline.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Posted {
@@ -103,63 +89,6 @@ pub(super) struct State {
     #[schema(value_type = String, format = DateTime)]
     timestamp: Time,
 }
-
-/// A stored scenario.
-#[derive(Serialize, ToSchema)]
-pub(super) struct Summary {
-    #[schema(value_type = String)]
-    pub(super) customer_id: Id,
-    /// Number of steps.
-    pub(super) steps: usize,
-    pub(super) playback: PlaybackBody,
-}
-
-/// How a scenario is being played.
-#[derive(Serialize, ToSchema)]
-pub(super) struct PlaybackBody {
-    #[schema(value_type = String)]
-    customer_id: Id,
-    /// `waiting`, `running`, `paused` or `ended`.
-    state: &'static str,
-    /// 0.1 to 1000.
-    speed: f64,
-    r#loop: bool,
-    /// Where it stands, from the first step on.
-    position_ms: i64,
-    /// From the first step to the last.
-    length_ms: i64,
-}
-
-/// How to play a scenario again.
-#[derive(Deserialize, ToSchema)]
-pub(super) struct Replay {
-    /// 0.1 to 1000; 1 if it is not given.
-    #[schema(minimum = 0.1, maximum = 1000.0)]
-    #[serde(default)]
-    speed: Option<Rate>,
-    /// Begin again at the end.
-    #[serde(default)]
-    r#loop: bool,
-}
-
-/// What to change of a playback; what is not given stays.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct PlaybackChange {
-    paused: Option<bool>,
-    /// 0.1 to 1000.
-    #[schema(minimum = 0.1, maximum = 1000.0)]
-    speed: Option<Rate>,
-    /// 0 to the scenario's length.
-    #[schema(minimum = 0)]
-    position_ms: Option<u64>,
-    r#loop: Option<bool>,
-}
-
-/// A factor of speed.
-#[derive(ToSchema)]
-#[schema(value_type = f64)]
-pub(super) struct Rate(Speed);
 
 /// A step that is to come, or was published.
 #[derive(Serialize, ToSchema)]
@@ -238,46 +167,6 @@ impl State {
     }
 }
 
-impl PlaybackBody {
-    pub(super) fn of(customer: &CustomerId, playback: &Playback, now: Micros) -> Self {
-        Self {
-            customer_id: Id(customer.clone()),
-            state: match playback.phase(now) {
-                Phase::Waiting => "waiting",
-                Phase::Running => "running",
-                Phase::Paused => "paused",
-                Phase::Ended => "ended",
-            },
-            speed: playback.speed().factor(),
-            r#loop: playback.looping(),
-            position_ms: playback.position_us(now) / 1000,
-            length_ms: playback.length_us() / 1000,
-        }
-    }
-}
-
-impl Replay {
-    pub(super) fn speed(&self) -> Speed {
-        self.speed.as_ref().map_or(Speed::NORMAL, |rate| rate.0)
-    }
-
-    pub(super) fn looping(&self) -> bool {
-        self.r#loop
-    }
-}
-
-impl From<PlaybackChange> for Change {
-    fn from(change: PlaybackChange) -> Self {
-        let micros = |ms: u64| i64::try_from(ms.saturating_mul(1000)).unwrap_or(i64::MAX);
-        Self {
-            paused: change.paused,
-            speed: change.speed.map(|rate| rate.0),
-            position_us: change.position_ms.map(micros),
-            looping: change.r#loop,
-        }
-    }
-}
-
 impl EventBody {
     pub(super) fn of(event: &Event) -> Self {
         Self {
@@ -286,110 +175,5 @@ impl EventBody {
             location: Location::of(&event.step),
             timestamp: Time(event.step.at),
         }
-    }
-}
-
-/// A customer's id in JSON.
-pub(super) struct Id(pub(super) CustomerId);
-
-impl Serialize for Id {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.0.as_str())
-    }
-}
-
-impl<'de> Deserialize<'de> for Id {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        CustomerId::parse(String::deserialize(deserializer)?).map(Self).map_err(de::Error::custom)
-    }
-}
-
-/// A step's type in JSON.
-struct Kind(StepKind);
-
-impl Serialize for Kind {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.0.as_str())
-    }
-}
-
-impl<'de> Deserialize<'de> for Kind {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Name;
-        impl Visitor<'_> for Name {
-            type Value = Kind;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("ENTER, MOVE, EXIT or FOCUS")
-            }
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Kind, E> {
-                StepKind::parse(text)
-                    .map(Kind)
-                    .ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
-            }
-        }
-        deserializer.deserialize_str(Name)
-    }
-}
-
-/// A coordinate in JSON: any number; its fraction is cut.
-#[derive(Clone, Copy)]
-struct Coordinate(i32);
-
-impl Serialize for Coordinate {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_i32(self.0)
-    }
-}
-
-impl<'de> Deserialize<'de> for Coordinate {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let number = f64::deserialize(deserializer)?.trunc();
-        let fits = (f64::from(i32::MIN)..=f64::from(i32::MAX)).contains(&number);
-        if fits {
-            Ok(Self(number as i32))
-        } else {
-            Err(de::Error::custom("must lie between -2147483648 and 2147483647"))
-        }
-    }
-}
-
-/// A time in JSON.
-struct Time(Micros);
-
-impl Serialize for Time {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&self.0.iso())
-    }
-}
-
-impl<'de> Deserialize<'de> for Time {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct TextOrMilliseconds;
-        impl Visitor<'_> for TextOrMilliseconds {
-            type Value = Time;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("ISO 8601 with a zone, or epoch milliseconds")
-            }
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Time, E> {
-                Micros::parse(text).map(Time).map_err(E::custom)
-            }
-            fn visit_u64<E: de::Error>(self, ms: u64) -> Result<Time, E> {
-                self.visit_f64(ms as f64)
-            }
-            fn visit_i64<E: de::Error>(self, ms: i64) -> Result<Time, E> {
-                self.visit_f64(ms as f64)
-            }
-            fn visit_f64<E: de::Error>(self, ms: f64) -> Result<Time, E> {
-                Micros::from_ms(ms).map(Time).map_err(E::custom)
-            }
-        }
-        deserializer.deserialize_any(TextOrMilliseconds)
-    }
-}
-
-impl<'de> Deserialize<'de> for Rate {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let factor = f64::deserialize(deserializer)?;
-        Speed::new(factor).map(Self).ok_or_else(|| de::Error::custom("must lie between 0.1 and 1000"))
     }
 }

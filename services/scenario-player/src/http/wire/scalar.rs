@@ -1,0 +1,137 @@
+//! Single values in JSON: parsed when they are read, so that no other value is ever held.
+
+use std::fmt;
+
+use redis_core::id::CustomerId;
+use serde::de::{self, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use utoipa::ToSchema;
+
+use crate::playback::Speed;
+use crate::scenario::StepKind;
+use crate::time::Micros;
+
+/// A customer's id in JSON.
+pub(in crate::http) struct Id(pub(in crate::http) CustomerId);
+
+impl Serialize for Id {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for Id {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        CustomerId::parse(String::deserialize(deserializer)?).map(Self).map_err(de::Error::custom)
+    }
+}
+
+/// A step's type in JSON.
+pub(super) struct Kind(pub(super) StepKind);
+
+impl Serialize for Kind {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for Kind {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Name;
+        impl Visitor<'_> for Name {
+            type Value = Kind;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("ENTER, MOVE, EXIT or FOCUS")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Kind, E> {
+                StepKind::parse(text)
+                    .map(Kind)
+                    .ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
+            }
+        }
+        deserializer.deserialize_str(Name)
+    }
+}
+
+/// A coordinate in JSON: any number; its fraction is cut.
+#[derive(Clone, Copy)]
+pub(super) struct Coordinate(pub(super) i32);
+
+impl Serialize for Coordinate {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_i32(self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Coordinate {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let number = f64::deserialize(deserializer)?.trunc();
+        let fits = (f64::from(i32::MIN)..=f64::from(i32::MAX)).contains(&number);
+        if fits {
+            Ok(Self(number as i32))
+        } else {
+            Err(de::Error::custom("must lie between -2147483648 and 2147483647"))
+        }
+    }
+}
+
+/// A time in JSON.
+pub(super) struct Time(pub(super) Micros);
+
+impl Serialize for Time {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0.iso())
+    }
+}
+
+impl<'de> Deserialize<'de> for Time {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct TextOrMilliseconds;
+        impl Visitor<'_> for TextOrMilliseconds {
+            type Value = Time;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("ISO 8601 with a zone, or epoch milliseconds")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Time, E> {
+                Micros::parse(text).map(Time).map_err(E::custom)
+            }
+            fn visit_u64<E: de::Error>(self, ms: u64) -> Result<Time, E> {
+                self.visit_f64(ms as f64)
+            }
+            fn visit_i64<E: de::Error>(self, ms: i64) -> Result<Time, E> {
+                self.visit_f64(ms as f64)
+            }
+            fn visit_f64<E: de::Error>(self, ms: f64) -> Result<Time, E> {
+                Micros::from_ms(ms).map(Time).map_err(E::custom)
+            }
+        }
+        deserializer.deserialize_any(TextOrMilliseconds)
+    }
+}
+
+/// A time.
+#[derive(ToSchema)]
+#[schema(as = Timestamp)]
+#[expect(dead_code, reason = "only its schema is used: either of two kinds of value")]
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(super) enum TimeSchema {
+    /// ISO 8601 with a zone.
+    #[schema(title = "ISO 8601", format = DateTime)]
+    Text(String),
+    /// Epoch milliseconds.
+    #[schema(title = "epoch milliseconds")]
+    Number(f64),
+}
+
+/// A factor of speed.
+#[derive(ToSchema)]
+#[schema(value_type = f64)]
+pub(super) struct Rate(pub(super) Speed);
+
+impl<'de> Deserialize<'de> for Rate {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let factor = f64::deserialize(deserializer)?;
+        Speed::new(factor).map(Self).ok_or_else(|| de::Error::custom("must lie between 0.1 and 1000"))
+    }
+}
