@@ -8,6 +8,7 @@ mod patience;
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -17,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::header::{Ask, RequestHeader, decode_id};
 use crate::node::Node;
 use crate::out::Out;
-use crate::request::{Answer, Asker, Content, Remote, Request};
+use crate::request::{Answer, Asker, Content, Remote, Request, Woken};
 use crate::session::{Attached, Outgoing, outgoing};
 use crate::stream::Stream;
 use crate::ymq::{Decoder, Item, hello};
@@ -29,6 +30,8 @@ const OUT_HIGH: usize = 256 << 10;
 /// Room that a read is given: at first, and when it filled what it had.
 const READ_MIN: usize = 4 << 10;
 const READ_MAX: usize = 64 << 10;
+/// Time for those who waited to be told, before the client that they waited for is.
+const HEAR: Duration = Duration::from_millis(5);
 /// Requests of one connection that wait for Redis at a time.
 const OPEN_MAX: usize = 256;
 
@@ -43,6 +46,8 @@ pub(crate) async fn serve(node: &Arc<Node>, stream: Stream, stopping: Cancellati
         out: Out::default(),
         saying: VecDeque::new(),
         client: None,
+        says: false,
+        woken: Woken::new(),
         held: false,
         patience: Patience::new(),
         stopping,
@@ -63,6 +68,10 @@ struct Connection {
     /// Answers that are to be written down next.
     saying: VecDeque<Outgoing>,
     client: Option<Attached>,
+    /// Some of it have been taken since they were last written.
+    says: bool,
+    /// Whoever is to hear of what this client did before this client does.
+    woken: Woken,
     /// A large object is on its way to the store: what came after it has to wait.
     held: bool,
     patience: Patience,
@@ -180,7 +189,10 @@ impl Connection {
         }
         let asker = || Asker::Client(client.session.reply(header.clone(), store.is_remote()));
         match store.execute(request, asker) {
-            Some(answer) => self.answer(header, answer).await,
+            Some((answer, woken)) => {
+                self.woken.extend(woken);
+                self.answer(header, answer).await
+            }
             None if store.waits_of(client.session.key) > self.node.limits.max_waits => Err(End::TooManyWaits),
             None => Ok(()),
         }
@@ -201,6 +213,7 @@ impl Connection {
             if !client.session.take(client.connection, &mut self.saying) {
                 return Err(End::Replaced);
             }
+            self.says |= !self.saying.is_empty();
             if self.saying.is_empty() {
                 self.held = self.held && client.session.open() > 0;
                 break;
@@ -243,6 +256,9 @@ impl Connection {
 
     /// Writes everything; a client must take [`PROGRESS`] bytes, or all, within the stall timeout.
     async fn flush(&mut self) -> Result<(), End> {
+        if !self.woken.is_empty() {
+            self.let_hear().await;
+        }
         while self.out.len() > 0 {
             let goal = self.out.len().saturating_sub(PROGRESS);
             let writing = async {
@@ -259,7 +275,23 @@ impl Connection {
         if let Stream::Tls(stream) = &mut self.stream {
             stream.flush().await.map_err(|_| End::Reset)?;
         }
+        if let Some(client) = self.client.as_ref().filter(|_| std::mem::take(&mut self.says)) {
+            client.session.said();
+        }
         Ok(())
+    }
+
+    /// Waits until those whose requests waited for what this client did have been answered: they are to hear of it first. Not
+    /// for long, if they do not read what they are told; and nobody waits for this client meanwhile, which would be for ever.
+    async fn let_hear(&mut self) {
+        let Some(client) = &self.client else { return };
+        client.session.set_deaf(true);
+        for other in self.woken.drain(..).filter(|other| other.key != client.session.key) {
+            if timeout(HEAR, other.heard()).await.is_err() {
+                other.set_deaf(true);
+            }
+        }
+        client.session.set_deaf(false);
     }
 
     /// True if no further request may be looked at now.

@@ -1,12 +1,12 @@
 //! The memory backend: one map of ids, one of contents, behind one lock that is held for a few lookups at a time.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
 use crate::id::ObjectId;
-use crate::request::{Answer, Asker, Content, Hash, Object, Refused, Request, Totals, Wait};
+use crate::request::{Answer, Asker, Content, Hash, Object, Refused, Request, Totals, Wait, Woken};
 use crate::waits::Waits;
 
 /// Objects in this process's memory.
@@ -43,10 +43,17 @@ struct After {
 }
 
 impl After {
-    fn run(self) {
+    fn run(self) -> Woken {
+        let mut woken = Woken::new();
         for (asker, answer) in self.answers {
+            if let Some(session) = asker.session()
+                && woken.last().is_none_or(|last| last.key != session.key)
+            {
+                woken.push(Arc::clone(session));
+            }
             asker.answer(answer);
         }
+        woken
     }
 }
 
@@ -57,7 +64,7 @@ impl Memory {
 
     /// Answers at once, unless the request waits: then `asker` is kept and answered later. What waited for the object is
     /// answered before this returns.
-    pub(crate) fn execute(&self, request: Request, asker: impl FnOnce() -> Asker) -> Option<Answer> {
+    pub(crate) fn execute(&self, request: Request, asker: impl FnOnce() -> Asker) -> Option<(Answer, Woken)> {
         let mut after = After::default();
         let mut state = self.lock();
         let answer = match request {
@@ -98,8 +105,7 @@ impl Memory {
             Request::Nothing => Answer::Absent,
         };
         drop(state);
-        after.run();
-        Some(answer)
+        Some((answer, after.run()))
     }
 
     pub(crate) fn forget(&self, owner: u64) {

@@ -268,5 +268,5 @@ fn upload_name() -> Arc<str> {
 /// A number that no other node has: from the seeds that the standard library draws for its maps.
 fn rand_u64() -> u64 {
     use std::hash::{BuildHasher, RandomState};
-    RandomState::new().hash_one(std::process::id())
+    RandomState::new().hash_one(())
 }

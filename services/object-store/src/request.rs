@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 
 use crate::budget::Claim;
 use crate::id::ObjectId;
-use crate::session::Reply;
+use crate::session::{Reply, Session};
 use crate::waits::Waiters;
 
 /// The BLAKE3 hash of a content, which is what makes two contents the same.
@@ -122,6 +122,9 @@ pub enum Refused {
     Full,
 }
 
+/// Clients whose requests waited until now.
+pub(crate) type Woken = Vec<Arc<Session>>;
+
 /// Who asked, and so where the answer goes.
 pub(crate) enum Asker {
     Client(Reply),
@@ -142,6 +145,14 @@ impl Asker {
         match self {
             Self::Client(reply) => reply.is_gone(),
             Self::Caller(sender) => sender.is_closed(),
+        }
+    }
+
+    /// The client that asked.
+    pub(crate) fn session(&self) -> Option<&Arc<Session>> {
+        match self {
+            Self::Client(reply) => Some(reply.session()),
+            Self::Caller(_) => None,
         }
     }
 

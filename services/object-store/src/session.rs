@@ -36,6 +36,8 @@ pub(crate) struct Session {
     pub(crate) key: u64,
     identity: Bytes,
     outbox: Mutex<Outbox>,
+    /// Tells that it has heard what was ready, see [`Session::heard`].
+    hears: Notify,
     /// It will not come back: nothing more is to wait for it.
     gone: AtomicBool,
 }
@@ -49,15 +51,27 @@ struct Outbox {
     /// time when there is a newer one.
     connection: u64,
     news: Arc<Notify>,
+    /// What was ready is being written.
+    saying: bool,
+    /// It was not worth waiting for it to hear.
+    deaf: bool,
     /// Since when it has none, and the header whose payload is still to come.
     lost: Option<(Instant, Option<RequestHeader>)>,
 }
 
 impl Session {
     fn new(key: u64, identity: Bytes) -> Self {
-        let outbox =
-            Outbox { ready: VecDeque::new(), open: 0, connection: 0, news: Arc::default(), lost: None };
-        Self { key, identity, outbox: Mutex::new(outbox), gone: AtomicBool::new(false) }
+        let outbox = Outbox {
+            ready: VecDeque::new(),
+            open: 0,
+            connection: 0,
+            news: Arc::default(),
+            saying: false,
+            deaf: false,
+            lost: None,
+        };
+        let (outbox, hears) = (Mutex::new(outbox), Notify::new());
+        Self { key, identity, outbox, hears, gone: AtomicBool::new(false) }
     }
 
     fn lock(&self) -> MutexGuard<'_, Outbox> {
@@ -82,11 +96,45 @@ impl Session {
         if outbox.connection == connection {
             let some = outbox.ready.len().min(AT_ONCE);
             saying.extend(outbox.ready.drain(..some));
+            outbox.saying |= some > 0;
             if outbox.ready.is_empty() {
                 outbox.ready.shrink_to(AT_ONCE);
             }
         }
         outbox.connection == connection
+    }
+
+    /// What was taken has been written.
+    pub(crate) fn said(&self) {
+        let mut outbox = self.lock();
+        outbox.saying = false;
+        if outbox.ready.is_empty() {
+            outbox.deaf = false;
+            self.hears.notify_waiters();
+        }
+    }
+
+    /// While it is deaf nobody waits for it to hear.
+    pub(crate) fn set_deaf(&self, deaf: bool) {
+        self.lock().deaf = deaf;
+        if deaf {
+            self.hears.notify_waiters();
+        }
+    }
+
+    /// Waits until the client's connection has written all that is ready, if that can be expected soon.
+    pub(crate) async fn heard(&self) {
+        loop {
+            let hears = self.hears.notified();
+            {
+                let outbox = self.lock();
+                let heard = outbox.ready.is_empty() && !outbox.saying;
+                if heard || outbox.deaf || outbox.lost.is_some() || self.gone.load(Ordering::Acquire) {
+                    return;
+                }
+            }
+            hears.await;
+        }
     }
 
     /// Takes back what a connection that ended has not said.
@@ -115,6 +163,10 @@ pub(crate) struct Reply {
 impl Reply {
     pub(crate) fn owner(&self) -> u64 {
         self.session.key
+    }
+
+    pub(crate) fn session(&self) -> &Arc<Session> {
+        &self.session
     }
 
     pub(crate) fn is_gone(&self) -> bool {
@@ -216,6 +268,7 @@ impl Sessions {
         let mut outbox = session.lock();
         if outbox.connection == *connection {
             outbox.lost = Some((Instant::now(), unfinished));
+            session.hears.notify_waiters();
         }
     }
 
@@ -224,6 +277,7 @@ impl Sessions {
         let mut known = self.lock();
         let gone = session.lock().connection == connection;
         session.gone.store(gone, Ordering::Release);
+        session.hears.notify_waiters();
         if gone && known.by_identity.get(&session.identity).is_some_and(|other| other.key == session.key) {
             known.by_identity.remove(&session.identity);
         }

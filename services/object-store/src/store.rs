@@ -7,7 +7,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use crate::id::ObjectId;
 use crate::memory::Memory;
 use crate::redis::{Redis, RedisError, RedisOptions};
-use crate::request::{Answer, Asker, Content, Object, Refused, Remote, Request, Totals};
+use crate::request::{Answer, Asker, Content, Object, Refused, Remote, Request, Totals, Woken};
 
 /// A store of objects.
 ///
@@ -247,7 +247,7 @@ impl ObjectStore {
     async fn ask(&self, request: Request) -> Result<Answer, StoreError> {
         let (sender, receiver) = oneshot::channel();
         match self.execute(request, || Asker::Caller(sender)) {
-            Some(answer) => Ok(answer),
+            Some((answer, _)) => Ok(answer),
             None => Ok(tokio::time::timeout(PATIENCE, receiver)
                 .await
                 .ok()
@@ -257,7 +257,7 @@ impl ObjectStore {
     }
 
     /// Answers now, or later by way of the asker.
-    pub(crate) fn execute(&self, request: Request, asker: impl FnOnce() -> Asker) -> Option<Answer> {
+    pub(crate) fn execute(&self, request: Request, asker: impl FnOnce() -> Asker) -> Option<(Answer, Woken)> {
         match &self.backend {
             Backend::Memory(memory) => memory.execute(request, asker),
             Backend::Redis(redis) => {

@@ -1,7 +1,9 @@
 -- Executes operations in order and all at once. A batch that is sent again, because its answer was lost, changes nothing
--- the second time; one that comes late, after a newer one of the same node, is refused.
+-- the second time; one that comes late, after newer ones of the same node, is refused, and so is one that was sent before
+-- the answer to the last, if that was not executed.
 --
--- ARGV: key prefix, node, number of the batch, bytes of a chunk; then for each operation its name and arguments.
+-- ARGV: key prefix, node, number of the batch, how it is sent, bytes of a chunk; then for each operation its name and
+-- arguments. It is sent `alone`, or it `follows` another, or nothing in it needs room and Redis is `full`.
 -- Returns one reply per operation: a word that says how it ended, or an array that begins with it.
 --
 -- {prefix}{id}                   hash: o, the object's record. As a string: an object of the original.
@@ -13,31 +15,38 @@
 -- {prefix}_meta:mail:{node}      sorted set: messages to a node about what it waited for, by their number
 -- {prefix}_meta:node:{node}      channel: says that there is mail
 -- {prefix}_meta:alive:{node}     string: the node is there
--- {prefix}_meta:batch:{node}     hash: number and replies of a node's last batch
+-- {prefix}_meta:batch:{node}     hash: number of a node's last batch, 0 and 1: the replies to the last even and odd one
 -- {prefix}_meta:stats            hash: ids, contents, bytes; waits and mails, the numbers of the last of each
 -- {prefix}_meta:total_size       string: bytes of all ids as the original counts them
 --
 -- A record is the hash of the content (32 bytes), at (the name of its chunks, 16 bytes, or SMALL), its length (u64) and the
 -- metadata. Up to 64 bytes Redis keeps it in little room. Numbers in bytes are big-endian.
 local call, sub, pack, unpack_number = redis.call, string.sub, struct.pack, struct.unpack
-local prefix, node, number = ARGV[1], ARGV[2], tonumber(ARGV[3])
+local prefix, node, number, sent = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local meta = prefix .. '_meta:'
 local contents = meta .. 'content:'
 local stats, total, garbage, batch = meta .. 'stats', meta .. 'total_size', meta .. 'garbage', meta .. 'batch:' .. node
 -- In place of the name of chunks: the content is small, and lies in its own key.
 local SMALL = '----------------'
-local CHUNK = tonumber(ARGV[4])
+local CHUNK = tonumber(ARGV[5])
 -- Seconds: how long a content of many chunks can still be read without ids; how long it is remembered that a request waits,
 -- that a node lives, what it was told, and what its last batch was. As text: Redis is slow to make text of a number.
 local GRACE, WAIT, WAITED, ALIVE, MAIL, BATCH = 10, '60', '61', '15', '60', '3600'
+-- After a first write that takes no room Redis lets a script do the others too.
+if sent == 'full' then call('PERSIST', batch) end
 call('SET', meta .. 'alive:' .. node, '1', 'EX', ALIVE)
 
+local place_of_replies = tostring(number % 2)
 local replayed = {}
-local last = tonumber(call('HGET', batch, 'number') or -1)
-if number < last then return redis.error_reply('STALE a newer batch of this node was executed') end
-if number == last then replayed = cmsgpack.unpack(call('HGET', batch, 'replies')) end
+local last = tonumber(call('HGET', batch, 'number') or nil)
+if last and number <= last then
+  if number < last - 1 then return redis.error_reply('STALE newer batches of this node were executed') end
+  replayed = cmsgpack.unpack(call('HGET', batch, place_of_replies))
+elseif sent == 'follows' and last ~= number - 1 then
+  return redis.error_reply('EARLY the batch before this one was not executed')
+end
 
-local cursor = 4
+local cursor = 5
 local function arg() cursor = cursor + 1; return ARGV[cursor] end
 
 local function hash_of(record) return sub(record, 1, 32) end
@@ -321,8 +330,8 @@ while cursor < #ARGV do
   if changes[name] then changed[place] = replies[place] end
 end
 write_changes()
-if number ~= last and next(changed) then
-  call('HSET', batch, 'number', ARGV[3], 'replies', cmsgpack.pack(changed))
+if not last or number > last then
+  call('HSET', batch, 'number', ARGV[3], place_of_replies, cmsgpack.pack(changed))
   call('EXPIRE', batch, BATCH)
 end
 return replies

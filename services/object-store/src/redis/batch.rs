@@ -1,25 +1,28 @@
 //! The loop that sends operations to Redis, a batch at a time, and deals with the replies in their order.
 //!
-//! One batch is under way at a time, and is sent until it is answered; the script does nothing twice. What other nodes
-//! tell lies in Redis and is read with a batch; Pub/Sub only says when, and is not relied on.
+//! A batch is sent until it is answered, and a second one behind it, so that neither Redis nor the node waits for the other;
+//! the script does nothing twice and nothing out of order. What other nodes tell lies in Redis and is read with a batch;
+//! Pub/Sub only says when, and is not relied on.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use fred::clients::{Pool, SubscriberClient};
-use fred::error::Error;
+use fred::clients::{Client, SubscriberClient};
+use fred::error::{Error, ErrorKind};
 use fred::interfaces::{EventInterface, PubsubInterface};
 use fred::types::scripts::Script;
 use fred::types::{Message, Value};
+use futures_util::StreamExt;
 use futures_util::future::try_join_all;
+use futures_util::stream::FuturesOrdered;
 use redis_core::channel::Channel;
 use redis_core::{RedisConfig, connect};
 use tokio::sync::broadcast::error::TryRecvError;
 use tokio::sync::{broadcast, mpsc};
 use tokio::try_join;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, error, warn};
+use tracing::{debug, warn};
 
 use super::chunks;
 use super::collect::collect;
@@ -32,6 +35,8 @@ use crate::request::{Answer, Refused};
 /// Operations and bytes of a batch: some milliseconds of Redis's time.
 const BATCH: usize = 256;
 const BATCH_BYTES: usize = 4 << 20;
+/// Batches under way: as many as the script remembers the replies to.
+const UNDER_WAY: usize = 2;
 
 /// Works until `stopped`.
 pub(super) async fn run(
@@ -43,6 +48,7 @@ pub(super) async fn run(
     let subscriber = connect::subscriber(config)?.client;
     let batches = Batches {
         messages: subscriber.message_rx(),
+        client: redis.0.pool.next().clone(),
         script: Script::from_lua(include_str!("batch.lua")),
         number: 0,
         follow: VecDeque::new(),
@@ -71,11 +77,21 @@ async fn subscribe(redis: &Redis, subscriber: &SubscriberClient) {
     std::future::pending().await
 }
 
+/// Operations that are executed at once, and have this number among the node's batches.
+struct Batch {
+    number: u64,
+    operations: Vec<Operation>,
+}
+
+/// One for each operation of a batch, each of one or several fields.
+type Replies = Vec<Vec<Bytes>>;
+
 /// The operations of this node on their way to Redis.
 pub(super) struct Batches {
     pub(super) redis: Redis,
     queue: mpsc::UnboundedReceiver<Operation>,
     messages: broadcast::Receiver<Message>,
+    client: Client,
     script: Script,
     number: u64,
     /// What is to be sent before the queue.
@@ -88,49 +104,76 @@ pub(super) struct Batches {
 
 impl Batches {
     async fn run(mut self, mut connects: broadcast::Receiver<fred::types::config::Server>) {
+        // Ended batches come out in the order in which they were sent.
+        let mut under_way = FuturesOrdered::new();
         loop {
-            while !matches!(self.messages.try_recv(), Err(TryRecvError::Empty | TryRecvError::Closed)) {
-                self.mail = true;
-            }
-            if connects.try_recv().is_ok() {
-                self.polls.hurry();
-            }
-            if Instant::now() >= self.polls.due() {
-                let (part, is_last) = self.polls.next(&self.redis.waits());
-                self.follow.extend(part);
-                // Read at least once a round, whereby Redis also learns that this node lives.
-                self.mail |= is_last;
-            }
-            if self.mail {
-                let args = args(["mail".into(), self.read.to_string().into()]);
-                self.follow.push_front(Operation::new(args, Then::Mail));
-            }
-            let mut batch = Vec::new();
-            let mut bytes = 0;
-            while batch.len() < BATCH && bytes < BATCH_BYTES {
-                let Some(next) = self.follow.pop_front().or_else(|| self.queue.try_recv().ok()) else {
-                    break;
-                };
-                bytes += next.bytes();
-                batch.push(next);
-            }
-            if !batch.is_empty() {
-                self.execute(batch).await;
-                continue;
+            if under_way.len() < UNDER_WAY {
+                self.look_around(&mut connects);
+                let operations = self.gather();
+                if !operations.is_empty() {
+                    let batch = self.number(operations);
+                    let how = if under_way.is_empty() { "alone" } else { "follows" };
+                    under_way.push_back(self.sending(batch, how));
+                    continue;
+                }
             }
             tokio::select! {
-                next = self.queue.recv() => match next {
+                biased;
+                Some((batch, sent)) = under_way.next() => match sent {
+                    Ok(replies) => self.settle_all(batch, replies),
+                    Err(error) => {
+                        let rest = under_way.by_ref().collect().await;
+                        self.recover(batch, error, rest).await;
+                    }
+                },
+                next = self.queue.recv(), if under_way.len() < UNDER_WAY => match next {
                     Some(next) => self.follow.push_back(next),
                     None => return,
                 },
-                _ = self.messages.recv() => self.mail = true,
-                () = tokio::time::sleep_until(self.polls.due().into()) => {}
+                _ = self.messages.recv(), if under_way.len() < UNDER_WAY => self.mail = true,
+                () = tokio::time::sleep_until(self.polls.due().into()), if under_way.len() < UNDER_WAY => {}
             }
         }
     }
 
+    /// Puts what this node has to ask on its own account in front of the queue.
+    fn look_around(&mut self, connects: &mut broadcast::Receiver<fred::types::config::Server>) {
+        while !matches!(self.messages.try_recv(), Err(TryRecvError::Empty | TryRecvError::Closed)) {
+            self.mail = true;
+        }
+        if connects.try_recv().is_ok() {
+            self.polls.hurry();
+        }
+        if Instant::now() >= self.polls.due() {
+            let (part, is_last) = self.polls.next(&self.redis.waits());
+            self.follow.extend(part);
+            // Read at least once a round, whereby Redis also learns that this node lives.
+            self.mail |= is_last;
+        }
+        if std::mem::take(&mut self.mail) {
+            let args = args(["mail".into(), self.read.to_string().into()]);
+            self.follow.push_front(Operation::new(args, Then::Mail));
+        }
+    }
+
+    /// The operations of the next batch.
+    fn gather(&mut self) -> Vec<Operation> {
+        let (mut operations, mut bytes) = (Vec::new(), 0);
+        while operations.len() < BATCH && bytes < BATCH_BYTES {
+            let Some(next) = self.follow.pop_front().or_else(|| self.queue.try_recv().ok()) else { break };
+            bytes += next.bytes();
+            operations.push(next);
+        }
+        operations
+    }
+
+    fn number(&mut self, operations: Vec<Operation>) -> Batch {
+        self.number += 1;
+        Batch { number: self.number, operations }
+    }
+
     pub(super) fn read_mail(&mut self, messages: &[Bytes]) {
-        self.mail = !messages.is_empty();
+        self.mail |= !messages.is_empty();
         for (number, tickets, found) in messages.iter().filter_map(parse_mail) {
             self.read = number;
             for ticket in &tickets {
@@ -152,65 +195,89 @@ impl Batches {
         self.follow.extend(forgotten);
     }
 
-    async fn execute(&mut self, mut batch: Vec<Operation>) {
-        let mut failing = false;
-        loop {
-            self.number += u64::from(!failing);
-            match self.send(&batch).await {
-                Ok(replies) if replies.len() == batch.len() => {
-                    for (operation, reply) in batch.into_iter().zip(replies) {
-                        self.settle(operation.then, &reply);
-                    }
-                    return;
-                }
-                Ok(_) => error!("redis answered a batch with another number of replies"),
-                Err(error) if is_full(&error) => {
-                    warn!("redis is full: {}", error.details());
-                    batch = refuse_sets(batch);
-                    self.number += 1;
-                    if batch.is_empty() {
-                        return;
-                    }
-                }
-                Err(error) if !failing => {
-                    warn!("redis did not execute a batch, trying on: {}", error.details())
-                }
-                Err(_) => {}
-            }
-            failing = true;
-            tokio::time::sleep(RETRY).await;
+    fn settle_all(&mut self, batch: Batch, replies: Replies) {
+        for (operation, reply) in batch.operations.into_iter().zip(replies) {
+            self.settle(operation.then, &reply);
         }
     }
 
-    async fn send(&self, batch: &[Operation]) -> Result<Vec<Vec<Bytes>>, Error> {
+    /// One of the batches under way failed, and those behind it may have: they are settled in their order, one at a time.
+    async fn recover(&mut self, failed: Batch, error: Error, rest: Vec<(Batch, Result<Replies, Error>)>) {
+        warn!("redis did not execute a batch, trying on: {}", error.details());
+        for (batch, sent) in std::iter::once((failed, Err(error))).chain(rest) {
+            match sent {
+                Ok(replies) => self.settle_all(batch, replies),
+                Err(error) => self.execute(batch, error).await,
+            }
+        }
+    }
+
+    /// Sends a batch until it is executed.
+    async fn execute(&mut self, mut batch: Batch, mut error: Error) {
+        let mut how = "alone";
+        loop {
+            if is_full(&error) {
+                how = "full";
+                batch.operations = refuse_sets(batch.operations);
+            } else if !error.details().starts_with("EARLY") {
+                tokio::time::sleep(RETRY).await;
+            }
+            match self.sending(batch, how).await {
+                (batch, Ok(replies)) => return self.settle_all(batch, replies),
+                (same, Err(again)) => (batch, error) = (same, again),
+            }
+        }
+    }
+
+    /// Sends a batch once.
+    fn sending(
+        &self,
+        batch: Batch,
+        how: &'static str,
+    ) -> impl Future<Output = (Batch, Result<Replies, Error>)> + use<> {
         let head = [
             self.redis.0.prefix.as_str().into(),
             self.redis.0.node.as_str().into(),
-            self.number.to_string().into(),
+            batch.number.to_string().into(),
+            how.into(),
             chunks::CHUNK.to_string().into(),
         ];
+        let operations = batch.operations.iter();
         let args: Vec<Value> =
-            head.into_iter().chain(batch.iter().flat_map(|next| next.args.iter().cloned())).collect();
-        let pool: &Pool = &self.redis.0.pool;
-        // One connection, and in this order.
-        let client = pool.next();
-        let ahead = batch.iter().filter_map(|operation| operation.ahead.clone());
-        let ahead = try_join_all(ahead.map(|(key, chunk)| chunks::store(client, key, chunk)));
-        let script = self.script.evalsha_with_reload(client, (), args);
-        let (_, replies): (_, Value) = try_join!(ahead, script)?;
-        Ok(replies.into_array().into_iter().map(fields).collect())
+            head.into_iter().chain(operations.flat_map(|next| next.args.iter().cloned())).collect();
+        // One connection for all, on which they keep their order.
+        let (client, script) = (self.client.clone(), self.script.clone());
+        async move {
+            let ahead = batch.operations.iter().filter_map(|operation| operation.ahead.clone());
+            let ahead = try_join_all(ahead.map(|(key, chunk)| chunks::store(&client, key, chunk)));
+            let script = script.evalsha_with_reload(&client, (), args);
+            let sent = match try_join!(ahead, script) {
+                Ok((_, replies)) => parse(replies, batch.operations.len()),
+                Err(error) => Err(error),
+            };
+            (batch, sent)
+        }
     }
 }
 
 fn refuse_sets(batch: Vec<Operation>) -> Vec<Operation> {
-    let mut rest = Vec::new();
-    for operation in batch {
-        match operation.then {
-            Then::Store { asker, .. } => asker.answer(Answer::Refused(Refused::Full)),
-            then => rest.push(Operation { then, ..operation }),
+    let refused = |operation: Operation| match operation.then {
+        Then::Store { asker, .. } => {
+            asker.answer(Answer::Refused(Refused::Full));
+            // Something in its place, so that the others keep theirs.
+            Operation::new(args(["alive".into()]), Then::Forget)
         }
+        then => Operation { then, ..operation },
+    };
+    batch.into_iter().map(refused).collect()
+}
+
+fn parse(replies: Value, operations: usize) -> Result<Replies, Error> {
+    let replies: Replies = replies.into_array().into_iter().map(fields).collect();
+    match replies.len() == operations {
+        true => Ok(replies),
+        false => Err(Error::new(ErrorKind::Protocol, "another number of replies than operations")),
     }
-    rest
 }
 
 /// A reply is a word or an array.

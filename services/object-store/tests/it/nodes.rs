@@ -198,6 +198,30 @@ async fn an_upload_that_is_not_finished_is_refused_and_goes_by_itself() {
     assert_eq!(chunks().await, (unfinished, 64));
 }
 
+#[tokio::test]
+async fn a_full_redis_refuses_sets_and_does_all_else() {
+    let redis = TestRedis::start().await;
+    let commands = redis.client().await;
+    let node = Node::redis(&redis).await;
+    let mut client = Client::connect(node.port, "one").await;
+    for n in 1..=2 {
+        assert_eq!(client.set(&id(n), b"before").await, SET);
+    }
+    commands.config_set("maxmemory", "1".to_owned()).await.unwrap();
+    for length in [10, 50_000, 100_000] {
+        assert_eq!(client.set(&id(9), &vec![7; length]).await, NOT_EXISTS);
+    }
+    assert_eq!(client.get(&id(1)).await, b"before");
+    assert_eq!(client.delete(&id(2)).await, DELETED);
+    let waiting = client.send_get(&id(3)).await;
+    let copy = client.send_duplicate(&id(3), &id(1)).await;
+    assert_eq!(client.answer(waiting).await.payload, b"before");
+    assert_eq!(client.answer(copy).await.kind, DUPLICATED);
+    commands.config_set("maxmemory", "0".to_owned()).await.unwrap();
+    assert_eq!(client.set(&id(9), b"after").await, SET);
+    assert_eq!(client.totals().await[..3], [3, 2, 11]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_message_delays_an_answer_but_does_not_lose_it() {
     let redis = TestRedis::start().await;
