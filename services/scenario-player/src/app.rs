@@ -114,10 +114,12 @@ impl App {
         let (sessions, session_receiver) = watch::channel(None);
         let (acks, ack_receiver) = mpsc::unbounded_channel();
 
+        let instance = Arc::clone(&view.borrow().instance);
         let feed = Feed {
             timeline: timeline.clone(),
             clock: Arc::clone(&clock),
             holdings: Arc::clone(&holdings),
+            instance: Arc::clone(&instance),
             view: view.clone(),
             active,
             pages,
@@ -128,6 +130,7 @@ impl App {
         let player = Player {
             topics: config.mqtt.topics(),
             clock: Arc::clone(&clock),
+            instance,
             view: view.clone(),
             pages: page_receiver,
             recalls: recall_receiver,

@@ -16,14 +16,21 @@ use crate::holdings::Holdings;
 use crate::lanes::View;
 use crate::timeline::{Claimed, Hint, Look, Page, Timeline, Unavailable};
 
-/// Asks the player to let go of all that it has not published; it answers with those events.
-pub(crate) type Recall = oneshot::Sender<Vec<Claimed>>;
+/// Asks the player to let go of all that it has not published.
+pub(crate) struct Recall {
+    /// In whose name it goes on.
+    pub(crate) instance: Arc<str>,
+    /// It answers with those events.
+    pub(crate) answer: oneshot::Sender<Vec<Claimed>>,
+}
 
 /// Reads ahead for one player.
 pub(crate) struct Feed {
     pub(crate) timeline: Timeline,
     pub(crate) clock: Arc<Clock>,
     pub(crate) holdings: Arc<Holdings>,
+    /// In whose name it reads.
+    pub(crate) instance: Arc<str>,
     pub(crate) view: watch::Receiver<View>,
     pub(crate) active: watch::Sender<bool>,
     pub(crate) pages: mpsc::Sender<Vec<Claimed>>,
@@ -43,13 +50,12 @@ impl Feed {
     /// Reads until stopped.
     pub(crate) async fn run(mut self) -> anyhow::Result<()> {
         let mut hints = self.timeline.hints();
-        let mut instance = Arc::clone(&self.view.borrow().instance);
         let mut reading = Reading::default();
         loop {
             let view = self.see(&mut reading);
-            if view.instance != instance {
+            if view.instance != self.instance {
                 // Our lease was lost: what we have not published is not ours to publish.
-                instance = Arc::clone(&view.instance);
+                self.instance = Arc::clone(&view.instance);
                 self.let_go(&mut reading).await;
             }
             let next_look = match self.look(&mut reading, &view).await {
@@ -155,7 +161,7 @@ impl Feed {
         self.holdings.release(&reading.ready);
         reading.ready.clear();
         let (answer, dropped) = oneshot::channel();
-        if self.recalls.send(answer).await.is_ok()
+        if self.recalls.send(Recall { instance: Arc::clone(&self.instance), answer }).await.is_ok()
             && let Ok(dropped) = dropped.await
         {
             self.holdings.release(&dropped);
@@ -230,6 +236,7 @@ mod tests {
             timeline: Timeline::Memory(Arc::new(Memory::default())),
             clock: Arc::new(Clock::new()),
             holdings: Arc::new(Holdings::of_all_lanes()),
+            instance: "memory".into(),
             view,
             active: watch::channel(false).0,
             pages: mpsc::channel(1).0,

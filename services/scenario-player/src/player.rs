@@ -21,6 +21,8 @@ use crate::timeline::Claimed;
 pub(crate) struct Player {
     pub(crate) topics: Topics,
     pub(crate) clock: Arc<Clock>,
+    /// In whose name what is in hand was read.
+    pub(crate) instance: Arc<str>,
     pub(crate) view: watch::Receiver<View>,
     pub(crate) pages: mpsc::Receiver<Vec<Claimed>>,
     pub(crate) recalls: mpsc::Receiver<Recall>,
@@ -90,7 +92,9 @@ impl Player {
             if due_ms > now_ms {
                 return Wait::Until(due_ms);
             }
-            if !self.view.borrow_and_update().is_valid() {
+            let view = self.view.borrow_and_update();
+            if !view.is_valid() || view.instance != self.instance {
+                // Under a new name all in hand may be others' by now: the feed is about to recall it.
                 return Wait::Lease;
             }
             let Ok(permit) = self.batch.try_acquire() else { return Wait::Permit };
@@ -113,7 +117,8 @@ impl Player {
             dropped.extend(page);
         }
         // The feed has been stopped if it does not listen.
-        let _ = recall.send(dropped);
+        let _ = recall.answer.send(dropped);
+        self.instance = recall.instance;
     }
 }
 
