@@ -4,34 +4,31 @@
 mod body;
 mod end;
 mod patience;
+mod saying;
 
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::time::{Instant, timeout};
+use tokio::io::AsyncReadExt;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::header::{Ask, RequestHeader, decode_id};
 use crate::node::Node;
 use crate::out::Out;
-use crate::request::{Answer, Asker, Content, Remote, Request, Woken};
-use crate::session::{Attached, Outgoing, outgoing};
+use crate::request::{Asker, Content, Request, Woken};
+use crate::session::{Attached, Outgoing};
 use crate::stream::Stream;
 use crate::ymq::{Decoder, Item, hello};
 pub(crate) use end::End;
-use patience::{PROGRESS, Patience, Silence};
+use patience::{Patience, Silence};
+use saying::OUT_HIGH;
 
-/// Answers that are gathered before they are written, in bytes.
-const OUT_HIGH: usize = 256 << 10;
 /// Room that a read is given: at first, and when it filled what it had.
 const READ_MIN: usize = 4 << 10;
 const READ_MAX: usize = 64 << 10;
-/// Time for those who waited to be told, before the client that they waited for is.
-const HEAR: Duration = Duration::from_millis(5);
 /// Requests of one connection that wait for Redis at a time.
 const OPEN_MAX: usize = 256;
 
@@ -149,10 +146,13 @@ impl Connection {
         let request = match header.ask {
             Ask::Set => {
                 // A copy, so that a small object does not keep the connection's read buffer.
-                let mut content = Content::new(Bytes::copy_from_slice(&payload));
+                let length = payload.len();
+                let keeps = self.node.store.keeps(length);
+                let mut content =
+                    Content::new(if keeps { Bytes::copy_from_slice(&payload) } else { payload });
                 if self.node.store.is_remote() {
-                    content.claim = Some(self.node.budget.claim(payload.len()).await);
-                    self.held = self.node.store.uploads(payload.len());
+                    content.claim = Some(self.node.budget.claim(length).await);
+                    self.held = self.node.store.uploads(length);
                 }
                 Request::Set { id, content, metadata: Bytes::new() }
             }
@@ -196,102 +196,6 @@ impl Connection {
             None if store.waits_of(client.session.key) > self.node.limits.max_waits => Err(End::TooManyWaits),
             None => Ok(()),
         }
-    }
-
-    /// Answers a request that was executed at once, after what it made possible to answer.
-    async fn answer(&mut self, header: &RequestHeader, answer: Answer) -> Result<(), End> {
-        if let Answer::Refused(_) = answer {
-            self.node.metrics.refused.inc();
-        }
-        self.say_answers().await?;
-        self.say(outgoing(header, answer)).await
-    }
-
-    /// Writes down what is to be said, in order.
-    async fn say_answers(&mut self) -> Result<(), End> {
-        while let Some(client) = &self.client {
-            if !client.session.take(client.connection, &mut self.saying) {
-                return Err(End::Replaced);
-            }
-            self.says |= !self.saying.is_empty();
-            if self.saying.is_empty() {
-                self.held = self.held && client.session.open() > 0;
-                break;
-            }
-            while let Some(outgoing) = self.saying.pop_front() {
-                self.say(outgoing).await?;
-            }
-        }
-        Ok(())
-    }
-
-    async fn say(&mut self, outgoing: Outgoing) -> Result<(), End> {
-        match outgoing {
-            Outgoing::Ready { head, payload } => self.out.answer(&head, payload),
-            Outgoing::Remote { header, remote } => self.say_remote(&header, remote).await?,
-        }
-        if self.out.len() >= OUT_HIGH { self.flush().await } else { Ok(()) }
-    }
-
-    /// Answers a get with a content that is read only now: a client that does not read is not read for.
-    async fn say_remote(&mut self, header: &RequestHeader, remote: Remote) -> Result<(), End> {
-        let length = usize::try_from(remote.length.min(header.payload_length)).unwrap_or(usize::MAX);
-        let claim = self.node.budget.claim(length).await;
-        let Some(object) = self.node.store.fetch(&remote, length as u64).await else {
-            // Replaced or deleted since: asked again, it is answered with what there is, or when there is something.
-            if let Some(client) = &self.client {
-                let asker = || Asker::Client(client.session.reply(header.clone(), false));
-                let again = Request::Get { id: header.id.clone(), or_wait: true, whole: true };
-                self.node.store.execute(again, asker);
-            }
-            return Ok(());
-        };
-        if let Outgoing::Ready { head, payload } = outgoing(header, Answer::Object(object)) {
-            self.out.answer(&head, payload);
-        }
-        self.flush().await?;
-        drop(claim);
-        Ok(())
-    }
-
-    /// Writes everything; a client must take [`PROGRESS`] bytes, or all, within the stall timeout.
-    async fn flush(&mut self) -> Result<(), End> {
-        if !self.woken.is_empty() {
-            self.let_hear().await;
-        }
-        while self.out.len() > 0 {
-            let goal = self.out.len().saturating_sub(PROGRESS);
-            let writing = async {
-                while self.out.len() > goal {
-                    self.out.write(&mut self.stream).await?;
-                }
-                Ok(())
-            };
-            match timeout(self.node.limits.stall, writing).await {
-                Ok(written) => written.map_err(|_: io::Error| End::Reset)?,
-                Err(_) => return Err(End::Stalled),
-            }
-        }
-        if let Stream::Tls(stream) = &mut self.stream {
-            stream.flush().await.map_err(|_| End::Reset)?;
-        }
-        if let Some(client) = self.client.as_ref().filter(|_| std::mem::take(&mut self.says)) {
-            client.session.said();
-        }
-        Ok(())
-    }
-
-    /// Waits until those whose requests waited for what this client did have been answered: they are to hear of it first. Not
-    /// for long, if they do not read what they are told; and nobody waits for this client meanwhile, which would be for ever.
-    async fn let_hear(&mut self) {
-        let Some(client) = &self.client else { return };
-        client.session.set_deaf(true);
-        for other in self.woken.drain(..).filter(|other| other.key != client.session.key) {
-            if timeout(HEAR, other.heard()).await.is_err() {
-                other.set_deaf(true);
-            }
-        }
-        client.session.set_deaf(false);
     }
 
     /// True if no further request may be looked at now.

@@ -1,4 +1,10 @@
-//! The memory backend: one map of ids, one of contents, behind one lock that is held for a few lookups at a time.
+//! The memory backend: ids and contents behind one lock, which is held for a few lookups at a time.
+
+mod chunked;
+mod contents;
+mod ids;
+mod index;
+mod packed;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,8 +12,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 
 use crate::id::ObjectId;
-use crate::request::{Answer, Asker, Content, Hash, Object, Refused, Request, Totals, Wait, Woken};
+use crate::request::{Answer, Asker, Content, Object, Refused, Request, Totals, Wait, Woken};
 use crate::waits::Waits;
+use contents::Contents;
+use ids::{Ids, Key};
+pub(crate) use packed::PACKED_MAX;
 
 /// Objects in this process's memory.
 pub(crate) struct Memory {
@@ -17,29 +26,20 @@ pub(crate) struct Memory {
 
 #[derive(Default)]
 struct State {
-    ids: HashMap<ObjectId, Link>,
-    contents: HashMap<Hash, Shared>,
-    bytes: u64,
+    ids: Ids,
+    contents: Contents,
+    /// Of the ids that have some: only those of the library do.
+    metadata: HashMap<Key, Box<[u8]>>,
     /// As the original counts: every id with its metadata and its length field, shared or not.
     size: u64,
     waits: Waits<Wait>,
-}
-
-struct Link {
-    hash: Hash,
-    metadata: Option<Box<[u8]>>,
-}
-
-struct Shared {
-    data: Bytes,
-    ids: usize,
 }
 
 /// What is to be done once the lock is released: answers, and the freeing of memory, which takes its time.
 #[derive(Default)]
 struct After {
     answers: Vec<(Asker, Answer)>,
-    freed: Vec<Bytes>,
+    freed: Vec<Content>,
 }
 
 impl After {
@@ -69,11 +69,12 @@ impl Memory {
         let mut state = self.lock();
         let answer = match request {
             Request::Set { id, content, metadata } => {
-                if state.bytes_with(&id, &content) > self.max_bytes {
+                let known = state.contents.find(&content);
+                let has_room = known.is_some() || state.has_room(&id, &content, self.max_bytes);
+                if !has_room || state.ids.is_full() {
                     Answer::Refused(Refused::Full)
                 } else {
-                    let metadata = (!metadata.is_empty()).then(|| metadata.as_ref().into());
-                    state.store(&id, content, metadata, &mut after);
+                    state.store(&id, known, content, &metadata, &mut after);
                     Answer::Done
                 }
             }
@@ -93,6 +94,7 @@ impl Memory {
                 true => Answer::Done,
                 false => Answer::Absent,
             },
+            Request::Duplicate { .. } if state.ids.is_full() => Answer::Refused(Refused::Full),
             Request::Duplicate { id, original } => {
                 if !state.link(&id, &original, &mut after) {
                     state.wait(original, asker(), |asker| Wait::Duplicate { id, asker });
@@ -138,78 +140,72 @@ impl Memory {
 
 impl State {
     fn object(&self, id: &ObjectId) -> Option<Object> {
-        let link = self.ids.get(id)?;
-        let data = self.contents.get(&link.hash)?.data.clone();
-        Some(Object {
-            data,
-            metadata: link.metadata.as_deref().map(Bytes::copy_from_slice).unwrap_or_default(),
-        })
+        let key = Key::from(id);
+        let data = self.contents.data(self.ids.get(&key)?);
+        Some(Object { data, metadata: Bytes::copy_from_slice(self.metadata(&key)) })
     }
 
-    /// Bytes of all contents if `content` were stored as `id`.
-    fn bytes_with(&self, id: &ObjectId, content: &Content) -> u64 {
-        if self.contents.contains_key(&content.hash) {
-            return self.bytes;
-        }
-        let replaced = self.ids.get(id).and_then(|link| self.contents.get(&link.hash));
-        let freed = replaced.filter(|shared| shared.ids == 1).map_or(0, |shared| shared.data.len());
-        self.bytes - freed as u64 + content.data.len() as u64
+    fn metadata(&self, key: &Key) -> &[u8] {
+        // Asked first: most stores have none.
+        if self.metadata.is_empty() { &[] } else { self.metadata.get(key).map_or(&[], |metadata| metadata) }
     }
 
-    fn store(&mut self, id: &ObjectId, content: Content, metadata: Option<Box<[u8]>>, after: &mut After) {
-        let Content { data, hash, .. } = content;
-        let length = data.len() as u64;
-        let shared = self.contents.entry(hash).or_insert_with(|| {
-            self.bytes += length;
-            Shared { data, ids: 0 }
-        });
-        shared.ids += 1;
-        self.put(id, length, Link { hash, metadata }, after);
+    /// Whether a new content may be stored as `id`.
+    fn has_room(&self, id: &ObjectId, content: &Content, max_bytes: u64) -> bool {
+        let replaced = self.ids.get(&Key::from(id)).filter(|&old| !self.contents.is_shared(old));
+        let freed = replaced.map_or(0, |old| self.contents.length(old));
+        self.contents.bytes() - freed + content.data.len() as u64 <= max_bytes
+    }
+
+    /// Stores a content as `id`, whose number is `known` if it is there already.
+    fn store(
+        &mut self,
+        id: &ObjectId,
+        known: Option<u32>,
+        content: Content,
+        metadata: &[u8],
+        after: &mut After,
+    ) {
+        let number = match known {
+            Some(number) => {
+                self.contents.gain(number);
+                after.freed.push(content);
+                number
+            }
+            None => self.contents.add(content),
+        };
+        self.put(id, number, metadata, after);
         self.resolve(id, after);
     }
 
     /// Gives `id` what `original` has; false if there is no original.
     fn link(&mut self, id: &ObjectId, original: &ObjectId, after: &mut After) -> bool {
-        let Some(link) = self.ids.get(original) else { return false };
-        let link = Link { hash: link.hash, metadata: link.metadata.clone() };
-        let Some(shared) = self.contents.get_mut(&link.hash) else { return false };
-        shared.ids += 1;
-        let length = shared.data.len() as u64;
-        self.put(id, length, link, after);
+        let key = Key::from(original);
+        let Some(number) = self.ids.get(&key) else { return false };
+        let metadata: Box<[u8]> = self.metadata(&key).into();
+        self.contents.gain(number);
+        self.put(id, number, &metadata, after);
         true
     }
 
-    /// The new content has been counted before the old one is let go, so that storing the same again frees nothing.
-    fn put(&mut self, id: &ObjectId, length: u64, link: Link, after: &mut After) {
+    /// The content has been counted before the old one is let go, so that storing the same again frees nothing.
+    fn put(&mut self, id: &ObjectId, number: u32, metadata: &[u8], after: &mut After) {
         self.unlink(id, after);
-        self.size += size(&link, length);
-        self.ids.insert(id.clone(), link);
+        let key = Key::from(id);
+        self.size += 4 + metadata.len() as u64 + self.contents.length(number);
+        self.ids.insert(key, number);
+        if !metadata.is_empty() {
+            self.metadata.insert(key, metadata.into());
+        }
     }
 
     fn unlink(&mut self, id: &ObjectId, after: &mut After) -> bool {
-        let Some(link) = self.ids.remove(id) else { return false };
-        if let Some(shared) = self.contents.get_mut(&link.hash) {
-            shared.ids -= 1;
-            self.size -= size(&link, shared.data.len() as u64);
-            if shared.ids == 0
-                && let Some(shared) = self.contents.remove(&link.hash)
-            {
-                self.bytes -= shared.data.len() as u64;
-                after.freed.push(shared.data);
-            }
-        }
-        self.shrink();
+        let key = Key::from(id);
+        let Some(number) = self.ids.remove(&key) else { return false };
+        self.size -= 4 + self.metadata(&key).len() as u64 + self.contents.length(number);
+        self.metadata.remove(&key);
+        after.freed.extend(self.contents.lose(number));
         true
-    }
-
-    /// Gives the maps' memory back when most of what they held has gone.
-    fn shrink(&mut self) {
-        if self.ids.capacity() > 4096 && self.ids.len() < self.ids.capacity() / 4 {
-            self.ids.shrink_to(self.ids.len() * 2);
-        }
-        if self.contents.capacity() > 4096 && self.contents.len() < self.contents.capacity() / 4 {
-            self.contents.shrink_to(self.contents.len() * 2);
-        }
     }
 
     fn wait(&mut self, id: ObjectId, mut asker: Asker, wait: impl FnOnce(Asker) -> Wait) {
@@ -237,12 +233,8 @@ impl State {
         Totals {
             ids: self.ids.len() as u64,
             contents: self.contents.len() as u64,
-            bytes: self.bytes,
+            bytes: self.contents.bytes(),
             waiting: self.waits.totals(),
         }
     }
-}
-
-fn size(link: &Link, length: u64) -> u64 {
-    4 + link.metadata.as_ref().map_or(0, |metadata| metadata.len() as u64) + length
 }

@@ -19,7 +19,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use fred::clients::Pool;
 use fred::error::Error;
-use fred::types::Value;
 use redis_core::key::Key;
 use redis_core::{RedisConfig, connect};
 use tokio::sync::{mpsc, watch};
@@ -29,7 +28,7 @@ use crate::id::ObjectId;
 use crate::request::{Answer, Asker, Content, Object, Place, Refused, Remote, Request, Wait};
 use crate::waits::Waits;
 use contents::Contents;
-use operation::{Operation, Then, args};
+use operation::{Operation, Then, id_hex};
 use record::{Record, small_content};
 
 /// Bytes of a content that goes with its operation. In a script Redis copies them several times.
@@ -117,21 +116,18 @@ impl Redis {
                     (None, true) => Bytes::from_static(b"whole"),
                     (None, false) => Bytes::new(),
                 };
-                Operation::new(get_args(&id, have, ticket), Then::Get { id, ticket, known, asker })
+                let then = Then::Get { id: id.clone(), ticket, known, asker };
+                Operation::get(&id, &have, ticket, then)
             }
-            Request::Stat { id } => {
-                Operation::new(args(["stat".into(), id_arg(&id)]), Then::Stat { id, asker })
-            }
-            Request::Delete { id } => {
-                Operation::new(args(["delete".into(), id_arg(&id)]), Then::Delete { asker })
-            }
+            Request::Stat { id } => Operation::new(&[b"stat", &id_hex(&id)], Then::Stat { id, asker }),
+            Request::Delete { id } => Operation::new(&[b"delete", &id_hex(&id)], Then::Delete { asker }),
             Request::Duplicate { id, original } => {
                 let ticket = self.waits().reserve();
-                let args = duplicate_args(&id, &original, ticket);
-                Operation::new(args, Then::Duplicate { id, original, ticket, asker })
+                let then = Then::Duplicate { id: id.clone(), original: original.clone(), ticket, asker };
+                Operation::duplicate(&id, &original, ticket, then)
             }
-            Request::Nothing => Operation::new(args(["alive".into()]), Then::Nothing { asker }),
-            Request::Totals => Operation::new(args(["totals".into()]), Then::Totals { asker }),
+            Request::Nothing => Operation::new(&[b"alive"], Then::Nothing { asker }),
+            Request::Totals => Operation::new(&[b"totals"], Then::Totals { asker }),
         };
         self.enqueue(operation);
     }
@@ -149,21 +145,20 @@ impl Redis {
         let (hash, length) = (&content.hash, content.data.len());
         if length <= SMALL {
             let record = Record::new(hash, None, length, &metadata);
-            let content_arg = small_content(&content.data).into();
-            let args = args(["set".into(), id_arg(&id), record.bytes().clone().into(), content_arg]);
-            return Operation::new(args, Then::Store { id, content, metadata, at: None, asker });
+            let said: [&[u8]; 4] = [b"set", &id_hex(&id), record.bytes(), &small_content(&content.data)];
+            let then = Then::Store { id: id.clone(), content, metadata, at: None, asker };
+            return Operation::new(&said, then);
         }
         let goes_ahead = uploaded.is_none() && length <= AHEAD && !self.0.contents.has(hash);
-        let is_there = if goes_ahead || uploaded.is_some() { "1" } else { "0" };
+        let is_there = if goes_ahead || uploaded.is_some() { b"1" } else { b"0" };
         let at = uploaded.unwrap_or_else(upload_name);
         let record = Record::new(hash, Some(&at), length, &metadata);
-        let args = args(["link".into(), id_arg(&id), record.bytes().clone().into(), is_there.into()]);
         let ahead = goes_ahead.then(|| {
             let key = Key::ObjectChunk { prefix: &self.0.prefix, at: &at, index: 0 };
             (key.to_string(), content.data.clone())
         });
-        let then = Then::Store { id, content, metadata, at: Some(at), asker };
-        Operation { ahead, ..Operation::new(args, then) }
+        let then = Then::Store { id: id.clone(), content, metadata, at: Some(at), asker };
+        Operation { ahead, ..Operation::new(&[b"link", &id_hex(&id), record.bytes(), is_there], then) }
     }
 
     /// True if storing a content of this length takes several steps.
@@ -180,7 +175,7 @@ impl Redis {
     pub(crate) fn forget(&self, owner: u64) {
         let forgotten = self.waits().forget(owner);
         for (ticket, id, wait) in forgotten {
-            self.enqueue(forget_operation(ticket, &id, &wait));
+            self.enqueue(Operation::forget(ticket, &id, &wait));
         }
     }
 
@@ -234,27 +229,6 @@ impl Work {
     pub(crate) async fn run(self, stopped: CancellationToken) -> anyhow::Result<()> {
         batch::run(self.redis, self.queue, &self.config, stopped).await
     }
-}
-
-fn id_arg(id: &ObjectId) -> Value {
-    id.to_string().into()
-}
-
-/// What the node has already is not told again. With a ticket it waits.
-fn get_args(id: &ObjectId, have: Bytes, ticket: Option<u64>) -> Vec<Value> {
-    let ticket = ticket.map(|ticket| ticket.to_string()).unwrap_or_default();
-    args(["get".into(), id_arg(id), have.into(), ticket.into()])
-}
-
-fn duplicate_args(id: &ObjectId, original: &ObjectId, ticket: u64) -> Vec<Value> {
-    args(["duplicate".into(), id_arg(id), id_arg(original), ticket.to_string().into()])
-}
-
-/// What a request waits for is not to happen any more.
-fn forget_operation(ticket: u64, id: &ObjectId, wait: &Wait) -> Operation {
-    let copy = wait.copy().map(ObjectId::to_string).unwrap_or_default();
-    let args = args(["forget".into(), id_arg(id), ticket.to_string().into(), copy.into()]);
-    Operation::new(args, Then::Forget)
 }
 
 /// 16 characters that no other upload has: 96 bits of chance.

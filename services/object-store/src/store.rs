@@ -5,7 +5,7 @@ use tokio::sync::oneshot;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::id::ObjectId;
-use crate::memory::Memory;
+use crate::memory::{Memory, PACKED_MAX};
 use crate::redis::{Redis, RedisError, RedisOptions};
 use crate::request::{Answer, Asker, Content, Object, Refused, Remote, Request, Totals, Woken};
 
@@ -265,6 +265,11 @@ impl ObjectStore {
                 None
             }
         }
+    }
+
+    /// True if the store keeps a content of this length as it is given, and not a copy.
+    pub(crate) fn keeps(&self, length: usize) -> bool {
+        self.is_remote() || length > PACKED_MAX
     }
 
     /// True if every answer comes later, by way of the asker.

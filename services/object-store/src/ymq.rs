@@ -15,7 +15,7 @@ const MAGIC: [u8; 3] = *b"YMQ";
 /// Longest identity that is taken, in bytes.
 pub const IDENTITY_MAX: usize = 1024;
 /// Payloads up to this many bytes come with their [`Item::Request`].
-pub const INLINE_MAX: usize = 64 << 10;
+pub const INLINE_MAX: usize = 16 << 10;
 
 /// What the bytes of a client say.
 #[derive(Debug, PartialEq, Eq)]

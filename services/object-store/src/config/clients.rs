@@ -38,7 +38,7 @@ pub(crate) struct ClientSettings {
     pub(super) max_transfer_memory: usize,
 
     /// A client that moves less than 256 KiB of what it owes or is owed in this time is cut off
-    #[arg(long, env = "OBJECT_STORE_STALL_TIMEOUT", default_value = "60s", value_parser = positive)]
+    #[arg(long, env = "OBJECT_STORE_STALL_TIMEOUT", default_value = "60s", value_parser = value::positive_duration)]
     pub(super) stall_timeout: Duration,
 
     /// A client that asks nothing for this long is cut off; 0 for never
@@ -76,11 +76,6 @@ fn identity(text: &str) -> Result<String, String> {
         1..=IDENTITY_MAX => Ok(text.to_owned()),
         _ => Err(format!("must have 1 to {IDENTITY_MAX} bytes")),
     }
-}
-
-fn positive(text: &str) -> Result<Duration, String> {
-    value::duration(text)
-        .and_then(|time| if time.is_zero() { Err("must be more than 0".to_owned()) } else { Ok(time) })
 }
 
 #[cfg(test)]

@@ -2,8 +2,8 @@
 -- the second time; one that comes late, after newer ones of the same node, is refused, and so is one that was sent before
 -- the answer to the last, if that was not executed.
 --
--- ARGV: key prefix, node, number of the batch, how it is sent, bytes of a chunk; then for each operation its name and
--- arguments. It is sent `alone`, or it `follows` another, or nothing in it needs room and Redis is `full`.
+-- ARGV: key prefix, node, number of the batch, how it is sent, bytes of a chunk, and the operations: of each its name and
+-- arguments, each behind its length (u32). It is sent `alone`, or it `follows` another, or it needs no room and Redis is `full`.
 -- Returns one reply per operation: a word that says how it ended, or an array that begins with it.
 --
 -- {prefix}{id}                   hash: o, the object's record. As a string: an object of the original.
@@ -21,7 +21,7 @@
 --
 -- A record is the hash of the content (32 bytes), at (the name of its chunks, 16 bytes, or SMALL), its length (u64) and the
 -- metadata. Up to 64 bytes Redis keeps it in little room. Numbers in bytes are big-endian.
-local call, sub, pack, unpack_number = redis.call, string.sub, struct.pack, struct.unpack
+local call, sub, pack, unpack_bytes = redis.call, string.sub, struct.pack, struct.unpack
 local prefix, node, number, sent = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local meta = prefix .. '_meta:'
 local contents = meta .. 'content:'
@@ -46,12 +46,16 @@ elseif sent == 'follows' and last ~= number - 1 then
   return redis.error_reply('EARLY the batch before this one was not executed')
 end
 
-local cursor = 5
-local function arg() cursor = cursor + 1; return ARGV[cursor] end
+local operations, cursor = ARGV[6], 1
+local function arg()
+  local value
+  value, cursor = unpack_bytes('>I4c0', operations, cursor)
+  return value
+end
 
 local function hash_of(record) return sub(record, 1, 32) end
 local function at_of(record) return sub(record, 33, 48) end
-local function length_of(record) return (unpack_number('>I8', record, 49)) end
+local function length_of(record) return (unpack_bytes('>I8', record, 49)) end
 -- As the original counts: a length of four bytes, metadata and data.
 local function size_of(record) return 4 + #record - 56 + length_of(record) end
 
@@ -97,11 +101,11 @@ end
 local function gain(hash)
   local head = call('GETRANGE', contents .. hash, '0', '31')
   if head == '' then return false end
-  local ids = unpack_number('>I8', head)
+  local ids = unpack_bytes('>I8', head)
   call('SETRANGE', contents .. hash, '0', pack('>I8', ids + 1))
   if ids == 0 then
     call('ZREM', garbage, hash)
-    count_content(1, (unpack_number('>I8', head, 25)))
+    count_content(1, (unpack_bytes('>I8', head, 25)))
   end
   return sub(head, 9)
 end
@@ -113,7 +117,7 @@ local function lose(record)
   local content, length = contents .. hash, length_of(record)
   local head = call('GETRANGE', content, '0', '7')
   if head == '' then return end
-  local ids = unpack_number('>I8', head)
+  local ids = unpack_bytes('>I8', head)
   if ids > 1 then return call('SETRANGE', content, '0', pack('>I8', ids - 1)) end
   count_content(-1, -length)
   if at == SMALL then
@@ -317,13 +321,13 @@ end
 
 local arity = { set = 3, link = 3, delete = 1, duplicate = 3, forget = 3 }
 local replies, changed = {}, {}
-while cursor < #ARGV do
+while cursor <= #operations do
   local name, place = arg(), #replies + 1
   if reads[name] then
     replies[place] = reads[name]()
   elseif replayed[place] then
     replies[place] = replayed[place]
-    cursor = cursor + arity[name]
+    for _ = 1, arity[name] do arg() end
   else
     replies[place] = changes[name]()
   end

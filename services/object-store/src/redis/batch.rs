@@ -24,12 +24,12 @@ use tokio::try_join;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
+use super::Redis;
 use super::chunks;
 use super::collect::collect;
 use super::contents::is_full;
-use super::operation::{Operation, Then, args, parse_mail};
+use super::operation::{Operation, Then, parse_mail};
 use super::polls::Polls;
-use super::{Redis, forget_operation};
 use crate::request::{Answer, Refused};
 
 /// Operations and bytes of a batch: some milliseconds of Redis's time.
@@ -151,8 +151,8 @@ impl Batches {
             self.mail |= is_last;
         }
         if std::mem::take(&mut self.mail) {
-            let args = args(["mail".into(), self.read.to_string().into()]);
-            self.follow.push_front(Operation::new(args, Then::Mail));
+            let mail = Operation::new(&[b"mail", self.read.to_string().as_bytes()], Then::Mail);
+            self.follow.push_front(mail);
         }
     }
 
@@ -190,7 +190,7 @@ impl Batches {
     fn forget_duplicate(&mut self, ticket: u64) {
         let waits = self.redis.waits();
         let duplicate = waits.get(ticket).filter(|(_, wait)| wait.copy().is_some());
-        let forgotten = duplicate.map(|(id, wait)| forget_operation(ticket, id, wait));
+        let forgotten = duplicate.map(|(id, wait)| Operation::forget(ticket, id, wait));
         drop(waits);
         self.follow.extend(forgotten);
     }
@@ -235,16 +235,16 @@ impl Batches {
         batch: Batch,
         how: &'static str,
     ) -> impl Future<Output = (Batch, Result<Replies, Error>)> + use<> {
-        let head = [
+        let operations =
+            batch.operations.iter().map(|next| next.said.as_slice()).collect::<Vec<_>>().concat();
+        let args: Vec<Value> = vec![
             self.redis.0.prefix.as_str().into(),
             self.redis.0.node.as_str().into(),
             batch.number.to_string().into(),
             how.into(),
             chunks::CHUNK.to_string().into(),
+            Bytes::from(operations).into(),
         ];
-        let operations = batch.operations.iter();
-        let args: Vec<Value> =
-            head.into_iter().chain(operations.flat_map(|next| next.args.iter().cloned())).collect();
         // One connection for all, on which they keep their order.
         let (client, script) = (self.client.clone(), self.script.clone());
         async move {
@@ -265,7 +265,7 @@ fn refuse_sets(batch: Vec<Operation>) -> Vec<Operation> {
         Then::Store { asker, .. } => {
             asker.answer(Answer::Refused(Refused::Full));
             // Something in its place, so that the others keep theirs.
-            Operation::new(args(["alive".into()]), Then::Forget)
+            Operation::new(&[b"alive"], Then::Forget)
         }
         then => Operation { then, ..operation },
     };

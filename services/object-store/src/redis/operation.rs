@@ -3,31 +3,62 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use fred::types::Value;
+use smallvec::SmallVec;
 
 use super::record::Found;
 use crate::id::ObjectId;
-use crate::request::{Asker, Content};
+use crate::request::{Asker, Content, Wait};
 
 /// An operation on its way through Redis.
 pub(crate) struct Operation {
-    /// Its name and arguments.
-    pub(crate) args: Vec<Value>,
+    /// Its name and arguments, each behind its length.
+    pub(crate) said: Vec<u8>,
     /// A chunk, by its key, that is to be stored before.
     pub(crate) ahead: Option<(String, Bytes)>,
     pub(crate) then: Then,
 }
 
 impl Operation {
-    pub(crate) fn new(args: Vec<Value>, then: Then) -> Self {
-        Self { args, ahead: None, then }
+    pub(crate) fn new(name_and_args: &[&[u8]], then: Then) -> Self {
+        let mut said = Vec::with_capacity(name_and_args.iter().map(|arg| 4 + arg.len()).sum());
+        for arg in name_and_args {
+            // The cast cannot cut: the longest is a small content, or metadata that came over HTTP.
+            said.extend_from_slice(&(arg.len() as u32).to_be_bytes());
+            said.extend_from_slice(arg);
+        }
+        Self { said, ahead: None, then }
     }
 
-    /// Bytes that it sends, but for what all operations send.
-    pub(crate) fn bytes(&self) -> usize {
-        let last = self.args.last().and_then(Value::as_bytes).map_or(0, <[u8]>::len);
-        last + self.ahead.as_ref().map_or(0, |(_, chunk)| chunk.len())
+    /// The object, unless the node has it already; with a ticket it waits.
+    pub(crate) fn get(id: &ObjectId, have: &[u8], ticket: Option<u64>, then: Then) -> Self {
+        let ticket = ticket.map(|ticket| ticket.to_string()).unwrap_or_default();
+        Self::new(&[b"get", &id_hex(id), have, ticket.as_bytes()], then)
     }
+
+    pub(crate) fn duplicate(id: &ObjectId, original: &ObjectId, ticket: u64, then: Then) -> Self {
+        let ticket = ticket.to_string();
+        Self::new(&[b"duplicate", &id_hex(id), &id_hex(original), ticket.as_bytes()], then)
+    }
+
+    /// What a request waits for is not to happen any more.
+    pub(crate) fn forget(ticket: u64, id: &ObjectId, wait: &Wait) -> Self {
+        let copy = wait.copy().map(id_hex).unwrap_or_default();
+        let ticket = ticket.to_string();
+        Self::new(&[b"forget", &id_hex(id), ticket.as_bytes(), &copy], Then::Forget)
+    }
+
+    /// Bytes that it sends.
+    pub(crate) fn bytes(&self) -> usize {
+        self.said.len() + self.ahead.as_ref().map_or(0, |(_, chunk)| chunk.len())
+    }
+}
+
+/// As its key has it.
+pub(crate) fn id_hex(id: &ObjectId) -> SmallVec<[u8; 64]> {
+    let mut digits = SmallVec::from_elem(0, 2 * id.as_bytes().len());
+    // It has just the room that they take.
+    let _ = hex::encode_to_slice(id.as_bytes(), &mut digits);
+    digits
 }
 
 /// What is to be done with the reply.
@@ -103,15 +134,16 @@ pub(crate) fn text(bytes: &Bytes) -> Option<&str> {
     std::str::from_utf8(bytes).ok()
 }
 
-/// Arguments of the script, in order.
-pub(crate) fn args<const N: usize>(args: [Value; N]) -> Vec<Value> {
-    args.into()
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::record::{Record, small_content};
     use super::*;
+
+    #[test]
+    fn an_operation_is_said_as_the_script_reads_it() {
+        let operation = Operation::new(&[b"delete", b"00ff"], Then::Forget);
+        assert_eq!(operation.said, b"\0\0\0\x06delete\0\0\0\x0400ff");
+    }
 
     fn message(record: &Record, content: &[u8]) -> Bytes {
         let head = format!("9:4:{}:7,12", record.bytes().len());

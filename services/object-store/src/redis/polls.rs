@@ -2,10 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-
 use super::operation::{Operation, Then};
-use super::{duplicate_args, get_args};
 use crate::id::ObjectId;
 use crate::request::Wait;
 use crate::waits::Waits;
@@ -66,11 +63,11 @@ impl Polls {
 
 /// Asks for what a request waits for, with the same ticket.
 fn poll(ticket: u64, id: &ObjectId, wait: &Wait) -> Operation {
-    let args = match wait.copy() {
-        None => get_args(id, Bytes::new(), Some(ticket)),
-        Some(copy) => duplicate_args(copy, id, ticket),
-    };
-    Operation::new(args, Then::Poll { ticket })
+    let then = Then::Poll { ticket };
+    match wait.copy() {
+        None => Operation::get(id, b"", Some(ticket), then),
+        Some(copy) => Operation::duplicate(copy, id, ticket, then),
+    }
 }
 
 #[cfg(test)]

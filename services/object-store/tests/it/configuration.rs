@@ -56,7 +56,8 @@ fn a_setting_that_cannot_be_used_is_named() {
     let refused = object_store(&["--stall-timeout", "0"]);
     assert_eq!(refused.status.code(), Some(2));
     assert!(
-        text(&refused.stderr).starts_with("object-store: OBJECT_STORE_STALL_TIMEOUT must be more than 0")
+        text(&refused.stderr)
+            .starts_with("object-store: OBJECT_STORE_STALL_TIMEOUT must be longer than nothing")
     );
     let refused = object_store(&["--config", "/no/such/file"]);
     assert_eq!(refused.status.code(), Some(2));

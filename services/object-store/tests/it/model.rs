@@ -36,7 +36,7 @@ enum Op {
 /// Mostly small contents, some of several sizes around the limits between inline, one chunk and many.
 fn content(dice: &mut Dice) -> Vec<u8> {
     let length = match dice.roll(40) {
-        0 => 65_536 + dice.roll(3) - 1,
+        0 => [8 << 10, 16 << 10, 64 << 10][dice.roll(3) as usize] + dice.roll(3) - 1,
         1 => (1 << 20) + dice.roll(3) - 1,
         2 => 0,
         _ => dice.roll(200),
