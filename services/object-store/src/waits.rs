@@ -1,6 +1,7 @@
 //! Who waits for what: requests about objects that do not exist yet, in the order they came.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::Hash;
 use std::time::Instant;
 
 use crate::id::ObjectId;
@@ -48,38 +49,33 @@ impl<W> Waits<W> {
 
     /// Takes what waits for `id`, oldest first.
     pub(crate) fn take(&mut self, id: &ObjectId) -> Vec<W> {
-        let numbers = self.by_id.remove(id).unwrap_or_default();
-        numbers.into_iter().filter_map(|number| self.remove(number)).collect()
+        let numbers = self.by_id.get(id).cloned().unwrap_or_default();
+        self.take_each(numbers).into_iter().map(|(_, _, what)| what).collect()
     }
 
     /// Takes one request, if it still waits, and what it waits for.
     pub(crate) fn take_one(&mut self, number: u64) -> Option<(ObjectId, W)> {
-        let id = self.by_number.get(&number)?.id.clone();
-        if let Some(numbers) = self.by_id.get_mut(&id) {
-            numbers.remove(&number);
-            if numbers.is_empty() {
-                self.by_id.remove(&id);
-            }
-        }
-        self.remove(number).map(|what| (id, what))
+        self.take_each([number]).pop().map(|(_, id, what)| (id, what))
     }
 
     /// Takes all that `owner` waits for, with the numbers and what they wait for.
     pub(crate) fn forget(&mut self, owner: u64) -> Vec<(u64, ObjectId, W)> {
-        let numbers = self.by_owner.remove(&owner).unwrap_or_default();
-        let taken = |number| self.take_one(number).map(|(id, what)| (number, id, what));
-        numbers.into_iter().filter_map(taken).collect()
+        let numbers = self.by_owner.get(&owner).cloned().unwrap_or_default();
+        self.take_each(numbers)
     }
 
-    fn remove(&mut self, number: u64) -> Option<W> {
-        let waiting = self.by_number.remove(&number)?;
-        if let Some(numbers) = self.by_owner.get_mut(&waiting.owner) {
-            numbers.remove(&number);
-            if numbers.is_empty() {
-                self.by_owner.remove(&waiting.owner);
-            }
+    /// Takes those of these requests that still wait, with the numbers and what they wait for.
+    pub(crate) fn take_each(&mut self, numbers: impl IntoIterator<Item = u64>) -> Vec<(u64, ObjectId, W)> {
+        let taken = numbers.into_iter().filter_map(|number| Some((number, self.by_number.remove(&number)?)));
+        let taken: Vec<_> = taken.collect();
+        // Thousands may wait for one object: they are let go of together.
+        for same in taken.chunk_by(|(_, one), (_, other)| one.id == other.id) {
+            remove_all(&mut self.by_id, &same[0].1.id, same.iter().map(|(number, _)| *number));
         }
-        Some(waiting.what)
+        for same in taken.chunk_by(|(_, one), (_, other)| one.owner == other.owner) {
+            remove_all(&mut self.by_owner, &same[0].1.owner, same.iter().map(|(number, _)| *number));
+        }
+        taken.into_iter().map(|(number, waiting)| (number, waiting.id, waiting.what)).collect()
     }
 
     /// How many requests `owner` has waiting.
@@ -90,11 +86,6 @@ impl<W> Waits<W> {
     /// True if something waits for `id`.
     pub(crate) fn has(&self, id: &ObjectId) -> bool {
         self.by_id.contains_key(id)
-    }
-
-    /// One request, and what it waits for.
-    pub(crate) fn get(&self, number: u64) -> Option<(&ObjectId, &W)> {
-        self.by_number.get(&number).map(|waiting| (&waiting.id, &waiting.what))
     }
 
     /// What waits beyond this number, in order: number, object and request.
@@ -115,6 +106,22 @@ impl<W> Waits<W> {
             requests: self.by_number.len() as u64,
             objects: self.by_id.len() as u64,
             oldest_seconds: oldest.unwrap_or(0),
+        }
+    }
+}
+
+/// Removes numbers, all of which are noted, from those that are noted under a key.
+fn remove_all<K: Hash + Eq>(
+    noted: &mut HashMap<K, BTreeSet<u64>>,
+    key: &K,
+    numbers: impl ExactSizeIterator<Item = u64>,
+) {
+    let Some(under_key) = noted.get_mut(key) else { return };
+    if under_key.len() == numbers.len() {
+        noted.remove(key);
+    } else {
+        for number in numbers {
+            under_key.remove(&number);
         }
     }
 }

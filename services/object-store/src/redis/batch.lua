@@ -115,16 +115,20 @@ end
 local function lose(record)
   local hash, at = hash_of(record), at_of(record)
   local content, length = contents .. hash, length_of(record)
-  local head = call('GETRANGE', content, '0', '7')
-  if head == '' then return end
+  local is_small = at == SMALL
+  -- Taken out at once, since hardly one is shared.
+  local head = is_small and call('GETDEL', content) or not is_small and call('GETRANGE', content, '0', '31')
+  if not head or head == '' then return end
   local ids = unpack_bytes('>I8', head)
-  if ids > 1 then return call('SETRANGE', content, '0', pack('>I8', ids - 1)) end
+  if ids > 1 then
+    local left = pack('>I8', ids - 1)
+    if is_small then call('SET', content, left .. sub(head, 9)) else call('SETRANGE', content, '0', left) end
+    return
+  end
   count_content(-1, -length)
-  if at == SMALL then
-    call('UNLINK', content)
-  elseif length <= CHUNK then
+  if not is_small and length <= CHUNK then
     call('UNLINK', content, meta .. 'chunk:' .. at .. ':0')
-  else
+  elseif not is_small then
     call('SETRANGE', content, '0', pack('>I8', 0))
     call('ZADD', garbage, call('TIME')[1] + GRACE, hash)
   end

@@ -30,6 +30,7 @@ use super::collect::collect;
 use super::contents::is_full;
 use super::operation::{Operation, Then, parse_mail};
 use super::polls::Polls;
+use super::settle::answer;
 use crate::request::{Answer, Refused};
 
 /// Operations and bytes of a batch: some milliseconds of Redis's time.
@@ -54,6 +55,7 @@ pub(super) async fn run(
         follow: VecDeque::new(),
         polls: Polls::new(),
         mail: false,
+        reading: false,
         read: 0,
         queue,
         redis: redis.clone(),
@@ -99,6 +101,8 @@ pub(super) struct Batches {
     polls: Polls,
     /// There may be mail beyond the message that was read last.
     mail: bool,
+    /// It is being read.
+    reading: bool,
     read: u64,
 }
 
@@ -150,7 +154,8 @@ impl Batches {
             // Read at least once a round, whereby Redis also learns that this node lives.
             self.mail |= is_last;
         }
-        if std::mem::take(&mut self.mail) {
+        if self.mail && !self.reading {
+            (self.mail, self.reading) = (false, true);
             let mail = Operation::new(&[b"mail", self.read.to_string().as_bytes()], Then::Mail);
             self.follow.push_front(mail);
         }
@@ -173,26 +178,18 @@ impl Batches {
     }
 
     pub(super) fn read_mail(&mut self, messages: &[Bytes]) {
+        self.reading = false;
         self.mail |= !messages.is_empty();
         for (number, tickets, found) in messages.iter().filter_map(parse_mail) {
             self.read = number;
-            for ticket in &tickets {
-                if self.polls.have_asked(*ticket) {
-                    self.forget_duplicate(*ticket);
-                }
-            }
-            self.resolve(tickets, &found);
+            let happened = self.redis.waits().take_each(tickets);
+            // If a message and a poll crossed, Redis may have noted again that the request waits. A get that is answered twice
+            // is none, but a duplicate must not be made again later.
+            let asked = happened.iter().filter(|(ticket, _, _)| self.polls.have_asked(*ticket));
+            let copies = asked.filter(|(_, _, wait)| wait.copy().is_some());
+            self.follow.extend(copies.map(|(ticket, id, wait)| Operation::forget(*ticket, id, wait)));
+            answer(happened, &found);
         }
-    }
-
-    /// If a message and a poll crossed, Redis may note again that the request waits. A get that is answered twice is none,
-    /// but a duplicate must not be made again later.
-    fn forget_duplicate(&mut self, ticket: u64) {
-        let waits = self.redis.waits();
-        let duplicate = waits.get(ticket).filter(|(_, wait)| wait.copy().is_some());
-        let forgotten = duplicate.map(|(id, wait)| Operation::forget(ticket, id, wait));
-        drop(waits);
-        self.follow.extend(forgotten);
     }
 
     fn settle_all(&mut self, batch: Batch, replies: Replies) {

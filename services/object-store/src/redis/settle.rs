@@ -82,15 +82,9 @@ impl Batches {
     }
 
     /// What these tickets stand for has happened.
-    pub(super) fn resolve(&self, tickets: Vec<u64>, found: &Found) {
-        for ticket in tickets {
-            let wait = self.redis.waits().take_one(ticket);
-            match wait {
-                Some((_, Wait::Get(asker))) => asker.answer(found.answer()),
-                Some((_, Wait::Duplicate { asker, .. })) => asker.answer(Answer::Done),
-                None => {}
-            }
-        }
+    fn resolve(&self, tickets: Vec<u64>, found: &Found) {
+        let happened = self.redis.waits().take_each(tickets);
+        answer(happened, found);
     }
 
     fn totals(&self, fields: &[Bytes]) -> Totals {
@@ -107,6 +101,16 @@ impl Batches {
             Wait::Duplicate { id, asker } => Then::Duplicate { id, original: of, ticket, asker },
         };
         self.settle(then, reply);
+    }
+}
+
+/// Answers what waited for an object that was found.
+pub(super) fn answer(happened: Vec<(u64, ObjectId, Wait)>, found: &Found) {
+    for (_, _, wait) in happened {
+        match wait {
+            Wait::Get(asker) => asker.answer(found.answer()),
+            Wait::Duplicate { asker, .. } => asker.answer(Answer::Done),
+        }
     }
 }
 
