@@ -13,7 +13,8 @@ impl Instance {
         let vars = [
             ("KAFKA_TOPIC", topic),
             ("KAFKA_BROKER", &world.broker),
-            ("KAFKA_GROUP", "bench"),
+            // A group of its own: it need not wait for a member that was killed.
+            ("KAFKA_GROUP", topic),
             ("REDIS_HOST", "127.0.0.1"),
             ("REDIS_PORT", &world.redis_port),
             ("LISTEN_ADDR", "127.0.0.1:0"),

@@ -34,11 +34,12 @@ async fn main() {
     rate("the same batches without Kafka", alone, "");
     rate("a bare Kafka consumer", bare_consumer(&world, total).await, "");
     let (good, some_bad) = (|_: usize| false, |number: usize| number % 100 == 42);
-    // In turns, and the better of two: what else goes on in the machine only slows.
-    let (first, first_bad) = (ingest(&world, 1, total, good).await, ingest(&world, 1, total, some_bad).await);
-    let (second, second_bad) =
-        (ingest(&world, 1, total, good).await, ingest(&world, 1, total, some_bad).await);
-    let ((one, cpu_s), (bad, _)) = (better(first, second), better(first_bad, second_bad));
+    // In turns, and the best of three: what else goes on in the machine only slows.
+    let ((mut one, mut cpu_s), (mut bad, mut bad_cpu_s)) = ((0.0, 0.0), (0.0, 0.0));
+    for _ in 0..3 {
+        (one, cpu_s) = better((one, cpu_s), ingest(&world, 1, total, good).await);
+        (bad, bad_cpu_s) = better((bad, bad_cpu_s), ingest(&world, 1, total, some_bad).await);
+    }
     rate("one instance", one, &format!("{:.0} % of without Kafka (limit 80)", 100.0 * one / alone));
     println!("{:48}{:>10.1} times (limit 20)", "  beside the original's loop", one / original);
     println!(
@@ -48,6 +49,7 @@ async fn main() {
     );
     println!("{:48}{cpu_s:>10.2} s a million (limit 8)", "  its own CPU");
     rate("one instance, 1 % bad messages", bad, &format!("{:.0} % of none (limit 95)", 100.0 * bad / one));
+    println!("{:48}{bad_cpu_s:>10.2} s a million", "  its own CPU");
     let (three, _) = ingest(&world, 3, total, good).await;
     let share = 100.0 * three / alone;
     rate("three instances together", three, &format!("{share:.0} % of without Kafka (limit 60)"));

@@ -109,7 +109,7 @@ impl World {
     pub(crate) async fn applied(&self, topic: &str) -> i64 {
         let of = |partition| [format!("{partition}:applied"), format!("{partition}:dead")];
         let fields: Vec<String> = (0..PARTITIONS).flat_map(of).collect();
-        let key = format!("kafka-ingester:bench:{topic}:offsets");
+        let key = format!("kafka-ingester:{topic}:{topic}:offsets");
         let counts: Vec<Option<i64>> = self.redis.hmget(key, fields).await.unwrap();
         counts.into_iter().flatten().sum()
     }
