@@ -20,7 +20,8 @@
 -- {prefix}_meta:total_size       string: bytes of all ids as the original counts them
 --
 -- A record is the hash of the content (32 bytes), at (the name of its chunks, 16 bytes, or SMALL), its length (u64) and the
--- metadata. Up to 64 bytes Redis keeps it in little room. Numbers in bytes are big-endian.
+-- metadata. Up to 64 bytes Redis keeps it in little room. Numbers in bytes are big-endian. Redis's Lua hashes every byte of
+-- every string that it sees, so contents are seldom among them.
 local call, sub, pack, unpack_bytes = redis.call, string.sub, struct.pack, struct.unpack
 local prefix, node, number, sent = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local meta = prefix .. '_meta:'
@@ -115,20 +116,16 @@ end
 local function lose(record)
   local hash, at = hash_of(record), at_of(record)
   local content, length = contents .. hash, length_of(record)
-  local is_small = at == SMALL
-  -- Taken out at once, since hardly one is shared.
-  local head = is_small and call('GETDEL', content) or not is_small and call('GETRANGE', content, '0', '31')
-  if not head or head == '' then return end
+  local head = call('GETRANGE', content, '0', '7')
+  if head == '' then return end
   local ids = unpack_bytes('>I8', head)
-  if ids > 1 then
-    local left = pack('>I8', ids - 1)
-    if is_small then call('SET', content, left .. sub(head, 9)) else call('SETRANGE', content, '0', left) end
-    return
-  end
+  if ids > 1 then return call('SETRANGE', content, '0', pack('>I8', ids - 1)) end
   count_content(-1, -length)
-  if not is_small and length <= CHUNK then
+  if at == SMALL then
+    call('UNLINK', content)
+  elseif length <= CHUNK then
     call('UNLINK', content, meta .. 'chunk:' .. at .. ':0')
-  elseif not is_small then
+  else
     call('SETRANGE', content, '0', pack('>I8', 0))
     call('ZADD', garbage, call('TIME')[1] + GRACE, hash)
   end
