@@ -115,10 +115,12 @@ impl<'a> Tally<'a> {
         self.entries += 1;
         let number = self.entries;
         let bad = |problem: String| BadGame::Entry { number, problem };
-        if !entry.trim_ascii_start().starts_with(b"{") {
+        // At once, which is much faster than string by string.
+        let entry = str::from_utf8(entry).map_err(|error| bad(error.to_string()))?;
+        if !entry.trim_ascii_start().starts_with('{') {
             return Err(bad("is no JSON object".to_owned()));
         }
-        let entry: Entry = serde_json::from_slice(entry).map_err(|error| bad(error.to_string()))?;
+        let entry: Entry = serde_json::from_str(entry).map_err(|error| bad(error.to_string()))?;
         let (details, sender) = (&entry.status.details, entry.payload.user_token);
         if entry.payload.game_token != self.game_token {
             return Err(bad(format!("is of game {}", entry.payload.game_token)));

@@ -4,19 +4,22 @@
 //! to is planned in Redis before the file is made, so whoever takes the job over meets the same file: if it is there, only
 //! the commit is left to do.
 
+mod leases;
 mod round;
+mod writing;
 
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chassis::Gate;
 use fred::clients::Client;
 use fred::error::{Error, ErrorKind};
-use tokio::time::{Instant, interval, sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
+use self::leases::Leases;
+use self::writing::Writing;
 use crate::metrics::Metrics;
 use crate::output::{Output, OutputError};
 use crate::part::Codec;
@@ -41,7 +44,7 @@ pub struct Manner {
     pub cleaning: Cleaning,
 }
 
-/// Works on jobs, one round after the other.
+/// Works on jobs in rounds: one is written while the next is read.
 pub struct Worker {
     /// How it goes about them.
     pub manner: Manner,
@@ -57,6 +60,15 @@ pub struct Worker {
     pub metrics: Metrics,
 }
 
+/// Where a worker stands.
+struct Course {
+    /// When it looks next for jobs that nobody renewed.
+    take_over_at: Instant,
+    /// How many files of batches it has named.
+    batches: u64,
+    writing: Writing,
+}
+
 #[derive(Debug, thiserror::Error)]
 enum RoundError {
     #[error("redis: {}", .0.details())]
@@ -66,33 +78,35 @@ enum RoundError {
 }
 
 impl Worker {
-    /// Works until `stopping`, and then ends the round it is in.
+    /// Works until `stopping`, and then ends the rounds it is in.
     ///
     /// # Errors
     /// Never: what fails is tried again.
     pub async fn run(self, stopping: CancellationToken) -> anyhow::Result<()> {
-        let mut batches = 0_u64;
-        let mut take_over_at = Instant::now();
-        self.await_output(&stopping).await;
+        let worker = Arc::new(self);
+        let mut course = Course { take_over_at: Instant::now(), batches: 0, writing: Writing::default() };
+        worker.await_output(&stopping).await;
         while !stopping.is_cancelled() {
-            if let Err(failure) = self.turn(&stopping, &mut take_over_at, &mut batches).await {
-                self.recover(failure, &stopping).await;
+            if let Err(failure) = worker.turn(&mut course, &stopping).await {
+                worker.recover(failure, &stopping).await;
             }
+        }
+        if let Err(failure) = course.writing.end().await {
+            worker.recover(failure, &stopping).await;
         }
         Ok(())
     }
 
     async fn turn(
-        &self,
+        self: &Arc<Self>,
+        course: &mut Course,
         stopping: &CancellationToken,
-        take_over_at: &mut Instant,
-        batches: &mut u64,
     ) -> Result<(), RoundError> {
         let mut jobs = Vec::new();
-        if Instant::now() >= *take_over_at {
+        if Instant::now() >= course.take_over_at {
             jobs = self.store.claim(self.manner.lease, ROUND).await?;
             if jobs.is_empty() {
-                *take_over_at = Instant::now() + self.manner.lease / 4;
+                course.take_over_at = Instant::now() + self.manner.lease / 4;
             } else {
                 info!(jobs = jobs.len(), "took over {} jobs that nobody renewed", jobs.len());
             }
@@ -101,44 +115,42 @@ impl Worker {
             jobs = self.store.wait_for_jobs(&self.blocking, ROUND.max(self.manner.batch_games), WAIT).await?;
         }
         if jobs.is_empty() {
-            return Ok(());
+            return course.writing.look().await;
         }
-        self.fill(&mut jobs, stopping).await?;
-        let entries: Vec<String> = jobs.iter().map(|job| job.entry.clone()).collect();
-        self.while_renewing(&entries, self.round(jobs, batches)).await
-    }
-
-    /// Waits for more games for the same file.
-    async fn fill(&self, jobs: &mut Vec<Job>, stopping: &CancellationToken) -> Result<(), RoundError> {
-        let (deadline, most) = (Instant::now() + self.manner.batch_wait, self.manner.batch_games);
-        let mut renew_at = Instant::now() + self.manner.lease / 3;
-        while jobs.len() < most && Instant::now() < deadline && !stopping.is_cancelled() {
-            let wait = WAIT.min(deadline.saturating_duration_since(Instant::now()));
-            jobs.extend(self.store.wait_for_jobs(&self.blocking, most - jobs.len(), wait).await?);
-            if Instant::now() >= renew_at {
-                let entries: Vec<String> = jobs.iter().map(|job| job.entry.clone()).collect();
-                self.store.renew(&entries).await?;
-                renew_at = Instant::now() + self.manner.lease / 3;
-            }
+        let leases = Leases::new(self.store.clone(), self.manner.lease);
+        leases.add(&jobs);
+        self.fill(&mut jobs, &leases, &mut course.writing, stopping).await?;
+        let drafts = self.drafts(jobs, &mut course.batches).await?;
+        // One round is written while the next is read, and no more, which bounds the memory.
+        course.writing.end().await?;
+        if !drafts.is_empty() {
+            let worker = Arc::clone(self);
+            course.writing.begin(async move {
+                let _leases = leases;
+                worker.write(drafts).await
+            });
         }
         Ok(())
     }
 
-    /// Does `work` to its end and meanwhile keeps these jobs ours. That they still are is checked before files are published.
-    async fn while_renewing<T>(&self, entries: &[String], work: impl Future<Output = T>) -> T {
-        let mut work = std::pin::pin!(work);
-        let mut ticks = interval(self.manner.lease / 3);
-        ticks.tick().await;
-        loop {
-            tokio::select! {
-                done = &mut work => return done,
-                _ = ticks.tick() => {
-                    if let Err(error) = self.store.renew(entries).await {
-                        debug!("renew jobs: {}", error.details());
-                    }
-                }
-            }
+    /// Waits for more games for the same file.
+    async fn fill(
+        &self,
+        jobs: &mut Vec<Job>,
+        leases: &Leases,
+        writing: &mut Writing,
+        stopping: &CancellationToken,
+    ) -> Result<(), RoundError> {
+        let (deadline, most) = (Instant::now() + self.manner.batch_wait, self.manner.batch_games);
+        while jobs.len() < most && Instant::now() < deadline && !stopping.is_cancelled() {
+            // Where the output refuses, somebody else should have the jobs.
+            writing.look().await?;
+            let wait = WAIT.min(deadline.saturating_duration_since(Instant::now()));
+            let more = self.store.wait_for_jobs(&self.blocking, most - jobs.len(), wait).await?;
+            leases.add(&more);
+            jobs.extend(more);
         }
+        Ok(())
     }
 
     /// Jobs of a round that failed stay pending; whoever is well takes them over after the lease.

@@ -14,7 +14,7 @@ use crate::part::Part;
 use crate::store::{Job, MAX_TRIES, Records};
 
 /// A part to be made, the games that it is to hold, and the jobs that are ours of them.
-struct Draft {
+pub(super) struct Draft {
     part: Part,
     games: Vec<(GameToken, Vec<Row>)>,
     jobs: Vec<Job>,
@@ -27,7 +27,8 @@ enum Outcome {
 }
 
 impl Worker {
-    pub(super) async fn round(&self, jobs: Vec<Job>, batches: &mut u64) -> Result<(), RoundError> {
+    /// The files that these jobs make necessary.
+    pub(super) async fn drafts(&self, jobs: Vec<Job>, batches: &mut u64) -> Result<Vec<Draft>, RoundError> {
         let (mut fresh, mut planned) = (Vec::new(), BTreeMap::<Part, Vec<Job>>::new());
         let reads: Vec<_> = jobs.chunks(READ).map(|jobs| self.read(jobs)).collect();
         let mut reads = stream::iter(reads).buffered(READS);
@@ -45,7 +46,7 @@ impl Worker {
         for (part, jobs) in planned {
             drafts.extend(self.resume(part, jobs).await?);
         }
-        if drafts.is_empty() { Ok(()) } else { self.write(drafts).await }
+        Ok(drafts)
     }
 
     /// Plans files for games that have none.
@@ -116,7 +117,8 @@ impl Worker {
         Ok(Some(Draft { part, games, jobs }))
     }
 
-    async fn write(&self, drafts: Vec<Draft>) -> Result<(), RoundError> {
+    /// Makes the files, publishes them and commits their games.
+    pub(super) async fn write(&self, drafts: Vec<Draft>) -> Result<(), RoundError> {
         let content = |draft: &Draft| {
             let games = draft.games.iter().map(|(game, rows)| (game.as_str(), rows.as_slice()));
             Content::new(draft.part.clone(), games)
