@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tracing::info;
 
 use crate::config::{Command, Config};
-use crate::kafka::{self, Consumer, Events};
+use crate::kafka::{self, Events};
 use crate::metrics::Metrics;
 use crate::owned::Owned;
 use crate::partition::Shared;
@@ -51,10 +51,8 @@ pub fn start(config: &Config, lifecycle: &Lifecycle) -> anyhow::Result<()> {
         lifecycle.spawn("forward", forward);
     }
     let owned = Owned::default();
-    let consumer: Consumer = properties
-        .create_with_context(Events::new(owned.clone(), metrics.clone()))
-        .context("make the consumer")?;
-    let consumer = Arc::new(consumer);
+    let events = Events::new(owned.clone(), metrics.clone());
+    let consumer = Arc::new(kafka::consumer(properties, events).context("make the consumer")?);
     let (ids, topic_ids) = watch::channel(Default::default());
     let all = config.kafka.topics();
     let watching =

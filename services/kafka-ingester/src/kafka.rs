@@ -1,23 +1,21 @@
-//! The consumer: its properties, what librdkafka tells it, and where a partition begins.
+//! The consumer: its properties, and where a partition begins.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+mod events;
+
 use std::time::Duration;
 
 use anyhow::Context;
 use chassis::settings::Invalid;
-use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext, RebalanceProtocol};
-use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
-use rdkafka::statistics::Statistics;
-use rdkafka::types::RDKafkaRespErr;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, RebalanceProtocol};
+use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::{Offset, TopicPartitionList};
-use tracing::{debug, error, info, warn};
+use tracing::debug;
 
 use crate::config::KafkaConfig;
-use crate::metrics::Metrics;
-use crate::owned::Owned;
 use crate::store::TopicPartition;
+
+pub(crate) use events::Events;
 
 /// Our consumer. Messages are read from a queue of each partition, all else from the consumer's own.
 pub(crate) type Consumer = BaseConsumer<Events>;
@@ -76,95 +74,15 @@ pub(crate) fn check(kafka: &KafkaConfig) -> Result<(), Invalid> {
     properties(kafka).map(drop)
 }
 
-/// What librdkafka tells us between messages.
-pub(crate) struct Events {
-    owned: Owned,
-    metrics: Metrics,
-    assigned: Mutex<Vec<TopicPartitionList>>,
-    last_error: Mutex<Option<String>>,
-}
-
-impl Events {
-    pub(crate) fn new(owned: Owned, metrics: Metrics) -> Self {
-        Self { owned, metrics, assigned: Mutex::default(), last_error: Mutex::default() }
-    }
-
-    /// Partitions that the group gave to us and that nobody has taken up.
-    pub(crate) fn take_assigned(&self) -> Vec<TopicPartitionList> {
-        std::mem::take(&mut lock(&self.assigned))
-    }
-
-    /// Why brokers could not be reached, since the last call.
-    pub(crate) fn take_error(&self) -> Option<String> {
-        lock(&self.last_error).take()
-    }
-}
-
-impl ClientContext for Events {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        match level {
-            // Errors also come as events, which `/ready` shows; librdkafka repeats them at every attempt.
-            RDKafkaLogLevel::Info | RDKafkaLogLevel::Debug => debug!("librdkafka {facility}: {message}"),
-            _ if facility == "FAIL" => debug!("librdkafka {facility}: {message}"),
-            _ => warn!("librdkafka {facility}: {message}"),
-        }
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        debug!("kafka: {error}: {reason}");
-        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown) {
-            *lock(&self.last_error) = Some(reason.to_owned());
-        }
-    }
-
-    fn stats(&self, statistics: Statistics) {
-        for (topic, state) in &statistics.topics {
-            for (partition, state) in &state.partitions {
-                let at = TopicPartition { topic: topic.clone(), partition: *partition };
-                let end = if state.ls_offset >= 0 { state.ls_offset } else { state.hi_offset };
-                if let Some(next) = self.owned.next(&at).filter(|_| end >= 0) {
-                    let labels = [topic.as_str(), &partition.to_string()];
-                    self.metrics.lag.with_label_values(&labels).set((end - next).max(0));
-                }
-            }
-        }
-    }
-}
-
-impl ConsumerContext for Events {
-    fn rebalance(
-        &self,
-        consumer: &BaseConsumer<Self>,
-        event: RDKafkaRespErr,
-        partitions: &mut TopicPartitionList,
-    ) {
-        let cooperative = matches!(consumer.rebalance_protocol(), RebalanceProtocol::Cooperative);
-        if event == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
-            // The poll loop takes them up: their queues must be split off before.
-            lock(&self.assigned).push(partitions.clone());
-            return;
-        }
-        let revoked = all(partitions);
-        info!("partitions taken back: {}", list(&revoked));
-        let mut applied = Vec::new();
-        for at in revoked {
-            // There is no such label when no statistics came yet.
-            let _ = self.metrics.lag.remove_label_values(&[&at.topic, &at.partition.to_string()]);
-            applied.extend(self.owned.stop(&at).map(|next| (at, next)));
-        }
-        commit(consumer, &applied, CommitMode::Async);
-        let done = if cooperative { consumer.incremental_unassign(partitions) } else { consumer.unassign() };
-        if let Err(error) = done {
-            error!("give partitions back: {error}");
-        }
-    }
-
-    fn commit_callback(&self, result: KafkaResult<()>, _: &TopicPartitionList) {
-        if let Err(error) = result {
-            // The group is rebalancing, or the broker is away: the next one says the same.
-            debug!("commit offsets for lag tools: {error}");
-        }
-    }
+/// The consumer itself.
+///
+/// # Errors
+/// When the properties do not go together, such as a mechanism of SASL that is not built in.
+pub(crate) fn consumer(mut properties: ClientConfig, events: Events) -> KafkaResult<Consumer> {
+    // Whatever this process logs: from this level on librdkafka says why a broker closed a connection, for `/ready`.
+    let level =
+        if properties.get("debug").is_some() { RDKafkaLogLevel::Debug } else { RDKafkaLogLevel::Info };
+    properties.set_log_level(level).create_with_context(events)
 }
 
 /// Takes up partitions that the group gave us. They stand still until [`seek`].
@@ -273,10 +191,6 @@ fn detail(error: &KafkaError) -> String {
         KafkaError::ClientConfig(_, description, ..) => description.clone(),
         other => other.to_string(),
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Properties that the guarantees rest on, or that have variables of their own.

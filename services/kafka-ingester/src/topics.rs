@@ -32,8 +32,10 @@ pub(crate) async fn watch(
         let described = ask(&consumer, topics.clone()).await?;
         // One answer that is late, as while the broker restarts, is no news.
         silent = if described.is_err() { silent + 1 } else { 0 };
+        let events = consumer.client().context();
         let pause = match described {
             Ok(described) => {
+                events.forget_error();
                 let missing = missing(&topics, &described);
                 let existing = described.into_iter().filter_map(|(topic, state)| match state {
                     Topic::Exists(id) => Some((topic, id)),
@@ -48,7 +50,7 @@ pub(crate) async fn watch(
             }
             Err(reason) => {
                 if silent > 1 {
-                    gate.close(consumer.client().context().take_error().unwrap_or(reason));
+                    gate.close(events.last_error().unwrap_or(reason));
                 }
                 RETRY
             }

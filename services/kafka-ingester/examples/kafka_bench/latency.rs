@@ -1,21 +1,22 @@
 //! From the append to the notification, beside a bare consumer that reads the same messages.
 
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+use std::thread;
 use std::time::{Duration, Instant};
 
-use fred::interfaces::{EventInterface, PubsubInterface};
 use rdkafka::consumer::BaseConsumer;
 use rdkafka::producer::{BaseProducer, Producer};
 use rdkafka::{Message, Offset};
-use tokio::sync::broadcast::Receiver;
 
 use crate::instance::Instance;
-use crate::world::{PARTITIONS, World, client, send};
+use crate::world::{PARTITIONS, World, send};
 
 const RATE: usize = 20_000;
 /// Until the broker has compiled what it runs, and caught up with what came meanwhile; not measured.
 const WARM_UP: usize = RATE * 10;
-const TOTAL: usize = WARM_UP + RATE * 5;
-const PATIENCE: Duration = Duration::from_secs(45);
+const TOTAL: usize = WARM_UP + RATE * 20;
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// When each message was seen, by its number.
 type Seen = Vec<(usize, Duration)>;
@@ -23,21 +24,18 @@ type Seen = Vec<(usize, Duration)>;
 pub(crate) async fn measure(world: &World) {
     let topic = world.topic("latency").await;
     let _instance = Instance::start(world, &topic);
-    let subscriber = client(&world.redis_port).await;
-    let mut notices = subscriber.message_rx();
-    subscriber.psubscribe("battery:*").await.unwrap();
     world.produce(&topic, PARTITIONS, |_| false);
     world.wait_applied(&topic, PARTITIONS as i64).await;
-    while notices.try_recv().is_ok() {}
+    let notices = subscribe(&world.redis_port);
     let consumer = world.bare_consumer(&topic, Offset::End);
     consumer.poll(Duration::from_secs(1));
 
     let epoch = Instant::now();
-    let bare = std::thread::spawn(move || read(&consumer, epoch));
-    let heard = tokio::spawn(hear(notices, epoch));
+    let bare = thread::spawn(move || read(&consumer, epoch));
+    let heard = thread::spawn(move || hear(notices, epoch));
     let sent = append(world, &topic, epoch);
     let (bare, heard) =
-        (percentiles(&sent, &bare.join().unwrap()), percentiles(&sent, &heard.await.unwrap()));
+        (percentiles(&sent, &bare.join().unwrap()), percentiles(&sent, &heard.join().unwrap()));
     println!(
         "append to notification at {RATE}/s, linger 5 ms     p50 {:.1} ms, p99 {:.1} ms",
         heard.0, heard.1
@@ -58,7 +56,7 @@ fn append(world: &World, topic: &str, epoch: Instant) -> Vec<Duration> {
         let due = Duration::from_secs_f64(number as f64 / RATE as f64);
         while epoch.elapsed() < due {
             producer.poll(Duration::ZERO);
-            std::thread::sleep(Duration::from_micros(200));
+            thread::sleep(Duration::from_micros(200));
         }
         let value = format!(r#"{{"battery_id":{number},"soc":81,"pad":"{}","n":{number}}}"#, "x".repeat(90));
         sent.push(epoch.elapsed());
@@ -80,14 +78,24 @@ fn read(consumer: &BaseConsumer, epoch: Instant) -> Seen {
     seen
 }
 
-async fn hear(mut notices: Receiver<fred::types::Message>, epoch: Instant) -> Seen {
-    let mut seen = Vec::with_capacity(TOTAL);
-    while seen.len() < TOTAL && epoch.elapsed() < PATIENCE {
-        if let Ok(Ok(notice)) = tokio::time::timeout(Duration::from_secs(1), notices.recv()).await {
-            seen.push((notice.channel.split(':').nth(1).unwrap().parse().unwrap(), epoch.elapsed()));
-        }
+/// A subscriber as bare as the consumer: it reads lines.
+fn subscribe(port: &str) -> BufReader<TcpStream> {
+    let mut stream = TcpStream::connect(format!("127.0.0.1:{port}")).unwrap();
+    stream.write_all(b"PSUBSCRIBE battery:*\r\n").unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut notices = BufReader::new(stream);
+    let mut line = String::new();
+    while line != ":1\r\n" {
+        line.clear();
+        notices.read_line(&mut line).unwrap();
     }
-    seen
+    notices
+}
+
+fn hear(notices: BufReader<TcpStream>, epoch: Instant) -> Seen {
+    let number = |line: &str| line.strip_prefix("battery:")?.strip_suffix(":data")?.parse().ok();
+    let numbers = notices.lines().map_while(Result::ok).filter_map(|line| number(&line));
+    numbers.map(|number| (number, epoch.elapsed())).take(TOTAL).collect()
 }
 
 /// The 50th and the 99th, in ms.

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use fred::clients::Client;
 use fred::interfaces::{ClientLike, HashesInterface};
 use fred::types::Builder;
+use fred::types::config::Config;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
@@ -41,23 +42,15 @@ pub(crate) fn message(number: usize) -> String {
     )
 }
 
-/// A client that may be told of a million notifications before it looks.
-pub(crate) async fn client(port: &str) -> Client {
-    let config = fred::types::config::Config::from_url(&format!("redis://127.0.0.1:{port}")).unwrap();
-    let mut builder = Builder::from_config(config);
-    builder.with_performance_config(|performance| performance.broadcast_channel_capacity = 1_000_000);
-    let client = builder.build().unwrap();
-    client.init().await.unwrap();
-    client
-}
-
 impl World {
     pub(crate) async fn start() -> Self {
         let mock = if var("KAFKA_BROKER").is_none() { Some(MockCluster::new(1).unwrap()) } else { None };
         let broker =
             mock.as_ref().map_or_else(|| var("KAFKA_BROKER").unwrap(), MockCluster::bootstrap_servers);
         let redis_port = var("REDIS_PORT").unwrap();
-        let redis = client(&redis_port).await;
+        let config = Config::from_url(&format!("redis://127.0.0.1:{redis_port}")).unwrap();
+        let redis = Builder::from_config(config).build().unwrap();
+        redis.init().await.unwrap();
         Self { mock, broker, redis_port, bin: var("BIN").unwrap(), redis }
     }
 

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use test_support::eventually;
 use tokio::process::Command;
 
-use crate::support::{BINARY, DEAD_LETTERS, Kafka, World, var};
+use crate::support::{BINARY, DEAD_LETTERS, Kafka, World, unique, var};
 
 async fn run(world: &World, args: &[&str], vars: &[(&str, &str)]) -> (i32, Vec<Value>, String) {
     let port = world.redis.port().to_string();
@@ -128,7 +128,7 @@ async fn dead_letters_move_on_to_a_kafka_topic() {
         world.offset(0).await == Some(1) && world.dead_letter_count().await == 0
     })
     .await;
-    let consumer = world.kafka.consumer("dead");
+    let consumer = world.kafka.consumer(&unique("dead"));
     consumer.subscribe(&[&dead]).unwrap();
     let message = loop {
         if let Some(message) = consumer.poll(std::time::Duration::from_secs(20)) {

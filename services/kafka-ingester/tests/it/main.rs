@@ -9,5 +9,6 @@ mod group;
 mod kafka_trouble;
 mod policies;
 mod redis_trouble;
+mod security;
 mod settings;
 mod soak;

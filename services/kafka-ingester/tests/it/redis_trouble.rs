@@ -91,6 +91,7 @@ async fn a_cut_and_a_stall_lose_nothing_and_repeat_nothing() {
         service.metric("kafka_ingester_messages_applied_total").await == 3000.0
     })
     .await;
+    eventually("all notices have come", async || notices.so_far() >= 2998).await;
     assert_eq!(notices.so_far(), 2998);
     assert!(service.metric("kafka_ingester_paused_seconds_total").await > 1.0);
 }

@@ -38,9 +38,13 @@ pub(crate) fn var(name: &str) -> Option<String> {
 impl Kafka {
     pub(crate) fn start() -> Self {
         match var("KAFKA_BROKER") {
-            Some(broker) => Self::new(broker, None),
+            Some(broker) => Self::real(broker),
             None => Self::start_mock(),
         }
+    }
+
+    pub(crate) fn real(broker: String) -> Self {
+        Self::new(broker, None)
     }
 
     pub(crate) fn start_mock() -> Self {
@@ -59,6 +63,7 @@ impl Kafka {
             .set("linger.ms", "5")
             // A broker that is restarted would get some messages twice.
             .set("enable.idempotence", "true")
+            .set("reconnect.backoff.max.ms", "500")
             .set("queue.buffering.max.messages", "1000000");
         let producer = config.create().unwrap();
         Self { broker, mock, producer }
