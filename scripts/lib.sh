@@ -131,9 +131,9 @@ stop_children() {
   children=()
 }
 
-# scratch : makes $work, a folder that goes when the script ends, after the children that `start` made.
+# scratch [TEMPLATE] : makes $work, a folder that goes when the script ends, after the children that `start` made.
 scratch() {
-  work=$(mktemp -d)
+  work=$(mktemp -d "$@")
   trap 'stop_children; rm -rf "$work"' EXIT
   trap 'exit 130' INT TERM
 }

@@ -5,9 +5,7 @@ source "$(dirname "$0")/../lib.sh"
 : "${BIN:?scripts/bench.sh sets it}"
 [ -n "${BACKPLANE_PYTHON-}" ] || fail "the same job in Python needs the packages of scripts/requirements.txt"
 
-work=$(mktemp -d "$target/bench.XXXXXX") # on the disk that is measured; /tmp may be memory
-trap 'stop_children; rm -rf "$work"' EXIT
-trap 'exit 130' INT TERM
+scratch "$target/bench.XXXXXX" # on the disk that is measured; /tmp may be memory
 
 redis=$(free_port)
 start "$redis" "$work/redis.log" redis-server --port "$redis" --bind 127.0.0.1 --save '' --dir "$work"

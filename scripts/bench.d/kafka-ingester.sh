@@ -5,9 +5,7 @@ source "$(dirname "$0")/../lib.sh"
 : "${BIN:?scripts/bench.sh sets it}"
 [ -n "${BACKPLANE_PYTHON-}" ] || fail "the original's loop needs the packages of scripts/requirements.txt"
 
-work=$(mktemp -d)
-trap 'stop_children; rm -rf "$work"' EXIT
-trap 'exit 130' INT TERM
+scratch
 REDIS_PORT=$(free_port)
 export REDIS_PORT
 start "$REDIS_PORT" "$work/redis.log" redis-server --port "$REDIS_PORT" --bind 127.0.0.1 --save '' --dir "$work"

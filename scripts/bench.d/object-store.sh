@@ -4,9 +4,7 @@ set -euo pipefail
 source "$(dirname "$0")/../lib.sh"
 : "${BIN:?scripts/bench.sh sets it}"
 
-work=$(mktemp -d)
-trap 'stop_children; rm -rf "$work"' EXIT
-trap 'exit 130' INT TERM
+scratch
 export LOG_LEVEL=ERROR DRAIN_DELAY=0s
 load=$BIN/examples/store-load
 

@@ -17,6 +17,7 @@ mod settle;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use chassis::unique;
 use fred::clients::Pool;
 use fred::error::Error;
 use redis_core::key::Key;
@@ -97,7 +98,7 @@ impl Redis {
             contents: Contents::new(pool.clone(), prefix.clone(), cache_bytes),
             pool,
             prefix,
-            node: format!("{:016x}", rand_u64()),
+            node: format!("{:016x}", unique::number()),
             queue: sender,
             waits: Mutex::default(),
         }));
@@ -236,11 +237,5 @@ fn upload_name() -> Arc<str> {
     const DIGITS: &[u8; 64] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_.";
     let digits =
         |number: u64| (0..8).map(move |place| char::from(DIGITS[(number >> (6 * place)) as usize & 63]));
-    digits(rand_u64()).chain(digits(rand_u64())).collect::<String>().into()
-}
-
-/// A number that no other node has: from the seeds that the standard library draws for its maps.
-fn rand_u64() -> u64 {
-    use std::hash::{BuildHasher, RandomState};
-    RandomState::new().hash_one(())
+    digits(unique::number()).chain(digits(unique::number())).collect::<String>().into()
 }

@@ -1,6 +1,5 @@
 //! Wires the parts: the only file that knows them all.
 
-use std::hash::{BuildHasher, RandomState};
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,8 +43,8 @@ impl App {
         let registry = chassis::metrics::registry(Config::SERVICE)?;
         let metrics = Metrics::register(&registry)?;
         let sockets = ws_server::Metrics::register(&registry, "status_proxy")?;
-        // A number that no other process has, nor this one after a restart; below 10^18, so that ids stay short.
-        let own = RandomState::new().hash_one(std::process::id()) % 10u64.pow(18);
+        // Below 10^18, so that ids stay short.
+        let own = chassis::unique::number() % 10u64.pow(18);
         let (store, said) = Store::new(&config.redis, format!("{own:x}"))?;
         let store = Arc::new(store);
         let linger = if config.records() { UNTIL_RECORDED } else { config.keep().age };
