@@ -146,9 +146,10 @@ impl Redis {
         let (hash, length) = (&content.hash, content.data.len());
         if length <= SMALL {
             let record = Record::new(hash, None, length, &metadata);
-            let said: [&[u8]; 4] = [b"set", &id_hex(&id), record.bytes(), &small_content(&content.data)];
+            let small = Some(small_content(&content.data));
             let then = Then::Store { id: id.clone(), content, metadata, at: None, asker };
-            return Operation::new(&said, then);
+            let set = Operation::new(&[b"set", &id_hex(&id), record.bytes()], then);
+            return Operation { content: small, ..set };
         }
         let goes_ahead = uploaded.is_none() && length <= AHEAD && !self.0.contents.has(hash);
         let is_there = if goes_ahead || uploaded.is_some() { b"1" } else { b"0" };

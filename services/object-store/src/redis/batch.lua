@@ -3,7 +3,8 @@
 -- the answer to the last, if that was not executed.
 --
 -- ARGV: key prefix, node, number of the batch, how it is sent, bytes of a chunk, and the operations: of each its name and
--- arguments, each behind its length (u32). It is sent `alone`, or it `follows` another, or it needs no room and Redis is `full`.
+-- arguments, each behind its length (u32); then the small contents that they store, apart, since Lua hashes every byte of every
+-- string that it sees. It is sent `alone`, or it `follows` another, or it needs no room and Redis is `full`.
 -- Returns one reply per operation: a word that says how it ended, or an array that begins with it.
 --
 -- {prefix}{id}                   hash: o, the object's record. As a string: an object of the original.
@@ -20,8 +21,7 @@
 -- {prefix}_meta:total_size       string: bytes of all ids as the original counts them
 --
 -- A record is the hash of the content (32 bytes), at (the name of its chunks, 16 bytes, or SMALL), its length (u64) and the
--- metadata. Up to 64 bytes Redis keeps it in little room. Numbers in bytes are big-endian. Redis's Lua hashes every byte of
--- every string that it sees, so contents are seldom among them.
+-- metadata. Up to 64 bytes Redis keeps it in little room. Numbers in bytes are big-endian.
 local call, sub, pack, unpack_bytes = redis.call, string.sub, struct.pack, struct.unpack
 local prefix, node, number, sent = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local meta = prefix .. '_meta:'
@@ -53,6 +53,8 @@ local function arg()
   value, cursor = unpack_bytes('>I4c0', operations, cursor)
   return value
 end
+local contents_taken = 6
+local function content_arg() contents_taken = contents_taken + 1; return ARGV[contents_taken] end
 
 local function hash_of(record) return sub(record, 1, 32) end
 local function at_of(record) return sub(record, 33, 48) end
@@ -223,9 +225,9 @@ end
 
 local changes = {}
 
--- id, record, content: stores a small object. The content comes as its key has it, with one id.
+-- id, record: stores a small object. Its content comes as its key has it, with one id.
 function changes.set()
-  local id, record, content = arg(), arg(), arg()
+  local id, record, content = arg(), arg(), content_arg()
   local hash = hash_of(record)
   if call('SET', contents .. hash, content, 'NX') then
     count_content(1, length_of(record))
@@ -320,7 +322,7 @@ function reads.totals()
   return { 'totals', found[1] or '0', found[2] or '0', found[3] or '0' }
 end
 
-local arity = { set = 3, link = 3, delete = 1, duplicate = 3, forget = 3 }
+local arity = { set = 2, link = 3, delete = 1, duplicate = 3, forget = 3 }
 local replies, changed = {}, {}
 while cursor <= #operations do
   local name, place = arg(), #replies + 1
@@ -329,6 +331,7 @@ while cursor <= #operations do
   elseif replayed[place] then
     replies[place] = replayed[place]
     for _ = 1, arity[name] do arg() end
+    if name == 'set' then content_arg() end
   else
     replies[place] = changes[name]()
   end

@@ -234,7 +234,8 @@ impl Batches {
     ) -> impl Future<Output = (Batch, Result<Replies, Error>)> + use<> {
         let operations =
             batch.operations.iter().map(|next| next.said.as_slice()).collect::<Vec<_>>().concat();
-        let args: Vec<Value> = vec![
+        let contents = batch.operations.iter().filter_map(|next| next.content.clone().map(Value::from));
+        let head: [Value; 6] = [
             self.redis.0.prefix.as_str().into(),
             self.redis.0.node.as_str().into(),
             batch.number.to_string().into(),
@@ -242,6 +243,7 @@ impl Batches {
             chunks::CHUNK.to_string().into(),
             Bytes::from(operations).into(),
         ];
+        let args: Vec<Value> = head.into_iter().chain(contents).collect();
         // One connection for all, on which they keep their order.
         let (client, script) = (self.client.clone(), self.script.clone());
         async move {

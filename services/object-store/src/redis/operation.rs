@@ -13,6 +13,8 @@ use crate::request::{Asker, Content, Wait};
 pub(crate) struct Operation {
     /// Its name and arguments, each behind its length.
     pub(crate) said: Vec<u8>,
+    /// The small content that it stores, as its key is to have it.
+    pub(crate) content: Option<Bytes>,
     /// A chunk, by its key, that is to be stored before.
     pub(crate) ahead: Option<(String, Bytes)>,
     pub(crate) then: Then,
@@ -22,11 +24,11 @@ impl Operation {
     pub(crate) fn new(name_and_args: &[&[u8]], then: Then) -> Self {
         let mut said = Vec::with_capacity(name_and_args.iter().map(|arg| 4 + arg.len()).sum());
         for arg in name_and_args {
-            // The cast cannot cut: the longest is a small content, or metadata that came over HTTP.
+            // The cast cannot cut: the longest is metadata that came over HTTP.
             said.extend_from_slice(&(arg.len() as u32).to_be_bytes());
             said.extend_from_slice(arg);
         }
-        Self { said, ahead: None, then }
+        Self { said, content: None, ahead: None, then }
     }
 
     /// The object, unless the node has it already; with a ticket it waits.
@@ -49,7 +51,8 @@ impl Operation {
 
     /// Bytes that it sends.
     pub(crate) fn bytes(&self) -> usize {
-        self.said.len() + self.ahead.as_ref().map_or(0, |(_, chunk)| chunk.len())
+        let chunk = self.ahead.as_ref().map(|(_, chunk)| chunk);
+        self.said.len() + self.content.iter().chain(chunk).map(Bytes::len).sum::<usize>()
     }
 }
 
