@@ -11,6 +11,7 @@ mod contents;
 mod inventory;
 mod operation;
 mod polls;
+mod reads;
 mod record;
 mod settle;
 

@@ -30,6 +30,7 @@ use super::collect::collect;
 use super::contents::is_full;
 use super::operation::{Operation, Then, parse_mail};
 use super::polls::Polls;
+use super::reads::Reads;
 use super::settle::answer;
 use crate::request::{Answer, Refused};
 
@@ -53,6 +54,7 @@ pub(super) async fn run(
         script: Script::from_lua(include_str!("batch.lua")),
         number: 0,
         follow: VecDeque::new(),
+        reads: Reads::default(),
         polls: Polls::new(),
         mail: false,
         reading: false,
@@ -98,6 +100,7 @@ pub(super) struct Batches {
     number: u64,
     /// What is to be sent before the queue.
     follow: VecDeque<Operation>,
+    reads: Reads,
     polls: Polls,
     /// There may be mail beyond the message that was read last.
     mail: bool,
@@ -166,6 +169,10 @@ impl Batches {
         let (mut operations, mut bytes) = (Vec::new(), 0);
         while operations.len() < BATCH && bytes < BATCH_BYTES {
             let Some(next) = self.follow.pop_front().or_else(|| self.queue.try_recv().ok()) else { break };
+            if !self.reads.begin(&next) {
+                self.follow.push_front(next);
+                break;
+            }
             bytes += next.bytes();
             operations.push(next);
         }
@@ -194,6 +201,7 @@ impl Batches {
 
     fn settle_all(&mut self, batch: Batch, replies: Replies) {
         for (operation, reply) in batch.operations.into_iter().zip(replies) {
+            self.reads.end(&operation);
             self.settle(operation.then, &reply);
         }
     }

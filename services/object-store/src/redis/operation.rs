@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use smallvec::SmallVec;
 
+use super::reads::Use;
 use super::record::Found;
 use crate::id::ObjectId;
 use crate::request::{Asker, Content, Wait};
@@ -47,6 +48,23 @@ impl Operation {
         let copy = wait.copy().map(id_hex).unwrap_or_default();
         let ticket = ticket.to_string();
         Self::new(&[b"forget", &id_hex(id), ticket.as_bytes(), &copy], Then::Forget)
+    }
+
+    /// What it does with which id.
+    pub(super) fn of(&self) -> Use<'_> {
+        let mut said = self.said.as_slice();
+        let mut next = || {
+            let (length, rest) = said.split_first_chunk()?;
+            let (arg, rest) = rest.split_at_checked(u32::from_be_bytes(*length) as usize)?;
+            said = rest;
+            Some(arg)
+        };
+        match (next(), next()) {
+            (Some(b"get" | b"stat"), Some(id)) => Use::Reads(id),
+            // The mail alone has an argument that is no id.
+            (Some(name), Some(id)) if name != b"mail" => Use::Changes(id),
+            _ => Use::Nothing,
+        }
     }
 
     /// Bytes that it sends.
