@@ -4,6 +4,7 @@
 mod bare;
 mod drain;
 mod figures;
+mod idle;
 mod instance;
 mod outage;
 mod peer;
@@ -12,6 +13,7 @@ mod socket;
 pub use bare::bare_loop;
 pub use drain::drain;
 pub use figures::{Figures, cpu_seconds, redis_cpu_seconds, resident_bytes, row};
+pub use idle::idle;
 pub use instance::instance;
 pub use outage::outage;
 pub use peer::Peer;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use fred::clients::Client;
 use fred::interfaces::{ClientLike, HashesInterface, KeysInterface};
-use test_support::load::{End, Figures, Socket, bare_loop, cpu_seconds, resident_bytes, row};
+use test_support::load::{End, Figures, Socket, bare_loop, cpu_seconds, idle, resident_bytes, row};
 use tokio::time::sleep;
 
 use crate::viewers::{Viewers, age_us, now_us, path};
@@ -34,12 +34,7 @@ impl Bench {
             &format!("{} (all answered within {answered:.1} s)", self.reads().await? - reads),
             &format!("{}", runs + runs / 20),
         );
-        let used = (resident_bytes(self.pid) - memory) as f64 / sockets as f64 / 1024.0;
-        row(&format!("memory an idle socket, {sockets} on {runs} runs"), &format!("{used:.1} KB"), "8 KB");
-        let (begin, cpu) = (Instant::now(), cpu_seconds(self.pid));
-        sleep(Duration::from_secs(50)).await;
-        let idle = (cpu_seconds(self.pid) - cpu) / begin.elapsed().as_secs_f64() / sockets as f64;
-        row("CPU a second an idle socket, a ping every 25 s", &format!("{:.2} µs", idle * 1e6), "1 µs");
+        idle(self.pid, sockets, runs, memory).await;
         let change = self.changes(&mut viewers, runs, 500, Duration::from_millis(4)).await?;
         row(
             &format!("change to frame, {runs} runs of {} viewers", sockets / runs),

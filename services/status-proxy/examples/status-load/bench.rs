@@ -6,12 +6,16 @@ use std::time::{Duration, Instant};
 use fred::clients::Client;
 use fred::interfaces::PubsubInterface;
 use futures_util::future::join_all;
-use test_support::load::{Figures, Socket, bare_loop, cpu_seconds, redis_cpu_seconds, resident_bytes, row};
+use test_support::load::{
+    self, Figures, Socket, bare_loop, cpu_seconds, redis_cpu_seconds, resident_bytes, row,
+};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 use crate::clock::{Clock, PREFIX};
 
+/// Runs that sockets which are told nothing watch.
+const QUIET_RUNS: usize = 1000;
 /// What is compared is measured so often in turns; the median counts.
 const ROUNDS: usize = 3;
 /// How long a round sends messages at a rate.
@@ -176,13 +180,8 @@ impl Bench {
             held.push(tokio::spawn(async move { socket.read(|_| false).await }));
         }
         sleep(Duration::from_secs(1)).await;
-        let memory = (resident_bytes(self.pid) - before) as f64 / sockets as f64 / 1024.0;
-        let (begin, cpu) = (Instant::now(), cpu_seconds(self.pid));
-        sleep(Duration::from_secs(50)).await;
-        let cpu = (cpu_seconds(self.pid) - cpu) / begin.elapsed().as_secs_f64() / sockets as f64;
+        load::idle(self.pid, sockets, QUIET_RUNS, before).await;
         held.iter().for_each(JoinHandle::abort);
-        row(&format!("memory an idle socket, {sockets} on 1,000 runs"), &format!("{memory:.1} KB"), "8 KB");
-        row("CPU a second an idle socket, a ping every 25 s", &format!("{:.2} µs", cpu * 1e6), "1 µs");
     }
 
     async fn readers(&self, channel: &str, count: usize, messages: usize) -> Vec<JoinHandle<Vec<u32>>> {
@@ -226,7 +225,7 @@ fn interval(per_second: u32) -> Duration {
 
 /// The path of the n-th socket that is told nothing.
 pub(crate) fn quiet(number: usize) -> String {
-    format!("/run-{}:a", number % 1000)
+    format!("/run-{}:a", number % QUIET_RUNS)
 }
 
 async fn collect(readers: Vec<JoinHandle<Vec<u32>>>) -> Vec<u32> {
