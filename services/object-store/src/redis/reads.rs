@@ -2,16 +2,14 @@
 //! and what it reads must not be what came after.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
+
+use smallvec::SmallVec;
 
 use super::operation::Operation;
 
-/// How many reads of each id are under way, by a hash of the id: that two share one only makes a change wait in vain.
+/// How many reads of each id are under way.
 #[derive(Default)]
-pub(super) struct Reads {
-    counts: HashMap<u64, u32>,
-    hasher: RandomState,
-}
+pub(super) struct Reads(HashMap<SmallVec<[u8; 64]>, u32>);
 
 /// What an operation does with an id, which is in hex.
 pub(super) enum Use<'a> {
@@ -24,8 +22,8 @@ impl Reads {
     /// An operation is about to be sent; false if it has to wait.
     pub(super) fn begin(&mut self, operation: &Operation) -> bool {
         match operation.of() {
-            Use::Reads(id) => *self.counts.entry(self.hasher.hash_one(id)).or_default() += 1,
-            Use::Changes(id) => return !self.counts.contains_key(&self.hasher.hash_one(id)),
+            Use::Reads(id) => *self.0.entry(id.into()).or_default() += 1,
+            Use::Changes(id) => return !self.0.contains_key(id),
             Use::Nothing => {}
         }
         true
@@ -34,11 +32,10 @@ impl Reads {
     /// Its reply has come.
     pub(super) fn end(&mut self, operation: &Operation) {
         let Use::Reads(id) = operation.of() else { return };
-        let hash = self.hasher.hash_one(id);
-        if let Some(count) = self.counts.get_mut(&hash) {
+        if let Some(count) = self.0.get_mut(id) {
             *count -= 1;
             if *count == 0 {
-                self.counts.remove(&hash);
+                self.0.remove(id);
             }
         }
     }
