@@ -206,10 +206,15 @@ impl Batches {
         }
     }
 
-    /// One of the batches under way failed, and those behind it may have: they are settled in their order, one at a time.
+    /// One of the batches under way failed, and those behind it may have. They are sent again in their order, one at a time, also
+    /// if they were executed: what they read must not be older than what is read now by the one before them.
     async fn recover(&mut self, failed: Batch, error: Error, rest: Vec<(Batch, Result<Replies, Error>)>) {
         warn!("redis did not execute a batch, trying on: {}", error.details());
         for (batch, sent) in std::iter::once((failed, Err(error))).chain(rest) {
+            let (batch, sent) = match sent {
+                Ok(_) => self.sending(batch, "alone").await,
+                Err(error) => (batch, Err(error)),
+            };
             match sent {
                 Ok(replies) => self.settle_all(batch, replies),
                 Err(error) => self.execute(batch, error).await,

@@ -50,20 +50,19 @@ impl Operation {
         Self::new(&[b"forget", &id_hex(id), ticket.as_bytes(), &copy], Then::Forget)
     }
 
-    /// What it does with which id.
-    pub(super) fn of(&self) -> Use<'_> {
-        let mut said = self.said.as_slice();
-        let mut next = || {
-            let (length, rest) = said.split_first_chunk()?;
-            let (arg, rest) = rest.split_at_checked(u32::from_be_bytes(*length) as usize)?;
-            said = rest;
-            Some(arg)
+    /// What it does for which client. Whoever is none waits for an answer before the next request, if the order matters.
+    pub(super) fn of(&self) -> Use {
+        let (asker, is_read) = match &self.then {
+            Then::Get { asker, .. } | Then::Totals { asker } => (asker, true),
+            Then::Store { asker, .. } | Then::Duplicate { asker, .. } | Then::Delete { asker } => {
+                (asker, false)
+            }
+            _ => return Use::Nothing,
         };
-        match (next(), next()) {
-            (Some(b"get" | b"stat"), Some(id)) => Use::Reads(id),
-            // The mail alone has an argument that is no id.
-            (Some(name), Some(id)) if name != b"mail" => Use::Changes(id),
-            _ => Use::Nothing,
+        match asker {
+            Asker::Caller(_) => Use::Nothing,
+            Asker::Client(reply) if is_read => Use::Reads(reply.owner()),
+            Asker::Client(reply) => Use::Changes(reply.owner()),
         }
     }
 

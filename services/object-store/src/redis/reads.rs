@@ -1,20 +1,20 @@
-//! The reads under way. A change waits for those of its id: a batch that is sent again makes its changes once but reads anew,
-//! and what it reads must not be what came after.
+//! The reads under way, by the client that asked. A client's change waits for them: a batch that is sent again makes its changes
+//! once but reads anew, and what it reads must not be what came of a later request of the same client, by whatever way: a
+//! duplicate that waited, on any node, or another client that was told.
 
 use std::collections::HashMap;
 
-use smallvec::SmallVec;
-
 use super::operation::Operation;
 
-/// How many reads of each id are under way.
+/// How many reads of each client are under way.
 #[derive(Default)]
-pub(super) struct Reads(HashMap<SmallVec<[u8; 64]>, u32>);
+pub(super) struct Reads(HashMap<u64, u32>);
 
-/// What an operation does with an id, which is in hex.
-pub(super) enum Use<'a> {
-    Reads(&'a [u8]),
-    Changes(&'a [u8]),
+/// What an operation does, and the client that asked for it.
+pub(super) enum Use {
+    Reads(u64),
+    Changes(u64),
+    /// Nothing that comes in an order.
     Nothing,
 }
 
@@ -22,8 +22,8 @@ impl Reads {
     /// An operation is about to be sent; false if it has to wait.
     pub(super) fn begin(&mut self, operation: &Operation) -> bool {
         match operation.of() {
-            Use::Reads(id) => *self.0.entry(id.into()).or_default() += 1,
-            Use::Changes(id) => return !self.0.contains_key(id),
+            Use::Reads(client) => *self.0.entry(client).or_default() += 1,
+            Use::Changes(client) => return !self.0.contains_key(&client),
             Use::Nothing => {}
         }
         true
@@ -31,11 +31,11 @@ impl Reads {
 
     /// Its reply has come.
     pub(super) fn end(&mut self, operation: &Operation) {
-        let Use::Reads(id) = operation.of() else { return };
-        if let Some(count) = self.0.get_mut(id) {
+        let Use::Reads(client) = operation.of() else { return };
+        if let Some(count) = self.0.get_mut(&client) {
             *count -= 1;
             if *count == 0 {
-                self.0.remove(id);
+                self.0.remove(&client);
             }
         }
     }
@@ -43,21 +43,35 @@ impl Reads {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use bytes::Bytes;
+
     use super::super::operation::Then;
     use super::*;
+    use crate::header::{Ask, RequestHeader};
+    use crate::id::ObjectId;
+    use crate::request::Asker;
+    use crate::session::{Session, Sessions};
 
     #[test]
-    fn a_change_waits_until_the_last_read_of_its_id_has_ended() {
-        let operation =
-            |name: &str, id: &str| Operation::new(&[name.as_bytes(), id.as_bytes()], Then::Forget);
-        let (get, stat, delete) =
-            (operation("get", "aa"), operation("stat", "aa"), operation("delete", "aa"));
+    fn a_change_waits_until_the_last_read_of_its_client_has_ended() {
+        let sessions = Sessions::default();
+        let [one, other] = ["one", "other"].map(|name| sessions.attach(Bytes::from(name)).session);
+        let id = ObjectId::new(&[1]).unwrap();
+        let header = RequestHeader { id: id.clone(), payload_length: 0, request: 0, ask: Ask::Get };
+        let asker = |session: &Arc<Session>| Asker::Client(session.reply(header.clone(), true));
+        let get = || {
+            Operation::new(&[], Then::Get { id: id.clone(), ticket: None, known: None, asker: asker(&one) })
+        };
+        let delete = |session| Operation::new(&[], Then::Delete { asker: asker(session) });
+        let (first, second) = (get(), get());
         let mut reads = Reads::default();
-        assert!(reads.begin(&delete) && reads.begin(&get) && reads.begin(&stat));
-        assert!(!reads.begin(&delete) && reads.begin(&operation("delete", "bb")));
-        reads.end(&get);
-        assert!(!reads.begin(&delete));
-        reads.end(&stat);
-        assert!(reads.begin(&delete) && reads.begin(&Operation::new(&[b"alive"], Then::Forget)));
+        assert!(reads.begin(&delete(&one)) && reads.begin(&first) && reads.begin(&second));
+        assert!(!reads.begin(&delete(&one)) && reads.begin(&delete(&other)));
+        reads.end(&first);
+        assert!(!reads.begin(&delete(&one)));
+        reads.end(&second);
+        assert!(reads.begin(&delete(&one)) && reads.begin(&Operation::new(&[b"alive"], Then::Forget)));
     }
 }

@@ -239,6 +239,32 @@ async fn a_lost_message_delays_an_answer_but_does_not_lose_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_get_that_is_sent_again_does_not_find_what_its_client_did_after_it() {
+    let redis = TestRedis::start().await;
+    let proxy = FlakyProxy::to(redis.port()).await;
+    let one = Node::redis_with(&format!("redis://127.0.0.1:{}", proxy.port()), &[]).await;
+    let two = Node::redis(&redis).await;
+    let (mut client, mut other) =
+        (Client::connect(one.port, "one").await, Client::connect(two.port, "two").await);
+    client.set(&id(1), b"before").await;
+    // Another client, on another node, makes of what is stored at 2 what is at 1.
+    let copy = other.send_duplicate(&id(1), &id(2)).await;
+    eventually("it waits", async || two.info("pending_request_count").await == 1).await;
+    proxy.stall();
+    let get = client.send_get(&id(1)).await;
+    // So that each goes in a batch of its own.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let set = client.send_set(&id(2), b"after").await;
+    // Longer than the node waits for an answer: what it then sends again has been executed, or will be.
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    proxy.restore();
+    assert_eq!(client.answer(get).await.payload, b"before");
+    assert_eq!(client.answer(set).await.kind, SET);
+    assert_eq!(other.answer(copy).await.kind, DUPLICATED);
+    assert_eq!(client.get(&id(1)).await, b"after");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_stops_answers_what_redis_is_still_doing() {
     let redis = TestRedis::start().await;
     let proxy = FlakyProxy::to(redis.port()).await;
