@@ -3,6 +3,7 @@
 
 mod body;
 mod end;
+mod parting;
 mod patience;
 mod saying;
 
@@ -23,6 +24,7 @@ use crate::session::{Attached, Outgoing};
 use crate::stream::Stream;
 use crate::ymq::{Decoder, Item, hello};
 pub(crate) use end::End;
+use parting::stops;
 use patience::{Patience, Silence};
 use saying::OUT_HIGH;
 
@@ -49,6 +51,9 @@ pub(crate) async fn serve(node: &Arc<Node>, stream: Stream, stopping: Cancellati
         patience: Patience::new(),
         stopping,
         stopped: false,
+        parted: false,
+        said: Instant::now(),
+        latest: None,
     };
     let end = connection.run().await.unwrap_or_else(|end| end);
     connection.end(end).await;
@@ -73,7 +78,14 @@ struct Connection {
     held: bool,
     patience: Patience,
     stopping: CancellationToken,
+    /// No request is read any more until those that are open are answered.
     stopped: bool,
+    /// It has been said goodbye to the client: nothing more is written.
+    parted: bool,
+    /// When something was written last.
+    said: Instant,
+    /// When it is stopped at the latest.
+    latest: Option<Instant>,
 }
 
 impl Connection {
@@ -82,16 +94,17 @@ impl Connection {
         let mut timer = Box::pin(tokio::time::sleep(tick));
         loop {
             let more = self.read_requests().await?;
-            let settled = self.client.as_ref().is_none_or(|client| client.session.open() == 0);
+            let settled = self.open() == 0;
             self.say_answers().await?;
-            self.flush().await?;
-            if self.stopped && settled {
-                return Ok(End::Stopped);
+            if settled && (self.stopped || self.may_part()) {
+                return Ok(self.part().await);
             }
+            self.flush().await?;
             if more && !self.is_held() {
                 continue;
             }
             self.input.reserve(self.room);
+            let rest = self.rest();
             let (held, is_new, owes) =
                 (self.is_held(), self.decoder.is_new(), self.decoder.owes_more(&self.input));
             tokio::select! {
@@ -105,7 +118,9 @@ impl Connection {
                     self.room = if self.input.len() == self.input.capacity() { READ_MAX } else { READ_MIN };
                 }
                 () = news(self.client.as_ref()) => {}
-                () = self.stopping.cancelled(), if !held && (is_new || !owes) => self.stopped = true,
+                () = stops(&self.stopping, rest), if !held && (is_new || !owes) => {
+                    self.stopped = self.rest().is_none_or(|until| until <= Instant::now());
+                }
                 () = &mut timer => {
                     timer.as_mut().reset(Instant::now() + tick);
                     self.patience.check(self.silence(), &self.node.limits)?;
@@ -198,12 +213,14 @@ impl Connection {
         }
     }
 
+    /// Requests that are being executed.
+    fn open(&self) -> usize {
+        self.client.as_ref().map_or(0, |client| client.session.open())
+    }
+
     /// True if no further request may be looked at now.
     fn is_held(&self) -> bool {
-        let Some(client) = self.client.as_ref().filter(|_| self.node.store.is_remote()) else {
-            return self.stopped;
-        };
-        self.stopped || self.held || client.session.open() >= OPEN_MAX
+        self.stopped || self.node.store.is_remote() && (self.held || self.open() >= OPEN_MAX)
     }
 
     fn silence(&self) -> Silence {

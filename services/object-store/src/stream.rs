@@ -1,5 +1,5 @@
 //! A client's socket, plain or with TLS, and the two ways to end it: FIN, after which a released client never comes back,
-//! and RST, after which it does.
+//! and RST, after which it does, if it has read everything.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;

@@ -17,6 +17,10 @@ pub const IDENTITY_MAX: usize = 1024;
 /// Payloads up to this many bytes come with their [`Item::Request`].
 pub const INLINE_MAX: usize = 16 << 10;
 
+/// The last that a client hears from a node that stops: a frame of 2^62 bytes. Released clients have read everything before it
+/// when they find that they cannot allocate so much, take the connection for broken, and connect again.
+pub const GOODBYE: [u8; 8] = (1_u64 << 62).to_le_bytes();
+
 /// What the bytes of a client say.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Item {

@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::patience::PROGRESS;
 use super::{Connection, End};
@@ -48,6 +48,7 @@ impl Connection {
 
     async fn say(&mut self, outgoing: Outgoing) -> Result<(), End> {
         match outgoing {
+            _ if self.parted => {}
             Outgoing::Ready { head, payload } => self.out.answer(&head, payload),
             Outgoing::Remote { header, remote } => self.say_remote(&header, remote).await?,
         }
@@ -81,6 +82,7 @@ impl Connection {
             self.let_hear().await;
         }
         while self.out.len() > 0 {
+            self.said = Instant::now();
             let goal = self.out.len().saturating_sub(PROGRESS);
             let writing = async {
                 while self.out.len() > goal {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use object_store::ObjectId;
 use object_store::header::{Ask, HEADER_LEN, RequestHeader, encode_id};
-use object_store::ymq::hello;
+use object_store::ymq::{GOODBYE, hello};
 use test_support::{ServiceProcess, TestRedis, free_port};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -233,14 +233,18 @@ impl Client {
     }
 }
 
-/// The next response on a connection; `None` when it ended.
+/// The next response on a connection; `None` when it ended, or the node said goodbye.
 pub(crate) async fn receive_from(stream: &mut (impl AsyncRead + Unpin)) -> Option<Response> {
-    let mut head = [0; 8 + HEADER_LEN];
+    let length = stream.read_u64_le().await.ok()?;
+    if length.to_le_bytes() == GOODBYE {
+        return None;
+    }
+    assert_eq!(length, HEADER_LEN as u64);
+    let mut head = [0; HEADER_LEN];
     stream.read_exact(&mut head).await.ok()?;
-    assert_eq!(head[..8], 80_u64.to_le_bytes());
     // An answer is laid out as a request, so it can be read as one.
-    let header = RequestHeader::decode(&head[8..]).unwrap();
-    let kind = u16::from_le_bytes([head[40], head[41]]);
+    let header = RequestHeader::decode(&head).unwrap();
+    let kind = u16::from_le_bytes([head[32], head[33]]);
     let mut payload = Vec::new();
     if header.payload_length > 0 {
         assert_eq!(stream.read_u64_le().await.ok()?, header.payload_length);

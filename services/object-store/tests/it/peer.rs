@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use test_support::TestRedis;
+use test_support::{TestRedis, eventually};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::sync::OnceCell;
+use tokio::time::timeout;
 
-use crate::client::{Node, size};
+use crate::client::{Node, id, size};
 
 /// A Python with opengris-scaler 2.9.0: that of scripts/test.sh, or one made once under the target directory.
 async fn python() -> Option<PathBuf> {
@@ -75,7 +76,7 @@ impl Cluster {
                 }
             }
         };
-        tokio::time::timeout(Duration::from_secs(300), line).await.expect("the cluster goes on")
+        timeout(Duration::from_secs(300), line).await.expect("the cluster goes on")
     }
 
     /// Every result was right.
@@ -123,6 +124,44 @@ async fn an_unmodified_cluster_computes_over_tls() {
     Cluster::start(&python, [&node; 3], &["--tasks", "100", "--largest", "1000000"]).ends_well().await;
 }
 
+async fn put(node: &Node, n: u64, data: &'static str) {
+    let url = format!("{}/objects/{}", node.process.base_url(), id(n));
+    assert_eq!(reqwest::Client::new().put(url).body(data).send().await.unwrap().status(), 201);
+}
+
+/// A client that has not read its last answer when it learns that the node has gone, as on a machine that is busy.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_released_client_that_reads_late_comes_back_to_a_node_that_was_stopped() {
+    let Some(python) = python().await else { return };
+    let mut node = Node::memory(&[]).await;
+    let mut released = Command::new(&python)
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peer/late.py"))
+        .args([node.address(), id(1).to_string(), id(2).to_string()])
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let pid = released.id().unwrap().to_string();
+    let signal = async |name: &str| {
+        assert!(Command::new("kill").args(["-s", name, &pid]).status().await.unwrap().success());
+    };
+    let mut said = BufReader::new(released.stdout.take().unwrap()).lines();
+    eventually("it waits", async || node.info("pending_request_count").await == 1).await;
+    signal("STOP").await;
+    put(&node, 1, "first").await;
+    assert_eq!(node.process.terminate().await, 0);
+    signal("CONT").await;
+    node.restart().await;
+    put(&node, 2, "second").await;
+    let gets = async {
+        for wanted in ["first", "second"] {
+            // It also says there what it thinks of the goodbye.
+            while said.next_line().await.unwrap().expect("it came back") != wanted {}
+        }
+    };
+    timeout(Duration::from_secs(60), gets).await.expect("answers in time");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_idle_cluster_goes_on_after_its_nodes_were_stopped_or_killed() {
     let Some(python) = python().await else { return };
@@ -138,26 +177,37 @@ async fn an_idle_cluster_goes_on_after_its_nodes_were_stopped_or_killed() {
     cluster.ends_well().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_node_that_is_restarted_under_work_gives_no_wrong_result() {
+/// A cluster at work while its two nodes are ended in turn, in the middle of it, and started again.
+async fn works_while_nodes_end(kills: bool) {
     let Some(python) = python().await else { return };
     let redis = TestRedis::start().await;
     let (mut one, mut two) = (Node::redis(&redis).await, Node::redis(&redis).await);
-    let (work, rounds) = (size(10, 120).to_string(), size(2, 20));
-    let options = ["--tasks", "50", "--largest", "100000", "--work", &work];
+    let (work, rounds) = (size(8, 60).to_string(), size(2, 10));
+    let kills_of_one = if kills { rounds / 2 } else { 0 }.to_string();
+    let options = ["--tasks", "50", "--largest", "100000", "--work", &work, "--kills", &kills_of_one];
     let mut cluster = Cluster::start(&python, [&one, &two, &one], &options);
     cluster.says("ready").await;
     for round in 0..rounds {
         // When does not matter, as long as it is in the middle of work.
         tokio::time::sleep(Duration::from_secs(3)).await;
         let node = if round % 2 == 0 { &mut one } else { &mut two };
-        if round % 4 < 2 {
-            assert_eq!(node.process.terminate().await, 0);
-            node.restart().await;
+        if kills {
+            node.process.kill().await;
         } else {
-            node.kill_and_restart().await;
+            assert_eq!(node.process.terminate().await, 0);
         }
+        node.restart().await;
     }
     cluster.says("worked").await;
     cluster.ends_well().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_is_stopped_under_work_gives_no_wrong_result_and_stops_no_client() {
+    works_while_nodes_end(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_is_killed_under_work_gives_no_wrong_result() {
+    works_while_nodes_end(true).await;
 }

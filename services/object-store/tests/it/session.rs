@@ -241,18 +241,35 @@ async fn a_payload_may_come_over_the_next_connection() {
 }
 
 #[tokio::test]
-async fn a_server_that_stops_flushes_its_answers_and_resets() {
+async fn a_server_that_stops_flushes_its_answers_says_goodbye_and_resets() {
     let mut node = Node::memory(&[]).await;
     let mut client = Client::connect(node.port, "one").await;
     client.set(&id(1), &vec![1; 8 << 20]).await;
     client.send_get(&id(1)).await;
     let reading = tokio::spawn(async move {
         let response = client.receive().await;
+        let goodbye = client.stream.read_u64_le().await.unwrap();
         let end = client.stream.read(&mut [0; 1]).await;
-        (response.payload.len(), end.map_err(|error| error.kind()))
+        (response.payload.len(), goodbye, end.map_err(|error| error.kind()))
     });
     assert_eq!(node.process.terminate().await, 0);
-    assert_eq!(reading.await.unwrap(), (8 << 20, Err(std::io::ErrorKind::ConnectionReset)));
+    assert_eq!(reading.await.unwrap(), (8 << 20, 1 << 62, Err(std::io::ErrorKind::ConnectionReset)));
+}
+
+#[tokio::test]
+async fn what_a_client_sends_before_it_hears_the_goodbye_is_executed() {
+    let redis = TestRedis::start().await;
+    let (mut one, two) = (Node::redis(&redis).await, Node::redis(&redis).await);
+    let mut client = Client::connect(one.port, "one").await;
+    let stopping = tokio::spawn(async move { one.process.terminate().await });
+    assert_eq!(client.receive_or_end().await, None, "the goodbye");
+    client.send_set(&id(1), b"small").await;
+    client.send_set(&id(2), &[2; 100_000]).await;
+    drop(client);
+    assert_eq!(stopping.await.unwrap(), 0);
+    let mut other = Client::connect(two.port, "two").await;
+    assert_eq!(other.get(&id(1)).await, b"small");
+    assert!(other.get(&id(2)).await == [2; 100_000]);
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! Clients over TLS. The certificate in `tests/tls` is for 127.0.0.1 and signed by itself.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use object_store::header::{Ask, RequestHeader};
 use object_store::ymq::hello;
@@ -61,4 +62,31 @@ async fn a_client_speaks_tls_and_one_without_it_is_turned_away() {
         let got = timeout(SOON, receive_from(&mut client)).await.unwrap().unwrap();
         assert!(got.kind == GOT && got.payload == data);
     }
+}
+
+#[tokio::test]
+async fn a_client_with_tls_is_served_until_it_is_silent_when_the_node_stops() {
+    let mut node = Node::tls().await;
+    let mut client = connect(node.port).await;
+    client.write_all(&hello(2, b"secret")).await.unwrap();
+    client.read_exact(&mut vec![0; hello(2, b"ObjectStorageServer").len()]).await.unwrap();
+    let stopping = tokio::spawn(async move { node.process.terminate().await });
+    let began = Instant::now();
+    let mut answers = 0;
+    let end = loop {
+        let totals = RequestHeader { id: id(0), payload_length: 0, request: 0, ask: Ask::Totals };
+        client.write_all(&frame(&totals.encode())).await.unwrap();
+        client.flush().await.unwrap();
+        assert!(timeout(SOON, receive_from(&mut client)).await.unwrap().is_some());
+        answers += 1;
+        if answers == 10 {
+            let asked = Instant::now();
+            assert!(receive_from(&mut client).await.is_none());
+            break asked.elapsed();
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    assert!(end >= Duration::from_millis(90), "{end:?}");
+    assert!(began.elapsed() >= Duration::from_millis(270));
+    assert_eq!(stopping.await.unwrap(), 0);
 }

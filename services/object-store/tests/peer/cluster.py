@@ -1,27 +1,34 @@
 """Runs an unmodified opengris-scaler cluster on given object stores, and checks every result it computes.
 
-usage: cluster.py SCHEDULER_STORE WORKER_STORE CLIENT_STORE [--tasks N] [--workers N] [--largest BYTES] [--hold | --work SECONDS]
+usage: cluster.py SCHEDULER_STORE WORKER_STORE CLIENT_STORE [--tasks N] [--workers N] [--largest BYTES]
+                  [--hold | --work SECONDS [--kills N]]
 
 Starts the released scheduler and worker manager as they come from PyPI, submits work as a client, and exits 0 only if
 every result is right. With --hold it prints `ready` after the first computation, waits for a line on standard input, and
 computes again. With --work it prints `ready` after the first computation, goes on for some seconds, and says how many
-results were right, how many tasks failed with what, and how many results did not come within 20 s; it fails only if a
-result is wrong.
+results were right, how many tasks failed with what, and how many results did not come within 20 s; it fails if a result
+is wrong, or if the client stops itself. With --kills the client's store is killed so many times: each time the client may
+stop itself, for a reason of its own that is known; that is said too, and a new client goes on.
 """
 
 import argparse
 import collections
 import ctypes
+import functools
 import hashlib
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
+import traceback
 from concurrent.futures import TimeoutError
 
 from scaler import Client
+from scaler.io.ymq import ConnectorSocketClosedByRemoteEndError
+from scaler.utility.exceptions import ClientQuitException, ObjectStorageException
 
 
 def square(x):
@@ -79,13 +86,35 @@ def compute(client, tasks, largest):
         pass
 
 
-def work(client, seconds):
+def why_stopped(error):
+    """What in the released client makes it stop itself when its store is killed."""
+    if isinstance(error, ObjectStorageException) and isinstance(error.__cause__, ConnectorSocketClosedByRemoteEndError):
+        return "it found a last answer and the reset at once, which libuv says is an end of the stream"
+    if isinstance(error, AssertionError) and "__read_response_payload" in "".join(traceback.format_tb(error.__traceback__)):
+        return "it took the next answer for the payload that was lost"
+    return None
+
+
+def work(connect, seconds, kills):
     """A few tasks at a time, with arguments and results large enough to be on their way for a while."""
-    seen = collections.Counter()
+    seen, died = collections.Counter(), []
+    # What ends the client's own thread.
+    threading.excepthook = lambda arguments: died.append(arguments.exc_value)
     until = time.monotonic() + seconds
+    client = connect()
     while time.monotonic() < until:
         sizes = [1000 + n for n in range(8)] + [3_000_000]
-        for future, size in [(client.submit(make, size, 7), size) for size in sizes]:
+        try:
+            futures = [(client.submit(make, size, 7), size) for size in sizes]
+        except ClientQuitException:
+            reason = died and why_stopped(died[-1])
+            if not reason or len(died) > kills:
+                raise RuntimeError(f"the client stopped itself: {died}") from None
+            seen[f"the client stopped itself: {reason}"] += 1
+            client.disconnect()
+            client = connect()
+            continue
+        for future, size in futures:
             try:
                 # What one result has waited for in vain is not waited for again.
                 patience = 1 if seen["unanswered"] else 20
@@ -97,6 +126,7 @@ def work(client, seconds):
                 raise
             except Exception as error:
                 seen[f"{type(error).__name__}: {error}"] += 1
+    client.disconnect()
     print("worked:", dict(seen), flush=True)
 
 
@@ -108,6 +138,7 @@ def main():
     parser.add_argument("--largest", type=int, default=1 << 20)
     parser.add_argument("--hold", action="store_true")
     parser.add_argument("--work", type=float)
+    parser.add_argument("--kills", type=int, default=0)
     arguments = parser.parse_args()
     for_scheduler, for_workers, for_client = arguments.stores
     bin_dir = os.path.dirname(sys.executable)
@@ -125,15 +156,16 @@ def main():
         subprocess.Popen(command, start_new_session=True, preexec_fn=end_with_parent, stdout=sys.stderr) for command in commands
     ]
     try:
-        with Client(address=scheduler, object_storage_address=for_client) as client:
+        connect = functools.partial(Client, address=scheduler, object_storage_address=for_client)
+        with connect() as client:
             compute(client, arguments.tasks, arguments.largest)
             if arguments.hold:
                 print("ready", flush=True)
                 sys.stdin.readline()
                 compute(client, arguments.tasks, arguments.largest)
-            if arguments.work:
-                print("ready", flush=True)
-                work(client, arguments.work)
+        if arguments.work:
+            print("ready", flush=True)
+            work(connect, arguments.work, arguments.kills)
         print("all results were right", flush=True)
     finally:
         for process in reversed(processes):
