@@ -33,6 +33,7 @@ impl Server {
     /// Starts `command` with its output in `log`.
     pub(crate) fn spawn(command: &mut Command, log: &Path) -> Self {
         let program = command.as_std().get_program().to_string_lossy().into_owned();
+        inherit_nothing(command);
         let output = File::options().create(true).append(true).open(log).expect("open the child's log");
         let child = command
             .stdin(Stdio::null())
@@ -61,6 +62,21 @@ impl Server {
 
     pub(crate) fn has_ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().expect("ask for the child's state")
+    }
+}
+
+/// A child that has a socket of ours keeps it open after we have closed it, and whoever is at the other end waits: the sockets
+/// that librdkafka's mock cluster accepts would be passed on.
+#[expect(unsafe_code, reason = "what a child does before it becomes another program may be unsafe")]
+fn inherit_nothing(command: &mut Command) {
+    // SAFETY: nothing but system calls that are allowed between fork and exec.
+    unsafe {
+        command.pre_exec(|| {
+            for file in 3..1024 {
+                libc::fcntl(file, libc::F_SETFD, libc::FD_CLOEXEC);
+            }
+            Ok(())
+        });
     }
 }
 

@@ -27,6 +27,8 @@ async fn a_broker_that_is_away_for_a_while_is_waited_for() {
     world.send(r#"{"battery_id":1,"a":1}"#);
     world.field_becomes("battery:1:data", "a", "1").await;
     let mock = world.kafka.mock.as_ref().unwrap();
+    // Would keep the sockets open that the broker closes, if it had them.
+    let _child = TestRedis::start().await;
     mock.broker_down(1).unwrap();
     eventually("/ready is red", async || service.get("/ready").await.0 == 503).await;
     mock.broker_up(1).unwrap();
