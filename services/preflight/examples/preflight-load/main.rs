@@ -51,10 +51,9 @@ async fn main() -> anyhow::Result<()> {
     bench.one_run(300, 80).await?;
     bench.burst(300).await?;
     bench.stalled(300, 80).await?;
-    if let Some(peer) = match &args.peer {
-        Some(script) => Peer::start(script, server.port()).await,
-        None => None,
-    } {
+    if let Some(script) = &args.peer
+        && let Some(peer) = Peer::start(script, server.port()).await
+    {
         let peer = Bench { port: peer.port(), pid: peer.pid(), redis };
         bench.compare(&peer, 300, 40).await?;
     }

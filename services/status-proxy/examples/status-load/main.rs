@@ -49,10 +49,9 @@ async fn main() {
     bench.burst(1000, 3000).await;
     bench.redis_cost(300).await;
     bench.stalled(300, 100).await;
-    if let Some(peer) = match &args.peer {
-        Some(script) => Peer::start(script, redis.port()).await,
-        None => None,
-    } {
+    if let Some(script) = &args.peer
+        && let Some(peer) = Peer::start(script, redis.port()).await
+    {
         let peer = Bench {
             port: peer.port(),
             pid: peer.pid(),
