@@ -12,14 +12,11 @@ compose+=(--project-name backplane-check)
 need python3
 use_python deploy/check/requirements.txt check-stack-venv
 
-trap '"${compose[@]}" down --volumes >"$target/check-stack-down.log" 2>&1' EXIT
+trap 'quietly check-stack-down.log "not all could be removed" "${compose[@]}" down --volumes' EXIT
 trap 'exit 130' INT TERM
 say "building the images and starting the stack"
-"${compose[@]}" --profile check build >"$target/check-stack-build.log" 2>&1 || {
-  tail -n 20 "$target/check-stack-build.log" >&2
-  fail "the images could not be built; all that was said is in $target/check-stack-build.log"
-}
-"${compose[@]}" up --detach
+quietly check-stack-build.log "the images could not be built" "${compose[@]}" --profile check build
+quietly check-stack-up.log "the stack could not be started" "${compose[@]}" up --detach
 loads=()
 for show; do
   case $show in

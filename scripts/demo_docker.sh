@@ -14,19 +14,16 @@ port() {
 stop() {
   say "stopping everything"
   "${docker[@]}" rm --force backplane-demo-live >/dev/null 2>&1 || true
-  "${compose[@]}" down --volumes >"$target/demo-down.log" 2>&1 || tail -n 5 "$target/demo-down.log" >&2
+  quietly demo-down.log "not all could be removed" "${compose[@]}" down --volumes
 }
 trap stop EXIT
 trap 'exit 130' INT TERM
 
 say "building the images (the first time as long as building the workspace takes)"
-"${compose[@]}" --profile check build >"$target/demo-build.log" 2>&1 || {
-  tail -n 20 "$target/demo-build.log" >&2
-  fail "the images could not be built; all that was said is in $target/demo-build.log"
-}
+quietly demo-build.log "the images could not be built" "${compose[@]}" --profile check build
 say "starting Redis, Mosquitto, Kafka, haproxy, and two instances of each service"
-"${compose[@]}" up --detach --scale scenario-player=2 --scale preflight=2 --scale status-proxy=2 --scale kafka-ingester=2 \
-  --scale etl-worker=2 --scale object-store=2
+quietly demo-up.log "they could not be started" "${compose[@]}" up --detach --scale scenario-player=2 --scale preflight=2 \
+  --scale status-proxy=2 --scale kafka-ingester=2 --scale etl-worker=2 --scale object-store=2
 
 "${compose[@]}" run --rm -T check || fail "not all was seen"
 [ -z "${CHECK-}" ] || exit 0

@@ -13,6 +13,16 @@ fail() {
   exit 1
 }
 
+# quietly LOG FAILURE COMMAND… : all that it says goes to a file of the target folder. If it fails, the end of that is shown.
+quietly() {
+  local log=$target/$1 failure=$2
+  shift 2
+  "$@" >"$log" 2>&1 </dev/null || {
+    tail -n 20 "$log" >&2
+    fail "$failure; all that was said is in $log"
+  }
+}
+
 # need PROGRAM… : installs the Debian packages of those that are missing, and of what building takes (besides Cargo a
 # C toolchain with OpenSSL, for the C in some dependencies); or says what to type.
 need() {
@@ -32,10 +42,7 @@ need() {
   sudo apt-get update && sudo apt-get install -y --no-install-recommends ${packages[*]}"
   fi
   say "installing with apt: ${packages[*]}"
-  apt_install "${packages[@]}" >"$target/apt.log" 2>&1 || {
-    tail -n 20 "$target/apt.log" >&2
-    fail "apt could not install them; all it said is in $target/apt.log"
-  }
+  quietly apt.log "apt could not install them" apt_install "${packages[@]}"
   for program in "${missing[@]}"; do
     is_there "$program" || fail "$program is still missing after apt installed: ${packages[*]}"
   done
