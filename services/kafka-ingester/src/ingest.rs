@@ -48,7 +48,8 @@ pub(crate) fn run(
         }
     }
     let applied = runtime.block_on(owned.stop_all());
-    kafka::commit(consumer, &applied, CommitMode::Sync);
+    // What waits for an answer would wait for a broker that is away.
+    kafka::commit(consumer, &applied, CommitMode::Async);
     consumer.close_queue().context("leave the group")?;
     // Its drop would close it again, and wait for that without a limit.
     std::mem::forget(Arc::clone(consumer));

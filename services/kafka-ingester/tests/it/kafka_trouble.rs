@@ -66,3 +66,16 @@ async fn a_topic_that_was_made_again_is_read_from_its_start() {
         .await;
     }
 }
+
+#[tokio::test]
+async fn a_stop_does_not_wait_for_a_broker_that_is_away() {
+    let world = World::with(Kafka::start_mock(), TestRedis::start().await, 1).await;
+    // So long would a commit wait for the group's coordinator.
+    let mut service = world.ingester(&[("KAFKA_CONF_SESSION_TIMEOUT_MS", "45000")]).await;
+    world.send(r#"{"battery_id":1,"a":1}"#);
+    world.field_becomes("battery:1:data", "a", "1").await;
+    world.kafka.mock.as_ref().unwrap().broker_down(1).unwrap();
+    eventually("/ready is red", async || service.get("/ready").await.0 == 503).await;
+    let ended = tokio::time::timeout(Duration::from_secs(20), service.terminate()).await;
+    assert_eq!(ended.expect("it ends in time"), 0);
+}
