@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tracing::info;
 
 use crate::config::{Command, Config};
-use crate::kafka::{self, Events};
+use crate::kafka::{self, Brokers, Events};
 use crate::metrics::Metrics;
 use crate::owned::Owned;
 use crate::partition::Shared;
@@ -46,12 +46,18 @@ pub fn start(config: &Config, lifecycle: &Lifecycle) -> anyhow::Result<()> {
 
     let properties = kafka::properties(&config.kafka)?;
     if let Some(topic) = config.write.dead_letters_topic.clone() {
-        let forward =
-            forward::run(store.clone(), properties.clone(), topic, metrics.clone(), lifecycle.stopping());
+        let forward = forward::run(
+            store.clone(),
+            properties.clone(),
+            Brokers::new(config.kafka.broker()),
+            topic,
+            metrics.clone(),
+            lifecycle.stopping(),
+        );
         lifecycle.spawn("forward", forward);
     }
     let owned = Owned::default();
-    let events = Events::new(owned.clone(), metrics.clone());
+    let events = Events::new(owned.clone(), metrics.clone(), Brokers::new(config.kafka.broker()));
     let consumer = Arc::new(kafka::consumer(properties, events).context("make the consumer")?);
     let (ids, topic_ids) = watch::channel(Default::default());
     let all = config.kafka.topics();

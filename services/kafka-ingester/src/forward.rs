@@ -8,10 +8,11 @@ use std::time::Duration;
 use anyhow::Context;
 use rdkafka::config::ClientConfig;
 use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::{FutureProducer, FutureRecord};
+use rdkafka::producer::{FutureProducer, FutureRecord, Producer as _};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
+use crate::kafka::Brokers;
 use crate::metrics::Metrics;
 use crate::store::{DeadLetter, Store};
 
@@ -22,17 +23,20 @@ use crate::store::{DeadLetter, Store};
 pub(crate) async fn run(
     store: Store,
     properties: ClientConfig,
+    brokers: Brokers,
     topic: String,
     metrics: Metrics,
     stopping: CancellationToken,
 ) -> anyhow::Result<()> {
-    let producer: FutureProducer = properties.create().context("make a producer for the dead letters")?;
+    let producer: FutureProducer<Brokers> =
+        properties.create_with_context(brokers.clone()).context("make a producer for the dead letters")?;
     let instance = format!(
         "{}-{}",
         std::process::id(),
         std::time::SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_nanos())
     );
     loop {
+        brokers.tell(producer.client());
         let pause = match forward(&store, &producer, &topic, &instance).await {
             Ok(0) => IDLE_PAUSE,
             Ok(count) => {
@@ -52,7 +56,7 @@ pub(crate) async fn run(
 
 async fn forward(
     store: &Store,
-    producer: &FutureProducer,
+    producer: &FutureProducer<Brokers>,
     topic: &str,
     instance: &str,
 ) -> anyhow::Result<u64> {
@@ -73,7 +77,7 @@ async fn forward(
 }
 
 async fn send(
-    producer: &FutureProducer,
+    producer: &FutureProducer<Brokers>,
     topic: &str,
     dead_letter: &DeadLetter,
 ) -> rdkafka::producer::future_producer::OwnedDeliveryResult {

@@ -38,6 +38,7 @@ pub(crate) fn run(
             // What can heal shows in `/ready`.
             Some(Err(error)) => debug!("kafka: {error}"),
         }
+        consumer.client().context().brokers().tell(consumer.client());
         for mut partitions in consumer.client().context().take_assigned() {
             take_up(shared, owned, &mut partitions, runtime)?;
         }

@@ -1,5 +1,6 @@
 //! The consumer: its properties, and where a partition begins.
 
+mod brokers;
 mod events;
 
 use std::time::Duration;
@@ -15,6 +16,7 @@ use tracing::debug;
 use crate::config::KafkaConfig;
 use crate::store::TopicPartition;
 
+pub(crate) use brokers::Brokers;
 pub(crate) use events::Events;
 
 /// Our consumer. Messages are read from a queue of each partition, all else from the consumer's own.

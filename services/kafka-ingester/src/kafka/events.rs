@@ -11,7 +11,7 @@ use rdkafka::statistics::Statistics;
 use rdkafka::types::RDKafkaRespErr;
 use tracing::{debug, error, info, warn};
 
-use super::{all, commit, list};
+use super::{Brokers, all, commit, list};
 use crate::metrics::Metrics;
 use crate::owned::Owned;
 use crate::store::TopicPartition;
@@ -20,18 +20,24 @@ use crate::store::TopicPartition;
 pub(crate) struct Events {
     owned: Owned,
     metrics: Metrics,
+    brokers: Brokers,
     assigned: Mutex<Vec<TopicPartitionList>>,
     last_error: Mutex<Option<String>>,
 }
 
 impl Events {
-    pub(crate) fn new(owned: Owned, metrics: Metrics) -> Self {
-        Self { owned, metrics, assigned: Mutex::default(), last_error: Mutex::default() }
+    pub(crate) fn new(owned: Owned, metrics: Metrics, brokers: Brokers) -> Self {
+        Self { owned, metrics, brokers, assigned: Mutex::default(), last_error: Mutex::default() }
     }
 
     /// Partitions that the group gave to us and that nobody has taken up.
     pub(crate) fn take_assigned(&self) -> Vec<TopicPartitionList> {
         std::mem::take(&mut lock(&self.assigned))
+    }
+
+    /// Those of the cluster.
+    pub(crate) fn brokers(&self) -> &Brokers {
+        &self.brokers
     }
 
     /// Why brokers cannot be reached, the latest since [`Events::forget_error`].
@@ -76,6 +82,7 @@ impl ClientContext for Events {
     }
 
     fn stats(&self, statistics: Statistics) {
+        self.brokers.look(&statistics);
         for (topic, state) in &statistics.topics {
             for (partition, state) in &state.partitions {
                 let at = TopicPartition { topic: topic.clone(), partition: *partition };

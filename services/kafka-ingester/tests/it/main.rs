@@ -5,6 +5,7 @@ mod support;
 
 mod contract;
 mod dead_letters;
+mod forgetful;
 mod group;
 mod kafka_trouble;
 mod policies;
