@@ -48,6 +48,8 @@ pub(crate) async fn serve(node: &Arc<Node>, stream: Stream, stopping: Cancellati
         says: false,
         woken: Woken::new(),
         held: false,
+        gets: false,
+        next: None,
         patience: Patience::new(),
         stopping,
         stopped: false,
@@ -76,6 +78,11 @@ struct Connection {
     woken: Woken,
     /// A large object is on its way to the store: what came after it has to wait.
     held: bool,
+    /// Some of what is open or unsaid may be gets. A change waits for them, or they could be answered with what came of it, on
+    /// whatever way: a batch that is sent again is read anew, and a large content is read when its answer is said.
+    gets: bool,
+    /// The change that waits.
+    next: Option<Item>,
     patience: Patience,
     stopping: CancellationToken,
     /// No request is read any more until those that are open are answered.
@@ -132,8 +139,16 @@ impl Connection {
     /// Executes the requests that have come whole; true if there may be more that are held back.
     async fn read_requests(&mut self) -> Result<bool, End> {
         while !self.is_held() {
-            let Some(item) = self.decoder.next(&mut self.input)? else { return Ok(false) };
+            let next = match self.next.take() {
+                Some(item) => Some(item),
+                None => self.decoder.next(&mut self.input)?,
+            };
+            let Some(item) = next else { return Ok(false) };
             self.patience.renew();
+            if self.gets && item.changes() {
+                self.next = Some(item);
+                continue;
+            }
             match item {
                 Item::Hello { version, identity } => self.hello(version, identity),
                 Item::Request { header, payload } => self.request(header, payload).await?,
@@ -154,6 +169,8 @@ impl Connection {
             self.decoder.resume(header);
         }
         self.client = Some(client);
+        // Its previous connection may have left some.
+        self.gets = self.node.store.is_remote();
     }
 
     async fn request(&mut self, header: RequestHeader, payload: Bytes) -> Result<(), End> {
@@ -199,6 +216,7 @@ impl Connection {
         let Some(client) = &self.client else { return Ok(()) };
         let store = &self.node.store;
         self.node.metrics.asked(header.ask);
+        self.gets |= store.is_remote() && header.ask == Ask::Get;
         if let Request::Nothing = request {
             self.node.metrics.refused.inc();
         }
@@ -220,7 +238,8 @@ impl Connection {
 
     /// True if no further request may be looked at now.
     fn is_held(&self) -> bool {
-        self.stopped || self.node.store.is_remote() && (self.held || self.open() >= OPEN_MAX)
+        let waits = self.held || self.gets && self.next.is_some();
+        self.stopped || self.node.store.is_remote() && (waits || self.open() >= OPEN_MAX)
     }
 
     fn silence(&self) -> Silence {

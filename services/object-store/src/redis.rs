@@ -11,7 +11,6 @@ mod contents;
 mod inventory;
 mod operation;
 mod polls;
-mod reads;
 mod record;
 mod settle;
 

@@ -90,6 +90,12 @@ impl Session {
         self.lock().open
     }
 
+    /// True if nothing is being executed, and nothing is to be said.
+    pub(crate) fn is_quiet(&self) -> bool {
+        let outbox = self.lock();
+        outbox.open == 0 && outbox.ready.is_empty()
+    }
+
     /// Moves the next answers to `saying`, some at a time; false if the client has a newer connection than this.
     pub(crate) fn take(&self, connection: u64, saying: &mut VecDeque<Outgoing>) -> bool {
         let mut outbox = self.lock();

@@ -7,7 +7,7 @@ mod decoder;
 
 use bytes::Bytes;
 
-use crate::header::RequestHeader;
+use crate::header::{Ask, RequestHeader};
 pub use decoder::Decoder;
 
 /// The magic without its last byte, the version.
@@ -43,6 +43,17 @@ pub enum Item {
     Body(RequestHeader),
     /// A request that cannot be granted: too large, or its payload does not fit. The connection goes on behind it.
     Refused(RequestHeader),
+}
+
+impl Item {
+    /// True if it changes what is stored.
+    pub(crate) fn changes(&self) -> bool {
+        match self {
+            Self::Request { header, .. } => matches!(header.ask, Ask::Set | Ask::Delete | Ask::Duplicate),
+            Self::Body(_) => true,
+            Self::Hello { .. } | Self::Refused(_) => false,
+        }
+    }
 }
 
 /// Bytes after which nothing can be understood: the connection ends.

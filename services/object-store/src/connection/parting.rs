@@ -38,6 +38,7 @@ impl Connection {
     /// else then, and nothing that it asks is lost.
     pub(super) fn may_part(&self) -> bool {
         self.out.len() > 0
+            && self.next.is_none()
             && self.stopping.is_cancelled()
             && !self.is_tls()
             && !self.decoder.owes_more(&self.input)

@@ -36,7 +36,9 @@ impl Connection {
             }
             self.says |= !self.saying.is_empty();
             if self.saying.is_empty() {
-                self.held = self.held && client.session.open() > 0;
+                if client.session.is_quiet() {
+                    (self.held, self.gets) = (false, false);
+                }
                 break;
             }
             while let Some(outgoing) = self.saying.pop_front() {
@@ -62,7 +64,7 @@ impl Connection {
         let Some(object) = self.node.store.fetch(&remote, length as u64).await else {
             // Replaced or deleted since: asked again, it is answered with what there is, or when there is something.
             if let Some(client) = &self.client {
-                let asker = || Asker::Client(client.session.reply(header.clone(), false));
+                let asker = || Asker::Client(client.session.reply(header.clone(), true));
                 let again = Request::Get { id: header.id.clone(), or_wait: true, whole: true };
                 self.node.store.execute(again, asker);
             }

@@ -30,7 +30,6 @@ use super::collect::collect;
 use super::contents::is_full;
 use super::operation::{Operation, Then, parse_mail};
 use super::polls::Polls;
-use super::reads::Reads;
 use super::settle::answer;
 use crate::request::{Answer, Refused};
 
@@ -54,7 +53,6 @@ pub(super) async fn run(
         script: Script::from_lua(include_str!("batch.lua")),
         number: 0,
         follow: VecDeque::new(),
-        reads: Reads::default(),
         polls: Polls::new(),
         mail: false,
         reading: false,
@@ -100,7 +98,6 @@ pub(super) struct Batches {
     number: u64,
     /// What is to be sent before the queue.
     follow: VecDeque<Operation>,
-    reads: Reads,
     polls: Polls,
     /// There may be mail beyond the message that was read last.
     mail: bool,
@@ -169,10 +166,6 @@ impl Batches {
         let (mut operations, mut bytes) = (Vec::new(), 0);
         while operations.len() < BATCH && bytes < BATCH_BYTES {
             let Some(next) = self.follow.pop_front().or_else(|| self.queue.try_recv().ok()) else { break };
-            if !self.reads.begin(&next) {
-                self.follow.push_front(next);
-                break;
-            }
             bytes += next.bytes();
             operations.push(next);
         }
@@ -201,7 +194,6 @@ impl Batches {
 
     fn settle_all(&mut self, batch: Batch, replies: Replies) {
         for (operation, reply) in batch.operations.into_iter().zip(replies) {
-            self.reads.end(&operation);
             self.settle(operation.then, &reply);
         }
     }

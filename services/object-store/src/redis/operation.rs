@@ -5,7 +5,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 use smallvec::SmallVec;
 
-use super::reads::Use;
 use super::record::Found;
 use crate::id::ObjectId;
 use crate::request::{Asker, Content, Wait};
@@ -48,22 +47,6 @@ impl Operation {
         let copy = wait.copy().map(id_hex).unwrap_or_default();
         let ticket = ticket.to_string();
         Self::new(&[b"forget", &id_hex(id), ticket.as_bytes(), &copy], Then::Forget)
-    }
-
-    /// What it does for which client. Whoever is none waits for an answer before the next request, if the order matters.
-    pub(super) fn of(&self) -> Use {
-        let (asker, is_read) = match &self.then {
-            Then::Get { asker, .. } | Then::Totals { asker } => (asker, true),
-            Then::Store { asker, .. } | Then::Duplicate { asker, .. } | Then::Delete { asker } => {
-                (asker, false)
-            }
-            _ => return Use::Nothing,
-        };
-        match asker {
-            Asker::Caller(_) => Use::Nothing,
-            Asker::Client(reply) if is_read => Use::Reads(reply.owner()),
-            Asker::Client(reply) => Use::Changes(reply.owner()),
-        }
     }
 
     /// Bytes that it sends.
