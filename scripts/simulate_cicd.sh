@@ -51,6 +51,7 @@ lives() {
   until "${docker[@]}" exec "$1" service --health 2>/dev/null; do
     if [ "$("${docker[@]}" inspect --format '{{.State.Running}}' "$1")" != true ] || [ $SECONDS -ge $deadline ]; then
       "${docker[@]}" logs --tail 3 "$1"
+      [ -e .env ] || echo "there is no .env in the repository's root, where its settings come from"
       return 1
     fi
     sleep 0.2
