@@ -8,7 +8,8 @@ use crate::id::ObjectId;
 
 /// Requests that wait, by object and by the client that owns them.
 pub(crate) struct Waits<W> {
-    by_number: BTreeMap<u64, Waiting<W>>,
+    /// Boxed: a tree moves its values about as others go.
+    by_number: BTreeMap<u64, Box<Waiting<W>>>,
     by_id: HashMap<ObjectId, BTreeSet<u64>>,
     by_owner: HashMap<u64, BTreeSet<u64>>,
     next: u64,
@@ -44,7 +45,8 @@ impl<W> Waits<W> {
     pub(crate) fn add_as(&mut self, number: u64, id: ObjectId, owner: u64, what: W) {
         self.by_id.entry(id.clone()).or_default().insert(number);
         self.by_owner.entry(owner).or_default().insert(number);
-        self.by_number.insert(number, Waiting { id, owner, since: Instant::now(), what });
+        let waiting = Waiting { id, owner, since: Instant::now(), what };
+        self.by_number.insert(number, Box::new(waiting));
     }
 
     /// Takes what waits for `id`, oldest first.

@@ -13,8 +13,8 @@ use crate::request::{Answer, Asker, Remote, Request};
 use crate::session::{Outgoing, outgoing};
 use crate::stream::Stream;
 
-/// Answers that are gathered before they are written, in bytes.
-pub(super) const OUT_HIGH: usize = 256 << 10;
+/// Bytes of answers that are gathered before they are written: no more, so that a client reads the first while others are made.
+pub(super) const OUT_HIGH: usize = 64 << 10;
 /// Time for those who waited to be told, before the client that they waited for is.
 const HEAR: Duration = Duration::from_millis(5);
 

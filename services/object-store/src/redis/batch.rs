@@ -20,6 +20,7 @@ use redis_core::channel::Channel;
 use redis_core::{RedisConfig, connect};
 use tokio::sync::broadcast::error::TryRecvError;
 use tokio::sync::{broadcast, mpsc};
+use tokio::task::yield_now;
 use tokio::try_join;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
@@ -30,6 +31,7 @@ use super::collect::collect;
 use super::contents::is_full;
 use super::operation::{Operation, Then, parse_mail};
 use super::polls::Polls;
+use super::record::Found;
 use super::settle::answer;
 use crate::request::{Answer, Refused};
 
@@ -38,6 +40,8 @@ const BATCH: usize = 256;
 const BATCH_BYTES: usize = 4 << 20;
 /// Batches under way: as many as the script remembers the replies to.
 const UNDER_WAY: usize = 2;
+/// Requests that waited and are answered at a time.
+const RESOLVED: usize = 256;
 
 /// Works until `stopped`.
 pub(super) async fn run(
@@ -124,7 +128,7 @@ impl Batches {
             tokio::select! {
                 biased;
                 Some((batch, sent)) = under_way.next() => match sent {
-                    Ok(replies) => self.settle_all(batch, replies),
+                    Ok(replies) => self.settle_all(batch, replies).await,
                     Err(error) => {
                         let rest = under_way.by_ref().collect().await;
                         self.recover(batch, error, rest).await;
@@ -177,24 +181,35 @@ impl Batches {
         Batch { number: self.number, operations }
     }
 
-    pub(super) fn read_mail(&mut self, messages: &[Bytes]) {
+    pub(super) async fn read_mail(&mut self, messages: &[Bytes]) {
         self.reading = false;
         self.mail |= !messages.is_empty();
         for (number, tickets, found) in messages.iter().filter_map(parse_mail) {
             self.read = number;
-            let happened = self.redis.waits().take_each(tickets);
-            // If a message and a poll crossed, Redis may have noted again that the request waits. A get that is answered twice
+            self.resolve(&tickets, &found).await;
+        }
+    }
+
+    /// What these tickets stand for has happened.
+    pub(super) async fn resolve(&mut self, tickets: &[u64], found: &Found) {
+        for part in tickets.chunks(RESOLVED) {
+            let happened = self.redis.waits().take_each(part.iter().copied());
+            // If the news and a poll crossed, Redis may have noted again that the request waits. A get that is answered twice
             // is none, but a duplicate must not be made again later.
             let asked = happened.iter().filter(|(ticket, _, _)| self.polls.have_asked(*ticket));
             let copies = asked.filter(|(_, _, wait)| wait.copy().is_some());
             self.follow.extend(copies.map(|(ticket, id, wait)| Operation::forget(*ticket, id, wait)));
-            answer(happened, &found);
+            answer(happened, found);
+            if part.len() == RESOLVED {
+                // Thousands may have waited for one object: the first are told while the others are looked up.
+                yield_now().await;
+            }
         }
     }
 
-    fn settle_all(&mut self, batch: Batch, replies: Replies) {
+    async fn settle_all(&mut self, batch: Batch, replies: Replies) {
         for (operation, reply) in batch.operations.into_iter().zip(replies) {
-            self.settle(operation.then, &reply);
+            self.settle(operation.then, &reply).await;
         }
     }
 
@@ -208,7 +223,7 @@ impl Batches {
                 Err(error) => (batch, Err(error)),
             };
             match sent {
-                Ok(replies) => self.settle_all(batch, replies),
+                Ok(replies) => self.settle_all(batch, replies).await,
                 Err(error) => self.execute(batch, error).await,
             }
         }
@@ -225,7 +240,7 @@ impl Batches {
                 tokio::time::sleep(RETRY).await;
             }
             match self.sending(batch, how).await {
-                (batch, Ok(replies)) => return self.settle_all(batch, replies),
+                (batch, Ok(replies)) => return self.settle_all(batch, replies).await,
                 (same, Err(again)) => (batch, error) = (same, again),
             }
         }

@@ -10,9 +10,17 @@ use crate::request::{Answer, Asker, Place, Remote, Totals, Wait};
 
 impl Batches {
     /// Does what is to be done with the reply to an operation.
-    pub(super) fn settle(&mut self, then: Then, reply: &[Bytes]) {
+    pub(super) async fn settle(&mut self, then: Then, reply: &[Bytes]) {
         let (ended, rest) =
             reply.split_first().map_or((b"".as_slice(), reply), |(ended, rest)| (ended.as_ref(), rest));
+        let then = match then {
+            Then::Poll { .. } if ended == b"absent" => return,
+            Then::Poll { ticket } => match self.no_longer_waits(ticket) {
+                Some(then) => then,
+                None => return,
+            },
+            then => then,
+        };
         match (then, ended) {
             (Then::Store { id, content, metadata, at: Some(at), asker }, b"absent") => {
                 tokio::spawn(self.redis.clone().upload(at, id, content, metadata, asker));
@@ -23,7 +31,7 @@ impl Batches {
                 }
                 if !rest.is_empty() {
                     let record = Record::new(&content.hash, at.as_deref(), content.data.len(), &metadata);
-                    self.resolve(tickets(rest), &Found { record, data: Some(content.data) });
+                    self.resolve(&tickets(rest), &Found { record, data: Some(content.data) }).await;
                 }
                 asker.answer(Answer::Done);
             }
@@ -40,7 +48,7 @@ impl Batches {
             (Then::Get { asker, .. }, _) => asker.answer(Answer::Absent),
             (Then::Duplicate { asker, .. }, b"ok") => {
                 if let Some(found) = Found::parse(rest.get(1..).unwrap_or_default()) {
-                    self.resolve(tickets(rest), &found);
+                    self.resolve(&tickets(rest), &found).await;
                 }
                 asker.answer(Answer::Done);
             }
@@ -50,9 +58,8 @@ impl Batches {
             (Then::Duplicate { id, original, ticket, asker }, _) => {
                 self.wait(ticket, original, asker, |asker| Wait::Duplicate { id, asker });
             }
-            (Then::Poll { ticket }, ended) if ended != b"absent" => self.settle_poll(ticket, reply),
             (Then::Poll { .. } | Then::Forget, _) => {}
-            (Then::Mail, _) => self.read_mail(rest),
+            (Then::Mail, _) => self.read_mail(rest).await,
             (Then::Nothing { asker }, _) => asker.answer(Answer::Absent),
             (Then::Stat { id, asker }, b"foreign") => {
                 tokio::spawn(self.redis.clone().stat_foreign(id, number(rest), asker));
@@ -81,26 +88,19 @@ impl Batches {
         }
     }
 
-    /// What these tickets stand for has happened.
-    fn resolve(&self, tickets: Vec<u64>, found: &Found) {
-        let happened = self.redis.waits().take_each(tickets);
-        answer(happened, found);
-    }
-
     fn totals(&self, fields: &[Bytes]) -> Totals {
         let waiting = self.redis.waits().totals();
         let at = |place: usize| number(fields.get(place..).unwrap_or_default());
         Totals { ids: at(0), contents: at(1), bytes: at(2), waiting }
     }
 
-    /// A poll found that what waits need not wait any more.
-    fn settle_poll(&mut self, ticket: u64, reply: &[Bytes]) {
-        let Some((of, wait)) = self.redis.waits().take_one(ticket) else { return };
-        let then = match wait {
+    /// A poll found that what waits need not wait any more: what is to be done with its reply.
+    fn no_longer_waits(&self, ticket: u64) -> Option<Then> {
+        let (of, wait) = self.redis.waits().take_one(ticket)?;
+        Some(match wait {
             Wait::Get(asker) => Then::Get { id: of, ticket: Some(ticket), known: None, asker },
             Wait::Duplicate { id, asker } => Then::Duplicate { id, original: of, ticket, asker },
-        };
-        self.settle(then, reply);
+        })
     }
 }
 
