@@ -114,11 +114,15 @@ impl Batches {
     async fn run(mut self, mut connects: broadcast::Receiver<fred::types::config::Server>) {
         // Ended batches come out in the order in which they were sent.
         let mut under_way = FuturesOrdered::new();
+        let mut last = 0;
         loop {
             if under_way.len() < UNDER_WAY {
                 self.look_around(&mut connects);
-                let operations = self.gather();
-                if !operations.is_empty() {
+                // A batch behind another is sent when it is as large as that: a batch costs as much as some operations.
+                let enough = if under_way.is_empty() { 1 } else { last };
+                if self.follow.len() + self.queue.len() >= enough {
+                    let operations = self.gather();
+                    last = operations.len();
                     let batch = self.number(operations);
                     let how = if under_way.is_empty() { "alone" } else { "follows" };
                     under_way.push_back(self.sending(batch, how));
