@@ -36,7 +36,7 @@ impl Connection {
             }
             self.says |= !self.saying.is_empty();
             if self.saying.is_empty() {
-                if client.session.is_quiet() {
+                if (self.held || self.gets) && client.session.is_quiet() {
                     (self.held, self.gets) = (false, false);
                 }
                 break;

@@ -13,14 +13,6 @@ impl Batches {
     pub(super) async fn settle(&mut self, then: Then, reply: &[Bytes]) {
         let (ended, rest) =
             reply.split_first().map_or((b"".as_slice(), reply), |(ended, rest)| (ended.as_ref(), rest));
-        let then = match then {
-            Then::Poll { .. } if ended == b"absent" => return,
-            Then::Poll { ticket } => match self.no_longer_waits(ticket) {
-                Some(then) => then,
-                None => return,
-            },
-            then => then,
-        };
         match (then, ended) {
             (Then::Store { id, content, metadata, at: Some(at), asker }, b"absent") => {
                 tokio::spawn(self.redis.clone().upload(at, id, content, metadata, asker));
@@ -57,6 +49,11 @@ impl Batches {
             }
             (Then::Duplicate { id, original, ticket, asker }, _) => {
                 self.wait(ticket, original, asker, |asker| Wait::Duplicate { id, asker });
+            }
+            (Then::Poll { ticket }, ended) if ended != b"absent" => {
+                if let Some(then) = self.no_longer_waits(ticket) {
+                    Box::pin(self.settle(then, reply)).await;
+                }
             }
             (Then::Poll { .. } | Then::Forget, _) => {}
             (Then::Mail, _) => self.read_mail(rest).await,

@@ -12,6 +12,8 @@ use tokio::time::timeout;
 
 /// Longer than anything takes here.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
+/// Longer than a node waits for Redis to answer: what it then sends again has been executed, or will be.
+pub(crate) const OUTAGE: Duration = Duration::from_secs(10);
 
 /// How much is done: by default a part of what `OBJECT_STORE_TEST_FULL=1` does, which is what the service promises.
 pub(crate) fn size(usual: usize, full: usize) -> usize {

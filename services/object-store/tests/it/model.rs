@@ -1,7 +1,6 @@
 //! Random requests of many clients against a model of the store: every answer, to whom and in which order.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::time::Duration;
 
 use fred::interfaces::KeysInterface;
 use object_store::header::{Ask, encode_id};
@@ -10,7 +9,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
 use crate::client::{
-    Client, DELETED, DUPLICATED, GOT, NOT_EXISTS, Node, Response, SET, SOON, id, receive_from, size,
+    Client, DELETED, DUPLICATED, GOT, NOT_EXISTS, Node, OUTAGE, Response, SET, SOON, id, receive_from, size,
 };
 
 /// Numbers that are the same in every run (xorshift).
@@ -323,8 +322,7 @@ async fn requests_wait_while_redis_is_away_and_nothing_wrong_is_answered() {
             if !stalled {
                 eventually("readiness is red", async || node.process.get("/ready").await.0 == 503).await;
             }
-            // Longer than the node waits for an answer: what it then sends again has been executed, or will be.
-            tokio::time::sleep(Duration::from_secs(10)).await;
+            tokio::time::sleep(OUTAGE).await;
             proxy.restore();
         };
         tokio::join!(racing, away);

@@ -7,7 +7,7 @@ use object_store::header::Ask;
 use test_support::{FlakyProxy, TestRedis, eventually};
 use tokio::io::AsyncWriteExt;
 
-use crate::client::{Client, DELETED, DUPLICATED, GOT, NOT_EXISTS, Node, SET, id, size};
+use crate::client::{Client, DELETED, DUPLICATED, GOT, NOT_EXISTS, Node, OUTAGE, SET, id, size};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn gets_that_wait_on_one_node_are_answered_when_another_stores() {
@@ -277,8 +277,7 @@ async fn a_get_that_is_sent_again_does_not_find_what_its_client_did_after_it() {
     // So that each goes in a batch of its own.
     tokio::time::sleep(Duration::from_millis(100)).await;
     let set = client.send_set(&id(2), b"after").await;
-    // Longer than the node waits for an answer: what it then sends again has been executed, or will be.
-    tokio::time::sleep(Duration::from_secs(10)).await;
+    tokio::time::sleep(OUTAGE).await;
     proxy.restore();
     assert_eq!(client.answer(get).await.payload, b"before");
     assert_eq!(client.answer(set).await.kind, SET);

@@ -192,11 +192,11 @@ async fn works_while_nodes_end(kills: bool) {
         tokio::time::sleep(Duration::from_secs(3)).await;
         let node = if round % 2 == 0 { &mut one } else { &mut two };
         if kills {
-            node.process.kill().await;
+            node.kill_and_restart().await;
         } else {
             assert_eq!(node.process.terminate().await, 0);
+            node.restart().await;
         }
-        node.restart().await;
     }
     cluster.says("worked").await;
     cluster.ends_well().await;
