@@ -3,13 +3,15 @@
 pub mod http;
 pub mod lifecycle;
 pub mod metrics;
+pub mod parsers;
 pub mod probe;
 pub mod readiness;
+mod run;
 pub mod settings;
 pub mod telemetry;
 pub mod unique;
-pub mod value;
 
 pub use lifecycle::Lifecycle;
 pub use readiness::{Gate, Readiness};
-pub use settings::{Invalid, ProcessSettings, Service, Settings};
+pub use run::run;
+pub use settings::{ProcessSettings, Service, SettingError, Settings};

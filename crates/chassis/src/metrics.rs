@@ -1,4 +1,4 @@
-//! The registry of a process. What is counted is defined by the service.
+//! The registry of a process, and [`metrics!`](crate::metrics!), which declares what a service counts.
 
 use prometheus::core::Collector;
 use prometheus::process_collector::ProcessCollector;
@@ -6,6 +6,63 @@ use prometheus::proto::MetricFamily;
 use prometheus::{IntGauge, IntGaugeVec, Opts, Registry};
 
 use crate::{Readiness, Service};
+
+/// Declares the metrics of a service: one line each, with its field, type, name and help.
+///
+/// The struct gets `new(&Registry)`, which makes and registers all of them. It is `Clone`, and clones share the numbers.
+/// Labels stand in brackets behind a `…Vec` type, buckets behind a histogram's.
+///
+/// ```
+/// chassis::metrics! {
+///     /// What this service counts.
+///     pub(crate) struct Metrics("my_service_") {
+///         applied: IntCounter = "messages_applied_total", "messages applied";
+///         lag: IntGaugeVec["topic", "partition"] = "lag", "messages not yet applied";
+///         batch_seconds: Histogram{vec![0.1, 1.0]} = "batch_seconds", "time to apply a batch";
+///     }
+/// }
+/// let registry = prometheus::Registry::new();
+/// let metrics = Metrics::new(&registry).unwrap();
+/// metrics.applied.inc();
+/// metrics.lag.with_label_values(&["orders", "0"]).set(7);
+/// metrics.batch_seconds.observe(0.2);
+/// assert_eq!(registry.gather()[0].name(), "my_service_batch_seconds");
+/// ```
+#[macro_export]
+macro_rules! metrics {
+    (
+        $(#[$doc:meta])*
+        $visible:vis struct $Metrics:ident($prefix:literal) {
+            $($field:ident: $Type:ident $([$($label:literal),+])? $({$buckets:expr})? = $name:literal, $help:literal;)+
+        }
+    ) => {
+        $(#[$doc])*
+        #[derive(Clone)]
+        $visible struct $Metrics {
+            $($visible $field: ::prometheus::$Type,)+
+        }
+
+        impl $Metrics {
+            /// Makes and registers the metrics.
+            ///
+            /// # Errors
+            /// When `registry` has one of these names already.
+            $visible fn new(registry: &::prometheus::Registry) -> ::prometheus::Result<Self> {
+                Ok(Self {
+                    $($field: {
+                        let opts = ::prometheus::Opts::new(concat!($prefix, $name), $help);
+                        $(let opts = ::prometheus::HistogramOpts::from(opts).buckets($buckets);)?
+                        let metric = $crate::metrics!(@new $Type, opts $(, [$($label),+])?)?;
+                        registry.register(Box::new(metric.clone()))?;
+                        metric
+                    },)+
+                })
+            }
+        }
+    };
+    (@new $Type:ident, $opts:ident) => { ::prometheus::$Type::with_opts($opts) };
+    (@new $Type:ident, $opts:ident, [$($label:literal),+]) => { ::prometheus::$Type::new($opts, &[$($label),+]) };
+}
 
 /// A registry with what every process shows: `process_*` (memory, CPU, descriptors) and `<service>_build_info`.
 ///

@@ -2,8 +2,9 @@
 
 use std::hash::{BuildHasher, RandomState};
 
-/// A number that no other process has, and that this one is not given again: from the seeds that the standard library
-/// draws for its maps, which saves a dependency.
-pub fn number() -> u64 {
+/// A random number for naming this process or something that it makes. Each call gives another one.
+///
+/// The randomness is that of the standard library's hash maps, so no other dependency is needed.
+pub fn instance_id() -> u64 {
     RandomState::new().hash_one(std::process::id())
 }

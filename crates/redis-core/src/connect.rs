@@ -4,7 +4,7 @@
 //! whether it stands, so that readiness can follow it. One-shot commands use [`connected_pool`], which fails instead.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use fred::clients::{Client, Pool, SubscriberClient};
@@ -12,6 +12,7 @@ use fred::error::Error;
 use fred::interfaces::{ClientLike, EventInterface};
 use fred::types::Builder;
 use fred::types::config::{Config, ReconnectPolicy, TcpConfig};
+use parking_lot::Mutex;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch;
 
@@ -158,7 +159,7 @@ fn watch_state<C: EventInterface>(connections: &[C]) -> watch::Receiver<State> {
                         Err(RecvError::Closed) => return,
                     },
                 };
-                let mut down = down.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut down = down.lock();
                 match reason {
                     Some(reason) => down.insert(place, reason),
                     None => down.remove(&place),

@@ -9,4 +9,5 @@ pub mod key;
 pub use channel::Channel;
 pub use config::RedisConfig;
 pub use connect::{ConnectError, Connection, State};
+pub use fred::error::Error as RedisError;
 pub use key::Key;

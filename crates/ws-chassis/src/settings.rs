@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use chassis::{Invalid, ProcessSettings, Service, value};
+use chassis::{ProcessSettings, Service, SettingError, parsers};
 use ws_server::token::TokenKey;
 use ws_server::{Network, Options, Origins, Overflow};
 
@@ -9,11 +9,11 @@ use ws_server::{Network, Options, Origins, Overflow};
 #[command(next_help_heading = "Sockets")]
 pub struct SocketSettings {
     /// Time between two {"type":"ping"}
-    #[arg(long, env = "_PING_INTERVAL", default_value = "30s", value_parser = value::positive_duration)]
+    #[arg(long, env = "_PING_INTERVAL", default_value = "30s", value_parser = parsers::positive_duration)]
     ping_interval: Duration,
 
     /// A client that has sent nothing for this long is closed with 1008
-    #[arg(long, env = "_PONG_TIMEOUT", default_value = "65s", value_parser = value::positive_duration)]
+    #[arg(long, env = "_PONG_TIMEOUT", default_value = "65s", value_parser = parsers::positive_duration)]
     pong_timeout: Duration,
 
     /// Pages that may connect: comma-separated wildcards over the Origin's host or host:port; empty for any
@@ -25,15 +25,15 @@ pub struct SocketSettings {
     pub(crate) token_key: Option<TokenKey>,
 
     /// A client that takes nothing for this long, while something waits for it, is closed with 1013
-    #[arg(long, env = "_WRITE_TIMEOUT", default_value = "2s", value_parser = value::positive_duration)]
+    #[arg(long, env = "_WRITE_TIMEOUT", default_value = "2s", value_parser = parsers::positive_duration)]
     write_timeout: Duration,
 
     /// The longest message a client may send; a longer one closes it with 1009
-    #[arg(long, env = "_MAX_MESSAGE_SIZE", default_value = "64KB", value_parser = value::size)]
+    #[arg(long, env = "_MAX_MESSAGE_SIZE", default_value = "64KB", value_parser = parsers::size)]
     max_message_size: usize,
 
     /// Time to open a connection: for the request to arrive, and for what it has to wait for
-    #[arg(long, env = "_HANDSHAKE_TIMEOUT", default_value = "10s", value_parser = value::positive_duration)]
+    #[arg(long, env = "_HANDSHAKE_TIMEOUT", default_value = "10s", value_parser = parsers::positive_duration)]
     pub handshake_timeout: Duration,
 
     /// Open sockets and event streams at once; more are refused with 503
@@ -53,11 +53,11 @@ pub struct SocketSettings {
     trusted_proxies: Vec<Network>,
 
     /// true: {"type":"hangup"} is sent before the close of a drain; the original's browser client then never reconnects
-    #[arg(long, env = "_HANGUP_ON_DRAIN", default_value = "false", value_parser = value::boolean, action = clap::ArgAction::Set)]
+    #[arg(long, env = "_HANGUP_ON_DRAIN", default_value = "false", value_parser = parsers::boolean, action = clap::ArgAction::Set)]
     hangup_on_drain: bool,
 
     /// false: /metrics is 404
-    #[arg(long, env = "_METRICS_ENABLED", default_value = "true", value_parser = value::boolean, action = clap::ArgAction::Set)]
+    #[arg(long, env = "_METRICS_ENABLED", default_value = "true", value_parser = parsers::boolean, action = clap::ArgAction::Set)]
     pub(crate) metrics_enabled: bool,
 }
 
@@ -66,12 +66,12 @@ impl SocketSettings {
     ///
     /// # Errors
     /// Names the service's variable that is at fault, and what it must be.
-    pub fn check(&self, service: Service) -> Result<(), Invalid> {
+    pub fn check(&self, service: Service) -> Result<(), SettingError> {
         if self.pong_timeout > self.ping_interval {
             return Ok(());
         }
         let problem = format!("must be longer than {}PING_INTERVAL", service.prefix);
-        Err(Invalid::new(format!("{}PONG_TIMEOUT", service.prefix), problem))
+        Err(SettingError::new(format!("{}PONG_TIMEOUT", service.prefix), problem))
     }
 
     /// The behaviour of the server; how it treats a client that reads too slowly is the service's.
@@ -131,7 +131,7 @@ mod tests {
         fn process(&self) -> &ProcessSettings {
             &self.process
         }
-        fn check(&self) -> Result<(), Invalid> {
+        fn check(&self) -> Result<(), SettingError> {
             self.sockets.check(Self::SERVICE)
         }
     }

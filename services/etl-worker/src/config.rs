@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use chassis::settings::{Invalid, ProcessSettings, Service, Settings};
-use chassis::value;
+use chassis::parsers;
+use chassis::settings::{ProcessSettings, Service, SettingError, Settings};
 use clap::{Args, Parser, Subcommand};
 use redis_core::RedisConfig;
 use redis_core::id::GameToken;
@@ -44,7 +44,7 @@ pub struct GameSettings {
     pub worker_channel: String,
 
     /// Let the records of a game go once its rows are written
-    #[arg(long, env = "CLEAN_ROUTINE", default_value = "False", action = clap::ArgAction::Set, value_parser = value::boolean)]
+    #[arg(long, env = "CLEAN_ROUTINE", default_value = "False", action = clap::ArgAction::Set, value_parser = parsers::boolean)]
     pub clean_routine: bool,
 
     /// Seconds after which records that are let go expire
@@ -52,11 +52,11 @@ pub struct GameSettings {
     pub redis_expiry: u32,
 
     /// How long a game must have been Completed and unchanged to be taken up without its message
-    #[arg(long, env = "ETL_SETTLE", default_value = "20s", value_parser = value::duration)]
+    #[arg(long, env = "ETL_SETTLE", default_value = "20s", value_parser = parsers::duration)]
     pub etl_settle: Duration,
 
     /// How long a job may go without a sign of life before another worker takes it over, 500ms to 1h
-    #[arg(long, env = "ETL_LEASE", default_value = "10s", value_parser = value::duration)]
+    #[arg(long, env = "ETL_LEASE", default_value = "10s", value_parser = parsers::duration)]
     pub etl_lease: Duration,
 
     /// This worker's name in file names; the host's name if unset
@@ -144,26 +144,26 @@ impl Settings for Config {
         &self.process
     }
 
-    fn check(&self) -> Result<(), Invalid> {
+    fn check(&self) -> Result<(), SettingError> {
         let lease = self.games.etl_lease;
         if lease < Duration::from_millis(500) || lease > Duration::from_secs(3600) {
-            return Err(Invalid::new("ETL_LEASE", "must be from 500ms to 1h"));
+            return Err(SettingError::new("ETL_LEASE", "must be from 500ms to 1h"));
         }
         if self.games.etl_settle > Duration::from_secs(86_400) {
-            return Err(Invalid::new("ETL_SETTLE", "must be at most 24h"));
+            return Err(SettingError::new("ETL_SETTLE", "must be at most 24h"));
         }
         if self.games.worker_channel.is_empty() {
-            return Err(Invalid::new("WORKER_CHANNEL", "must not be empty"));
+            return Err(SettingError::new("WORKER_CHANNEL", "must not be empty"));
         }
         if self.games.etl_worker.as_deref().is_some_and(|name| name != plain(name)) {
-            return Err(Invalid::new("ETL_WORKER", "must be 1 to 64 of A-Z a-z 0-9 _ . -"));
+            return Err(SettingError::new("ETL_WORKER", "must be 1 to 64 of A-Z a-z 0-9 _ . -"));
         }
         if self.output.etl_output.contains("://") && bucket(&self.output.etl_output).is_none() {
-            return Err(Invalid::new("ETL_OUTPUT", "must be a folder or s3://BUCKET[/PREFIX]"));
+            return Err(SettingError::new("ETL_OUTPUT", "must be a folder or s3://BUCKET[/PREFIX]"));
         }
         let both = (&self.output.aws_access_key_id, &self.output.aws_secret_access_key);
         if let (Some(_), None) | (None, Some(_)) = both {
-            return Err(Invalid::new(
+            return Err(SettingError::new(
                 "AWS_SECRET_ACCESS_KEY",
                 "must be set with AWS_ACCESS_KEY_ID, and only then",
             ));

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use chassis::settings::{Invalid, ProcessSettings, Service, Settings};
-use chassis::value;
+use chassis::parsers;
+use chassis::settings::{ProcessSettings, Service, SettingError, Settings};
 use clap::{Parser, Subcommand};
 use redis_core::RedisConfig;
 
@@ -111,11 +111,11 @@ pub struct WriteConfig {
     tombstones: Tombstones,
 
     /// How long a key lives after its last message; for ever if unset
-    #[arg(long, env = "KEY_TTL", value_parser = value::duration)]
+    #[arg(long, env = "KEY_TTL", value_parser = parsers::duration)]
     pub(crate) ttl: Option<Duration>,
 
     /// Largest message that is applied
-    #[arg(long, env = "MESSAGE_MAX", default_value = "16MB", value_parser = value::size)]
+    #[arg(long, env = "MESSAGE_MAX", default_value = "16MB", value_parser = parsers::size)]
     message_max: usize,
 
     /// Most messages that one script call applies, 1 to 10000
@@ -147,7 +147,7 @@ impl Settings for Config {
         &self.process
     }
 
-    fn check(&self) -> Result<(), Invalid> {
+    fn check(&self) -> Result<(), SettingError> {
         if self.process.health {
             return Ok(());
         }
@@ -195,7 +195,7 @@ impl KafkaConfig {
         })
     }
 
-    fn check(&self) -> Result<(), Invalid> {
+    fn check(&self) -> Result<(), SettingError> {
         let required = [
             ("KAFKA_TOPIC", &self.kafka_topic),
             ("KAFKA_BROKER", &self.kafka_broker),
@@ -203,17 +203,17 @@ impl KafkaConfig {
         ];
         for (variable, value) in required {
             if value.is_none() {
-                return Err(Invalid::new(variable, "must be set"));
+                return Err(SettingError::new(variable, "must be set"));
             }
         }
         if self.topics().is_empty() {
-            return Err(Invalid::new("KAFKA_TOPIC", "must name a topic"));
+            return Err(SettingError::new("KAFKA_TOPIC", "must name a topic"));
         }
         let bad_name = |topic: &String| {
             topic.len() > 249 || !topic.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
         };
         if self.topics().iter().any(bad_name) {
-            return Err(Invalid::new(
+            return Err(SettingError::new(
                 "KAFKA_TOPIC",
                 "must be names of 1 to 249 of A-Z a-z 0-9 . _ -, separated by commas",
             ));
@@ -248,15 +248,15 @@ impl WriteConfig {
         }
     }
 
-    fn check(&self) -> Result<(), Invalid> {
+    fn check(&self) -> Result<(), SettingError> {
         if self.key_template.placeholder() != self.key_field {
-            return Err(Invalid::new(
+            return Err(SettingError::new(
                 "KEY_TEMPLATE",
                 format!("must hold {{{}}}, the field of KEY_FIELD", self.key_field),
             ));
         }
         if self.nulls == Nulls::Delete && self.store_as != StoreAs::Hash {
-            return Err(Invalid::new("NULLS", "must be store or skip unless STORE_AS is hash"));
+            return Err(SettingError::new("NULLS", "must be store or skip unless STORE_AS is hash"));
         }
         Ok(())
     }

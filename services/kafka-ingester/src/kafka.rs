@@ -6,7 +6,7 @@ mod events;
 use std::time::Duration;
 
 use anyhow::Context;
-use chassis::settings::Invalid;
+use chassis::settings::SettingError;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, RebalanceProtocol};
 use rdkafka::error::{KafkaError, KafkaResult};
@@ -26,7 +26,7 @@ pub(crate) type Consumer = BaseConsumer<Events>;
 ///
 /// # Errors
 /// Names the variable of a property that librdkafka does not know, or that is not the user's to set.
-pub(crate) fn properties(kafka: &KafkaConfig) -> Result<ClientConfig, Invalid> {
+pub(crate) fn properties(kafka: &KafkaConfig) -> Result<ClientConfig, SettingError> {
     let mut properties = ClientConfig::new();
     for (name, value) in [
         // Heartbeats are sent by librdkafka; these are about how soon a topic that is created is seen.
@@ -50,14 +50,14 @@ pub(crate) fn properties(kafka: &KafkaConfig) -> Result<ClientConfig, Invalid> {
     }
     for (property, value) in kafka.properties() {
         if OURS.contains(&property.name.as_str()) {
-            return Err(Invalid::new(
+            return Err(SettingError::new(
                 property.variable,
                 format!("must not be set: {} is the service's own", property.name),
             ));
         }
         properties.set(&property.name, value);
         if let Err(error) = properties.create_native_config() {
-            return Err(Invalid::new(
+            return Err(SettingError::new(
                 property.variable,
                 format!("must be a property of librdkafka and its value: {}", detail(&error)),
             ));
@@ -72,7 +72,7 @@ pub(crate) fn properties(kafka: &KafkaConfig) -> Result<ClientConfig, Invalid> {
 }
 
 /// Checks what can be checked without a broker.
-pub(crate) fn check(kafka: &KafkaConfig) -> Result<(), Invalid> {
+pub(crate) fn check(kafka: &KafkaConfig) -> Result<(), SettingError> {
     properties(kafka).map(drop)
 }
 

@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use chassis::{Invalid, ProcessSettings, Service, Settings, settings};
+use chassis::{ProcessSettings, Service, SettingError, Settings, settings};
 use clap::{CommandFactory, Subcommand};
 use redis_core::RedisConfig;
 
@@ -65,13 +65,13 @@ impl Settings for Config {
         &self.process
     }
 
-    fn check(&self) -> Result<(), Invalid> {
+    fn check(&self) -> Result<(), SettingError> {
         if self.clients.address.tls && self.clients.tls_cert.is_none() {
-            return Err(Invalid::new("OBJECT_STORE_TLS_CERT", "must be set for a tls:// address"));
+            return Err(SettingError::new("OBJECT_STORE_TLS_CERT", "must be set for a tls:// address"));
         }
         if self.max_object() > self.transfer_memory() {
             let problem = "must be at least as large as the longest object (OBJECT_STORE_MAX_OBJECT_SIZE_MB)";
-            return Err(Invalid::new("OBJECT_STORE_MAX_TRANSFER_MEMORY", problem));
+            return Err(SettingError::new("OBJECT_STORE_MAX_TRANSFER_MEMORY", problem));
         }
         Ok(())
     }
@@ -82,7 +82,7 @@ impl Config {
     ///
     /// # Errors
     /// When it cannot be read or used.
-    pub fn file() -> Result<Vec<(String, String)>, Invalid> {
+    pub fn file() -> Result<Vec<(String, String)>, SettingError> {
         let mut args = std::env::args_os();
         let flag = std::iter::from_fn(|| {
             let arg = args.next()?;
@@ -157,7 +157,7 @@ pub fn check_file(file: &Path) -> ExitCode {
     }
 }
 
-fn read_file(path: &Path) -> Result<Vec<(String, String)>, Invalid> {
+fn read_file(path: &Path) -> Result<Vec<(String, String)>, SettingError> {
     let command = Config::command();
     let known = |name: &str| command.get_arguments().any(|arg| arg.get_env().is_some_and(|env| env == name));
     toml_file::read(path, known)

@@ -98,7 +98,7 @@ impl Redis {
             contents: Contents::new(pool.clone(), prefix.clone(), cache_bytes),
             pool,
             prefix,
-            node: format!("{:016x}", unique::number()),
+            node: format!("{:016x}", unique::instance_id()),
             queue: sender,
             waits: Mutex::default(),
         }));
@@ -238,5 +238,5 @@ fn upload_name() -> Arc<str> {
     const DIGITS: &[u8; 64] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_.";
     let digits =
         |number: u64| (0..8).map(move |place| char::from(DIGITS[(number >> (6 * place)) as usize & 63]));
-    digits(unique::number()).chain(digits(unique::number())).collect::<String>().into()
+    digits(unique::instance_id()).chain(digits(unique::instance_id())).collect::<String>().into()
 }

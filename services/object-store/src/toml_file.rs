@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use chassis::Invalid;
+use chassis::SettingError;
 use toml::{Table, Value};
 
 const SECTION: &str = "object_storage_server";
@@ -27,10 +27,10 @@ const IGNORED: [&str; 2] = ["logging_paths", "logging_config_file"];
 pub(crate) fn read(
     path: &Path,
     is_variable: impl Fn(&str) -> bool,
-) -> Result<Vec<(String, String)>, Invalid> {
+) -> Result<Vec<(String, String)>, SettingError> {
     let file = path.display().to_string();
     let text = std::fs::read_to_string(path)
-        .map_err(|error| Invalid::new(&file, format!("cannot be read: {error}")))?;
+        .map_err(|error| SettingError::new(&file, format!("cannot be read: {error}")))?;
     parse(&file, &text, is_variable)
 }
 
@@ -38,12 +38,12 @@ fn parse(
     file: &str,
     text: &str,
     is_variable: impl Fn(&str) -> bool,
-) -> Result<Vec<(String, String)>, Invalid> {
-    let table: Table = text.parse().map_err(|error| Invalid::new(file, one_line(&error)))?;
+) -> Result<Vec<(String, String)>, SettingError> {
+    let table: Table = text.parse().map_err(|error| SettingError::new(file, one_line(&error)))?;
     let empty = Table::new();
     let section = match table.get(SECTION) {
         Some(Value::Table(section)) => section,
-        Some(_) => return Err(Invalid::new(file, format!("must have [{SECTION}] as a section"))),
+        Some(_) => return Err(SettingError::new(file, format!("must have [{SECTION}] as a section"))),
         None => &empty,
     };
     let mut vars = Vec::new();
@@ -66,8 +66,8 @@ fn variable(
     key: &str,
     value: &Value,
     is_variable: impl Fn(&str) -> bool,
-) -> Result<(String, String), Invalid> {
-    let fail = |problem: &str| Invalid::new(file, format!("has {SECTION}.{key}, {problem}"));
+) -> Result<(String, String), SettingError> {
+    let fail = |problem: &str| SettingError::new(file, format!("has {SECTION}.{key}, {problem}"));
     let own = || format!("OBJECT_STORE_{}", key.trim_start_matches("redis.").to_uppercase());
     let name = NAMES.iter().find(|(known, _)| *known == key).map_or_else(own, |(_, name)| (*name).to_owned());
     if !is_variable(&name) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chassis::{Invalid, ProcessSettings, Service, Settings, value};
+use chassis::{ProcessSettings, Service, SettingError, Settings, parsers};
 use redis_core::RedisConfig;
 use ws_chassis::SocketSettings;
 use ws_server::{Options, Overflow};
@@ -33,11 +33,11 @@ struct Checklist {
     rules: Rules,
 
     /// How often a watched run is read without having been told of a change
-    #[arg(long, env = "PREFLIGHT_RECHECK_INTERVAL", default_value = "30s", value_parser = value::positive_duration)]
+    #[arg(long, env = "PREFLIGHT_RECHECK_INTERVAL", default_value = "30s", value_parser = parsers::positive_duration)]
     recheck_interval: Duration,
 
     /// How often, while Redis does not tell of changes
-    #[arg(long, env = "PREFLIGHT_POLL_INTERVAL", default_value = "1s", value_parser = value::positive_duration)]
+    #[arg(long, env = "PREFLIGHT_POLL_INTERVAL", default_value = "1s", value_parser = parsers::positive_duration)]
     poll_interval: Duration,
 }
 
@@ -53,7 +53,7 @@ impl Settings for Config {
         &self.process
     }
 
-    fn check(&self) -> Result<(), Invalid> {
+    fn check(&self) -> Result<(), SettingError> {
         self.sockets.check(Self::SERVICE)
     }
 }

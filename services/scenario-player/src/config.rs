@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use chassis::{Invalid, ProcessSettings, Service, Settings, value};
+use chassis::{ProcessSettings, Service, SettingError, Settings, parsers};
 use redis_core::RedisConfig;
 use rumqttc::{TlsConfiguration, Transport};
 
@@ -31,11 +31,11 @@ pub struct Config {
 #[command(next_help_heading = "Timeline")]
 pub struct TimelineConfig {
     /// Keep the timeline in Redis, shared by all instances
-    #[arg(long, env = "USE_REDIS_BACKEND", default_value = "false", value_parser = value::boolean, action = clap::ArgAction::Set)]
+    #[arg(long, env = "USE_REDIS_BACKEND", default_value = "false", value_parser = parsers::boolean, action = clap::ArgAction::Set)]
     pub use_redis_backend: bool,
 
     /// A scenario posted again replaces the stored one; otherwise its steps are appended
-    #[arg(long, env = "SCENARIO_OVERWRITE", default_value = "true", value_parser = value::boolean, action = clap::ArgAction::Set)]
+    #[arg(long, env = "SCENARIO_OVERWRITE", default_value = "true", value_parser = parsers::boolean, action = clap::ArgAction::Set)]
     pub scenario_overwrite: bool,
 
     /// Where to start on the timeline: earliest, latest (from process start) or an ISO 8601 time with a zone
@@ -51,7 +51,7 @@ pub struct TimelineConfig {
     pub consume_frequency: Option<String>,
 
     /// Largest body of a request
-    #[arg(long, env = "MAX_BODY_BYTES", default_value = "32MB", value_parser = value::size)]
+    #[arg(long, env = "MAX_BODY_BYTES", default_value = "32MB", value_parser = parsers::size)]
     pub max_body_bytes: usize,
 
     /// Most steps of one scenario
@@ -130,7 +130,7 @@ pub struct MqttConfig {
     exit_topic: String,
 
     /// Print the messages instead of sending them
-    #[arg(long, env = "TESTING_MOCK_MQTT", default_value = "false", value_parser = value::boolean, action = clap::ArgAction::Set)]
+    #[arg(long, env = "TESTING_MOCK_MQTT", default_value = "false", value_parser = parsers::boolean, action = clap::ArgAction::Set)]
     testing_mock_mqtt: bool,
 }
 
@@ -241,12 +241,12 @@ impl Settings for Config {
         &self.process
     }
 
-    fn check(&self) -> Result<(), Invalid> {
+    fn check(&self) -> Result<(), SettingError> {
         if self.timeline.use_redis_backend && !self.redis.is_set() {
-            return Err(Invalid::new("REDIS_HOST", "must be set when USE_REDIS_BACKEND=true"));
+            return Err(SettingError::new("REDIS_HOST", "must be set when USE_REDIS_BACKEND=true"));
         }
         if self.mqtt.mqtt_host.is_none() && !self.mqtt.testing_mock_mqtt {
-            return Err(Invalid::new("MQTT_HOST", "must be set unless TESTING_MOCK_MQTT=true"));
+            return Err(SettingError::new("MQTT_HOST", "must be set unless TESTING_MOCK_MQTT=true"));
         }
         Ok(())
     }

@@ -182,7 +182,7 @@ impl Membership {
 
 /// A name that no other instance ever has.
 fn new_name() -> Arc<str> {
-    format!("{}-{:x}", std::process::id(), chassis::unique::number()).into()
+    format!("{}-{:x}", std::process::id(), chassis::unique::instance_id()).into()
 }
 
 const LEASE: Duration = Duration::from_secs(2);

@@ -44,7 +44,7 @@ impl App {
         let metrics = Metrics::register(&registry)?;
         let sockets = ws_server::Metrics::register(&registry, "status_proxy")?;
         // Below 10^18, so that ids stay short.
-        let own = chassis::unique::number() % 10u64.pow(18);
+        let own = chassis::unique::instance_id() % 10u64.pow(18);
         let (store, said) = Store::new(&config.redis, format!("{own:x}"))?;
         let store = Arc::new(store);
         let linger = if config.records() { UNTIL_RECORDED } else { config.keep().age };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chassis::{Invalid, ProcessSettings, Service, Settings, value};
+use chassis::{ProcessSettings, Service, SettingError, Settings, parsers};
 use redis_core::RedisConfig;
 use ws_chassis::SocketSettings;
 use ws_server::{Options, Overflow};
@@ -24,7 +24,7 @@ pub struct Config {
     pub(crate) sockets: SocketSettings,
 
     /// Bytes that may wait for a client when another line comes; then it is closed with 1013
-    #[arg(long, env = "STATUS_OUTBOX_SIZE", default_value = "1MB", value_parser = value::size, help_heading = "Sockets")]
+    #[arg(long, env = "STATUS_OUTBOX_SIZE", default_value = "1MB", value_parser = parsers::size, help_heading = "Sockets")]
     outbox_size: usize,
 }
 
@@ -40,11 +40,11 @@ struct History {
     history_lines: usize,
 
     /// Bytes of text kept of a channel in memory
-    #[arg(long, env = "STATUS_HISTORY_SIZE", default_value = "256KB", value_parser = value::size)]
+    #[arg(long, env = "STATUS_HISTORY_SIZE", default_value = "256KB", value_parser = parsers::size)]
     history_size: usize,
 
     /// Age up to which lines are kept; also how long a channel's are kept after its last viewer (memory) or line (redis)
-    #[arg(long, env = "STATUS_HISTORY_AGE", default_value = "10m", value_parser = value::positive_duration)]
+    #[arg(long, env = "STATUS_HISTORY_AGE", default_value = "10m", value_parser = parsers::positive_duration)]
     history_age: Duration,
 }
 
@@ -68,7 +68,7 @@ impl Settings for Config {
         &self.process
     }
 
-    fn check(&self) -> Result<(), Invalid> {
+    fn check(&self) -> Result<(), SettingError> {
         self.sockets.check(Self::SERVICE)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chassis::value;
+use chassis::parsers;
 
 use crate::ymq::IDENTITY_MAX;
 
@@ -34,19 +34,19 @@ pub(crate) struct ClientSettings {
     pub(super) max_waiting: usize,
 
     /// Memory for objects on their way between clients and store, all connections together
-    #[arg(long, env = "OBJECT_STORE_MAX_TRANSFER_MEMORY", default_value = "1GB", value_parser = value::size)]
+    #[arg(long, env = "OBJECT_STORE_MAX_TRANSFER_MEMORY", default_value = "1GB", value_parser = parsers::size)]
     pub(super) max_transfer_memory: usize,
 
     /// A client that moves less than 256 KiB of what it owes or is owed in this time is cut off
-    #[arg(long, env = "OBJECT_STORE_STALL_TIMEOUT", default_value = "60s", value_parser = value::positive_duration)]
+    #[arg(long, env = "OBJECT_STORE_STALL_TIMEOUT", default_value = "60s", value_parser = parsers::positive_duration)]
     pub(super) stall_timeout: Duration,
 
     /// A client that asks nothing for this long is cut off; 0 for never
-    #[arg(long, env = "OBJECT_STORE_IDLE_TIMEOUT", default_value = "0", value_parser = value::duration)]
+    #[arg(long, env = "OBJECT_STORE_IDLE_TIMEOUT", default_value = "0", value_parser = parsers::duration)]
     pub(super) idle_timeout: Duration,
 
     /// How long what a client waits for is kept after its connection was reset
-    #[arg(long, env = "OBJECT_STORE_RECONNECT_GRACE", default_value = "60s", value_parser = value::duration)]
+    #[arg(long, env = "OBJECT_STORE_RECONNECT_GRACE", default_value = "60s", value_parser = parsers::duration)]
     pub(super) reconnect_grace: Duration,
 }
 

@@ -1,6 +1,6 @@
 //! Settings of the store: what it keeps, and where.
 
-use chassis::value;
+use chassis::parsers;
 use clap::ValueEnum;
 
 #[derive(clap::Args)]
@@ -23,7 +23,7 @@ pub(crate) struct StoreSettings {
     pub(crate) key_prefix: String,
 
     /// Redis backend: memory for contents that were stored or read lately
-    #[arg(long, env = "OBJECT_STORE_CACHE_SIZE", default_value = "256MB", value_parser = value::size)]
+    #[arg(long, env = "OBJECT_STORE_CACHE_SIZE", default_value = "256MB", value_parser = parsers::size)]
     pub(crate) cache_size: usize,
 }
 
@@ -49,7 +49,7 @@ impl StoreSettings {
 }
 
 fn size(text: &str) -> Result<u64, String> {
-    value::size(text).map(|bytes| bytes as u64)
+    parsers::size(text).map(|bytes| bytes as u64)
 }
 
 /// Bytes of memory that this process may come to use: the machine's, or less in a container.

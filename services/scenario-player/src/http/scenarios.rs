@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Json, Path, Payload, Query};
-use chassis::value;
+use chassis::parsers;
 use redis_core::id::CustomerId;
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -43,7 +43,7 @@ pub(super) async fn post(
     payload: Payload,
 ) -> Result<Json<Posted>, Failure> {
     let query = query.map_err(|error| Failure::unprocessable(error.to_string()))?;
-    let recalculate = query.recalculate_time.as_deref().map_or(Ok(false), value::boolean);
+    let recalculate = query.recalculate_time.as_deref().map_or(Ok(false), parsers::boolean);
     let recalculate =
         recalculate.map_err(|problem| Failure::unprocessable(format!("recalculate_time: {problem}")))?;
     let body: ScenarioBody = body::parse(&body::read(payload, desk.limits.body_bytes).await?)?;

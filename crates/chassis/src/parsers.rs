@@ -1,4 +1,4 @@
-//! Parsers of single values, for `#[arg(value_parser = …)]`: durations, sizes, addresses, yes and no.
+//! Parsers of single values, for `#[arg(value_parser = …)]`: durations, sizes, addresses, booleans.
 
 use std::time::Duration;
 
@@ -7,29 +7,8 @@ use std::time::Duration;
 /// # Errors
 /// Says what a duration looks like.
 pub fn duration(text: &str) -> Result<Duration, String> {
-    let fail = || "must be a duration such as 5s, 500ms or 1m30s".to_owned();
-    if text == "0" {
-        return Ok(Duration::ZERO);
-    }
-    let mut total = Duration::ZERO;
-    let mut rest = text;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(fail)?;
-        let (number, tail) = rest.split_at(digits);
-        let unit = &tail[..tail.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(tail.len())];
-        let seconds = match unit {
-            "ms" => 1e-3,
-            "s" => 1.0,
-            "m" => 60.0,
-            "h" => 3600.0,
-            _ => return Err(fail()),
-        };
-        let amount: f64 = number.parse().map_err(|_| fail())?;
-        let part = Duration::try_from_secs_f64(amount * seconds).map_err(|_| fail())?;
-        total = total.checked_add(part).ok_or_else(fail)?;
-        rest = &tail[unit.len()..];
-    }
-    if text.is_empty() { Err(fail()) } else { Ok(total) }
+    let parsed = humantime::parse_duration(text).ok().filter(|_| !text.contains(char::is_whitespace));
+    parsed.ok_or_else(|| "must be a duration such as 5s, 500ms or 1m30s".to_owned())
 }
 
 /// A [`duration`] that is longer than nothing.
