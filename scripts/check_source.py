@@ -15,6 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+sys.dont_write_bytecode = True  # the checks leave the work tree as it is
 from rust_modules import circles, code_of, load, uses
 
 MAX_LINES = 400
