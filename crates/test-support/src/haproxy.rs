@@ -19,7 +19,7 @@ impl Haproxy {
     ///
     /// # Panics
     /// When haproxy does not start.
-    pub async fn before(service: &str, instances: &[u16]) -> Self {
+    pub async fn start(service: &str, instances: &[u16]) -> Self {
         let (dir, port) = (tempfile::tempdir().expect("make a folder for haproxy"), free_port());
         let path = dir.path().join("haproxy.cfg");
         fs::write(&path, config(service, port, instances)).expect("write haproxy.cfg");

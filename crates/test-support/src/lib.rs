@@ -18,6 +18,6 @@ pub use haproxy::Haproxy;
 pub use mosquitto::TestMosquitto;
 pub use port::free_port;
 pub use proxy::FlakyProxy;
-pub use python::python;
+pub use python::find_python;
 pub use redis::TestRedis;
 pub use service::ServiceProcess;

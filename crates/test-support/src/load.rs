@@ -10,11 +10,11 @@ mod outage;
 mod peer;
 mod socket;
 
-pub use bare::bare_loop;
-pub use drain::drain;
-pub use figures::{Figures, cpu_seconds, redis_cpu_seconds, resident_bytes, row};
-pub use idle::idle;
-pub use instance::instance;
-pub use outage::outage;
+pub use bare::run_bare_loop;
+pub use drain::measure_drain;
+pub use figures::{Figures, cpu_seconds, redis_cpu_seconds, resident_bytes, print_row};
+pub use idle::measure_idle;
+pub use instance::start_instance;
+pub use outage::measure_outage;
 pub use peer::Peer;
-pub use socket::{End, Socket};
+pub use socket::{SocketEnd, Socket};

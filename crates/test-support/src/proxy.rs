@@ -22,7 +22,7 @@ impl FlakyProxy {
     ///
     /// # Panics
     /// When no port can be bound.
-    pub async fn to(port: u16) -> Self {
+    pub async fn start(port: u16) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("bind the proxy");
         let own_port = listener.local_addr().expect("the proxy is bound").port();
         let (mode, receiver) = watch::channel(Mode::Flows);

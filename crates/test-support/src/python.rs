@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 /// The Python that has the packages of `scripts/requirements.txt`: `BACKPLANE_PYTHON`, or the one that scripts/lib.sh made.
 /// Without it `test` cannot be run, which is said past the capture of tests that pass.
 #[expect(clippy::disallowed_methods, reason = "tests have no settings of a service")]
-pub fn python(test: &str) -> Option<PathBuf> {
+pub fn find_python(test: &str) -> Option<PathBuf> {
     let made = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/venv/bin/python3");
     let python = std::env::var_os("BACKPLANE_PYTHON").map_or_else(made, PathBuf::from);
     let is_there = python.exists();

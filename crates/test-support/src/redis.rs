@@ -54,11 +54,11 @@ impl TestRedis {
 
     /// A client of database 0.
     pub async fn client(&self) -> Client {
-        self.client_of(0).await
+        self.client_for_db(0).await
     }
 
     /// A client of the given database.
-    pub async fn client_of(&self, db: u8) -> Client {
+    pub async fn client_for_db(&self, db: u8) -> Client {
         let config = Config::from_url(&format!("{}/{db}", self.url())).expect("our own url");
         let mut builder = Builder::from_config(config);
         builder.with_performance_config(|performance| performance.broadcast_channel_capacity = EVENTS);

@@ -78,7 +78,7 @@ impl ServiceProcess {
     }
 
     /// Waits until `/ready` is 200.
-    pub async fn ready(&self) {
+    pub async fn wait_until_ready(&self) {
         eventually("the service is ready", async || self.get("/ready").await.0 == 200).await;
     }
 
@@ -98,11 +98,11 @@ impl ServiceProcess {
     /// SIGTERM, and waits for its end: the exit code, or -1 if a signal ended it.
     pub async fn terminate(&mut self) -> i32 {
         self.server.signal("TERM").await;
-        self.exit_code().await
+        self.wait_for_exit().await
     }
 
     /// Waits for its end: the exit code, or -1 if a signal ended it.
-    pub async fn exit_code(&mut self) -> i32 {
+    pub async fn wait_for_exit(&mut self) -> i32 {
         self.server.wait().await.code().unwrap_or(-1)
     }
 

@@ -15,7 +15,7 @@ use super::socket::Socket;
 ///
 /// # Panics
 /// When this machine does not let it.
-pub async fn bare_loop(
+pub async fn run_bare_loop(
     sockets: usize,
     count: usize,
     interval: Duration,
@@ -45,7 +45,7 @@ pub async fn bare_loop(
     });
     let mut readers = Vec::with_capacity(sockets);
     for _ in 0..sockets {
-        readers.push(reader(Socket::of(TcpStream::connect(address).await.expect("connect"))));
+        readers.push(reader(Socket::from_upgraded(TcpStream::connect(address).await.expect("connect"))));
     }
     let begin = Instant::now();
     let mut latencies = Vec::new();
@@ -54,5 +54,5 @@ pub async fn bare_loop(
     }
     let rate = (sockets * count) as f64 / begin.elapsed().as_secs_f64();
     let (cpu, _accepted) = sender.join().expect("the sender ends");
-    (Figures::of(latencies, cpu), rate)
+    (Figures::from_latencies(latencies, cpu), rate)
 }

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use super::figures::row;
-use super::socket::{End, Socket};
+use super::figures::print_row;
+use super::socket::{SocketEnd, Socket};
 use crate::{Haproxy, ServiceProcess};
 
 /// The pause after an attempt that has failed.
@@ -22,7 +22,7 @@ const PROXIES: usize = 3;
 ///
 /// # Panics
 /// When a socket cannot be opened, is not closed with 1012, or does not come back; when the instance fails.
-pub async fn drain(
+pub async fn measure_drain(
     service: &str,
     mut instance: ServiceProcess,
     other: &ServiceProcess,
@@ -31,7 +31,7 @@ pub async fn drain(
 ) {
     let mut proxies = Vec::with_capacity(PROXIES);
     for _ in 0..PROXIES {
-        proxies.push(Haproxy::before(service, &[instance.port(), other.port()]).await);
+        proxies.push(Haproxy::start(service, &[instance.port(), other.port()]).await);
     }
     let tally = Arc::new(Tally::default());
     let mut tasks = JoinSet::new();
@@ -51,9 +51,9 @@ pub async fn drain(
             ended.expect("a socket stays open");
         }
     }
-    assert_eq!(instance.exit_code().await, 0);
+    assert_eq!(instance.wait_for_exit().await, 0);
     let busiest = moved.windows(11).map(|second| second[10] - second[0]).max().unwrap_or(sockets);
-    row(
+    print_row(
         &format!("a stopped instance's {sockets} sockets move through haproxy"),
         &format!(
             "{} failed attempts; within {:.1} s, {busiest} in the busiest",
@@ -74,7 +74,7 @@ struct Tally {
 
 /// Watches until it is closed for a restart, and then at another instance for ever.
 async fn watch(mut socket: Socket, path: String, proxy: u16, tally: Arc<Tally>) {
-    assert_eq!(socket.read(|_| false).await, End::Closed(1012));
+    assert_eq!(socket.read(|_| false).await, SocketEnd::Closed(1012));
     drop(socket);
     let mut socket = loop {
         match Socket::open(proxy, &path).await {

@@ -17,7 +17,7 @@ impl Figures {
     ///
     /// # Panics
     /// When there are none.
-    pub fn of(mut latencies_us: Vec<u32>, cpu_seconds: f64) -> Self {
+    pub fn from_latencies(mut latencies_us: Vec<u32>, cpu_seconds: f64) -> Self {
         latencies_us.sort_unstable();
         let at =
             |share: f64| f64::from(latencies_us[((latencies_us.len() - 1) as f64 * share) as usize]) / 1e3;
@@ -83,6 +83,6 @@ pub fn resident_bytes(pid: u32) -> u64 {
 }
 
 /// Prints one figure beside its limit.
-pub fn row(what: &str, seen: &str, limit: &str) {
+pub fn print_row(what: &str, seen: &str, limit: &str) {
     println!("{what:<56} {seen:<64} limit {limit}");
 }

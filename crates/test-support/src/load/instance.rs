@@ -7,7 +7,7 @@ use crate::{ServiceProcess, TestRedis};
 ///
 /// # Panics
 /// When it does not start.
-pub async fn instance(binary: &Path, redis: &TestRedis, ping_interval: &str) -> ServiceProcess {
+pub async fn start_instance(binary: &Path, redis: &TestRedis, ping_interval: &str) -> ServiceProcess {
     let url = redis.url();
     let vars = [
         ("REDIS_URL", url.as_str()),
@@ -16,6 +16,6 @@ pub async fn instance(binary: &Path, redis: &TestRedis, ping_interval: &str) -> 
         ("DRAIN_TIMEOUT", "10s"),
     ];
     let service = ServiceProcess::start(&binary.to_string_lossy(), &vars).await;
-    service.ready().await;
+    service.wait_until_ready().await;
     service
 }

@@ -4,7 +4,7 @@ use fred::clients::Client;
 use fred::error::Error;
 use tokio::time::sleep;
 
-use super::socket::{End, Socket};
+use super::socket::{SocketEnd, Socket};
 use crate::{ServiceProcess, TestRedis};
 
 /// How long Redis is away.
@@ -17,7 +17,7 @@ const AWAY: Duration = Duration::from_secs(10);
 ///
 /// # Panics
 /// When a viewer cannot be opened, or `before` cannot be done even once.
-pub async fn outage(
+pub async fn measure_outage(
     service: &ServiceProcess,
     redis: &mut TestRedis,
     paths: &[String],
@@ -40,7 +40,7 @@ pub async fn outage(
         let mut stayed = 0;
         // One after the other: what comes for the others waits in their sockets.
         for viewer in &mut viewers {
-            stayed += usize::from(viewer.read(&sees).await == End::Done);
+            stayed += usize::from(viewer.read(&sees).await == SocketEnd::Done);
         }
         (stayed, back.elapsed())
     };

@@ -4,7 +4,7 @@ use tempfile::TempDir;
 use tokio::process::Command;
 
 use crate::server::Server;
-use crate::{free_port, python};
+use crate::{find_python, free_port};
 
 /// A peer that is written in Python.
 pub struct Peer {
@@ -21,7 +21,7 @@ impl Peer {
     /// When it does not start.
     pub async fn start(script: &Path, redis_port: u16) -> Option<Self> {
         let (port, dir) = (free_port(), tempfile::tempdir().expect("make a folder for the peer"));
-        let mut command = Command::new(python("the peer")?);
+        let mut command = Command::new(find_python("the peer")?);
         command.arg(script).arg(port.to_string()).arg(redis_port.to_string());
         let server = Server::start(command, port, &dir.path().join("log")).await;
         Some(Self { port, server, _dir: dir })

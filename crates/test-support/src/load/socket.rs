@@ -15,7 +15,7 @@ pub struct Socket {
 
 /// Why a [`Socket`] is read no more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
+pub enum SocketEnd {
     /// It has heard what it wanted.
     Done,
     /// The server has closed it with this code.
@@ -37,14 +37,14 @@ impl Socket {
     ///
     /// # Errors
     /// Likewise.
-    pub async fn open_with_room(port: u16, path: &str, bytes: u32) -> io::Result<Self> {
+    pub async fn open_with_receive_buffer(port: u16, path: &str, bytes: u32) -> io::Result<Self> {
         let socket = TcpSocket::new_v4()?;
         socket.set_recv_buffer_size(bytes)?;
         Self::upgrade(socket.connect(([127, 0, 0, 1], port).into()).await?, path).await
     }
 
     /// A socket that is a WebSocket's already.
-    pub fn of(stream: TcpStream) -> Self {
+    pub fn from_upgraded(stream: TcpStream) -> Self {
         Self { stream, bytes: BytesMut::new() }
     }
 
@@ -72,7 +72,7 @@ impl Socket {
     }
 
     /// Gives each text but pings to `enough`, until that says so or the connection ends.
-    pub async fn read(&mut self, mut enough: impl FnMut(&[u8]) -> bool) -> End {
+    pub async fn read(&mut self, mut enough: impl FnMut(&[u8]) -> bool) -> SocketEnd {
         const PONG: &[u8] = b"\x81\x8f\0\0\0\0{\"type\":\"pong\"}";
         loop {
             let mut is_pinged = false;
@@ -80,14 +80,14 @@ impl Socket {
                 let payload = &self.bytes[header..header + length];
                 match opcode {
                     0x8 => {
-                        return End::Closed(
+                        return SocketEnd::Closed(
                             payload.first_chunk().map_or(1005, |code| u16::from_be_bytes(*code)),
                         );
                     }
                     0x1 if payload == br#"{"type":"ping"}"# => is_pinged = true,
                     0x1 if enough(payload) => {
                         self.bytes.advance(header + length);
-                        return End::Done;
+                        return SocketEnd::Done;
                     }
                     _ => {}
                 }
@@ -97,18 +97,18 @@ impl Socket {
                 self.bytes = BytesMut::new();
             }
             if is_pinged && self.stream.write_all(PONG).await.is_err() {
-                return End::Lost;
+                return SocketEnd::Lost;
             }
             if self.stream.readable().await.is_err() {
-                return End::Lost;
+                return SocketEnd::Lost;
             }
             // On the stack for the moment, so that a socket that waits has no buffer.
             let mut chunk = [0; CHUNK];
             match self.stream.try_read(&mut chunk) {
-                Ok(0) => return End::Lost,
+                Ok(0) => return SocketEnd::Lost,
                 Ok(count) => self.bytes.extend_from_slice(&chunk[..count]),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(_) => return End::Lost,
+                Err(_) => return SocketEnd::Lost,
             }
         }
     }
