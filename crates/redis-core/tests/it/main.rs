@@ -32,7 +32,7 @@ async fn a_pool_that_starts_before_redis_does_connects_by_itself() {
 #[tokio::test]
 async fn a_cut_is_seen_and_healed_without_a_limit() {
     let redis = TestRedis::start().await;
-    let proxy = FlakyProxy::to(redis.port()).await;
+    let proxy = FlakyProxy::start(redis.port()).await;
     let pool = connect::pool(&config(&format!("redis://127.0.0.1:{}", proxy.port()))).unwrap();
     for _ in 0..3 {
         eventually("the pool stands", async || pool.state.borrow().is_ok()).await;
@@ -46,7 +46,7 @@ async fn a_cut_is_seen_and_healed_without_a_limit() {
 #[tokio::test]
 async fn a_server_that_stops_answering_counts_as_lost() {
     let redis = TestRedis::start().await;
-    let proxy = FlakyProxy::to(redis.port()).await;
+    let proxy = FlakyProxy::start(redis.port()).await;
     let pool = connect::pool(&config(&format!("redis://127.0.0.1:{}", proxy.port()))).unwrap();
     eventually("the pool stands", async || pool.state.borrow().is_ok()).await;
     proxy.stall();
@@ -86,7 +86,7 @@ async fn a_wrong_password_is_told_and_heals_when_it_becomes_right() {
 #[tokio::test]
 async fn subscriptions_are_made_again_after_a_cut() {
     let redis = TestRedis::start().await;
-    let proxy = FlakyProxy::to(redis.port()).await;
+    let proxy = FlakyProxy::start(redis.port()).await;
     let subscriber = connect::subscriber(&config(&format!("redis://127.0.0.1:{}", proxy.port()))).unwrap();
     eventually("the subscriber stands", async || subscriber.state.borrow().is_ok()).await;
     subscriber.client.subscribe("news").await.unwrap();

@@ -7,7 +7,7 @@ use crate::{config, run};
 #[tokio::test]
 async fn lines_arrive_in_order_on_the_channel_of_the_run_with_their_text_unchanged() {
     let redis = TestRedis::start().await;
-    let subscriber = redis.client_of(2).await;
+    let subscriber = redis.client_for_db(2).await;
     let mut lines = subscriber.message_rx();
     subscriber.subscribe("decimal-pleasing:wepp.log").await.unwrap();
     subscriber.ping::<fred::types::Value>(None).await.unwrap();

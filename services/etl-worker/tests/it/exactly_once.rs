@@ -25,7 +25,7 @@ async fn each_game_is_written_once_whichever_worker_dies_when() {
     let (games, seconds) = (size("ETL_TEST_GAMES", 300), size("ETL_TEST_SECONDS", 12));
     for batch in ["1", "50"] {
         let world = World::start().await;
-        let proxy = FlakyProxy::to(world.redis.port()).await;
+        let proxy = FlakyProxy::start(world.redis.port()).await;
         let url = format!("redis://127.0.0.1:{}", proxy.port());
         let vars = [
             ("REDIS_URL", url.as_str()),
@@ -53,7 +53,7 @@ async fn each_game_is_written_once_whichever_worker_dies_when() {
         };
         let (truth, ()) = tokio::join!(world.simulate(&args), violence);
         for worker in &workers {
-            worker.ready().await;
+            worker.wait_until_ready().await;
         }
         // Messages of games that never left the lobby may have been lost with a connection: they come again, as do all.
         for game in truth.games() {

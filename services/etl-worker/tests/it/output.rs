@@ -29,7 +29,7 @@ async fn an_output_that_cannot_be_written_is_named_and_loses_nothing() {
     refused(&world, &worker, "Not a directory").await;
     std::fs::remove_file(world.output()).unwrap();
     world.all_written(&truth).await;
-    worker.ready().await;
+    worker.wait_until_ready().await;
 }
 
 #[tokio::test]

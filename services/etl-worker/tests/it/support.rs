@@ -58,7 +58,7 @@ impl World {
     /// A worker that cleans, and is quick where the defaults are patient; `vars` win.
     pub(crate) async fn worker(&self, name: &str, vars: &[(&str, &str)]) -> ServiceProcess {
         let worker = self.spawn(name, vars);
-        worker.ready().await;
+        worker.wait_until_ready().await;
         eventually("the worker listens", async || worker.log().contains("listening on channel")).await;
         worker
     }

@@ -39,14 +39,14 @@ async fn brokers_that_are_forgotten_are_found_again() {
     let vars =
         [("KAFKA_TOPIC", TOPIC), ("KAFKA_BROKER", &address), ("KAFKA_GROUP", "group"), ("REDIS_URL", &url)];
     let service = ServiceProcess::start(BINARY, &vars).await;
-    service.ready().await;
+    service.wait_until_ready().await;
     for _ in 0..ROUNDS {
         broker.forgets.store(true, Ordering::Relaxed);
         eventually("it is told that there is none", async || !broker.forgets.load(Ordering::Relaxed)).await;
         let before = broker.asked.load(Ordering::Relaxed);
         eventually("it asks on", async || broker.asked.load(Ordering::Relaxed) > before + 2).await;
     }
-    service.ready().await;
+    service.wait_until_ready().await;
 }
 
 /// Answers requests until the connection ends: which versions there are, and metadata.

@@ -17,7 +17,7 @@ async fn a_topic_that_does_not_exist_is_named_not_created_and_read_once_it_is_th
     world.kafka.create(&world.topic, 1).await;
     world.send(r#"{"battery_id":1,"a":1}"#);
     world.field_becomes("battery:1:data", "a", "1").await;
-    service.ready().await;
+    service.wait_until_ready().await;
 }
 
 #[tokio::test]
@@ -34,7 +34,7 @@ async fn a_broker_that_is_away_for_a_while_is_waited_for() {
     mock.broker_up(1).unwrap();
     world.send(r#"{"battery_id":1,"a":2}"#);
     world.field_becomes("battery:1:data", "a", "2").await;
-    service.ready().await;
+    service.wait_until_ready().await;
 }
 
 /// The mock cluster deletes no topics: this one is shown against a real broker alone.

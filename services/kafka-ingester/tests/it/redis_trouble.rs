@@ -67,7 +67,7 @@ async fn a_redis_that_was_restored_from_an_older_copy_catches_up() {
 #[tokio::test]
 async fn a_cut_and_a_stall_lose_nothing_and_repeat_nothing() {
     let world = World::new(2).await;
-    let proxy = FlakyProxy::to(world.redis.port()).await;
+    let proxy = FlakyProxy::start(world.redis.port()).await;
     let port = proxy.port().to_string();
     let mut notices = world.notices("battery:*").await;
     let service = world.ingester(&[("REDIS_PORT", &port), ("BATCH_MAX", "20")]).await;
@@ -78,7 +78,7 @@ async fn a_cut_and_a_stall_lose_nothing_and_repeat_nothing() {
     send(&world, 0..1000, 2);
     proxy.restore();
     notices.next().await;
-    service.ready().await;
+    service.wait_until_ready().await;
     proxy.stall();
     send(&world, 0..1000, 3);
     eventually("/ready is red", async || service.get("/ready").await.0 == 503).await;
@@ -86,7 +86,7 @@ async fn a_cut_and_a_stall_lose_nothing_and_repeat_nothing() {
     all_have(&world, 0..1000, 3).await;
     world.offset_becomes(0, 1500).await;
     world.offset_becomes(1, 1500).await;
-    service.ready().await;
+    service.wait_until_ready().await;
     eventually("all are counted", async || {
         service.metric("kafka_ingester_messages_applied_total").await == 3000.0
     })
@@ -110,7 +110,7 @@ async fn a_redis_near_its_memory_limit_pauses_ingesting_until_there_is_room() {
     send(&world, 0..10, 1);
     world.client.del::<(), _>("ballast").await.unwrap();
     all_have(&world, 0..10, 1).await;
-    service.ready().await;
+    service.wait_until_ready().await;
 }
 
 #[tokio::test]
@@ -124,7 +124,7 @@ async fn a_redis_that_refuses_writes_is_waited_for_and_no_message_is_blamed() {
     eventually("/ready says OOM", async || service.get("/ready").await.1.contains("writing: OOM")).await;
     world.client.config_set("maxmemory", "0").await.unwrap();
     all_have(&world, 0..10, 2).await;
-    service.ready().await;
+    service.wait_until_ready().await;
     assert_eq!(world.dead_letter_count().await, 0);
 }
 

@@ -102,7 +102,7 @@ async fn sasl_and_tls_let_in_who_may_and_tell_who_may_not() {
     let service = world.starting(&late).await;
     is_red(&service, "SASL authentication error").await;
     broker.set_password("not-hers").await;
-    service.ready().await;
+    service.wait_until_ready().await;
     world.offset_becomes(0, 1).await;
 }
 
@@ -136,7 +136,7 @@ async fn security_that_cannot_be_set_up_is_one_line_and_exit_code_1() {
         let required = [("KAFKA_TOPIC", "t"), ("KAFKA_BROKER", "127.0.0.1:1"), ("KAFKA_GROUP", "g")];
         let vars = [required.as_slice(), &[protocol, property, ("LOG_LEVEL", "ERROR")]].concat();
         let mut service = ServiceProcess::spawn(BINARY, &vars);
-        assert_eq!(service.exit_code().await, 1);
+        assert_eq!(service.wait_for_exit().await, 1);
         let log = service.log();
         assert!(
             log.lines().count() == 1 && log.contains("make the consumer: ") && log.contains(names),

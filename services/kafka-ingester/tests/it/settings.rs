@@ -9,7 +9,7 @@ const REQUIRED: [(&str, &str); 3] =
 
 async fn refusal(vars: &[(&str, &str)]) -> (i32, String) {
     let mut service = ServiceProcess::spawn(BINARY, vars);
-    (service.exit_code().await, service.log().trim().to_owned())
+    (service.wait_for_exit().await, service.log().trim().to_owned())
 }
 
 #[tokio::test]
@@ -111,7 +111,7 @@ async fn a_wrong_password_shows_in_ready_and_heals() {
     })
     .await;
     acl(&["SETUSER", "ann", ">wrong"]).await;
-    service.ready().await;
+    service.wait_until_ready().await;
     world.send(r#"{"battery_id":1,"a":1}"#);
     world.field_becomes("battery:1:data", "a", "1").await;
 }

@@ -53,7 +53,7 @@ async fn nothing_is_lost_or_repeated_through_kills_cuts_and_a_broker_restart() {
     eprintln!("seed {seed}");
 
     let world = World::with(Kafka::start(), TestRedis::start().await, PARTITIONS as i32).await;
-    let proxy = FlakyProxy::to(world.redis.port()).await;
+    let proxy = FlakyProxy::start(world.redis.port()).await;
     let port = proxy.port().to_string();
     let notices = world.notices("battery:*").await;
     let mut instances = Vec::new();

@@ -155,7 +155,7 @@ impl World {
     /// An ingester with these further variables, ready.
     pub(crate) async fn ingester(&self, vars: &[(&str, &str)]) -> ServiceProcess {
         let service = self.starting(vars).await;
-        service.ready().await;
+        service.wait_until_ready().await;
         service
     }
 

@@ -55,7 +55,7 @@ impl Node {
     pub(crate) async fn redis_with(url: &str, vars: &[(&str, &str)]) -> Self {
         let redis = [("OBJECT_STORE_BACKEND", "redis"), ("REDIS_URL", url)];
         let node = Self::memory(&[&redis, vars].concat()).await;
-        node.process.ready().await;
+        node.process.wait_until_ready().await;
         node
     }
 
@@ -81,7 +81,7 @@ impl Node {
     /// The same node again, after it ended.
     pub(crate) async fn restart(&mut self) {
         *self = Self::start(self.scheme, self.port, std::mem::take(&mut self.vars)).await;
-        self.process.ready().await;
+        self.process.wait_until_ready().await;
     }
 
     /// Resident memory in bytes, without the pages of the program itself, which are many in a debug build.

@@ -63,6 +63,6 @@ async fn objects_are_served_from_redis() {
         ("REDIS_URL", &redis.url()),
     ];
     let node = Node::memory(&vars).await;
-    node.process.ready().await;
+    node.process.wait_until_ready().await;
     serves_objects(&node, "redis").await;
 }

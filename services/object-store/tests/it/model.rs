@@ -307,7 +307,7 @@ async fn what_was_acknowledged_is_there_after_a_node_was_killed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_wait_while_redis_is_away_and_nothing_wrong_is_answered() {
     let redis = TestRedis::start().await;
-    let proxy = FlakyProxy::to(redis.port()).await;
+    let proxy = FlakyProxy::start(redis.port()).await;
     let node = Node::redis_with(&format!("redis://127.0.0.1:{}", proxy.port()), &[]).await;
     let mut world = World::new(&[&node], 20).await;
     world.step(300).await;
@@ -328,5 +328,5 @@ async fn requests_wait_while_redis_is_away_and_nothing_wrong_is_answered() {
         tokio::join!(racing, away);
         world.check(usize::MAX).await;
     }
-    node.process.ready().await;
+    node.process.wait_until_ready().await;
 }

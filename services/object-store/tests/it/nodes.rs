@@ -263,7 +263,7 @@ async fn a_get_does_not_find_what_its_client_did_after_it_while_its_content_was_
 #[tokio::test(flavor = "multi_thread")]
 async fn a_get_that_is_sent_again_does_not_find_what_its_client_did_after_it() {
     let redis = TestRedis::start().await;
-    let proxy = FlakyProxy::to(redis.port()).await;
+    let proxy = FlakyProxy::start(redis.port()).await;
     let one = Node::redis_with(&format!("redis://127.0.0.1:{}", proxy.port()), &[]).await;
     let two = Node::redis(&redis).await;
     let (mut client, mut other) =
@@ -288,7 +288,7 @@ async fn a_get_that_is_sent_again_does_not_find_what_its_client_did_after_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_stops_answers_what_redis_is_still_doing() {
     let redis = TestRedis::start().await;
-    let proxy = FlakyProxy::to(redis.port()).await;
+    let proxy = FlakyProxy::start(redis.port()).await;
     let mut node = Node::redis_with(&format!("redis://127.0.0.1:{}", proxy.port()), &[]).await;
     let mut client = Client::connect(node.port, "one").await;
     proxy.stall();
@@ -300,5 +300,5 @@ async fn a_node_that_stops_answers_what_redis_is_still_doing() {
     assert!(client.hears_nothing().await);
     proxy.restore();
     assert_eq!(client.answer(set).await.kind, SET);
-    assert_eq!(node.process.exit_code().await, 0);
+    assert_eq!(node.process.wait_for_exit().await, 0);
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use fred::clients::Client;
 use fred::interfaces::{ClientLike, HashesInterface, KeysInterface};
-use test_support::load::{End, Figures, Socket, bare_loop, cpu_seconds, idle, resident_bytes, row};
+use test_support::load::{SocketEnd, Figures, Socket, run_bare_loop, cpu_seconds, measure_idle, resident_bytes, print_row};
 use tokio::time::sleep;
 
 use crate::viewers::{Viewers, age_us, now_us, path};
@@ -29,14 +29,14 @@ impl Bench {
         let (reads, begin) = (self.reads().await?, Instant::now());
         let mut viewers = Viewers::open(self.port, sockets, runs).await?;
         let answered = begin.elapsed().as_secs_f64();
-        row(
+        print_row(
             &format!("reads when {sockets} viewers of {runs} runs come at once"),
             &format!("{} (all answered within {answered:.1} s)", self.reads().await? - reads),
             &format!("{}", runs + runs / 20),
         );
-        idle(self.pid, sockets, runs, memory).await;
+        measure_idle(self.pid, sockets, runs, memory).await;
         let change = self.changes(&mut viewers, runs, 500, Duration::from_millis(4)).await?;
-        row(
+        print_row(
             &format!("change to frame, {runs} runs of {} viewers", sockets / runs),
             &format!("p50 {:.1}, p99 {:.1} ms", change.p50_ms, change.p99_ms),
             "10 ms",
@@ -53,7 +53,7 @@ impl Bench {
             bare.push(bare_changes(viewers, changes).await);
         }
         let (ours, bare) = (Figures::median(&ours), Figures::median(&bare));
-        row(
+        print_row(
             &format!("change to frame, {viewers} viewers of one run"),
             &format!(
                 "p50 {:.1}, p99 {:.1} ms; bare loop {:.1}, {:.1} ms",
@@ -61,7 +61,7 @@ impl Bench {
             ),
             "10 ms",
         );
-        row("  CPU", &format!("{:.1} µs a delivery; bare loop {:.1} µs", ours.cpu_us, bare.cpu_us), "5 µs");
+        print_row("  CPU", &format!("{:.1} µs a delivery; bare loop {:.1} µs", ours.cpu_us, bare.cpu_us), "5 µs");
         Ok(())
     }
 
@@ -79,7 +79,7 @@ impl Bench {
             sleep(Duration::from_millis(200)).await;
         }
         let reads = (self.reads().await? - before) as f64 / 20.0;
-        row(&format!("reads of a burst of 32 changes, {viewers} viewers"), &format!("{reads:.2}"), "2");
+        print_row(&format!("reads of a burst of 32 changes, {viewers} viewers"), &format!("{reads:.2}"), "2");
         Ok(())
     }
 
@@ -93,12 +93,12 @@ impl Bench {
             without.push(self.changes(&mut watching, 1, changes, PAUSE).await?);
             let mut held = Vec::new();
             for _ in 0..3 {
-                held.push(Socket::open_with_room(self.port, &path(0), 4096).await?);
+                held.push(Socket::open_with_receive_buffer(self.port, &path(0), 4096).await?);
             }
             with.push(self.changes(&mut watching, 1, changes, PAUSE).await?);
         }
         let (without, with) = (Figures::median(&without).p99_ms, Figures::median(&with).p99_ms);
-        row(
+        print_row(
             "  answers of 10 KB, while 3 more viewers stop reading",
             &format!("p99 {with:.2} ms, without {without:.2} ms: {:+.2} ms", with - without),
             "+1 ms",
@@ -119,7 +119,7 @@ impl Bench {
             Ok(theirs) => format!("p99 {:.0} ms, {:.0} µs a delivery", theirs.p99_ms, theirs.cpu_us),
             Err(failure) => format!("cannot keep up: {failure:#}"),
         };
-        row(
+        print_row(
             &format!("change to frame, {viewers} viewers of one run: the peer"),
             &seen,
             &format!("this one {:.1} ms, {:.1} µs", ours.p99_ms, ours.cpu_us),
@@ -144,7 +144,7 @@ impl Bench {
             }
             sleep(pause).await;
         }
-        Ok(Figures::of(ages, cpu_seconds(self.pid) - cpu))
+        Ok(Figures::from_latencies(ages, cpu_seconds(self.pid) - cpu))
     }
 
     /// How often Redis was asked to read a hash.
@@ -168,9 +168,9 @@ async fn bare_changes(sockets: usize, changes: usize) -> Figures {
                 ages.extend(age_us(text));
                 ages.len() == changes
             });
-            assert_eq!(end.await, End::Done);
+            assert_eq!(end.await, SocketEnd::Done);
             ages
         })
     };
-    bare_loop(sockets, changes, PAUSE, text, reader).await.0
+    run_bare_loop(sockets, changes, PAUSE, text, reader).await.0
 }

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use clap::Parser;
 use fred::clients::Client;
 use fred::interfaces::HashesInterface;
-use test_support::load::{Peer, drain, instance, outage, row};
+use test_support::load::{Peer, measure_drain, measure_outage, print_row, start_instance};
 use test_support::{ServiceProcess, TestRedis, eventually};
 
 use crate::bench::Bench;
@@ -44,7 +44,7 @@ async fn main() -> anyhow::Result<()> {
             (0..55).map(|n| (format!("timestamps:task_{n}"), "1712535018".to_owned())).collect();
         redis.hset::<(), _, _>(&path(run)[1..], fields).await?;
     }
-    let service = instance(&args.binary, &server, PING_INTERVAL).await;
+    let service = start_instance(&args.binary, &server, PING_INTERVAL).await;
     let bench = Bench { port: service.port(), pid: service.pid(), redis: redis.clone() };
     bench.many(args.sockets, args.runs).await?;
     eventually("the runs are forgotten", async || service.metric("preflight_runs").await == 0.0).await;
@@ -58,8 +58,8 @@ async fn main() -> anyhow::Result<()> {
         bench.compare(&peer, 300, 40).await?;
     }
     outage_of(&service, &mut server, args.runs).await;
-    let other = instance(&args.binary, &server, PING_INTERVAL).await;
-    drain("preflight", service, &other, args.sockets, |number| path(number % args.runs)).await;
+    let other = start_instance(&args.binary, &server, PING_INTERVAL).await;
+    measure_drain("preflight", service, &other, args.sockets, |number| path(number % args.runs)).await;
     Ok(())
 }
 
@@ -75,8 +75,8 @@ async fn outage_of(service: &ServiceProcess, server: &mut TestRedis, runs: usize
     let before = async |redis: &Client| change(redis, now_us()).await;
     let after = async |redis: &Client| change(redis, 2).await.unwrap();
     let sees = |text: &[u8]| text.ends_with(br#""last_modified":2}"#);
-    let (stayed, took) = outage(service, server, &paths, before, after, sees).await;
-    row(
+    let (stayed, took) = measure_outage(service, server, &paths, before, after, sees).await;
+    print_row(
         &format!("Redis killed for 10 s, {runs} viewers of as many runs"),
         &format!("{stayed} stayed, all is right {:.2} s after its return", took.as_secs_f64()),
         "all, 1 s",

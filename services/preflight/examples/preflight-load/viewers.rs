@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, bail};
 use futures_util::{StreamExt, stream};
-use test_support::load::{End, Socket};
+use test_support::load::{SocketEnd, Socket};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -17,7 +17,7 @@ const OPENING: usize = 256;
 /// Viewers, and how old each change was that one of them has seen. Gone when dropped.
 pub(crate) struct Viewers {
     ages_us: mpsc::UnboundedReceiver<u32>,
-    tasks: JoinSet<End>,
+    tasks: JoinSet<SocketEnd>,
     count: usize,
 }
 

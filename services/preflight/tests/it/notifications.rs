@@ -80,7 +80,7 @@ async fn a_user_who_may_not_use_config_is_enough() {
     let mut world = World::start(&[]).await;
     let url = acl(&world.redis, "plain", "~* &* +@read +@write +@pubsub +@connection +info -config").await;
     world.service = start(&url, &[]).await;
-    world.service.ready().await;
+    world.service.wait_until_ready().await;
     assert_eq!(world.service.get("/ready").await.1, r#"{"ready":true}"#);
     let mut viewer = world.watch("run").await;
     world.set("run", "timestamps:a", 7).await;
@@ -92,7 +92,7 @@ async fn a_user_who_may_only_read_is_enough() {
     let mut world = World::start(&[]).await;
     let url = acl(&world.redis, "reader", "~* &* +@read +@pubsub +@connection +info").await;
     world.service = start(&url, &[POLL]).await;
-    world.service.ready().await;
+    world.service.wait_until_ready().await;
     until_noted(&world, "is not known, so watched runs are polled: NOPERM").await;
     let mut viewer = world.watch("run").await;
     world.set("run", "timestamps:a", 7).await;
@@ -104,7 +104,7 @@ async fn a_user_who_may_not_subscribe_never_gets_one_run_for_another() {
     let mut world = World::start(&[]).await;
     let url = acl(&world.redis, "deaf", "~* resetchannels +@read +@write +@pubsub +@connection +info").await;
     world.service = start(&url, &[POLL]).await;
-    world.service.ready().await;
+    world.service.wait_until_ready().await;
     until_noted(&world, "may not be subscribed to, so watched runs are polled: NOPERM").await;
     let runs: Vec<String> = (1..=50).map(|n| format!("run-{n}")).collect();
     let mut viewers = futures_util::future::join_all(runs.iter().map(|run| world.watch(run))).await;

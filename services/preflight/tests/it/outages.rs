@@ -34,7 +34,7 @@ async fn redis_killed_closes_no_socket_and_all_is_right_when_it_is_back() {
         viewer.until_last_modified(2).await;
     }
     println!("all right {:?} after the return of Redis", back.elapsed());
-    world.service.ready().await;
+    world.service.wait_until_ready().await;
     for run in &runs {
         world.set(run, "timestamps:a", 3).await;
     }
@@ -61,9 +61,9 @@ async fn it_starts_without_redis_and_serves_when_redis_comes() {
 #[tokio::test]
 async fn a_connection_that_is_cut_or_falls_silent_is_replaced_and_the_change_meanwhile_is_seen() {
     let redis = TestRedis::start_with(&["--notify-keyspace-events", "Kghxe"]).await;
-    let proxy = FlakyProxy::to(redis.port()).await;
+    let proxy = FlakyProxy::start(redis.port()).await;
     let service = start(&format!("redis://127.0.0.1:{}", proxy.port()), &[]).await;
-    service.ready().await;
+    service.wait_until_ready().await;
     let world = World { producer: redis.client().await, redis, service };
     let mut viewer = world.watch("run").await;
     viewer.text().await;
@@ -79,7 +79,7 @@ async fn a_connection_that_is_cut_or_falls_silent_is_replaced_and_the_change_mea
     eventually("the silence is noticed", async || world.service.get("/ready").await.0 == 503).await;
     proxy.restore();
     viewer.until_last_modified(6).await;
-    world.service.ready().await;
+    world.service.wait_until_ready().await;
 }
 
 #[tokio::test]

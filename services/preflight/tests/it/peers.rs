@@ -13,7 +13,7 @@ use crate::world::World;
 
 #[tokio::test]
 async fn a_python_client_written_from_the_contract_alone_is_served() {
-    let Some(python) = test_support::python("a Python client") else { return };
+    let Some(python) = test_support::find_python("a Python client") else { return };
     let world = World::start(&[("PREFLIGHT_PING_INTERVAL", "300ms")]).await;
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/client.py");
     let url = format!("ws://127.0.0.1:{}/weppcloud/batch%3B%3Brun-1", world.service.port());

@@ -41,8 +41,8 @@ async fn viewers_survive(harm: impl AsyncFnOnce(&mut ServiceProcess)) -> Arc<Tal
     const LAST: u64 = 1_000_000;
     let mut world = World::start(&DRAIN).await;
     let second = start(&world.redis.url(), &DRAIN).await;
-    second.ready().await;
-    let haproxy = Haproxy::before("preflight", &[world.service.port(), second.port()]).await;
+    second.wait_until_ready().await;
+    let haproxy = Haproxy::start("preflight", &[world.service.port(), second.port()]).await;
     eventually("haproxy passes viewers on", async || Viewer::at(haproxy.port(), "/warm-up").await.is_ok())
         .await;
     let tally = Arc::new(Tally::default());

@@ -57,7 +57,7 @@ async fn what_cannot_be_used_ends_the_start_with_one_line_and_code_2() {
         ("PREFLIGHT_PONG_TIMEOUT", "5s", "must be longer than PREFLIGHT_PING_INTERVAL".to_owned()),
     ] {
         let mut service = ServiceProcess::spawn(BINARY, &[(variable, text)]);
-        assert_eq!(service.exit_code().await, 2);
+        assert_eq!(service.wait_for_exit().await, 2);
         assert_eq!(service.log(), format!("preflight: {variable} {problem}\n"));
     }
 }

@@ -107,7 +107,7 @@ async fn on_sigterm_sockets_are_served_for_the_delay_then_closed_with_1012() {
         served += texts.len();
     }
     assert!(served > 5, "{served} of the 20");
-    assert_eq!(world.service.exit_code().await, 0);
+    assert_eq!(world.service.wait_for_exit().await, 0);
 }
 
 #[tokio::test]
@@ -119,7 +119,7 @@ async fn a_hangup_precedes_the_close_only_where_it_is_asked_for() {
     assert_eq!(viewer.text().await, r#"{"type":"hangup"}"#);
     assert_eq!(viewer.close_code().await, 1012);
     drop(viewer);
-    assert_eq!(world.service.exit_code().await, 0);
+    assert_eq!(world.service.wait_for_exit().await, 0);
 }
 
 #[tokio::test]

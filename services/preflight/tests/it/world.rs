@@ -38,7 +38,7 @@ impl World {
     pub(crate) async fn start_with(redis: &[&str], vars: &[(&str, &str)]) -> Self {
         let redis = TestRedis::start_with(redis).await;
         let service = start(&redis.url(), vars).await;
-        service.ready().await;
+        service.wait_until_ready().await;
         Self { producer: redis.client().await, redis, service }
     }
 

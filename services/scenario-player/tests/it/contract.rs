@@ -26,7 +26,7 @@ async fn messages_have_the_topics_and_payloads_of_the_contract_in_both_protocols
             let more = [("MQTT_PROTOCOL_VERSION", protocol), ("USE_REDIS_BACKEND", "false")];
             let player =
                 crate::support::alone(&[&vars[..], &more, &[("TESTING_MOCK_MQTT", "false")]].concat()).await;
-            player.ready().await;
+            player.wait_until_ready().await;
             post(&player, &scenario()).await;
             eventually("four messages came", async || listener.all().len() == 4).await;
             let expected = [
@@ -62,7 +62,7 @@ async fn without_a_broker_messages_are_printed_byte_for_byte() {
 async fn redis_holds_the_layout_that_operators_look_at() {
     let world = World::start().await;
     let player = world.player(&[]).await;
-    player.ready().await;
+    player.wait_until_ready().await;
     let start = 4_000_000_000_000_i64;
     let path = json!([
         {"type": "ENTER", "location": {"x": 935, "y": 50}, "timestamp": start},
@@ -94,7 +94,7 @@ async fn a_list_that_the_original_wrote_can_be_shown_and_replayed() {
     let list = ["2021-04-14 08:40:15.513000+0000|ENTER|935|50", "2021-04-14 08:40:15.613000+0000|EXIT|1|2"];
     redis.rpush::<(), _, _>("SCENARIO:old", list.to_vec()).await.unwrap();
     let player = world.player(&[]).await;
-    player.ready().await;
+    player.wait_until_ready().await;
     let listener = Listener::start(world.mqtt.port()).await;
     let shown = get_json(&player, "/scenarios/old").await;
     assert_eq!(
@@ -112,7 +112,7 @@ async fn a_scenario_posted_again_replaces_the_stored_one_unless_told_otherwise()
     for (overwrite, stored) in [("true", 3), ("false", 6)] {
         redis.flushall::<()>(false).await.unwrap();
         let player = world.player(&[("SCENARIO_OVERWRITE", overwrite)]).await;
-        player.ready().await;
+        player.wait_until_ready().await;
         for n in 0..2 {
             post(&player, &walk("1", 4_000_000_000_000 + n * 10, 3, 1000)).await;
         }
@@ -130,7 +130,7 @@ async fn a_scenario_posted_again_replaces_the_stored_one_unless_told_otherwise()
 async fn equal_steps_do_not_collapse_and_ids_may_hold_any_character() {
     let world = World::start().await;
     let player = world.player(&[]).await;
-    player.ready().await;
+    player.wait_until_ready().await;
     let listener = Listener::start(world.mqtt.port()).await;
     let odd = "a|b\"\n{}:ü 1.2|3";
     let step = json!({"type": "MOVE", "location": {"x": 5, "y": 5}, "timestamp": now_ms() + 200});
@@ -148,7 +148,7 @@ async fn equal_steps_do_not_collapse_and_ids_may_hold_any_character() {
 async fn steps_of_one_millisecond_keep_their_order() {
     let world = World::start().await;
     let player = world.player(&[]).await;
-    player.ready().await;
+    player.wait_until_ready().await;
     let listener = Listener::start(world.mqtt.port()).await;
     let at = now_ms() + 300;
     let path: Vec<Value> = (0..3000)
@@ -164,7 +164,7 @@ async fn reading_the_state_changes_nothing_and_knows_who_is_there() {
     for redis in [true, false] {
         let world = World::start().await;
         let player = if redis { world.player(&[]).await } else { alone(&[]).await };
-        player.ready().await;
+        player.wait_until_ready().await;
         let start = 4_000_000_000_000_i64;
         let path = json!([
             {"type": "ENTER", "location": {"x": 935, "y": 50}, "timestamp": start},
@@ -215,8 +215,8 @@ async fn a_draft_is_answered_with_its_times_and_started() {
 async fn events_of_every_instance_reach_every_listener_of_the_stream() {
     let world = World::start().await;
     let (one, two) = (world.player(&[]).await, world.player(&[]).await);
-    one.ready().await;
-    two.ready().await;
+    one.wait_until_ready().await;
+    two.wait_until_ready().await;
     let stream = reqwest::get(format!("{}/events", one.base_url())).await.unwrap();
     let text = std::sync::Arc::new(std::sync::Mutex::new(String::new()));
     let kept = text.clone();

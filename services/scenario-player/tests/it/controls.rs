@@ -8,7 +8,7 @@ use crate::support::{World, alone, get_json, now_ms, post, send, walk};
 /// An instance that prints, on either backend.
 async fn printing(world: &World, redis: bool) -> ServiceProcess {
     let player = if redis { world.player(&[("TESTING_MOCK_MQTT", "true")]).await } else { alone(&[]).await };
-    player.ready().await;
+    player.wait_until_ready().await;
     player
 }
 

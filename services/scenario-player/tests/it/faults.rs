@@ -10,11 +10,11 @@ async fn nothing_is_lost_when_redis_is_cut_and_the_broker_restarts_while_a_thous
     let mut mqtt =
         TestMosquitto::start_with("allow_anonymous true\npersistence true\npersistence_location DIR/\n")
             .await;
-    let cut = FlakyProxy::to(redis.port()).await;
+    let cut = FlakyProxy::start(redis.port()).await;
     let listener = Listener::start(mqtt.port()).await;
     let (one, two) = (player(cut.port(), mqtt.port(), &[]).await, player(cut.port(), mqtt.port(), &[]).await);
-    one.ready().await;
-    two.ready().await;
+    one.wait_until_ready().await;
+    two.wait_until_ready().await;
     let start = now_ms() + 4_000;
     for customer in 0..1_000 {
         post(&one, &walk(&format!("c{customer}"), start + customer % 500, 20, 500)).await;
@@ -32,8 +32,8 @@ async fn nothing_is_lost_when_redis_is_cut_and_the_broker_restarts_while_a_thous
     assert_eq!(crate::support::send(&one, "POST", "/scenario", &scenario).await.0, 503);
     tokio::time::sleep(std::time::Duration::from_secs(9)).await;
     cut.restore();
-    one.ready().await;
-    two.ready().await;
+    one.wait_until_ready().await;
+    two.wait_until_ready().await;
     listener.has_heard(8_000).await;
 
     mqtt.stop().await;
@@ -44,8 +44,8 @@ async fn nothing_is_lost_when_redis_is_cut_and_the_broker_restarts_while_a_thous
     .await;
     mqtt.restart().await;
     listener.is_listening().await;
-    one.ready().await;
-    two.ready().await;
+    one.wait_until_ready().await;
+    two.wait_until_ready().await;
     test_support::eventually_ok("the timeline is empty", async || match one.get("/timeline").await.1 {
         empty if empty == "[]" => Ok(()),
         left => Err(left),
@@ -67,7 +67,7 @@ async fn a_broker_that_is_away_at_the_start_is_waited_for() {
     mqtt.restart().await;
     let listener = Listener::start(mqtt.port()).await;
     // The steps may have gone out before anybody listened; the next ones are heard.
-    player.ready().await;
+    player.wait_until_ready().await;
     post(&player, &walk("2", now_ms(), 10, 1)).await;
     eventually("the steps were heard", async || {
         listener.walks().0.get("2").is_some_and(|walk| walk.len() == 10)

@@ -98,7 +98,7 @@ async fn an_id_is_shown_as_text_and_its_controls_work_whatever_it_holds() {
 #[tokio::test]
 async fn a_page_that_lost_the_service_says_so_and_comes_back_by_itself() {
     let (service, browser) = (player().await, Browser::start().await);
-    let proxy = FlakyProxy::to(service.port()).await;
+    let proxy = FlakyProxy::start(service.port()).await;
     let page = Page::open(&browser, proxy.port()).await;
     proxy.cut();
     eventually("the page says that it is cut off", async || {

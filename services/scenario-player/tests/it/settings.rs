@@ -18,7 +18,7 @@ async fn a_setting_that_cannot_be_used_ends_the_start_with_one_line_and_code_2()
         ),
     ] {
         let mut player = ServiceProcess::spawn(BINARY, vars);
-        assert_eq!(player.exit_code().await, 2);
+        assert_eq!(player.wait_for_exit().await, 2);
         assert_eq!(player.log(), line);
     }
 }
@@ -93,13 +93,13 @@ async fn the_health_flag_asks_the_running_instance() {
 #[tokio::test]
 async fn a_stop_drains_publishes_nothing_twice_and_exits_0() {
     let mut player = alone(&[("DRAIN_DELAY", "1s")]).await;
-    player.ready().await;
+    player.wait_until_ready().await;
     post(&player, &walk("1", now_ms(), 100, 50)).await;
     eventually("it walks", async || player.log().matches("customer/move").count() > 3).await;
     player.signal("TERM").await;
     eventually("new work is refused", async || player.get("/ready").await.0 == 404).await;
     assert_eq!(player.get("/health").await.0, 200);
-    assert_eq!(player.exit_code().await, 0);
+    assert_eq!(player.wait_for_exit().await, 0);
     assert!(player.log().matches("customer/move").count() > 15, "work went on while it drained");
 }
 
@@ -139,7 +139,7 @@ async fn tls_and_a_password_reach_a_broker_that_asks_for_them() {
         ];
         let right =
             ServiceProcess::start(BINARY, &[&common[..], &[("MQTT_PASSWORD", "secret")]].concat()).await;
-        right.ready().await;
+        right.wait_until_ready().await;
         post(&right, &walk("1", now_ms(), 3, 1)).await;
         eventually("all is acknowledged", async || right.get("/timeline").await.1 == "[]").await;
         let wrong =

@@ -12,8 +12,8 @@ const STEPS: i64 = 50;
 async fn two(world: &World, more: &[(&str, &str)]) -> (ServiceProcess, ServiceProcess) {
     let more = [&[("CONSUME_BATCH_SIZE", "50")], more].concat();
     let players = (world.player(&more).await, world.player(&more).await);
-    players.0.ready().await;
-    players.1.ready().await;
+    players.0.wait_until_ready().await;
+    players.1.wait_until_ready().await;
     players
 }
 
@@ -121,7 +121,7 @@ async fn instances_that_come_and_go_share_the_work_without_a_repeat() {
     let world = World::start().await;
     let listener = Listener::start(world.mqtt.port()).await;
     let one = world.player(&[]).await;
-    one.ready().await;
+    one.wait_until_ready().await;
     post_walks(&one, now_ms() + 500, 100).await;
     listener.has_heard(all_steps() / 5).await;
     let mut two = world.player(&[]).await;
@@ -174,7 +174,7 @@ async fn a_scenario_goes_on_when_all_instances_were_stopped_in_its_middle() {
 async fn an_idle_instance_causes_at_most_one_redis_command_in_two_seconds() {
     let world = World::start().await;
     let player = world.player(&[]).await;
-    player.ready().await;
+    player.wait_until_ready().await;
     post(&player, &walk("1", now_ms(), 5, 10)).await;
     timeline_is_empty(&world).await;
     let redis = world.redis.client().await;

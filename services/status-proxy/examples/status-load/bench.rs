@@ -7,7 +7,7 @@ use fred::clients::Client;
 use fred::interfaces::PubsubInterface;
 use futures_util::future::join_all;
 use test_support::load::{
-    self, Figures, Socket, bare_loop, cpu_seconds, redis_cpu_seconds, resident_bytes, row,
+    self, Figures, Socket, run_bare_loop, cpu_seconds, redis_cpu_seconds, resident_bytes, print_row,
 };
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
@@ -39,7 +39,7 @@ impl Bench {
             bare.push(self.bare(viewers, count(per_second), interval(per_second)).await.0);
         }
         let (ours, bare) = (Figures::median(&ours), Figures::median(&bare));
-        row(
+        print_row(
             &format!("{viewers} viewers x {per_second} messages/s"),
             &format!(
                 "p50 {:.1}, p99 {:.1} ms; bare loop {:.1}, {:.1} ms",
@@ -48,7 +48,7 @@ impl Bench {
             limit,
         );
         let cores = ours.cpu_us * viewers as f64 * f64::from(per_second) / 1e6;
-        row(
+        print_row(
             "  CPU",
             &format!("{cores:.2} cores, {:.1} µs a delivery; bare loop {:.1} µs", ours.cpu_us, bare.cpu_us),
             "1 core, 5 µs",
@@ -65,7 +65,7 @@ impl Bench {
             self.publish("bench:rate").await;
         }
         let ages = collect(readers).await;
-        Figures::of(ages, cpu_seconds(self.pid) - cpu)
+        Figures::from_latencies(ages, cpu_seconds(self.pid) - cpu)
     }
 
     /// All at once.
@@ -85,7 +85,7 @@ impl Bench {
             bare_rates.push(self.bare(viewers, count / 10, Duration::ZERO).await.1);
         }
         let (rate, bare) = (median(rates), median(bare_rates));
-        row(
+        print_row(
             &format!("burst of {count} messages to {viewers} viewers"),
             &format!(
                 "{rate:.0} deliveries/s, {:.2} µs of CPU each; bare loop {bare:.0}",
@@ -109,7 +109,7 @@ impl Bench {
         }
         let cpu = redis_cpu_seconds(&self.redis).await - before;
         collect(readers).await;
-        row(
+        print_row(
             &format!("Redis' CPU for one publish to {viewers} viewers"),
             &format!("{:.1} µs", cpu * 1e6 / f64::from(count as u32)),
             "30 µs",
@@ -127,7 +127,7 @@ impl Bench {
                 let mut held = Vec::new();
                 loop {
                     let path = "/bench:rate?history=1000";
-                    held.push(Socket::open_with_room(port, path, 4096).await.unwrap());
+                    held.push(Socket::open_with_receive_buffer(port, path, 4096).await.unwrap());
                     sleep(Duration::from_secs(1)).await;
                 }
             });
@@ -135,7 +135,7 @@ impl Bench {
             stalling.abort();
         }
         let (without, with) = (Figures::median(&without).p99_ms, Figures::median(&with).p99_ms);
-        row(
+        print_row(
             "  while readers stop reading, one more each second",
             &format!("p99 {with:.2} ms, without {without:.2} ms: {:+.2} ms", with - without),
             "+1 ms",
@@ -155,17 +155,17 @@ impl Bench {
             collect(readers).await;
             cpu * 1e6 / count(per_second) as f64
         };
-        row(
+        print_row(
             &format!("{viewers} viewers x {per_second} messages/s: the peer"),
             &format!("p99 {:.0} ms, {:.0} µs a delivery", theirs.p99_ms, theirs.cpu_us),
             &format!("this one {:.1} ms, {:.1} µs", ours.p99_ms, ours.cpu_us),
         );
-        row("  Redis' CPU for one publish: the peer", &format!("{:.0} µs", redis(peer).await), "30 µs");
+        print_row("  Redis' CPU for one publish: the peer", &format!("{:.0} µs", redis(peer).await), "30 µs");
         let before = resident_bytes(peer.pid);
         let held = join_all((0..sockets).map(|_| Socket::open(peer.port, "/bench:idle"))).await;
         let grown = resident_bytes(peer.pid) - before;
         drop(held);
-        row(
+        print_row(
             "  memory an idle socket: the peer",
             &format!("{:.1} KB", grown as f64 / sockets as f64 / 1024.0),
             "8 KB",
@@ -180,7 +180,7 @@ impl Bench {
             held.push(tokio::spawn(async move { socket.read(|_| false).await }));
         }
         sleep(Duration::from_secs(1)).await;
-        load::idle(self.pid, sockets, QUIET_RUNS, before).await;
+        load::measure_idle(self.pid, sockets, QUIET_RUNS, before).await;
         held.iter().for_each(JoinHandle::abort);
     }
 
@@ -202,7 +202,7 @@ impl Bench {
     async fn bare(&self, viewers: usize, count: usize, interval: Duration) -> (Figures, f64) {
         let clock = self.clock;
         let text = move || format!("{}{}\"}}", String::from_utf8_lossy(PREFIX), clock.text());
-        bare_loop(viewers, count, interval, text, |socket| clock.reader(socket, count)).await
+        run_bare_loop(viewers, count, interval, text, |socket| clock.reader(socket, count)).await
     }
 
     async fn subscriptions(&self, channel: &str) -> i64 {

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use test_support::load::{End, Socket};
+use test_support::load::{SocketEnd, Socket};
 use tokio::task::JoinHandle;
 
 /// How long a text is, and what stands before it in a frame.
@@ -38,7 +38,7 @@ impl Clock {
                 ages.extend(self.age_us(payload));
                 ages.len() == messages
             });
-            assert_eq!(end.await, End::Done);
+            assert_eq!(end.await, SocketEnd::Done);
             ages
         })
     }

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use clap::Parser;
 use fred::clients::Client;
 use fred::interfaces::PubsubInterface;
-use test_support::load::{Peer, drain, instance, outage, row};
+use test_support::load::{Peer, measure_drain, measure_outage, print_row, start_instance};
 use test_support::{ServiceProcess, TestRedis};
 
 use crate::bench::{Bench, quiet};
@@ -35,7 +35,7 @@ struct Args {
 async fn main() {
     let args = Args::parse();
     let mut redis = TestRedis::start().await;
-    let service = instance(&args.binary, &redis, PING_INTERVAL).await;
+    let service = start_instance(&args.binary, &redis, PING_INTERVAL).await;
     let clock = Clock::default();
     let bench = Bench {
         port: service.port(),
@@ -63,8 +63,8 @@ async fn main() {
     }
     bench.idle(args.sockets).await;
     outage_of(&service, &mut redis, 1000).await;
-    let other = instance(&args.binary, &redis, PING_INTERVAL).await;
-    drain("status-proxy", service, &other, args.sockets, quiet).await;
+    let other = start_instance(&args.binary, &redis, PING_INTERVAL).await;
+    measure_drain("status-proxy", service, &other, args.sockets, quiet).await;
 }
 
 /// Redis is killed while lines are published on many channels, each of which has a viewer.
@@ -79,8 +79,8 @@ async fn outage_of(service: &ServiceProcess, redis: &mut TestRedis, channels: us
     let before = async |producer: &Client| publish(producer, "before").await;
     let after = async |producer: &Client| while publish(producer, "after").await.is_ok() {};
     let hears = |text: &[u8]| text.ends_with(br#""after"}"#);
-    let (stayed, took) = outage(service, redis, &paths, before, after, hears).await;
-    row(
+    let (stayed, took) = measure_outage(service, redis, &paths, before, after, hears).await;
+    print_row(
         &format!("Redis killed for 10 s, {channels} viewers of as many channels"),
         &format!("{stayed} stayed, all hear again {:.2} s after its return", took.as_secs_f64()),
         "all, 1 s",

@@ -140,7 +140,7 @@ async fn events_carry_the_same_frames_and_their_ids() {
 
 #[tokio::test]
 async fn a_python_client_written_from_the_contract_works_unchanged() {
-    let Some(python) = test_support::python("a Python client") else { return };
+    let Some(python) = test_support::find_python("a Python client") else { return };
     let redis = TestRedis::start().await;
     let service = service(&redis, &[("STATUS_PING_INTERVAL", "500ms")]).await;
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/client.py");
@@ -162,7 +162,7 @@ async fn a_setting_that_cannot_be_used_is_named() {
         ("STATUS_PONG_TIMEOUT", "1s"),
     ] {
         let mut service = test_support::ServiceProcess::spawn(BINARY, &[(variable, value)]);
-        assert_eq!(service.exit_code().await, 2);
+        assert_eq!(service.wait_for_exit().await, 2);
         let log = service.log();
         assert!(
             log.starts_with(&format!("status-proxy: {variable} must ")) && log.lines().count() == 1,

@@ -20,7 +20,7 @@ async fn a_stop_is_served_for_the_delay_and_then_closes_with_1012() {
     }
     let (early, late) = tokio::join!(early.next(), late.next());
     assert_eq!((early, late), (Err(Some(1012)), Err(Some(1012))), "and no hangup before it");
-    assert_eq!(service.exit_code().await, 0);
+    assert_eq!(service.wait_for_exit().await, 0);
 }
 
 #[tokio::test]
@@ -31,5 +31,5 @@ async fn a_hangup_is_said_before_the_close_only_if_it_is_asked_for() {
     service.signal("TERM").await;
     assert_eq!(viewer.next().await, Ok(r#"{"type":"hangup"}"#.to_owned()));
     assert_eq!(viewer.next().await, Err(Some(1012)));
-    assert_eq!(service.exit_code().await, 0);
+    assert_eq!(service.wait_for_exit().await, 0);
 }

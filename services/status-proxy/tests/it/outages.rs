@@ -75,7 +75,7 @@ async fn a_client_that_comes_while_redis_is_away_waits_and_is_served_when_it_is_
     let coming = tokio::spawn(async move { Viewer::at(port, "r:a").await.unwrap() });
     redis.restart().await;
     let mut viewer = coming.await.unwrap();
-    service.ready().await;
+    service.wait_until_ready().await;
     Producer::of(&redis).await.publish("r:a", "x").await;
     assert_eq!(viewer.line().await, "x");
 }
@@ -93,7 +93,7 @@ async fn a_client_is_told_to_come_back_when_redis_stays_away() {
 #[tokio::test]
 async fn a_connection_that_is_dead_without_a_word_is_found_by_the_probe() {
     let redis = TestRedis::start().await;
-    let proxy = FlakyProxy::to(redis.port()).await;
+    let proxy = FlakyProxy::start(redis.port()).await;
     let url = format!("redis://127.0.0.1:{}", proxy.port());
     let service = service(&redis, &[("REDIS_URL", &url)]).await;
     let producer = Producer::of(&redis).await;
@@ -105,7 +105,7 @@ async fn a_connection_that_is_dead_without_a_word_is_found_by_the_probe() {
     })
     .await;
     proxy.restore();
-    service.ready().await;
+    service.wait_until_ready().await;
     assert_eq!(viewer.text().await, r#"{"type":"gap"}"#);
     producer.publish("r:a", "after").await;
     assert_eq!(viewer.line_past_gaps().await, "after");
@@ -114,7 +114,7 @@ async fn a_connection_that_is_dead_without_a_word_is_found_by_the_probe() {
 #[tokio::test]
 async fn a_cut_that_another_instance_did_not_feel_is_closed_from_the_recording() {
     let redis = TestRedis::start().await;
-    let proxy = FlakyProxy::to(redis.port()).await;
+    let proxy = FlakyProxy::start(redis.port()).await;
     let url = format!("redis://127.0.0.1:{}", proxy.port());
     let recorder = service(&redis, &[("STATUS_HISTORY", "redis")]).await;
     eventually("it records", async || recorder.metric("status_proxy_is_recorder").await == 1.0).await;
@@ -132,7 +132,7 @@ async fn a_cut_that_another_instance_did_not_feel_is_closed_from_the_recording()
         producer.publish("r:a", number.to_string()).await;
     }
     proxy.restore();
-    behind.ready().await;
+    behind.wait_until_ready().await;
     for number in 30..40 {
         producer.publish("r:a", number.to_string()).await;
     }

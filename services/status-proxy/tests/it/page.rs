@@ -33,7 +33,7 @@ async fn the_page_shows_the_past_and_the_present_and_comes_back_by_itself() {
     // A second instance keeps recording while the first is away; the page finds it at the first one's address.
     let port = first.port().to_string();
     let second = service(&redis, &[("STATUS_HISTORY", "redis")]).await;
-    let keys = redis.client_of(2).await;
+    let keys = redis.client_for_db(2).await;
     let mark: u64 = keys.get("status-proxy:mark").await.unwrap();
     eventually("all from before the second is recorded", async || {
         keys.hget::<u64, _, _>("status-proxy:recorded", "upto").await.unwrap() > mark

@@ -61,7 +61,7 @@ async fn viewers_survive(harm: impl AsyncFnOnce(&mut ServiceProcess), last: usiz
     let mut first = service(&redis, &vars).await;
     eventually("the first records", async || first.metric("status_proxy_is_recorder").await == 1.0).await;
     let second = service(&redis, &vars).await;
-    let haproxy = Haproxy::before("status-proxy", &[first.port(), second.port()]).await;
+    let haproxy = Haproxy::start("status-proxy", &[first.port(), second.port()]).await;
     eventually("haproxy passes clients on", async || Viewer::at(haproxy.port(), "r:warm-up").await.is_ok())
         .await;
     let count = size("REPLICA_VIEWERS", 40);
