@@ -1,4 +1,6 @@
-"""The alert rules and the dashboard: every metric and label that they name is one that a service or haproxy shows.
+"""Checks the alert rules and the dashboard.
+
+Every metric and label that they name is one that a service or haproxy shows. Each alert has a section in the runbook.
 
 metrics.py HAPROXY RULES    the URL of a haproxy's metrics; where to write the dashboard's queries as rules
 """
@@ -50,13 +52,27 @@ def unknown_labels(expression):
                 yield from (f'{metric}{{{label}="{value}"}}' for value in values.split("|") if not {label, value} <= known)
 
 
+def runbook_problems(rules):
+    """Alerts that do not link to a section of the runbook, and sections of alerts that do not exist."""
+    text = Path("deploy/RUNBOOK.md").read_text()
+    headings = set(re.findall(r"^### (\w+)$", text, re.MULTILINE))
+    for rule in rules:
+        alert = rule["alert"]
+        if alert not in headings:
+            yield f"{alert}: deploy/RUNBOOK.md has no section of this name"
+        if rule["annotations"].get("runbook_url") != f"deploy/RUNBOOK.md#{alert.lower()}":
+            yield f"{alert}: its runbook_url is not deploy/RUNBOOK.md#{alert.lower()}"
+    yield from (f"deploy/RUNBOOK.md: no alert is called {name}" for name in sorted(headings - {rule["alert"] for rule in rules}))
+
+
 def main(haproxy, rules_out):
     known = OF_PROMETHEUS | OF_PROCESSES | literals("crates/chassis/src/metrics.rs")
     known |= set(re.findall(r"^(haproxy_\w+)", urlopen(haproxy).read().decode(), re.MULTILINE))
     known |= {name for service in SERVICES for name in metrics_of(service)}
 
     rules = yaml.safe_load(Path("deploy/prometheus/rules.yml").read_text())
-    alerts = {rule["alert"]: rule["expr"] for group in rules["groups"] for rule in group["rules"]}
+    rules = [rule for group in rules["groups"] for rule in group["rules"]]
+    alerts = {rule["alert"]: rule["expr"] for rule in rules}
 
     written = Path("deploy/grafana/backplane.json").read_text()
     made = subprocess.run([sys.executable, "deploy/grafana/dashboard.py"], check=True, capture_output=True, text=True).stdout
@@ -71,6 +87,7 @@ def main(haproxy, rules_out):
     Path(rules_out).write_text(yaml.safe_dump({"groups": [{"name": "dashboard", "rules": records}]}))
 
     wrong = [] if written == made else ["backplane.json is not what dashboard.py prints"]
+    wrong += runbook_problems(rules)
     used = set()
     for place, expression in (alerts | queries).items():
         used |= names_in(expression)
