@@ -39,7 +39,7 @@ macro_rules! metrics {
         $(#[$doc])*
         #[derive(Clone)]
         $visible struct $Metrics {
-            $($visible $field: ::prometheus::$Type,)+
+            $(#[doc = $help] $visible $field: ::prometheus::$Type,)+
         }
 
         impl $Metrics {
