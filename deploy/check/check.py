@@ -1,4 +1,4 @@
-"""Waits until every service has an instance that takes clients, then shows the six paths. Exit 0: none was silent."""
+"""Waits until every service has an instance that takes clients, then shows the six paths. Exits with 0 if all of them work."""
 
 import sys
 import urllib.error

@@ -1,4 +1,4 @@
-"""Something to look at: customers who walk in circles, and a run that is built again and again. Until it is stopped."""
+"""Something to look at, until it is stopped: customers who walk in circles, and a run that is built again and again."""
 
 import signal
 import sys

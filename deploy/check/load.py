@@ -92,7 +92,7 @@ def killed():
 
 
 def restarted():
-    """redis, kafka and mosquitto are restarted one at a time under load; all services return to ready by themselves"""
+    """redis, kafka and mosquitto are restarted one at a time under load; all services become ready again by themselves"""
     scale(status_proxy=2, scenario_player=2, kafka_ingester=2)
     viewers, walkers, batteries = Viewers(100, 10), Walkers(20, 90), Batteries(100)
     before = ready()

@@ -30,7 +30,7 @@ class Viewers:
         self.producer.start()
 
     def join(self, count):
-        """So many more come, and each is told of every line from then on."""
+        """Adds that many viewers. Each of them is to get every line from then on."""
         expected = self.watching + count
         self.tasks += [asyncio.run_coroutine_threadsafe(self._watch(number / count), self.loop) for number in range(count)]
         until(f"{expected} viewers", lambda: self.watching >= expected)
@@ -42,7 +42,7 @@ class Viewers:
                 redis.publish(f"{RUN}:load", self.published)
                 self.published += 1
             except redis_errors.RedisError:
-                # Whether it was heard is not known: the next one is another, and a viewer may see a gap.
+                # Redis may have got it or not. The next line has another number, and a viewer may see a gap.
                 self.published += 1
             time.sleep(self.pause)
 
@@ -83,7 +83,7 @@ class Viewers:
             self.moves += 1
 
     def end(self):
-        """Stops publishing, waits until everybody has the last line, and says what was seen."""
+        """Stops publishing, waits until everybody has the last line, and prints what was seen."""
         self.done = True
         self.producer.join()
         redis_client().publish(f"{RUN}:load", self.published)
@@ -99,7 +99,7 @@ class Viewers:
 
 
 def settled(all_there):
-    """Waits for what is still on its way, and a moment longer for what comes twice. What is missing, `end` tells."""
+    """Waits for what is still on its way, and a moment longer for what comes twice. `end` reports what is missing."""
     deadline = time.monotonic() + 60
     while not all_there() and time.monotonic() < deadline:
         time.sleep(0.2)
@@ -138,7 +138,7 @@ class Walkers:
             time.sleep(0.2)
 
     def end(self):
-        """Waits until every step came, and says what was seen."""
+        """Waits until every step came, and prints what was seen."""
         self.done = True
         self.poster.join()
         time.sleep(max(0, self.ends_at - time.monotonic()))
@@ -162,7 +162,7 @@ class Batteries:
         self.pause, self.sent, self.done, self.last = 1 / messages_per_second, 0, False, {}
         self.redis = redis_client()
         self.producer = kafka_producer(retries=100, delivery_timeout_ms=120_000)
-        self.producer.send(KAFKA_TOPIC, b'{"battery_id": "load"}').get(60)  # the first message makes the topic
+        self.producer.send(KAFKA_TOPIC, b'{"battery_id": "load"}').get(60)  # the first message creates the topic
         until("the first message applied", lambda: self._applied() >= self._in_kafka())
         self.before = self._applied(), self._in_kafka()
         self.thread = threading.Thread(target=self._send, daemon=True)
@@ -190,7 +190,7 @@ class Batteries:
             time.sleep(self.pause)
 
     def end(self):
-        """Waits until all was applied, and says what was seen."""
+        """Waits until all was applied, and prints what was seen."""
         self.done = True
         self.thread.join()
         self.producer.flush(120)

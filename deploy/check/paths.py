@@ -1,4 +1,4 @@
-"""The six paths, each through the ports that are published. A path says what it does, and raises if it is silent."""
+"""The six paths, each through the published ports. A path prints what it does, and raises if nothing comes out."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Where the stack's published ports are, and what every check needs: patience, HTTP, Redis, Kafka, MQTT."""
+"""Where the stack's published ports are, and what every check needs: waiting, HTTP, Redis, Kafka, MQTT."""
 
 import json
 import os
@@ -79,7 +79,7 @@ def kafka_producer(**more):
 
 
 def make_topic():
-    """A producer's first look makes it; before that kafka-ingester says that it does not exist, and is not ready."""
+    """A producer's first request creates it. Before that kafka-ingester is not ready, because the topic does not exist."""
     producer = kafka_producer()
     producer.partitions_for(KAFKA_TOPIC)
     producer.close()

@@ -22,11 +22,11 @@ def quantile(share, histogram, *by):
     return f"histogram_quantile({share}, {total(rate(histogram + '_bucket'), 'le', *by)})"
 
 
-# Row: panels. Panel: title, unit, then legend and expression of each query.
+# Each row has panels. A panel has a title, a unit, and the legend and expression of each query.
 ROWS = {
     "What is wrong": [
         ("Alerts", "short", ("{{alertname}} {{job}} {{instance}}", 'count by (alertname, job, instance) (ALERTS{alertstate="firing"})')),
-        ("Not ready, and what for", "short", ("{{job}} {{instance}}: {{gate}}", "process_gate_open == 0")),
+        ("Closed gates", "short", ("{{job}} {{instance}}: {{gate}}", "process_gate_open == 0")),
         ("Instances that answer", "short", ("{{job}}", total("up", "job"))),
         ("Starts in 15 min", "short", ("{{job}} {{instance}}", "changes(process_start_time_seconds[15m]) > 0")),
     ],
@@ -50,7 +50,7 @@ ROWS = {
         ),
         ("Steps published", "ops", ("{{instance}}", rate("scenario_player_events_published_total"))),
         ("Steps posted", "ops", ("posted", total(rate("scenario_player_steps_posted_total")))),
-        ("Steps perhaps published twice", "short", ("{{instance}}", growth("scenario_player_events_given_up_total"))),
+        ("Steps that may have been published twice", "short", ("{{instance}}", growth("scenario_player_events_given_up_total"))),
     ],
     "preflight": [
         ("Viewers", "short", ("{{instance}}", total("preflight_connections", "instance"))),
@@ -59,8 +59,8 @@ ROWS = {
             "ops",
             ("reads", total(rate("preflight_read_seconds_count"))),
             ("failed", total(rate("preflight_read_failures_total"))),
-            ("changes told", total(rate("preflight_events_total"))),
-            ("answers", total(rate("preflight_answers_total"))),
+            ("notifications", total(rate("preflight_events_total"))),
+            ("checklists that differed", total(rate("preflight_answers_total"))),
         ),
         ("Time of a read", "s", ("p99", quantile(0.99, "preflight_read_seconds"))),
         (
@@ -75,7 +75,7 @@ ROWS = {
         (
             "Lines",
             "ops",
-            ("heard, {{instance}}", rate("status_proxy_lines_total")),
+            ("received, {{instance}}", rate("status_proxy_lines_total")),
             ("delivered, {{instance}}", rate("status_proxy_deliveries_total")),
             ("recorded", total(rate("status_proxy_recorded_lines_total"))),
         ),
@@ -87,14 +87,14 @@ ROWS = {
             ("refused: {{reason}}", total(rate("status_proxy_requests_refused_total"), "reason")),
         ),
         (
-            "Lines perhaps missed",
+            "Lines that may have been missed",
             "short",
             ("gaps, {{instance}}", growth("status_proxy_gaps_total")),
             ("probes lost, {{instance}}", growth("status_proxy_probes_lost_total")),
         ),
-        ("Clients that asked for the past", "ops", ("recovered: {{recovered}}", total(rate("status_proxy_resumes_total"), "recovered"))),
+        ("Resumes", "ops", ("recovered: {{recovered}}", total(rate("status_proxy_resumes_total"), "recovered"))),
         ("Channels", "short", ("{{instance}}", "status_proxy_channels")),
-        ("Who records history", "short", ("{{instance}}", "status_proxy_is_recorder")),
+        ("Recorder of history", "short", ("{{instance}}", "status_proxy_is_recorder")),
     ],
     "kafka-ingester": [
         ("Lag", "short", ("{{topic}}", total("kafka_ingester_lag", "topic"))),
@@ -103,10 +103,10 @@ ROWS = {
         ("Partitions waiting for Redis", "short", ("{{instance}}", rate("kafka_ingester_paused_seconds_total"))),
         ("Time of a batch in Redis", "s", ("p99, {{outcome}}", quantile(0.99, "kafka_ingester_batch_seconds", "outcome"))),
         (
-            "Messages put aside",
+            "Dead letters",
             "ops",
-            ("dead letters", total(rate("kafka_ingester_dead_letters_total"))),
-            ("moved on to Kafka", total(rate("kafka_ingester_dead_letters_forwarded_total"))),
+            ("new", total(rate("kafka_ingester_dead_letters_total"))),
+            ("forwarded to Kafka", total(rate("kafka_ingester_dead_letters_forwarded_total"))),
         ),
         (
             "What should not happen",
@@ -120,7 +120,7 @@ ROWS = {
         ("Games that wait, and dead letters", "short", ("waiting", "max(etl_worker_backlog_jobs)"), ("dead", "max(etl_worker_dead_letters)")),
         ("Jobs", "ops", ("{{result}}", total(rate("etl_worker_jobs_total"), "result"))),
         (
-            "From a job's making to its commit",
+            "From a new job to its commit",
             "s",
             ("p50", quantile(0.5, "etl_worker_commit_latency_seconds")),
             ("p99", quantile(0.99, "etl_worker_commit_latency_seconds")),
@@ -128,7 +128,7 @@ ROWS = {
         (
             "Trouble",
             "ops",
-            ("the output refused", total(rate("etl_worker_output_errors_total"))),
+            ("output errors", total(rate("etl_worker_output_errors_total"))),
             ("found without a message", total(rate("etl_worker_reconciled_total"))),
         ),
     ],

@@ -1,6 +1,6 @@
-# The configuration of the compose stack with fixed servers in place of DNS:
+# Turns the configuration of the Compose stack into one with fixed servers in place of DNS:
 #   sed -f deploy/systemd/haproxy.sed haproxy/haproxy.cfg
-# A line for each instance, on whatever machine; then `systemctl reload haproxy`.
+# Write a line for each instance, on whatever machine, and then `systemctl reload haproxy`.
 
 /^global/a\
     user haproxy\
@@ -23,7 +23,7 @@ s/ resolvers docker.*//
 /server-template etl-worker-/c\
     server etl-worker-9102 127.0.0.1:9102\
     server etl-worker-9112 127.0.0.1:9112
-# Its clients' port is the instance with a 2 before it; readiness is asked of the instance's own.
+# The clients' port is the instance's with a 2 in front. Readiness is checked on the instance's own port.
 /server-template object-store-.*:2346/c\
     server object-store-9103 127.0.0.1:29103 port 9103\
     server object-store-9104 127.0.0.1:29104 port 9104
