@@ -64,31 +64,31 @@ pub enum Key<'a> {
     GameLogs(&'a GameToken),
     /// etl-worker: list, the players still in the turn order.
     GameOrder(&'a GameToken),
-    /// etl-worker: string, `Completed` and what comes before it.
+    /// etl-worker: string, the status of a game, such as `Completed`.
     GameStatus(&'a GameToken),
     /// etl-worker: string, the number of players of a game.
     GameParticipants(&'a GameToken),
     /// etl-worker: string, the host's user token.
     GameHost(&'a GameToken),
-    /// etl-worker: sorted set, players joined by game.
+    /// etl-worker: sorted set, all games by their number of players.
     GamesParticipants,
-    /// etl-worker: list, the games of n players (where the server pushes them).
+    /// etl-worker: list, the games of n players, to which the game server pushes them.
     GamesOfPlayers(u32),
-    /// etl-worker: list, the games of n players (where the original's clean-up looks).
+    /// etl-worker: list, the games of n players, where the original's clean-up looks for them.
     GamesOfParticipants(u32),
-    /// etl-worker: stream, a job per ended game.
+    /// etl-worker: stream, a job for each ended game.
     EtlJobs,
     /// etl-worker: stream, games that failed for good.
     EtlDead,
-    /// etl-worker: hash, how far the work on a game is.
+    /// etl-worker: hash, the state of a game's job, its part and its failures.
     EtlGame(&'a GameToken),
-    /// etl-worker: string, since when a completed game has not changed.
+    /// etl-worker: string, the length of a completed game's log and since when it has not changed.
     EtlSettling(&'a GameToken),
-    /// etl-worker: hash, the uncommitted games of a file by its path.
+    /// etl-worker: hash, the uncommitted games of a part, by the path of its files.
     EtlPart(&'a str),
-    /// etl-worker: set, the files that are not fully committed.
+    /// etl-worker: set, the parts with an uncommitted game.
     EtlOpenParts,
-    /// etl-worker: string, held by the worker that looks for games without a message.
+    /// etl-worker: string, the lease of the worker that looks for games without a message.
     EtlReconciler,
 
     /// object-store: string, an object as the original stores it.
@@ -141,16 +141,16 @@ impl fmt::Display for Key<'_> {
             Key::StatusHistory(channel) => write!(f, "status-proxy:history:{channel}"),
 
             Key::Game(game) => write!(f, "games:{game}"),
-            Key::GameSuperhero(game, user) => write!(f, "games:{game}:superheros:{user}"),
-            Key::GameSuperheros(game) => write!(f, "games:{game}:superheros"),
-            Key::GameLogs(game) => write!(f, "games:{game}:logs"),
-            Key::GameOrder(game) => write!(f, "games:{game}:order"),
-            Key::GameStatus(game) => write!(f, "games:{game}:status"),
-            Key::GameParticipants(game) => write!(f, "games:{game}:participants"),
-            Key::GameHost(game) => write!(f, "games:{game}:host"),
+            Key::GameSuperhero(game, user) => write!(f, "games:{game}{}:{user}", game_suffix::SUPERHEROS),
+            Key::GameSuperheros(game) => write!(f, "games:{game}{}", game_suffix::SUPERHEROS),
+            Key::GameLogs(game) => write!(f, "games:{game}{}", game_suffix::LOGS),
+            Key::GameOrder(game) => write!(f, "games:{game}{}", game_suffix::ORDER),
+            Key::GameStatus(game) => write!(f, "games:{game}{}", game_suffix::STATUS),
+            Key::GameParticipants(game) => write!(f, "games:{game}{}", game_suffix::PARTICIPANTS),
+            Key::GameHost(game) => write!(f, "games:{game}{}", game_suffix::HOST),
             Key::GamesParticipants => f.write_str("games:participants"),
-            Key::GamesOfPlayers(players) => write!(f, "games:players:{players}"),
-            Key::GamesOfParticipants(players) => write!(f, "games:participants:{players}"),
+            Key::GamesOfPlayers(players) => write!(f, "{GAMES_OF_PLAYERS_PREFIX}{players}"),
+            Key::GamesOfParticipants(players) => write!(f, "{GAMES_OF_PARTICIPANTS_PREFIX}{players}"),
 
             Key::EtlJobs => f.write_str("etl:jobs"),
             Key::EtlDead => f.write_str("etl:dead"),
@@ -166,6 +166,29 @@ impl fmt::Display for Key<'_> {
         }
     }
 }
+
+/// What follows [`Key::Game`] in the names of a game's other keys. etl-worker passes these to its scripts, which handle
+/// many games in one call.
+pub mod game_suffix {
+    /// Of [`Key::GameSuperheros`](super::Key::GameSuperheros). With `:` and a user token after it, of
+    /// [`Key::GameSuperhero`](super::Key::GameSuperhero).
+    pub const SUPERHEROS: &str = ":superheros";
+    /// Of [`Key::GameLogs`](super::Key::GameLogs).
+    pub const LOGS: &str = ":logs";
+    /// Of [`Key::GameOrder`](super::Key::GameOrder).
+    pub const ORDER: &str = ":order";
+    /// Of [`Key::GameStatus`](super::Key::GameStatus).
+    pub const STATUS: &str = ":status";
+    /// Of [`Key::GameParticipants`](super::Key::GameParticipants).
+    pub const PARTICIPANTS: &str = ":participants";
+    /// Of [`Key::GameHost`](super::Key::GameHost).
+    pub const HOST: &str = ":host";
+}
+
+/// What precedes the number in [`Key::GamesOfPlayers`]. etl-worker passes it to a script.
+pub const GAMES_OF_PLAYERS_PREFIX: &str = "games:players:";
+/// What precedes the number in [`Key::GamesOfParticipants`]. etl-worker passes it to a script.
+pub const GAMES_OF_PARTICIPANTS_PREFIX: &str = "games:participants:";
 
 #[cfg(test)]
 mod tests {

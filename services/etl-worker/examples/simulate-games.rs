@@ -1,5 +1,5 @@
-//! Plays whole games into Redis in the simulator's layout, with its messages, and prints the true tables: a JSON line per
-//! player with the columns of both. The same seed plays the same games.
+//! Plays games into Redis as the simulator does, with its keys and messages, and prints the tables that etl-worker must
+//! write: a JSON line per player with the columns of both tables. The same seed plays the same games.
 //!
 //! `cargo run -p etl-worker --example simulate-games -- --games 10 --worker-channel CLEAN`
 
@@ -18,26 +18,26 @@ use serde_json::json;
 use tokio::time::{Instant, sleep_until};
 
 #[derive(Parser)]
-#[command(about = "Plays whole games into Redis and prints the true tables as JSON lines")]
+#[command(about = "Plays games into Redis and prints the expected tables as JSON lines")]
 struct Args {
     #[command(flatten)]
     redis: RedisConfig,
     /// Channel to publish on
     #[arg(long, env = "WORKER_CHANNEL", default_value = "CLEAN")]
     worker_channel: String,
-    /// Games to play
+    /// Number of games
     #[arg(long, default_value_t = 10)]
     games: u32,
-    /// Players of each, 1 to 255
+    /// Players per game, 1 to 255
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u8).range(1..))]
     players: u8,
-    /// Games a second; 0 is as fast as they can be written
+    /// Games per second; 0 plays as fast as Redis takes them
     #[arg(long, default_value_t = 0)]
     rate: u32,
-    /// What the games depend on
+    /// Seed of the random numbers
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// How often each player's message is sent; 0 loses them all
+    /// How often to send the message of each player; 0 sends none
     #[arg(long, default_value_t = 1)]
     copies: u32,
 }
@@ -51,18 +51,18 @@ async fn main() -> anyhow::Result<()> {
         if args.rate > 0 {
             sleep_until(start + Duration::from_secs_f64(f64::from(number) / f64::from(args.rate))).await;
         }
-        let dice = Dice(args.seed.wrapping_mul(1_000_003).wrapping_add(u64::from(number)));
-        let game = Game::play(dice, args.players);
+        let random = Random(args.seed.wrapping_mul(1_000_003).wrapping_add(u64::from(number)));
+        let game = Game::play(random, args.players);
         game.write(redis.next(), &args.worker_channel, args.copies).await.context("write a game to redis")?;
         game.print(&mut out)?;
     }
-    out.flush().context("print the true tables")
+    out.flush().context("print the expected tables")
 }
 
 struct Game {
     token: GameToken,
     players: Vec<Player>,
-    /// In order; the last `late` of them came after the game was completed.
+    /// The log entries in order. The last `late` of them are written after the status `Completed`.
     log: Vec<String>,
     late: usize,
     completed: bool,
@@ -80,14 +80,14 @@ struct Player {
 }
 
 impl Game {
-    /// Most games are fought to the end; some are cut short, and some never leave the lobby.
-    fn play(mut dice: Dice, count: u8) -> Self {
-        let token = GameToken::parse(dice.uuid()).expect("a uuid is plain");
+    /// Most games are played until one player is left. Some are cut short, and some never leave the lobby.
+    fn play(mut random: Random, count: u8) -> Self {
+        let token = GameToken::parse(random.uuid()).expect("a UUID is a valid token");
         let players = (0..count).map(|_| Player {
-            token: UserToken::parse(dice.uuid()).expect("a uuid is plain"),
-            superhero_id: dice.below(731) as u16 + 1,
-            attack: dice.below(1_900) + 100,
-            health: dice.below(50) * 100 + 3_000,
+            token: UserToken::parse(random.uuid()).expect("a UUID is a valid token"),
+            superhero_id: random.below(731) as u16 + 1,
+            attack: random.below(1_900) + 100,
+            health: random.below(50) * 100 + 3_000,
             rounds: 0,
             sent: 0,
             received: 0,
@@ -95,9 +95,9 @@ impl Game {
         });
         let mut game = Self { token, players: players.collect(), log: Vec::new(), late: 0, completed: true };
         let mut fallen: Vec<usize> = Vec::new();
-        let turns = match dice.below(20) {
+        let turns = match random.below(20) {
             0 => 0,
-            1 => dice.below(20),
+            1 => random.below(20),
             _ => u64::MAX,
         };
         let alone = game.players.len() == 1;
@@ -106,24 +106,25 @@ impl Game {
             let from = (turn % u64::from(count)) as usize;
             turn += 1;
             if game.players[from].health > 0 {
-                game.attack(from, &mut dice, &mut fallen);
+                game.attack(from, &mut random, &mut fallen);
             }
         }
         game.completed = turns > 0;
         if game.completed && !alone && turns == u64::MAX {
-            // Nobody has stopped the survivor, who hits the fallen.
-            game.late = dice.below(3) as usize;
-            let survivor = game.players.iter().position(|player| player.health > 0).expect("somebody stands");
-            (0..game.late).for_each(|_| game.attack(survivor, &mut dice, &mut fallen));
+            // The survivor goes on attacking the fallen until the message comes.
+            game.late = random.below(3) as usize;
+            let survivor =
+                game.players.iter().position(|player| player.health > 0).expect("one player is left");
+            (0..game.late).for_each(|_| game.attack(survivor, &mut random, &mut fallen));
         }
         game.rank(&fallen);
         game
     }
 
-    fn attack(&mut self, from: usize, dice: &mut Dice, fallen: &mut Vec<usize>) {
+    fn attack(&mut self, from: usize, random: &mut Random, fallen: &mut Vec<usize>) {
         let others = self.players.len() as u64 - 1;
-        let to = (from + 1 + dice.below(others) as usize) % self.players.len();
-        let damage = self.players[from].attack + dice.below(100);
+        let to = (from + 1 + random.below(others) as usize) % self.players.len();
+        let damage = self.players[from].attack + random.below(100);
         let (prior, post) = (self.players[to].health, self.players[to].health.saturating_sub(damage));
         self.players[to].health = post;
         if prior > 0 && post == 0 {
@@ -149,17 +150,17 @@ impl Game {
     }
 
     fn rank(&mut self, fallen: &[usize]) {
-        for (place, player) in fallen.iter().rev().enumerate() {
-            self.players[*player].rank = self.players.len() - fallen.len() + place + 1;
+        for (index, player) in fallen.iter().rev().enumerate() {
+            self.players[*player].rank = self.players.len() - fallen.len() + index + 1;
         }
-        let standing: Vec<u64> =
+        let healths: Vec<u64> =
             self.players.iter().map(|player| player.health).filter(|health| *health > 0).collect();
         for player in self.players.iter_mut().filter(|player| player.health > 0) {
-            player.rank = standing.iter().filter(|health| **health > player.health).count() + 1;
+            player.rank = healths.iter().filter(|health| **health > player.health).count() + 1;
         }
     }
 
-    /// As the game server does: the records, then `Completed`, later a message for each player.
+    /// Writes what the game server writes: the records, then the status, then a message for each player.
     async fn write(&self, redis: &Client, channel: &str, copies: u32) -> Result<(), fred::error::Error> {
         let (game, count) = (&self.token, self.players.len());
         let pipeline = redis.pipeline();
@@ -181,10 +182,10 @@ impl Game {
         let players = u32::try_from(count).unwrap_or(u32::MAX);
         queue(pipeline.rpush(Key::GamesOfPlayers(players).to_string(), game.as_str()).await)?;
         let (in_time, late) = self.log.split_at(self.log.len() - self.late);
-        self.push(&pipeline, in_time).await?;
+        self.push_log(&pipeline, in_time).await?;
         let status = if self.completed { "Completed" } else { "Lobby" };
         queue(set(Key::GameStatus(game), status.to_owned()).await)?;
-        self.push(&pipeline, late).await?;
+        self.push_log(&pipeline, late).await?;
         for player in self.players.iter().cycle().take(count * copies as usize) {
             let message = json!({
                 "level": "INFO",
@@ -193,13 +194,13 @@ impl Game {
                 "log_message": "Cleaning Game Records",
                 "task": {"game_token": game.as_str(), "user_token": player.token.as_str()},
             });
-            // The server encodes twice.
+            // The game server encodes its messages twice.
             queue(pipeline.publish(channel, json!(message.to_string()).to_string()).await)?;
         }
         pipeline.all().await
     }
 
-    async fn push(&self, pipeline: &Pipeline<Client>, log: &[String]) -> Result<(), fred::error::Error> {
+    async fn push_log(&self, pipeline: &Pipeline<Client>, log: &[String]) -> Result<(), fred::error::Error> {
         if log.is_empty() {
             return Ok(());
         }
@@ -223,16 +224,16 @@ impl Game {
     }
 }
 
-/// In a pipeline a command is only queued: its answer comes with all others.
+/// Names the type of the reply to a command that is only queued: the replies come with `pipeline.all()`.
 fn queue(queued: Result<(), fred::error::Error>) -> Result<(), fred::error::Error> {
     queued
 }
 
-/// SplitMix64: small, and the same everywhere.
-struct Dice(u64);
+/// Random numbers by SplitMix64, which gives the same numbers on every machine.
+struct Random(u64);
 
-impl Dice {
-    fn roll(&mut self) -> u64 {
+impl Random {
+    fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut bits = self.0;
         bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -241,11 +242,11 @@ impl Dice {
     }
 
     fn below(&mut self, end: u64) -> u64 {
-        self.roll() % end
+        self.next() % end
     }
 
     fn uuid(&mut self) -> String {
-        let (high, low) = (self.roll(), self.roll());
+        let (high, low) = (self.next(), self.next());
         let version = (high & 0x0fff) | 0x4000;
         let variant = (low >> 48) & 0x3fff | 0x8000;
         format!(

@@ -7,55 +7,62 @@ use std::time::Duration;
 
 use anyhow::Context;
 use chassis::probe::Probes;
+use chassis::unique::instance_id;
 use chassis::{Lifecycle, Settings, http, metrics};
-use jiff::Timestamp;
-use redis_core::{Connection, connect};
 use tracing::info;
 
-use crate::config::{Command, Config, Dead};
+use crate::compact;
+use crate::config::{Command, Config, DeadCommand};
+use crate::dead_letters;
 use crate::listener::Listener;
 use crate::metrics::Metrics;
 use crate::output::Output;
 use crate::reconciler::Reconciler;
-use crate::store::{Cleaning, Store};
-use crate::worker::{Manner, Worker};
-use crate::{compact, dead};
+use crate::store::{Cleanup, JobReader, Store, Subscription};
+use crate::worker::{Pipeline, Worker, WorkerConfig};
 
-/// Does what the settings say: a command, or the work of a worker until a signal.
+/// Runs the command that was given, or a worker until a signal stops it.
 ///
 /// # Errors
-/// When it cannot start, or the command fails.
+/// When the worker cannot start, or the command fails.
 pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
     match &config.command {
-        None => work(config).await,
+        None => run_worker(config).await,
         Some(command) => {
-            let store = Store::new(connect::connected_pool(&config.redis).await?, &consumer(&config));
-            match command {
-                Command::Dead(Dead::List) => dead::list(&store, io::stdout().lock()).await?,
-                Command::Dead(Dead::Retry { games }) => {
-                    println!("{} games will be tried again", dead::retry(&store, games).await?);
-                }
-                Command::Compact => {
-                    let output = Output::new(&config.output, &consumer(&config))?;
-                    println!("{}", compact::run(&store, output, config.output.etl_codec).await?);
-                }
-            }
+            run_command(&config, command).await?;
             Ok(ExitCode::SUCCESS)
         }
     }
 }
 
-async fn work(config: Config) -> anyhow::Result<ExitCode> {
+async fn run_command(config: &Config, command: &Command) -> anyhow::Result<()> {
+    let consumer = consumer_name(config);
+    let store = Store::connect_now(&config.redis, &consumer).await?;
+    match command {
+        Command::Dead(DeadCommand::List) => dead_letters::list(&store, io::stdout().lock()).await?,
+        Command::Dead(DeadCommand::Retry { games }) => {
+            println!("{} games will be tried again", dead_letters::retry(&store, games).await?);
+        }
+        Command::Compact => {
+            let output = Output::new(&config.output, &consumer)?;
+            println!("{}", compact::run(&store, output, config.output.etl_codec).await?);
+        }
+    }
+    Ok(())
+}
+
+async fn run_worker(config: Config) -> anyhow::Result<ExitCode> {
     let lifecycle = Lifecycle::new(&config.process);
     let (readiness, stopping) = (lifecycle.readiness(), lifecycle.stopping());
     let registry = metrics::registry(Config::SERVICE)?;
     let metrics = Metrics::new(&registry)?;
-    let listener = http::listen(&config.process.listen_addr)
+    let http_listener = http::listen(&config.process.listen_addr)
         .with_context(|| format!("listen on {}", config.process.listen_addr))?;
 
-    let consumer = consumer(&config);
-    let (store, redis) = Store::connect(&config.redis, &consumer)?;
-    let Connection { client: subscriber, state: subscribed } = connect::subscriber(&config.redis)?;
+    let consumer = consumer_name(&config);
+    let (store, redis_state) = Store::connect(&config.redis, &consumer)?;
+    let (subscription, channel_state) = Subscription::connect(&config.redis, &config.games.worker_channel)?;
+    let jobs = JobReader::connect(&config.redis, &consumer)?;
     let output = Output::new(&config.output, &consumer)?;
     info!(
         logger = config.games.logger_module,
@@ -65,37 +72,40 @@ async fn work(config: Config) -> anyhow::Result<ExitCode> {
         config.output.etl_output
     );
 
-    for (name, state) in [("redis", redis), ("channel", subscribed)] {
-        tokio::spawn(readiness.gate(name).follow(state));
+    for (gate, state) in [("redis", redis_state), ("channel", channel_state)] {
+        tokio::spawn(readiness.gate(gate).follow(state));
     }
-    let manner = Manner {
-        name: config.games.worker().into(),
+    let pipeline = Pipeline {
+        config: worker_config(&config, &consumer),
+        store: store.clone(),
+        output: output.clone(),
+        metrics: metrics.clone(),
+    };
+    let worker = Worker { pipeline, jobs, gate: readiness.gate("output") };
+    lifecycle.spawn("worker", worker.run(stopping.clone()));
+    let settle = config.games.etl_settle;
+    let reconciler = Reconciler { store: store.clone(), output, settle, metrics: metrics.clone() };
+    lifecycle.spawn("reconciler", reconciler.run(stopping.clone()));
+    let listener = Listener { store, subscription, metrics };
+    lifecycle.spawn("listener", listener.run(stopping.clone()));
+    let probes = Probes::new(readiness, registry);
+    lifecycle.spawn("http", http::serve(http_listener, http::probe_routes(probes), stopping));
+    Ok(lifecycle.run().await)
+}
+
+fn worker_config(config: &Config, consumer: &str) -> WorkerConfig {
+    WorkerConfig {
+        name: config.games.worker_name().into(),
         consumer: Arc::from(consumer),
         codec: config.output.etl_codec,
         batch_games: config.output.etl_batch_games.into(),
         batch_wait: Duration::from_millis(config.output.etl_batch_ms.into()),
         lease: config.games.etl_lease,
-        cleaning: Cleaning { enabled: config.games.clean_routine, expiry_s: config.games.redis_expiry },
-    };
-    let gate = readiness.gate("output");
-    let Connection { client: blocking, .. } = connect::client(&config.redis)?;
-    let (store_of, output_of) = (|| store.clone(), || output.clone());
-    let worker =
-        Worker { manner, store: store_of(), blocking, output: output_of(), gate, metrics: metrics.clone() };
-    lifecycle.spawn("worker", worker.run(stopping.clone()));
-    let settle = config.games.etl_settle;
-    let reconciler = Reconciler { store: store_of(), output: output_of(), settle, metrics: metrics.clone() };
-    lifecycle.spawn("reconciler", reconciler.run(stopping.clone()));
-    let channel = config.games.worker_channel;
-    let listening = Listener { store, subscriber, channel, metrics };
-    lifecycle.spawn("listener", listening.run(stopping.clone()));
-    let probes = Probes::new(readiness, registry);
-    lifecycle.spawn("http", http::serve(listener, http::probe_routes(probes), stopping));
-    Ok(lifecycle.run().await)
+        cleanup: Cleanup { enabled: config.games.clean_routine, expiry_s: config.games.redis_expiry },
+    }
 }
 
-/// A name that no other process has, now or later.
-fn consumer(config: &Config) -> String {
-    let (worker, pid, now) = (config.games.worker(), std::process::id(), Timestamp::now().as_millisecond());
-    format!("{worker}-{pid}-{now:x}")
+/// The name of this process in the consumer group and in names of files. No other process has it, now or later.
+fn consumer_name(config: &Config) -> String {
+    format!("{}-{:016x}", config.games.worker_name(), instance_id())
 }

@@ -3,13 +3,15 @@
 pub mod app;
 pub mod compact;
 pub mod config;
-pub mod dead;
+pub mod dead_letters;
 pub mod game;
 pub mod listener;
+pub mod log_entry;
 pub mod message;
 pub mod metrics;
 pub mod output;
 pub mod part;
+mod recent_games;
 pub mod reconciler;
 pub mod store;
 pub mod table;

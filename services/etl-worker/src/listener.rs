@@ -1,173 +1,132 @@
-//! Messages to jobs. A message is a hint: [`crate::reconciler`] finds games whose message was lost.
+//! Turns messages into jobs. A message is only a hint: [`crate::reconciler`] finds the games whose message was lost.
 
-use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
 
-use anyhow::Context;
-use fred::clients::SubscriberClient;
-use fred::interfaces::{EventInterface, PubsubInterface};
-use fred::types::Message as Published;
 use redis_core::id::GameToken;
-use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use crate::message::{self, Message};
 use crate::metrics::Metrics;
-use crate::store::{Enqueued, Store};
+use crate::recent_games::RecentGames;
+use crate::store::{ChannelEvent, Enqueued, Store, Subscription};
 
-/// Hears that games ended.
+/// Receives the messages that say a game ended, and creates a job for each game.
 pub struct Listener {
-    /// Where jobs are made.
+    /// Where jobs are created.
     pub store: Store,
-    /// The connection that is subscribed.
-    pub subscriber: SubscriberClient,
-    /// The channel.
-    pub channel: String,
-    /// What it counts.
+    /// The subscription to the game server's log channel.
+    pub subscription: Subscription,
+    /// The messages and jobs are counted here.
     pub metrics: Metrics,
 }
 
 impl Listener {
-    /// Listens until `stopping`.
+    /// Listens until `stopping` is cancelled.
     ///
     /// # Errors
-    /// When the client is gone.
-    pub async fn run(self, stopping: CancellationToken) -> anyhow::Result<()> {
-        let mut published = self.subscriber.message_rx();
-        let mut subscribed = false;
-        let mut recent = Recent::default();
-        let mut waiting: Vec<GameToken> = Vec::new();
+    /// When the subscription's client has ended.
+    pub async fn run(mut self, stopping: CancellationToken) -> anyhow::Result<()> {
+        let mut recent = RecentGames::default();
+        // Games whose job is not created yet. They stay here while Redis is away.
+        let mut pending: Vec<GameToken> = Vec::new();
+        if !self.subscribe(&stopping).await {
+            return Ok(());
+        }
         while !stopping.is_cancelled() {
-            if !subscribed {
-                // Later connections are subscribed by the client.
-                let attempt = self.subscriber.subscribe(self.channel.as_str());
-                match timeout(PATIENCE, attempt).await {
-                    Ok(Ok(())) => {
-                        subscribed = true;
-                        info!("listening on channel {}", self.channel);
-                    }
-                    Ok(Err(error)) => {
-                        debug!("subscribe to {}: {}", self.channel, error.details());
-                        let _ = timeout(PAUSE, stopping.cancelled()).await;
-                        continue;
-                    }
-                    Err(_) => continue,
-                }
-            }
-            if waiting.is_empty() {
+            if pending.is_empty() {
                 tokio::select! {
-                    message = published.recv() => match message {
-                        Ok(message) => waiting.extend(self.read(&message, &mut recent)),
-                        Err(RecvError::Lagged(missed)) => warn!("missed {missed} messages; their games are found by their records"),
-                        Err(RecvError::Closed) => anyhow::bail!("the subscriber is gone"),
+                    event = self.subscription.next() => match event {
+                        Some(event) => pending.extend(self.ended_game(event, &mut recent)),
+                        None => anyhow::bail!("the subscriber has ended"),
                     },
                     () = stopping.cancelled() => break,
                 }
             }
-            while waiting.len() < PAGE {
-                match published.try_recv() {
-                    Ok(message) => waiting.extend(self.read(&message, &mut recent)),
-                    Err(TryRecvError::Lagged(missed)) => {
-                        warn!("missed {missed} messages; their games are found by their records")
-                    }
-                    Err(_) => break,
-                }
+            while pending.len() < MAX_BATCH
+                && let Some(event) = self.subscription.try_next()
+            {
+                pending.extend(self.ended_game(event, &mut recent));
             }
-            if waiting.is_empty() {
+            if pending.is_empty() {
                 continue;
             }
-            match self.store.enqueue(&waiting).await {
-                Ok(answers) => self.count(waiting.drain(..).zip(answers)),
+            match self.store.enqueue(&pending).await {
+                Ok(results) => self.count(pending.drain(..).zip(results)),
                 Err(error) => {
-                    debug!("make jobs: {}", error.details());
-                    let _ = timeout(PAUSE, stopping.cancelled()).await;
+                    debug!("create jobs: {}", error.details());
+                    let _ = timeout(RETRY_DELAY, stopping.cancelled()).await;
                 }
             }
         }
-        self.subscriber.unsubscribe(self.channel.as_str()).await.context("unsubscribe").or_else(|error| {
-            debug!("{error:#}");
-            Ok(())
-        })
+        if let Err(error) = self.subscription.unsubscribe().await {
+            debug!("unsubscribe: {}", error.details());
+        }
+        Ok(())
     }
 
-    /// The game that the message says has ended, unless that was heard just now.
-    fn read(&self, published: &Published, recent: &mut Recent) -> Option<GameToken> {
-        if *published.channel != *self.channel {
-            return None;
+    /// Subscribes, however long it takes. False if `stopping` was cancelled before that.
+    async fn subscribe(&self, stopping: &CancellationToken) -> bool {
+        let channel = self.subscription.channel();
+        while !stopping.is_cancelled() {
+            match timeout(SUBSCRIBE_TIMEOUT, self.subscription.subscribe()).await {
+                Ok(Ok(())) => {
+                    info!("listening on channel {channel}");
+                    return true;
+                }
+                Ok(Err(error)) => {
+                    debug!("subscribe to {channel}: {}", error.details());
+                    let _ = timeout(RETRY_DELAY, stopping.cancelled()).await;
+                }
+                Err(_) => {}
+            }
         }
-        let message = message::parse(published.value.as_bytes().unwrap_or_default());
+        false
+    }
+
+    /// The game that ended according to this event, unless another message just said the same.
+    fn ended_game(&self, event: ChannelEvent, recent: &mut RecentGames) -> Option<GameToken> {
+        let payload = match event {
+            ChannelEvent::Message(payload) => payload,
+            ChannelEvent::Missed(count) => {
+                warn!("missed {count} messages; the reconciler finds their games");
+                return None;
+            }
+        };
+        let message = message::parse(&payload);
         let kind = match &message {
-            Ok(Message::Clean(_)) => "clean",
+            Ok(Message::GameEnded(_)) => "clean",
             Ok(Message::Other) => "other",
             Err(_) => "garbage",
         };
         self.metrics.messages.with_label_values(&[kind]).inc();
         match message {
-            Ok(Message::Clean(game)) => recent.insert(&game).then_some(game),
+            Ok(Message::GameEnded(game)) => recent.insert(&game).then_some(game),
             Ok(Message::Other) => None,
-            Err(garbage) => {
-                warn!("garbage on channel {}: {garbage}", self.channel);
+            Err(reason) => {
+                warn!("ignored a message on channel {}: {reason}", self.subscription.channel());
                 None
             }
         }
     }
 
-    fn count(&self, answers: impl Iterator<Item = (GameToken, Enqueued)>) {
-        for (game, answer) in answers {
-            let result = match answer {
+    fn count(&self, results: impl Iterator<Item = (GameToken, Enqueued)>) {
+        for (game, result) in results {
+            let label = match result {
                 Enqueued::Queued => "queued",
                 Enqueued::Known => "known",
                 Enqueued::Unknown => {
-                    warn!(%game, "a message says that game {game} ended, of which Redis holds nothing");
+                    warn!(%game, "a message says that game {game} ended, but Redis has no record of it");
                     "unknown"
                 }
             };
-            self.metrics.enqueued.with_label_values(&[result]).inc();
+            self.metrics.enqueued.with_label_values(&[label]).inc();
         }
     }
 }
 
-/// Games heard of lately: a game's players each send a message, and one is enough.
-#[derive(Default)]
-struct Recent {
-    games: HashSet<GameToken>,
-    order: VecDeque<GameToken>,
-}
-
-impl Recent {
-    /// False if the game is here already.
-    fn insert(&mut self, game: &GameToken) -> bool {
-        if !self.games.insert(game.clone()) {
-            return false;
-        }
-        self.order.push_back(game.clone());
-        if self.order.len() > RECENT {
-            let oldest = self.order.pop_front();
-            oldest.map(|oldest| self.games.remove(&oldest));
-        }
-        true
-    }
-}
-
-const PAGE: usize = 200;
-const RECENT: usize = 4_096;
-const PATIENCE: Duration = Duration::from_secs(5);
-const PAUSE: Duration = Duration::from_millis(200);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_games_heard_of_lately_are_bounded() {
-        let mut recent = Recent::default();
-        let game = |n: usize| GameToken::parse(format!("g{n}")).unwrap();
-        assert!(recent.insert(&game(0)));
-        assert!(!recent.insert(&game(0)));
-        (1..=RECENT).for_each(|n| assert!(recent.insert(&game(n))));
-        assert_eq!(recent.games.len(), RECENT);
-        assert!(recent.insert(&game(0)));
-    }
-}
+/// Games that are enqueued in one round trip.
+const MAX_BATCH: usize = 200;
+const SUBSCRIBE_TIMEOUT: Duration = Duration::from_secs(5);
+const RETRY_DELAY: Duration = Duration::from_millis(200);

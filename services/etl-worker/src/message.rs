@@ -1,39 +1,39 @@
-//! What the game server says on the channel: JSON, encoded once or twice.
+//! Messages that the game server publishes on its log channel: JSON, encoded once or twice.
 
 use redis_core::id::GameToken;
 use serde::Deserialize;
 
-/// A payload of the channel, understood.
+/// A message from the channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Message {
-    /// A game ended: its records are to be written and cleared away.
-    Clean(GameToken),
-    /// One of the server's other log lines.
+    /// "Cleaning Game Records": a game ended, and its records can be written and removed.
+    GameEnded(GameToken),
+    /// Any other log line of the server.
     Other,
 }
 
-/// A payload that is none of the server's messages.
+/// Why a payload is not a message of the game server.
 #[derive(Debug, thiserror::Error)]
-pub enum Garbage {
-    /// Neither an object nor a string that holds one.
-    #[error("not a log message: no JSON object")]
-    NoObject,
+pub enum InvalidMessage {
+    /// Neither an object nor a string that contains one.
+    #[error("not a log message: not a JSON object")]
+    NotAnObject,
     /// Broken JSON.
     #[error("not a log message: {0}")]
     Json(#[from] serde_json::Error),
-    /// The message that a game ended does not say which.
-    #[error("a \"{CLEAN}\" message without task.game_token")]
+    /// The message says that a game ended, but not which one.
+    #[error("a \"{GAME_ENDED}\" message without task.game_token")]
     NoGame,
-    /// The token could not name a file.
-    #[error("a \"{CLEAN}\" message of a game whose token cannot be used: {0}")]
+    /// The token could not be part of a file name.
+    #[error("a \"{GAME_ENDED}\" message with an invalid game token: {0}")]
     Token(#[from] redis_core::id::IdError),
 }
 
-/// Reads a payload. The publisher encodes an object that is text already, so a string is unwrapped once.
+/// Parses a payload. The game server encodes its JSON text a second time, so a JSON string is decoded once more.
 ///
 /// # Errors
-/// Says what is wrong with a payload that no game server sends.
-pub fn parse(payload: &[u8]) -> Result<Message, Garbage> {
+/// When no game server sends such a payload. The error says what is wrong with it.
+pub fn parse(payload: &[u8]) -> Result<Message, InvalidMessage> {
     let text: String;
     let object = if payload.trim_ascii_start().starts_with(b"\"") {
         text = serde_json::from_slice(payload)?;
@@ -42,20 +42,20 @@ pub fn parse(payload: &[u8]) -> Result<Message, Garbage> {
         payload
     };
     if !object.trim_ascii_start().starts_with(b"{") {
-        return Err(Garbage::NoObject);
+        return Err(InvalidMessage::NotAnObject);
     }
-    let line: Line = serde_json::from_slice(object)?;
-    if line.log_message.as_str() != Some(CLEAN) {
+    let line: LogLine = serde_json::from_slice(object)?;
+    if line.log_message.as_str() != Some(GAME_ENDED) {
         return Ok(Message::Other);
     }
-    let game = line.task.get("game_token").and_then(serde_json::Value::as_str).ok_or(Garbage::NoGame)?;
-    Ok(Message::Clean(GameToken::parse(game)?))
+    let token = line.task.get("game_token").and_then(serde_json::Value::as_str);
+    Ok(Message::GameEnded(GameToken::parse(token.ok_or(InvalidMessage::NoGame)?)?))
 }
 
-const CLEAN: &str = "Cleaning Game Records";
+const GAME_ENDED: &str = "Cleaning Game Records";
 
 #[derive(Deserialize)]
-struct Line {
+struct LogLine {
     #[serde(default)]
     log_message: serde_json::Value,
     #[serde(default)]
@@ -69,12 +69,12 @@ mod tests {
     const OBJECT: &str = r#"{"level":"INFO","timestamp":"2022-10-01T12:00:00.123456","name":"redis.lib.server.lobby","log_message":"Cleaning Game Records","task":{"game_token":"6f1f7a3e-0c4b-4a55-9f0e-2d9a4a1c7f10","user_token":"8d7c0f52-7b1e-4a44-8f5c-1f7d1f6a9b02"}}"#;
 
     #[test]
-    fn the_servers_message_is_read_in_both_encodings() {
-        let clean = Message::Clean(GameToken::parse("6f1f7a3e-0c4b-4a55-9f0e-2d9a4a1c7f10").unwrap());
-        assert_eq!(parse(OBJECT.as_bytes()).unwrap(), clean);
+    fn the_servers_message_is_parsed_in_both_encodings() {
+        let ended = Message::GameEnded(GameToken::parse("6f1f7a3e-0c4b-4a55-9f0e-2d9a4a1c7f10").unwrap());
+        assert_eq!(parse(OBJECT.as_bytes()).unwrap(), ended);
         let twice = serde_json::to_string(OBJECT).unwrap();
         assert!(twice.starts_with(r#""{\"level\":\"INFO\""#));
-        assert_eq!(parse(twice.as_bytes()).unwrap(), clean);
+        assert_eq!(parse(twice.as_bytes()).unwrap(), ended);
     }
 
     #[test]
@@ -90,10 +90,10 @@ mod tests {
     }
 
     #[test]
-    fn garbage_is_named() {
+    fn the_error_says_what_is_wrong_with_an_invalid_payload() {
         let error = |payload: &[u8]| parse(payload).unwrap_err().to_string();
-        for garbage in [&b"\xff\xfe"[..], b"", b"7", b"[]", b"\"\"", b"\"{\"", b"null", b"\"\\\"{}\\\"\""] {
-            assert!(error(garbage).starts_with("not a log message: "), "{garbage:?}");
+        for payload in [&b"\xff\xfe"[..], b"", b"7", b"[]", b"\"\"", b"\"{\"", b"null", b"\"\\\"{}\\\"\""] {
+            assert!(error(payload).starts_with("not a log message: "), "{payload:?}");
         }
         let no_game = error(br#"{"log_message":"Cleaning Game Records","task":{"game_token":5}}"#);
         assert_eq!(no_game, "a \"Cleaning Game Records\" message without task.game_token");

@@ -1,22 +1,24 @@
-//! The names of files. A part is one file in each table's folder, under the same name.
+//! The names of output files. A part is one file in each table's folder, under the same name.
 
 use std::fmt;
 
 use redis_core::id::GameToken;
 
-/// How a file's columns are compressed.
+/// The compression of a file's columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Codec {
-    /// `.gz.parquet`, which every reader knows.
+    /// `.gz.parquet`, which every reader can read.
     Gzip,
-    /// `.zst.parquet`: smaller and faster.
+    /// `.zst.parquet`: smaller files, faster to write.
     Zstd,
-    /// `.snappy.parquet`: fastest.
+    /// `.snappy.parquet`: the fastest to write.
     Snappy,
 }
 
 impl Codec {
-    /// What file names end with.
+    const ALL: [Codec; 3] = [Codec::Gzip, Codec::Zstd, Codec::Snappy];
+
+    /// The extension of file names, without a leading dot.
     pub fn extension(self) -> &'static str {
         match self {
             Codec::Gzip => "gz.parquet",
@@ -31,45 +33,45 @@ impl Codec {
 pub struct Part(String);
 
 impl Part {
-    /// The part that holds one game. Its name says which, so that a game that was planned twice meets its own file.
+    /// A part with one game. Its name contains the game, so a game that is planned twice gets the same file again.
     pub fn of_game(game: &GameToken, worker: &str, codec: Codec) -> Self {
         Self(format!("{game}_{worker}.{}", codec.extension()))
     }
 
-    /// A part of many games, in the folder of a day (`YYYY-MM-DD`). `batch` is never used twice.
+    /// A part with many games, in the folder of a day (`YYYY-MM-DD`). `batch` must be unique.
     pub fn of_batch(day: &str, batch: &str, codec: Codec) -> Self {
         Self(format!("dt={day}/{batch}.{}", codec.extension()))
     }
 
-    /// A part by its path, as a plan in Redis or a listing has it; none if it could lie elsewhere or is no such file.
+    /// Parses a path from a plan in Redis or from a listing. `None` if the path could leave the table's folder, or is
+    /// not the name of a part.
     pub fn parse(path: &str) -> Option<Self> {
         let segments: Vec<&str> = path.split('/').collect();
-        let plain =
+        let is_safe =
             |segment: &&str| !segment.is_empty() && !segment.starts_with('.') && !segment.contains('\0');
-        let fits = segments.len() <= 2 && segments.iter().all(plain);
-        let codecs = [Codec::Gzip, Codec::Zstd, Codec::Snappy];
-        let known = codecs.iter().any(|codec| path.ends_with(&format!(".{}", codec.extension())));
-        (fits && known).then(|| Self(path.to_owned()))
+        let is_below_folder = segments.len() <= 2 && segments.iter().all(is_safe);
+        let has_codec = Codec::ALL.iter().any(|codec| path.ends_with(&format!(".{}", codec.extension())));
+        (is_below_folder && has_codec).then(|| Self(path.to_owned()))
     }
 
-    /// The codec that the name promises.
+    /// The codec according to the file name.
     pub fn codec(&self) -> Codec {
         let codecs = [Codec::Zstd, Codec::Snappy];
         codecs.into_iter().find(|codec| self.0.ends_with(codec.extension())).unwrap_or(Codec::Gzip)
     }
 
-    /// The path below the table's folder.
+    /// The path relative to the table's folder.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The folder below the table's, such as `dt=2026-11-21`; empty for the table's own.
+    /// The folder in the table's folder, such as `dt=2026-11-21`. Empty if the file is in the table's folder itself.
     pub fn folder(&self) -> &str {
         self.0.rsplit_once('/').map_or("", |(folder, _)| folder)
     }
 
-    /// The path as a plain file name, for files set aside.
-    pub fn flat(&self) -> String {
+    /// The path as a single file name, for staged files.
+    pub fn flat_name(&self) -> String {
         self.0.replace('/', "__")
     }
 }
@@ -85,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_those_of_the_readme() {
+    fn file_names_are_those_of_the_readme() {
         let game = GameToken::parse("g1").unwrap();
         assert_eq!(Part::of_game(&game, "host-a", Codec::Gzip).as_str(), "g1_host-a.gz.parquet");
         let batch = Part::of_batch("2026-11-21", "b1_host-a", Codec::Zstd);
@@ -95,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_could_lie_elsewhere_is_no_part() {
+    fn a_path_that_could_leave_the_folder_is_not_a_part() {
         for path in [
             "../x.gz.parquet",
             "/x.gz.parquet",

@@ -1,86 +1,85 @@
-//! Finds games that ended without a message that was heard, and does what has to be done now and then.
+//! Finds the games that ended without a message, and does the periodic maintenance.
 
 use std::time::Duration;
 
-use fred::error::Error;
+use redis_core::RedisError;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use crate::metrics::Metrics;
 use crate::output::Output;
-use crate::output::folder::blocking;
 use crate::store::Store;
 
-/// Looks after what messages do not tell.
+/// Creates jobs for games whose message was lost. All workers run one; a lease lets one of them look at a time.
 pub struct Reconciler {
-    /// Where the games are.
+    /// Where the games and jobs are.
     pub store: Store,
-    /// Where files were set aside.
+    /// Where abandoned files are removed.
     pub output: Output,
-    /// How long a game must have been completed and unchanged.
+    /// How long a game must have been `Completed` and unchanged.
     pub settle: Duration,
-    /// What it counts.
+    /// The jobs, the backlog and the dead letters are counted here.
     pub metrics: Metrics,
 }
 
 impl Reconciler {
-    /// Looks once a second, one worker for all, until `stopping`.
+    /// Looks for games once a second until `stopping` is cancelled.
     ///
     /// # Errors
     /// Never: what fails is tried again.
     pub async fn run(self, stopping: CancellationToken) -> anyhow::Result<()> {
-        let mut sweep_at = Instant::now();
+        let mut next_cleanup = Instant::now();
         while timeout(INTERVAL, stopping.cancelled()).await.is_err() {
-            if let Err(error) = self.look().await {
+            if let Err(error) = self.reconcile().await {
                 debug!("look for ended games: {}", error.details());
             }
-            if Instant::now() >= sweep_at {
-                sweep_at = Instant::now() + SWEEP_INTERVAL;
-                self.sweep().await;
+            if Instant::now() >= next_cleanup {
+                next_cleanup = Instant::now() + CLEANUP_INTERVAL;
+                self.remove_abandoned().await;
             }
         }
         Ok(())
     }
 
-    async fn look(&self) -> Result<(), Error> {
-        let (backlog, dead) = self.store.depths().await?;
+    async fn reconcile(&self) -> Result<(), RedisError> {
+        let (backlog, dead) = self.store.queue_lengths().await?;
         self.metrics.backlog.set(i64::try_from(backlog).unwrap_or(i64::MAX));
         self.metrics.dead.set(i64::try_from(dead).unwrap_or(i64::MAX));
-        if !self.store.lead(INTERVAL.mul_f32(0.9)).await? {
+        // Shorter than the interval, so that it has expired when the next look is due.
+        if !self.store.acquire_reconciler_lease(INTERVAL.mul_f32(0.9)).await? {
             return Ok(());
         }
         let mut cursor = "0".to_owned();
         loop {
-            let (next, games, bad) = self.store.scan(cursor).await?;
-            if bad > 0 {
-                debug!("{bad} games have a token that cannot be used");
+            let page = self.store.scan_games(cursor).await?;
+            if page.invalid_tokens > 0 {
+                debug!("ignored {} games with an invalid token", page.invalid_tokens);
             }
-            if !games.is_empty() {
-                let queued = self.store.settle(&games, self.settle).await?;
+            if !page.games.is_empty() {
+                let queued = self.store.enqueue_settled(&page.games, self.settle).await?;
                 if queued > 0 {
                     info!(queued, "found {queued} completed games without a message");
                     self.metrics.reconciled.inc_by(queued);
                 }
             }
-            if next == "0" {
+            if page.next_cursor == "0" {
                 return Ok(());
             }
-            cursor = next;
+            cursor = page.next_cursor;
         }
     }
 
-    async fn sweep(&self) {
-        if let Err(error) = self.store.sweep().await {
-            debug!("forget workers that ended: {}", error.details());
+    /// Removes what workers that ended have left behind: their consumers in Redis, and their files.
+    async fn remove_abandoned(&self) {
+        if let Err(error) = self.store.remove_idle_consumers().await {
+            debug!("remove the consumers of workers that ended: {}", error.details());
         }
-        if let Output::Folder(folder) = self.output.clone()
-            && let Err(error) = blocking(move || folder.sweep()).await
-        {
+        if let Err(error) = self.output.remove_abandoned().await {
             warn!("{error}");
         }
     }
 }
 
 const INTERVAL: Duration = Duration::from_secs(1);
-const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
+const CLEANUP_INTERVAL: Duration = Duration::from_secs(60);

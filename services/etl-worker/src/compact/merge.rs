@@ -1,4 +1,4 @@
-//! Rows of many files on their way into few.
+//! Merges the rows of many files into few files.
 
 use std::io::Write;
 
@@ -8,88 +8,88 @@ use parquet::file::reader::ChunkReader;
 use crate::part::Codec;
 use crate::table::{Reader, Rows, Table, Writer};
 
-/// Where merged files go.
-pub(super) trait Sinks {
+/// Where the merged files are written.
+pub(super) trait MergeOutput {
     /// A file that is being written.
-    type Sink: Write + Send;
+    type File: Write + Send;
 
-    /// The next file.
-    fn open(&mut self) -> anyhow::Result<Self::Sink>;
+    /// Creates the next file.
+    fn create(&mut self) -> anyhow::Result<Self::File>;
 
-    /// Its end.
-    fn close(&mut self, sink: Self::Sink) -> anyhow::Result<()>;
+    /// Completes a file.
+    fn finish(&mut self, file: Self::File) -> anyhow::Result<()>;
 }
 
-/// A merge of files of one table. It holds the rows of one row group.
-pub(super) struct Merge<W: Write + Send> {
+/// Merges files of one table. It holds the rows of one row group in memory.
+pub(super) struct Merger<W: Write + Send> {
     table: Table,
     codec: Codec,
     rows: Rows,
     writer: Option<Writer<W>>,
     rows_in_file: usize,
-    expected: u64,
-    written: u64,
+    rows_read: u64,
+    rows_written: u64,
 }
 
-impl<W: Write + Send> Merge<W> {
+impl<W: Write + Send> Merger<W> {
     pub(super) fn new(table: Table, codec: Codec) -> Self {
         let rows = Rows::new(table);
-        Self { table, codec, rows, writer: None, rows_in_file: 0, expected: 0, written: 0 }
+        Self { table, codec, rows, writer: None, rows_in_file: 0, rows_read: 0, rows_written: 0 }
     }
 
     /// Adds the rows of a file.
     pub(super) fn add<R: ChunkReader + 'static>(
         &mut self,
         file: R,
-        sinks: &mut impl Sinks<Sink = W>,
+        output: &mut impl MergeOutput<File = W>,
     ) -> anyhow::Result<()> {
         let reader = Reader::new(file, self.table)?;
-        self.expected += reader.row_count();
-        for group in 0..reader.groups() {
+        self.rows_read += reader.row_count();
+        for group in 0..reader.group_count() {
             reader.read(group, &mut self.rows)?;
             if self.rows.len() >= GROUP_ROWS {
-                self.write_group(sinks)?;
+                self.write_group(output)?;
             }
         }
         if self.rows_in_file >= FILE_ROWS {
-            self.end_file(sinks)?;
+            self.finish_file(output)?;
         }
         Ok(())
     }
 
-    /// Writes what is left, and gives the number of rows.
-    pub(super) fn finish(mut self, sinks: &mut impl Sinks<Sink = W>) -> anyhow::Result<u64> {
+    /// Writes the remaining rows. Returns the number of all rows.
+    pub(super) fn finish(mut self, output: &mut impl MergeOutput<File = W>) -> anyhow::Result<u64> {
         if !self.rows.is_empty() {
-            self.write_group(sinks)?;
+            self.write_group(output)?;
         }
-        self.end_file(sinks)?;
-        let (written, expected) = (self.written, self.expected);
-        ensure!(written == expected, "{written} rows were merged of {expected}; nothing is changed");
+        self.finish_file(output)?;
+        let (written, read) = (self.rows_written, self.rows_read);
+        ensure!(written == read, "only {written} of {read} rows were merged; nothing is changed");
         Ok(written)
     }
 
-    fn write_group(&mut self, sinks: &mut impl Sinks<Sink = W>) -> anyhow::Result<()> {
+    fn write_group(&mut self, output: &mut impl MergeOutput<File = W>) -> anyhow::Result<()> {
         let writer = match &mut self.writer {
             Some(writer) => writer,
-            None => self.writer.insert(Writer::new(sinks.open()?, self.table, self.codec)?),
+            None => self.writer.insert(Writer::new(output.create()?, self.table, self.codec)?),
         };
         writer.write(&self.rows)?;
-        self.written += self.rows.len() as u64;
+        self.rows_written += self.rows.len() as u64;
         self.rows_in_file += self.rows.len();
         self.rows.clear();
         Ok(())
     }
 
-    fn end_file(&mut self, sinks: &mut impl Sinks<Sink = W>) -> anyhow::Result<()> {
+    fn finish_file(&mut self, output: &mut impl MergeOutput<File = W>) -> anyhow::Result<()> {
         self.rows_in_file = 0;
         match self.writer.take() {
-            Some(writer) => sinks.close(writer.finish()?),
+            Some(writer) => output.finish(writer.finish()?),
             None => Ok(()),
         }
     }
 }
 
-/// What a reader takes at a time.
+/// Rows of a row group, which a query engine reads at a time.
 const GROUP_ROWS: usize = 122_880;
-/// Where a merged file ends.
+/// Rows after which a merged file is complete.
 const FILE_ROWS: usize = 4_000_000;

@@ -2,9 +2,9 @@ use super::*;
 
 const ENTRY: &str = r#"{"TIMESTAMP":"2022-10-01T12:00:00Z","PAYLOAD":{"GAME_TOKEN":"g","USER_TOKEN":"ann"},"STATUS":{"ACTION":"ATTACK","DETAILS":{"ENEMY_TOKEN":"bob","ENEMY_DAMAGE":1200,"ENEMY_HEALTH_PRIOR":5000,"ENEMY_HEALTH_POST":3800}}}"#;
 
-fn record(user_token: &str, superhero_id: &str, health: &str) -> Record {
+fn record(user_token: &str, superhero_id: &str, health: &str) -> PlayerRecord {
     let [superhero_id, health] = [superhero_id, health].map(|text| Some(text.to_owned()));
-    Record { user_token: user_token.to_owned(), superhero_id, health }
+    PlayerRecord { user_token: user_token.to_owned(), superhero_id, health }
 }
 
 fn attack(from: &str, to: &str, damage: i64, prior: i64, post: i64) -> String {
@@ -16,23 +16,23 @@ fn attack(from: &str, to: &str, damage: i64, prior: i64, post: i64) -> String {
         .replace("3800", &post.to_string())
 }
 
-fn rows(players: &[(&str, i64)], log: &[String]) -> Result<Vec<Row>, BadGame> {
+fn rows(players: &[(&str, i64)], log: &[String]) -> Result<Vec<Row>, InvalidGame> {
     let records = players.iter().map(|(token, health)| record(token, "7", &health.to_string())).collect();
-    let mut tally = Tally::new("g", records)?;
-    log.iter().try_for_each(|entry| tally.add(entry.as_bytes()))?;
-    Ok(tally.rows())
+    let mut aggregator = GameAggregator::new("g", records)?;
+    log.iter().try_for_each(|entry| aggregator.add(entry.as_bytes()))?;
+    Ok(aggregator.into_rows())
 }
 
 fn ranks(players: &[(&str, i64)], log: &[String]) -> Vec<(String, u8)> {
     rows(players, log).unwrap().into_iter().map(|row| (row.user_token, row.rank)).collect()
 }
 
-fn owned(expected: &[(&str, u8)]) -> Vec<(String, u8)> {
+fn expected_ranks(expected: &[(&str, u8)]) -> Vec<(String, u8)> {
     expected.iter().map(|(token, rank)| ((*token).to_owned(), *rank)).collect()
 }
 
 #[test]
-fn the_contracts_entry_counts_for_both_its_players() {
+fn the_entry_of_the_contract_counts_for_both_players() {
     let rows = rows(&[("ann", 5000), ("bob", 3800)], &[ENTRY.to_owned()]).unwrap();
     let ann = Row {
         user_token: "ann".to_owned(),
@@ -57,53 +57,53 @@ fn the_contracts_entry_counts_for_both_its_players() {
 fn the_survivor_is_first_and_the_last_to_fall_second() {
     let log = [attack("ann", "cid", 9, 5, 0), attack("bob", "dan", 9, 5, 0), attack("ann", "bob", 9, 5, 0)];
     let ranks = ranks(&[("ann", 1), ("bob", 0), ("cid", 0), ("dan", 0)], &log);
-    assert_eq!(ranks, owned(&[("ann", 1), ("bob", 2), ("dan", 3), ("cid", 4)]));
+    assert_eq!(ranks, expected_ranks(&[("ann", 1), ("bob", 2), ("dan", 3), ("cid", 4)]));
 }
 
 #[test]
 fn attacks_on_the_fallen_count_and_do_not_make_them_fall_again() {
     let log = [attack("ann", "bob", 9, 5, 0), attack("ann", "cid", 9, 5, 0), attack("ann", "bob", 4, 0, 0)];
     let players = [("ann", 1), ("bob", 0), ("cid", 0)];
-    assert_eq!(ranks(&players, &log), owned(&[("ann", 1), ("cid", 2), ("bob", 3)]));
+    assert_eq!(ranks(&players, &log), expected_ranks(&[("ann", 1), ("cid", 2), ("bob", 3)]));
     assert_eq!(rows(&players, &log).unwrap()[2].damage_received, 13);
 }
 
 #[test]
-fn in_a_game_cut_short_those_who_stand_share_the_ranks_above_the_fallen_by_health_left() {
+fn in_a_game_cut_short_the_survivors_rank_above_the_fallen_by_health_left() {
     let log = [attack("ann", "bob", 9, 5, 0)];
     let ranks = ranks(&[("ann", 10), ("bob", 0), ("cid", 30), ("dan", 10)], &log);
-    assert_eq!(ranks, owned(&[("cid", 1), ("ann", 2), ("dan", 2), ("bob", 4)]));
+    assert_eq!(ranks, expected_ranks(&[("cid", 1), ("ann", 2), ("dan", 2), ("bob", 4)]));
 }
 
 #[test]
-fn a_game_that_timed_out_in_the_lobby_has_a_row_each_and_no_rounds() {
+fn a_game_that_timed_out_in_the_lobby_has_a_row_per_player_and_no_rounds() {
     let rows = rows(&[("ann", 10), ("bob", 20)], &[]).unwrap();
     assert_eq!(rows.iter().map(|row| (row.rank, row.rounds)).collect::<Vec<_>>(), [(1, 0), (2, 0)]);
     assert_eq!(rows[0].user_token, "bob");
 }
 
 #[test]
-fn healths_of_different_entries_may_overlap_and_the_health_left_decides() {
-    // Two servers: one saw bob fall, the other, later in the list, still saw him stand.
+fn entries_of_two_servers_may_overlap_and_the_health_left_decides() {
+    // Two servers: one logged that bob fell; the other logged later that he still had health.
     let log =
         [attack("ann", "bob", 100, 100, 0), attack("cid", "bob", 80, 100, 20), attack("ann", "cid", 9, 5, 0)];
     let fallen = ranks(&[("ann", 1), ("bob", 0), ("cid", 0)], &log);
-    assert_eq!(fallen, owned(&[("ann", 1), ("cid", 2), ("bob", 3)]));
+    assert_eq!(fallen, expected_ranks(&[("ann", 1), ("cid", 2), ("bob", 3)]));
     let standing = ranks(&[("ann", 1), ("bob", 20), ("cid", 0)], &log);
-    assert_eq!(standing, owned(&[("bob", 1), ("ann", 2), ("cid", 3)]));
+    assert_eq!(standing, expected_ranks(&[("bob", 1), ("ann", 2), ("cid", 3)]));
 }
 
 #[test]
-fn a_player_without_health_and_without_an_entry_for_it_fell_before_all_others() {
+fn a_player_without_health_and_without_an_entry_that_took_it_ranks_last() {
     let log = [attack("ann", "bob", 9, 5, 0)];
     assert_eq!(
         ranks(&[("ann", 1), ("bob", 0), ("cid", 0)], &log),
-        owned(&[("ann", 1), ("bob", 2), ("cid", 3)])
+        expected_ranks(&[("ann", 1), ("bob", 2), ("cid", 3)])
     );
 }
 
 #[test]
-fn records_that_contradict_one_another_make_a_bad_game() {
+fn records_that_contradict_one_another_make_an_invalid_game() {
     let problem = |entry: String| rows(&[("ann", 1), ("bob", 1)], &[entry]).unwrap_err().to_string();
     assert_eq!(
         problem(attack("ann", "bob", 1, 5, 6)),
@@ -112,19 +112,20 @@ fn records_that_contradict_one_another_make_a_bad_game() {
     assert!(problem(attack("ann", "bob", -1, 5, 4)).starts_with("log entry 1: invalid value: integer `-1`"));
     assert_eq!(problem(attack("eve", "bob", 1, 5, 4)), "log entry 1: eve is not a player");
     assert_eq!(problem(attack("ann", "eve", 1, 5, 4)), "log entry 1: eve is not a player");
-    assert_eq!(problem(ENTRY.replace("\"g\"", "\"h\"")), "log entry 1: is of game h");
+    assert_eq!(problem(ENTRY.replace("\"g\"", "\"h\"")), "log entry 1: belongs to game h");
     assert_eq!(problem(ENTRY.replace("ATTACK", "DEFEND")), "log entry 1: the action DEFEND is not ATTACK");
     assert!(problem(ENTRY.replace("1200", "\"1200\"")).starts_with("log entry 1: invalid type: string"));
     assert!(problem(ENTRY.replace("1200", "12.5")).starts_with("log entry 1: invalid type: floating"));
     assert!(problem(ENTRY.replace("\"ENEMY_DAMAGE\":1200,", "")).starts_with("log entry 1: missing field"));
-    assert_eq!(problem("[]".to_owned()), "log entry 1: is no JSON object");
+    assert_eq!(problem("[]".to_owned()), "log entry 1: is not a JSON object");
     assert!(problem("{".to_owned()).starts_with("log entry 1: EOF"));
 }
 
 #[test]
-fn a_value_outside_its_columns_type_makes_a_bad_game() {
-    let problem =
-        |id: &str, health: &str| Tally::new("g", vec![record("ann", id, health)]).err().unwrap().to_string();
+fn a_value_that_does_not_fit_its_column_makes_an_invalid_game() {
+    let problem = |id: &str, health: &str| {
+        GameAggregator::new("g", vec![record("ann", id, health)]).err().unwrap().to_string()
+    };
     assert_eq!(problem("65536", "1"), "player ann: id must be a number from 0 to 65535");
     assert_eq!(problem("-1", "1"), "player ann: id must be a number from 0 to 65535");
     assert_eq!(problem("1", "many"), "player ann: health must be a whole number");
@@ -141,12 +142,12 @@ fn a_value_outside_its_columns_type_makes_a_bad_game() {
 }
 
 #[test]
-fn half_written_games_are_bad_games() {
-    assert_eq!(Tally::new("g", vec![]).err().unwrap(), BadGame::NoPlayers);
-    let no_health = Record { health: None, ..record("ann", "1", "1") };
-    assert!(Tally::new("g", vec![no_health]).is_err());
+fn half_written_games_are_invalid() {
+    assert_eq!(GameAggregator::new("g", vec![]).err().unwrap(), InvalidGame::NoPlayers);
+    let no_health = PlayerRecord { health: None, ..record("ann", "1", "1") };
+    assert!(GameAggregator::new("g", vec![no_health]).is_err());
     let crowd = (0..256).map(|n| record(&n.to_string(), "1", "1")).collect();
-    assert_eq!(Tally::new("g", crowd).err().unwrap(), BadGame::TooManyPlayers(256));
+    assert_eq!(GameAggregator::new("g", crowd).err().unwrap(), InvalidGame::TooManyPlayers(256));
     let full = (0..255).map(|n| record(&n.to_string(), "1", "0")).collect();
-    assert_eq!(Tally::new("g", full).unwrap().rows().len(), 255);
+    assert_eq!(GameAggregator::new("g", full).unwrap().into_rows().len(), 255);
 }

@@ -1,41 +1,43 @@
 -- KEYS: 1 jobs, 2 open parts, 3 games:participants, then per game: its state, its part, its players
--- ARGV: 1 group, 2 consumer, 3 '1' to clean, 4 expiry (s), 5 how long a cleaned game is remembered (s),
---       6 and 7 what the names of the lists by number of players begin with, then per game: token, entry, part
--- Marks games done whose files are published; only then are their records let go. Answers 1 per game, 0 where the job is not ours.
-local function clean(game, token)
-  local counts = { redis.pcall('GET', game .. ':participants'), redis.pcall('ZSCORE', KEYS[3], token), redis.pcall('SCARD', game) }
-  for _, user in ipairs(users(game)) do redis.call('EXPIRE', game .. ':superheros:' .. user, ARGV[4]) end
+-- ARGV: 1-6 suffixes, 7 group, 8 consumer, 9 '1' to clean up, 10 expiry of the records (s), 11 expiry of the state (s),
+--       12 and 13 prefixes of the lists by number of players, then per game: token, entry id, path of the part
+-- Marks games whose files are published as done. Only after that their records may go.
+-- Returns per game: 1, or 0 if the consumer does not own the job.
+local function clean_up(game, token)
+  local counts = { redis.pcall('GET', game .. PARTICIPANTS), redis.pcall('ZSCORE', KEYS[3], token), redis.pcall('SCARD', game) }
+  for _, user in ipairs(users(game)) do redis.call('EXPIRE', superhero(game, user), ARGV[10]) end
   for _, suffix in ipairs(RECORDS) do
-    if suffix ~= ':logs' then redis.call('EXPIRE', game .. suffix, ARGV[4]) end
+    if suffix ~= LOGS then redis.call('EXPIRE', game .. suffix, ARGV[10]) end
   end
-  redis.call('DEL', game .. ':logs')
+  redis.call('DEL', game .. LOGS)
   redis.pcall('ZREM', KEYS[3], token)
-  local cleaned = {}
+  -- The game is in the list of its number of players. The three sources of that number may differ.
+  local removed_from = {}
   for i = 1, 3 do
     local count = (type(counts[i]) == 'string' or type(counts[i]) == 'number') and tonumber(counts[i])
-    if count and not cleaned[count] then
-      cleaned[count] = true
-      redis.pcall('LREM', ARGV[6] .. string.format('%.0f', count), 1, token)
-      redis.pcall('LREM', ARGV[7] .. string.format('%.0f', count), 1, token)
+    if count and not removed_from[count] then
+      removed_from[count] = true
+      redis.pcall('LREM', ARGV[12] .. string.format('%.0f', count), 1, token)
+      redis.pcall('LREM', ARGV[13] .. string.format('%.0f', count), 1, token)
     end
   end
 end
-local answer = {}
+local committed = {}
 for i = 1, (#KEYS - 3) / 3 do
   local state, part, game = KEYS[3 * i + 1], KEYS[3 * i + 2], KEYS[3 * i + 3]
-  local token, entry, path = ARGV[3 * i + 5], ARGV[3 * i + 6], ARGV[3 * i + 7]
-  answer[i] = 0
-  if ours(KEYS[1], ARGV[1], ARGV[2], entry) then
+  local token, entry_id, path = ARGV[3 * i + 11], ARGV[3 * i + 12], ARGV[3 * i + 13]
+  committed[i] = 0
+  if owns(KEYS[1], ARGV[7], ARGV[8], entry_id) then
     redis.call('HSET', state, 'state', 'done')
     redis.call('HDEL', part, token)
     if redis.call('EXISTS', part) == 0 then redis.call('SREM', KEYS[2], path) end
-    if ARGV[3] == '1' then
-      clean(game, token)
-      redis.call('EXPIRE', state, ARGV[5])
+    if ARGV[9] == '1' then
+      clean_up(game, token)
+      redis.call('EXPIRE', state, ARGV[11])
     end
-    redis.call('XACK', KEYS[1], ARGV[1], entry)
-    redis.call('XDEL', KEYS[1], entry)
-    answer[i] = 1
+    redis.call('XACK', KEYS[1], ARGV[7], entry_id)
+    redis.call('XDEL', KEYS[1], entry_id)
+    committed[i] = 1
   end
 end
-return answer
+return committed

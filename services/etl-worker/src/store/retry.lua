@@ -1,5 +1,5 @@
--- KEYS: 1 jobs, 2 dead letters, 3 the game's state   ARGV: 1 dead letter, 2 token
--- Makes a job of a dead letter again. Answers 1, or 0 if somebody else did.
+-- KEYS: 1 jobs, 2 dead letters, 3 the game's state   ARGV: 1 entry id of the dead letter, 2 token
+-- Queues the game of a dead letter again. Returns 1, or 0 if the dead letter is gone because someone else retried it.
 if redis.call('XDEL', KEYS[2], ARGV[1]) == 0 then return 0 end
 redis.call('HDEL', KEYS[3], 'tries')
 redis.call('HSET', KEYS[3], 'state', 'queued')

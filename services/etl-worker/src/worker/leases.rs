@@ -1,44 +1,41 @@
-//! Keeping jobs ours.
-
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::time::interval;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::debug;
 
 use crate::store::{Job, Store};
 
-/// Jobs of ours, which are renewed three times a lease as long as this lives. That they still are ours is checked before
-/// files are published.
+/// Renews the leases of a worker's jobs three times per lease, until it is dropped. It does not notice when a job is lost:
+/// that is checked before the files are published.
 pub(super) struct Leases {
-    entries: Entries,
-    _renewing: AbortOnDropHandle<()>,
+    entry_ids: Arc<Mutex<Vec<String>>>,
+    _renewal: AbortOnDropHandle<()>,
 }
 
 impl Leases {
     pub(super) fn new(store: Store, lease: Duration) -> Self {
-        let entries = Entries::default();
-        let held = Arc::clone(&entries);
-        let renewing = tokio::spawn(async move {
+        let entry_ids = Arc::new(Mutex::new(Vec::new()));
+        let to_renew = Arc::clone(&entry_ids);
+        let renewal = tokio::spawn(async move {
             let mut ticks = interval(lease / 3);
+            // The first tick is at once, and the jobs have just been taken.
             ticks.tick().await;
             loop {
                 ticks.tick().await;
-                let entries = held.lock().unwrap_or_else(PoisonError::into_inner).clone();
-                if let Err(error) = store.renew(&entries).await {
+                let entry_ids: Vec<String> = to_renew.lock().clone();
+                if let Err(error) = store.renew(&entry_ids).await {
                     debug!("renew jobs: {}", error.details());
                 }
             }
         });
-        Self { entries, _renewing: AbortOnDropHandle::new(renewing) }
+        Self { entry_ids, _renewal: AbortOnDropHandle::new(renewal) }
     }
 
-    /// Adds jobs that have just become ours.
+    /// Adds jobs that the worker has just taken.
     pub(super) fn add(&self, jobs: &[Job]) {
-        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        entries.extend(jobs.iter().map(|job| job.entry.clone()));
+        self.entry_ids.lock().extend(jobs.iter().map(|job| job.entry_id.clone()));
     }
 }
-
-type Entries = Arc<Mutex<Vec<String>>>;

@@ -1,6 +1,6 @@
-//! The service as its users meet it: the binary, a Redis of its own, files on disk or in a bucket.
+//! Tests of the binary as its users run it, with a Redis of its own and files on disk or in a bucket.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed, also in its helpers")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot continue has failed, also in its helpers")]
 
 mod support;
 
@@ -11,4 +11,6 @@ mod output;
 mod readers;
 mod s3;
 mod settings;
+mod startup;
+mod tables;
 mod trigger;

@@ -4,10 +4,10 @@ use etl_worker::table::Table;
 use fred::interfaces::StreamsInterface;
 use test_support::{ServiceProcess, eventually};
 
-use crate::support::{World, not_run};
+use crate::support::{World, report_not_run};
 
-/// The worker says that the output is at fault, and keeps the job.
-async fn refused(world: &World, worker: &ServiceProcess, reason: &str) {
+/// Waits until the worker reports the output as the cause, and checks that the job is kept.
+async fn wait_for_output_error(world: &World, worker: &ServiceProcess, reason: &str) {
     eventually("the worker is not ready", async || {
         let (status, body) = worker.get("/ready").await;
         status == 503 && body.contains("output: ") && body.contains(reason)
@@ -18,52 +18,56 @@ async fn refused(world: &World, worker: &ServiceProcess, reason: &str) {
 }
 
 #[tokio::test]
-async fn an_output_that_cannot_be_written_is_named_and_loses_nothing() {
+async fn an_output_that_cannot_be_written_is_reported_and_loses_nothing() {
     let world = World::start().await;
     std::fs::write(world.output(), b"in the way").unwrap();
-    let worker = world.spawn("w", &[]);
-    eventually("it listens", async || worker.log().contains("listening on channel")).await;
-    let truth = world.small_game("g1").await;
-    world.publish_clean("g1").await;
-    eventually("the job is made", async || world.client.xlen::<u64, _>("etl:jobs").await.unwrap() == 1).await;
-    refused(&world, &worker, "Not a directory").await;
+    let worker = world.spawn_worker("w", &[]);
+    eventually("the worker listens", async || worker.log().contains("listening on channel")).await;
+    let expected = world.play_small_game("g1").await;
+    world.publish_game_ended("g1").await;
+    eventually("the job is created", async || world.client.xlen::<u64, _>("etl:jobs").await.unwrap() == 1)
+        .await;
+    wait_for_output_error(&world, &worker, "Not a directory").await;
     std::fs::remove_file(world.output()).unwrap();
-    world.all_written(&truth).await;
+    world.wait_until_written(&expected).await;
     worker.wait_until_ready().await;
 }
 
 #[tokio::test]
-async fn a_full_disk_is_named_and_loses_nothing() {
+async fn a_full_disk_is_reported_and_loses_nothing() {
     let world = World::start().await;
     let output = world.output();
     std::fs::create_dir_all(&output).unwrap();
     let mounted =
         Command::new("mount").args(["-t", "tmpfs", "-o", "size=64k", "tmpfs"]).arg(&output).output();
     if !mounted.is_ok_and(|mounted| mounted.status.success()) {
-        not_run("NOT RUN: a_full_disk_is_named_and_loses_nothing may not mount a small disk".to_owned());
+        report_not_run(
+            "NOT RUN: a_full_disk_is_reported_and_loses_nothing is not allowed to mount a small disk"
+                .to_owned(),
+        );
         return;
     }
-    let truth = world.small_game("g1").await;
-    let worker = world.worker("w", &[]).await;
+    let expected = world.play_small_game("g1").await;
+    let worker = world.start_worker("w", &[]).await;
     let filled = std::fs::write(output.join("filler"), vec![0; 128 << 10]);
     assert!(filled.is_err(), "the disk is small");
-    world.publish_clean("g1").await;
-    refused(&world, &worker, "No space left on device").await;
+    world.publish_game_ended("g1").await;
+    wait_for_output_error(&world, &worker, "No space left on device").await;
     std::fs::remove_file(output.join("filler")).unwrap();
-    world.all_written(&truth).await;
+    world.wait_until_written(&expected).await;
     let left = std::fs::read_dir(output.join(".tmp").join(Table::Meta.name())).unwrap().count();
-    assert_eq!(left, 0, "nothing is left aside");
+    assert_eq!(left, 0, "no staged files are left");
     drop(worker);
     assert!(Command::new("umount").arg("-l").arg(&output).status().unwrap().success());
 }
 
 #[tokio::test]
-async fn batches_lie_in_folders_by_day_and_hold_as_many_games_as_they_may() {
+async fn batches_are_in_folders_by_day_and_have_the_maximum_number_of_games() {
     let world = World::start().await;
     let vars = [("ETL_BATCH_GAMES", "100"), ("ETL_BATCH_MS", "2000"), ("ETL_CODEC", "zstd")];
-    let _worker = world.worker("w", &vars).await;
-    let truth = world.simulate(&["--games", "250"]).await;
-    world.all_written(&truth).await;
+    let _worker = world.start_worker("w", &vars).await;
+    let expected = world.simulate(&["--games", "250"]).await;
+    world.wait_until_written(&expected).await;
     let files = world.files(Table::Podium);
     assert!((3..=5).contains(&files.len()), "{files:?}");
     let day = files[0].parent().unwrap().file_name().unwrap().to_str().unwrap();
@@ -72,12 +76,12 @@ async fn batches_lie_in_folders_by_day_and_hold_as_many_games_as_they_may() {
 }
 
 #[tokio::test]
-async fn games_are_written_in_files_of_the_contracts_names() {
+async fn files_have_the_names_of_the_contract() {
     let world = World::start().await;
-    let _worker = world.worker("host-1", &[("ETL_CODEC", "snappy")]).await;
-    let truth = world.small_game("6f1f7a3e-0c4b-4a55-9f0e-2d9a4a1c7f10").await;
-    world.publish_clean("6f1f7a3e-0c4b-4a55-9f0e-2d9a4a1c7f10").await;
-    world.all_written(&truth).await;
+    let _worker = world.start_worker("host-1", &[("ETL_CODEC", "snappy")]).await;
+    let expected = world.play_small_game("6f1f7a3e-0c4b-4a55-9f0e-2d9a4a1c7f10").await;
+    world.publish_game_ended("6f1f7a3e-0c4b-4a55-9f0e-2d9a4a1c7f10").await;
+    world.wait_until_written(&expected).await;
     for table in ["GAME_META", "GAME_PODIUM"] {
         let file =
             world.output().join(table).join("6f1f7a3e-0c4b-4a55-9f0e-2d9a4a1c7f10_host-1.snappy.parquet");

@@ -2,12 +2,13 @@ use std::path::PathBuf;
 use std::process::Stdio;
 
 use fred::interfaces::SetsInterface;
-use test_support::{eventually, free_port};
+use test_support::{eventually, find_python, free_port};
 use tokio::process::{Child, Command};
 
-use crate::support::{World, python, read};
+use crate::support::World;
+use crate::tables::read_tables;
 
-/// moto's server: speaks S3, conditional puts included.
+/// The server of moto, which speaks S3 with conditional puts.
 struct Storage {
     port: u16,
     python: PathBuf,
@@ -31,11 +32,11 @@ impl Storage {
     }
 
     async fn create_bucket(&self, bucket: &str) {
-        let answer = reqwest::Client::new().put(self.url(bucket)).send().await.unwrap();
-        assert!(answer.status().is_success(), "{answer:?}");
+        let response = reqwest::Client::new().put(self.url(bucket)).send().await.unwrap();
+        assert!(response.status().is_success(), "{response:?}");
     }
 
-    /// Copies the objects below a prefix to a folder.
+    /// Downloads the objects with a prefix to a folder.
     async fn download(&self, bucket: &str, prefix: &str) -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
         let script = "import sys, os, boto3\n\
@@ -55,9 +56,9 @@ impl Storage {
 }
 
 #[tokio::test]
-async fn games_are_written_to_a_bucket_once_and_a_wrong_bucket_loses_nothing() {
-    let test = "games_are_written_to_a_bucket_once_and_a_wrong_bucket_loses_nothing";
-    let Some(python) = python(test) else { return };
+async fn each_game_is_written_to_a_bucket_once_and_a_missing_bucket_loses_nothing() {
+    let test = "each_game_is_written_to_a_bucket_once_and_a_missing_bucket_loses_nothing";
+    let Some(python) = find_python(test) else { return };
     let storage = Storage::start(python).await;
     let world = World::start().await;
     let endpoint = storage.url("");
@@ -72,14 +73,14 @@ async fn games_are_written_to_a_bucket_once_and_a_wrong_bucket_loses_nothing() {
             ("ETL_BATCH_MS", "200"),
             ("ETL_LEASE", "3s"),
         ];
-        let (mut a, mut b) = (world.spawn("a", &vars), world.spawn("b", &vars));
-        eventually("the bucket is missed", async || {
+        let (mut a, mut b) = (world.spawn_worker("a", &vars), world.spawn_worker("b", &vars));
+        eventually("the missing bucket is reported", async || {
             let (status, body) = a.get("/ready").await;
             status == 503 && body.contains("put s3://games") && b.log().contains("listening on channel")
         })
         .await;
-        let truth = world.simulate(&["--games", "40", "--seed", batch]).await;
-        eventually("the jobs are made", async || a.metric("etl_worker_backlog_jobs").await == 40.0).await;
+        let expected = world.simulate(&["--games", "40", "--seed", batch]).await;
+        eventually("the jobs are created", async || a.metric("etl_worker_backlog_jobs").await == 40.0).await;
         storage.create_bucket(&format!("games{batch}")).await;
         eventually("every job is done", async || {
             let (of_a, of_b) =
@@ -89,17 +90,17 @@ async fn games_are_written_to_a_bucket_once_and_a_wrong_bucket_loses_nothing() {
         .await;
         let copy = storage.download(&format!("games{batch}"), "data/superhero").await;
         assert!(
-            read(&copy.path().join("data/superhero")).unwrap() == truth,
-            "the objects differ from the truth"
+            read_tables(&copy.path().join("data/superhero")).unwrap() == expected,
+            "the objects do not have the expected rows"
         );
         tokio::join!(a.terminate(), b.terminate());
     }
 }
 
 #[tokio::test]
-async fn a_bucket_is_copied_merged_to_a_snapshot_and_what_readers_list_stays() {
-    let test = "a_bucket_is_copied_merged_to_a_snapshot_and_what_readers_list_stays";
-    let Some(python) = python(test) else { return };
+async fn compact_merges_a_bucket_into_a_snapshot_and_keeps_the_small_files() {
+    let test = "compact_merges_a_bucket_into_a_snapshot_and_keeps_the_small_files";
+    let Some(python) = find_python(test) else { return };
     let storage = Storage::start(python).await;
     storage.create_bucket("games").await;
     let world = World::start().await;
@@ -110,11 +111,11 @@ async fn a_bucket_is_copied_merged_to_a_snapshot_and_what_readers_list_stays() {
         ("AWS_ACCESS_KEY_ID", "k"),
         ("AWS_SECRET_ACCESS_KEY", "s"),
     ];
-    let worker = world.worker("w", &vars).await;
+    let worker = world.start_worker("w", &vars).await;
     let flag = |(name, value): (&str, &str)| format!("--{}={value}", name.to_lowercase().replace('_', "-"));
     let compact = async || {
         let args: Vec<String> = vars.into_iter().map(flag).chain(["compact".to_owned()]).collect();
-        let done = world.run(&args.iter().map(String::as_str).collect::<Vec<_>>()).await;
+        let done = world.run_command(&args.iter().map(String::as_str).collect::<Vec<_>>()).await;
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
         String::from_utf8(done.stdout).unwrap()
     };
@@ -123,38 +124,38 @@ async fn a_bucket_is_copied_merged_to_a_snapshot_and_what_readers_list_stays() {
         std::fs::read_to_string(copy.path().join("data/COMPACTED/latest")).unwrap()
     };
     let committed = async |games| {
-        eventually("all are committed", async || {
+        eventually("the games are committed", async || {
             worker.metric("etl_worker_jobs_total{result=\"committed\"}").await == games
         })
         .await;
     };
 
-    let truth = world.simulate(&["--games", "40"]).await;
+    let expected = world.simulate(&["--games", "40"]).await;
     committed(40.0).await;
-    let said = compact().await;
+    let printed = compact().await;
     let first = latest().await;
-    let rows = 2 * truth.meta.len();
-    assert_eq!(said, format!("80 files became 2; {rows} rows were rewritten to COMPACTED/{first}\n"));
+    let rows = 2 * expected.meta.len();
+    assert_eq!(printed, format!("80 files became 2; {rows} rows were rewritten to COMPACTED/{first}\n"));
 
-    // A game that is not committed, and one more that is.
-    let mut all = truth.clone();
-    all.add(world.small_game("open").await);
-    world.publish_clean("open").await;
+    // One more game whose file counts as not committed, and one more that is committed.
+    let mut all = expected.clone();
+    all.add(world.play_small_game("open").await);
+    world.publish_game_ended("open").await;
     committed(41.0).await;
     world.client.sadd::<(), _, _>("etl:open-parts", "open_w.gz.parquet").await.unwrap();
-    let one_more = world.small_game("closed").await;
-    let mut closed = truth.clone();
-    closed.add(one_more.clone());
+    let one_more = world.play_small_game("closed").await;
+    let mut committed_games = expected.clone();
+    committed_games.add(one_more.clone());
     all.add(one_more);
-    world.publish_clean("closed").await;
+    world.publish_game_ended("closed").await;
     committed(42.0).await;
     compact().await;
     let second = latest().await;
     assert!(second > first, "{second}");
 
     let copy = storage.download("games", "data").await;
-    let at = |path: &str| read(&copy.path().join("data").join(path)).unwrap();
-    assert!(at("") == all, "the small files are those that were written");
-    assert!(at(&format!("COMPACTED/{first}")) == truth, "a snapshot does not change");
-    assert!(at(&format!("COMPACTED/{second}")) == closed, "a snapshot holds what is committed");
+    let rows_in = |path: &str| read_tables(&copy.path().join("data").join(path)).unwrap();
+    assert!(rows_in("") == all, "the small files are unchanged");
+    assert!(rows_in(&format!("COMPACTED/{first}")) == expected, "a snapshot does not change");
+    assert!(rows_in(&format!("COMPACTED/{second}")) == committed_games, "a snapshot has what is committed");
 }

@@ -3,7 +3,7 @@ use tokio::process::Command;
 use crate::support::{BINARY, World};
 
 #[tokio::test]
-async fn a_setting_that_cannot_be_used_ends_the_process_with_one_line() {
+async fn an_invalid_setting_ends_the_process_with_one_line() {
     let refused = Command::new(BINARY).env_clear().env("ETL_OUTPUT", "ftp://x").output().await.unwrap();
     assert_eq!(refused.status.code(), Some(2));
     let line = String::from_utf8(refused.stderr).unwrap();
@@ -24,11 +24,11 @@ async fn help_and_the_readme_list_every_setting() {
 }
 
 #[tokio::test]
-async fn a_command_without_redis_fails_clearly() {
+async fn a_command_without_redis_fails_with_a_clear_error() {
     let mut world = World::start().await;
     world.redis.kill().await;
-    let listed = world.run(&["dead", "list"]).await;
+    let listed = world.run_command(&["dead", "list"]).await;
     assert_eq!(listed.status.code(), Some(1));
     let error = String::from_utf8(listed.stderr).unwrap();
-    assert!(error.starts_with("etl-worker: connect to redis at 127.0.0.1:"), "{error}");
+    assert!(error.contains(" ERROR connect to redis at 127.0.0.1:") && error.lines().count() == 1, "{error}");
 }

@@ -8,12 +8,12 @@ use test_support::eventually;
 use crate::support::World;
 
 #[tokio::test]
-async fn a_plain_object_is_a_message_too_and_others_are_ignored() {
+async fn a_plain_object_is_accepted_and_other_messages_are_ignored() {
     let world = World::start().await;
-    let worker = world.worker("w", &[]).await;
-    let truth = world.small_game("g1").await;
+    let worker = world.start_worker("w", &[]).await;
+    let expected = world.play_small_game("g1").await;
     world.publish(r#"{"level":"INFO","log_message":"Starting Game","task":{"game_token":"g1"}}"#).await;
-    eventually("the message is heard", async || {
+    eventually("the message is counted", async || {
         worker.metric("etl_worker_messages_total{kind=\"other\"}").await == 1.0
     })
     .await;
@@ -21,67 +21,67 @@ async fn a_plain_object_is_a_message_too_and_others_are_ignored() {
     world
         .publish(r#"{"log_message":"Cleaning Game Records","task":{"game_token":"g1","user_token":"ann"}}"#)
         .await;
-    world.all_written(&truth).await;
+    world.wait_until_written(&expected).await;
 }
 
 #[tokio::test]
-async fn games_that_ended_while_nobody_listened_are_found() {
+async fn games_that_ended_while_no_worker_ran_are_found() {
     let world = World::start().await;
-    let truth = world.simulate(&["--games", "100", "--copies", "0"]).await;
+    let expected = world.simulate(&["--games", "100", "--copies", "0"]).await;
     let client = &world.client;
-    let mut completed = truth.clone();
-    for game in truth.games() {
+    let mut completed = expected.clone();
+    for game in expected.games() {
         let status: String = client.get(format!("games:{game}:status")).await.unwrap();
         if status != "Completed" {
             completed.meta.retain(|(token, _), _| *token != game);
             completed.podium.retain(|(token, _), _| *token != game);
         }
     }
-    assert!(completed.meta.len() < truth.meta.len(), "some games never left the lobby");
-    let _worker = world.worker("w", &[("ETL_SETTLE", "2s")]).await;
+    assert!(completed.meta.len() < expected.meta.len(), "some games never left the lobby");
+    let _worker = world.start_worker("w", &[("ETL_SETTLE", "2s")]).await;
     let start = Instant::now();
-    world.all_written(&completed).await;
-    // ETL_SETTLE and 5 s on a quiet machine, which a test cannot count on.
+    world.wait_until_written(&completed).await;
+    // On an idle machine ETL_SETTLE and 5 s are enough, but a test cannot rely on that.
     assert!(start.elapsed() < Duration::from_secs(2 + 25), "{:?}", start.elapsed());
-    // Those in the lobby are left alone until their message comes.
-    for game in truth.games() {
-        world.publish_clean(&game).await;
+    // Games in the lobby are left alone until their message comes.
+    for game in expected.games() {
+        world.publish_game_ended(&game).await;
     }
-    world.all_written(&truth).await;
+    world.wait_until_written(&expected).await;
 }
 
 #[tokio::test]
-async fn attacks_between_completed_and_the_message_are_in_the_rows() {
+async fn attacks_after_completed_and_before_the_message_are_in_the_rows() {
     let world = World::start().await;
-    let _worker = world.worker("w", &[("ETL_SETTLE", "3s")]).await;
-    let mut truth = world.small_game("g1").await;
-    // The log grows: the game has not settled, and is left alone until its message.
+    let _worker = world.start_worker("w", &[("ETL_SETTLE", "3s")]).await;
+    let mut expected = world.play_small_game("g1").await;
+    // The log grows, so the game has not settled. It is left alone until its message comes.
     for rounds in 2..=6 {
         tokio::time::sleep(Duration::from_millis(900)).await;
-        world.attack("g1", "ann", "bob", 5, 0, 0).await;
-        truth.podium.insert(("g1".into(), "ann".into()), [1, rounds, 0, 10 + 5 * (rounds - 1)]);
-        truth.podium.insert(("g1".into(), "bob".into()), [2, 0, 10 + 5 * (rounds - 1), 0]);
+        world.log_attack("g1", "ann", "bob", 5, 0, 0).await;
+        expected.podium.insert(("g1".into(), "ann".into()), [1, rounds, 0, 10 + 5 * (rounds - 1)]);
+        expected.podium.insert(("g1".into(), "bob".into()), [2, 0, 10 + 5 * (rounds - 1), 0]);
     }
-    assert!(world.written().meta.is_empty());
-    world.publish_clean("g1").await;
-    world.all_written(&truth).await;
+    assert!(world.read_output().meta.is_empty());
+    world.publish_game_ended("g1").await;
+    world.wait_until_written(&expected).await;
 }
 
 #[tokio::test]
 async fn records_are_kept_from_expiring_until_they_are_committed() {
     let world = World::start().await;
-    let truth = world.small_game("g1").await;
+    let expected = world.play_small_game("g1").await;
     let keys =
         ["games:g1", "games:g1:superheros", "games:g1:superheros:ann", "games:g1:logs", "games:g1:status"];
     for key in keys {
         world.client.expire::<(), _>(key, 60, None).await.unwrap();
     }
-    // The output is not there yet.
+    // The output cannot be written yet.
     std::fs::write(world.output(), b"in the way").unwrap();
-    let worker = world.spawn("w", &[]);
-    eventually("it listens", async || worker.log().contains("listening on channel")).await;
-    world.publish_clean("g1").await;
-    eventually("the records are kept", async || {
+    let worker = world.spawn_worker("w", &[]);
+    eventually("the worker listens", async || worker.log().contains("listening on channel")).await;
+    world.publish_game_ended("g1").await;
+    eventually("the records do not expire", async || {
         let mut ttls = Vec::new();
         for key in keys {
             ttls.push(world.client.ttl::<i64, _>(key).await.unwrap());
@@ -90,14 +90,14 @@ async fn records_are_kept_from_expiring_until_they_are_committed() {
     })
     .await;
     std::fs::remove_file(world.output()).unwrap();
-    world.all_written(&truth).await;
+    world.wait_until_written(&expected).await;
 }
 
 #[tokio::test]
-async fn cleaning_lets_go_of_every_record_and_only_when_it_is_asked_for() {
+async fn records_are_removed_only_with_clean_routine_and_then_all_of_them() {
     let world = World::start().await;
     let client = &world.client;
-    let truth = world.small_game("g1").await;
+    let expected = world.play_small_game("g1").await;
     for (key, value) in [("games:g1:participants", "2"), ("games:g1:host", "ann")] {
         client.set::<(), _, _>(key, value, None, None, false).await.unwrap();
     }
@@ -107,29 +107,29 @@ async fn cleaning_lets_go_of_every_record_and_only_when_it_is_asked_for() {
     }
     let before: Vec<String> = client.custom(fred::cmd!("KEYS"), vec!["games:*"]).await.unwrap();
 
-    let mut keeps = world.worker("keeps", &[("CLEAN_ROUTINE", "False")]).await;
-    world.publish_clean("g1").await;
-    world.all_written(&truth).await;
-    keeps.terminate().await;
+    let mut without_cleanup = world.start_worker("keeps", &[("CLEAN_ROUTINE", "False")]).await;
+    world.publish_game_ended("g1").await;
+    world.wait_until_written(&expected).await;
+    without_cleanup.terminate().await;
     for key in &before {
         assert_eq!(client.ttl::<i64, _>(key.as_str()).await.unwrap(), -1, "{key}");
     }
     assert_eq!(client.ttl::<i64, _>("etl:game:g1").await.unwrap(), -1);
 
-    let truth = {
-        let mut all = world.small_game("g2").await;
-        all.add(truth);
+    let expected = {
+        let mut all = world.play_small_game("g2").await;
+        all.add(expected);
         all
     };
-    let _cleans = world.worker("cleans", &[("REDIS_EXPIRY", "40")]).await;
+    let _with_cleanup = world.start_worker("cleans", &[("REDIS_EXPIRY", "40")]).await;
     client.set::<(), _, _>("games:g2:participants", "2", None, None, false).await.unwrap();
     client.set::<(), _, _>("games:g2:host", "ann", None, None, false).await.unwrap();
     client.rpush::<(), _, _>("games:g2:order", "ann").await.unwrap();
     for list in ["games:players:2", "games:participants:2"] {
         client.rpush::<(), _, _>(list, "g2").await.unwrap();
     }
-    world.publish_clean("g2").await;
-    world.all_written(&truth).await;
+    world.publish_game_ended("g2").await;
+    world.wait_until_written(&expected).await;
     let records = [
         "",
         ":superheros",

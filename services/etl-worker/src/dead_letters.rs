@@ -1,4 +1,4 @@
-//! The commands that look at dead letters and retry them.
+//! The commands `dead list` and `dead retry`.
 
 use std::io::Write;
 
@@ -10,13 +10,13 @@ use crate::store::Store;
 /// Prints every dead letter as a JSON line.
 ///
 /// # Errors
-/// When Redis or the output fails.
+/// When Redis cannot be read or `out` cannot be written.
 pub async fn list(store: &Store, mut out: impl Write) -> anyhow::Result<()> {
-    let mut last = String::new();
+    let mut last_entry_id = String::new();
     loop {
-        let page = store.dead_letters(&last).await.context("read dead letters")?;
-        let Some(letter) = page.last() else { return Ok(()) };
-        last.clone_from(&letter.entry);
+        let page = store.dead_letters(&last_entry_id).await.context("read dead letters")?;
+        let Some(last) = page.last() else { return Ok(()) };
+        last_entry_id.clone_from(&last.entry_id);
         for letter in &page {
             serde_json::to_writer(&mut out, letter)?;
             writeln!(out)?;
@@ -24,17 +24,17 @@ pub async fn list(store: &Store, mut out: impl Write) -> anyhow::Result<()> {
     }
 }
 
-/// Makes jobs of the dead letters of these games again, of all if none is named; gives their number.
+/// Queues the dead letters of `games` again, or all of them if `games` is empty. Returns how many were queued.
 ///
 /// # Errors
-/// When Redis fails, or a named game is no dead letter.
+/// When Redis fails, or when one of `games` has no dead letter.
 pub async fn retry(store: &Store, games: &[GameToken]) -> anyhow::Result<usize> {
     let mut missing: Vec<&str> = games.iter().map(GameToken::as_str).collect();
-    let (mut last, mut retried) = (String::new(), 0);
+    let (mut last_entry_id, mut retried) = (String::new(), 0);
     loop {
-        let page = store.dead_letters(&last).await.context("read dead letters")?;
-        let Some(letter) = page.last() else { break };
-        last.clone_from(&letter.entry);
+        let page = store.dead_letters(&last_entry_id).await.context("read dead letters")?;
+        let Some(last) = page.last() else { break };
+        last_entry_id.clone_from(&last.entry_id);
         for letter in page {
             if games.is_empty() || games.iter().any(|game| game.as_str() == letter.game) {
                 missing.retain(|game| *game != letter.game);

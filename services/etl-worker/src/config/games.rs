@@ -1,0 +1,69 @@
+use std::time::Duration;
+
+use chassis::SettingError;
+use chassis::parsers;
+use clap::Args;
+
+/// Which games to write, and what happens to their records afterwards.
+#[derive(Clone, Args)]
+#[command(next_help_heading = "Games")]
+pub struct GameSettings {
+    /// Channel on which the game server logs (lib.server.lobby in the simulator)
+    #[arg(long, env = "WORKER_CHANNEL", default_value = "CLEAN")]
+    pub worker_channel: String,
+
+    /// Remove the records of a game from Redis once its rows are written
+    #[arg(long, env = "CLEAN_ROUTINE", default_value = "False", action = clap::ArgAction::Set, value_parser = parsers::boolean)]
+    pub clean_routine: bool,
+
+    /// Seconds until the records of a written game expire, with CLEAN_ROUTINE
+    #[arg(long, env = "REDIS_EXPIRY", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=31_536_000))]
+    pub redis_expiry: u32,
+
+    /// How long a game must be Completed and unchanged before it is written without its message
+    #[arg(long, env = "ETL_SETTLE", default_value = "20s", value_parser = parsers::duration)]
+    pub etl_settle: Duration,
+
+    /// How long a job stays with a worker that does not renew it; then another worker takes it over. 500ms to 1h
+    #[arg(long, env = "ETL_LEASE", default_value = "10s", value_parser = parsers::duration)]
+    pub etl_lease: Duration,
+
+    /// Name of this worker in file names; the host name if unset
+    #[arg(long, env = "ETL_WORKER")]
+    pub etl_worker: Option<String>,
+
+    /// Logger name of the original; only shown in the first log line
+    #[arg(long, env = "LOGGER_MODULE", default_value = "Default")]
+    pub logger_module: String,
+}
+
+impl GameSettings {
+    /// The worker's name in file names.
+    pub fn worker_name(&self) -> String {
+        let host_name = || sanitize(&rustix::system::uname().nodename().to_string_lossy());
+        self.etl_worker.clone().unwrap_or_else(host_name)
+    }
+
+    pub(super) fn check(&self) -> Result<(), SettingError> {
+        if self.etl_lease < Duration::from_millis(500) || self.etl_lease > Duration::from_secs(3600) {
+            return Err(SettingError::new("ETL_LEASE", "must be from 500ms to 1h"));
+        }
+        if self.etl_settle > Duration::from_secs(86_400) {
+            return Err(SettingError::new("ETL_SETTLE", "must be at most 24h"));
+        }
+        if self.worker_channel.is_empty() {
+            return Err(SettingError::new("WORKER_CHANNEL", "must not be empty"));
+        }
+        if self.etl_worker.as_deref().is_some_and(|name| name != sanitize(name)) {
+            return Err(SettingError::new("ETL_WORKER", "must be 1 to 64 of A-Z a-z 0-9 _ . -"));
+        }
+        Ok(())
+    }
+}
+
+/// Makes a name safe to be part of a file name.
+fn sanitize(name: &str) -> String {
+    let name: String = name.chars().take(64).collect();
+    let name = name.replace(|c: char| !c.is_ascii_alphanumeric() && !"_.-".contains(c), "-");
+    if name.is_empty() { "worker".to_owned() } else { name }
+}

@@ -1,0 +1,86 @@
+use chassis::SettingError;
+use clap::Args;
+
+use crate::part::Codec;
+
+/// Where the files go and how they are written.
+#[derive(Clone, Args)]
+#[command(next_help_heading = "Output")]
+pub struct OutputSettings {
+    /// Folder, or s3://BUCKET[/PREFIX], for GAME_META/ and GAME_PODIUM/
+    #[arg(long, env = "ETL_OUTPUT", default_value = "data/superhero")]
+    pub etl_output: String,
+
+    /// Compression: gzip, zstd or snappy
+    #[arg(long, env = "ETL_CODEC", default_value = "gzip", value_enum)]
+    pub etl_codec: Codec,
+
+    /// Maximum number of games in a file, 1 to 10000; 1 writes a file per game
+    #[arg(long, env = "ETL_BATCH_GAMES", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    pub etl_batch_games: u16,
+
+    /// Milliseconds to wait for more games for the same file, with ETL_BATCH_GAMES above 1; at most 600000
+    #[arg(long, env = "ETL_BATCH_MS", default_value_t = 5_000, value_parser = clap::value_parser!(u32).range(..=600_000))]
+    pub etl_batch_ms: u32,
+
+    /// Address of the object storage, for s3://; Amazon's if unset. http:// is allowed
+    #[arg(long, env = "AWS_ENDPOINT_URL")]
+    pub aws_endpoint_url: Option<String>,
+
+    /// Region of the object storage
+    #[arg(long, env = "AWS_REGION", default_value = "us-east-1")]
+    pub aws_region: String,
+
+    /// Access key; without one, the credentials of the machine's role
+    #[arg(long, env = "AWS_ACCESS_KEY_ID", hide_env_values = true)]
+    pub aws_access_key_id: Option<String>,
+
+    /// Secret of the access key
+    #[arg(long, env = "AWS_SECRET_ACCESS_KEY", hide_env_values = true)]
+    pub aws_secret_access_key: Option<String>,
+
+    /// Session token of a temporary access key
+    #[arg(long, env = "AWS_SESSION_TOKEN", hide_env_values = true)]
+    pub aws_session_token: Option<String>,
+}
+
+impl OutputSettings {
+    /// The bucket and the prefix, if the output is object storage.
+    pub fn bucket(&self) -> Option<(&str, &str)> {
+        parse_bucket(&self.etl_output)
+    }
+
+    pub(super) fn check(&self) -> Result<(), SettingError> {
+        if self.etl_output.contains("://") && self.bucket().is_none() {
+            return Err(SettingError::new("ETL_OUTPUT", "must be a folder or s3://BUCKET[/PREFIX]"));
+        }
+        if self.aws_access_key_id.is_some() != self.aws_secret_access_key.is_some() {
+            return Err(SettingError::new(
+                "AWS_SECRET_ACCESS_KEY",
+                "must be set with AWS_ACCESS_KEY_ID, and only then",
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn parse_bucket(output: &str) -> Option<(&str, &str)> {
+    let rest = output.strip_prefix("s3://")?;
+    let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+    let is_allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || ".-".contains(c);
+    ((3..=63).contains(&bucket.len()) && bucket.chars().all(is_allowed))
+        .then_some((bucket, prefix.trim_matches('/')))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bucket_may_have_a_prefix() {
+        assert_eq!(parse_bucket("s3://games"), Some(("games", "")));
+        assert_eq!(parse_bucket("s3://games/a/b/"), Some(("games", "a/b")));
+        assert_eq!(parse_bucket("data/superhero"), None);
+        assert_eq!(parse_bucket("s3://Not_A_Bucket"), None);
+    }
+}

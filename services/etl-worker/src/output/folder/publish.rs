@@ -1,0 +1,110 @@
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
+
+use futures_util::stream::{self, StreamExt};
+use rustix::fs::{CWD, FlockOperation, RenameFlags, renameat_with};
+use rustix::io::Errno;
+
+use super::Folder;
+use crate::output::error::OutputError;
+use crate::output::files::{create_dir, failed, run_blocking, sync_dir, write_synced};
+use crate::output::staged::{PartContent, Staged};
+use crate::part::Part;
+use crate::table::Table;
+
+impl Folder {
+    pub(crate) async fn stage(&self, contents: Vec<PartContent>) -> Result<Staged, OutputError> {
+        let staged = Staged::on_disk(contents.iter().map(|content| content.part.clone()));
+        let writes = contents.into_iter().map(|content| {
+            let (folder, id) = (self.clone(), staged.id);
+            run_blocking(move || {
+                for (table, bytes) in Table::ALL.into_iter().zip(content.encode()?) {
+                    let path = folder.staged_path(table, &content.part, id);
+                    write_synced(&path, &bytes).or_else(|_| {
+                        create_dir(&folder.staging(table))?;
+                        write_synced(&path, &bytes)
+                    })?;
+                }
+                Ok(())
+            })
+        });
+        // Waits for all of them: when a failure is returned, nothing is being written any more.
+        let written: Vec<Result<(), OutputError>> =
+            stream::iter(writes).buffer_unordered(CONCURRENT_WRITES).collect().await;
+        match written.into_iter().collect::<Result<(), _>>() {
+            Ok(()) => Ok(staged),
+            Err(error) => {
+                self.discard(staged).await;
+                Err(error)
+            }
+        }
+    }
+
+    pub(crate) async fn publish(&self, staged: Staged) -> Result<(), OutputError> {
+        let folder = self.clone();
+        run_blocking(move || {
+            let published = folder.rename_all(&staged);
+            folder.remove_staged(&staged);
+            published
+        })
+        .await
+    }
+
+    pub(crate) async fn discard(&self, staged: Staged) {
+        let folder = self.clone();
+        // Files that cannot be removed now are removed when they are old.
+        let _ = run_blocking(move || {
+            folder.remove_staged(&staged);
+            Ok(())
+        })
+        .await;
+    }
+
+    fn staged_path(&self, table: Table, part: &Part, id: u64) -> PathBuf {
+        // The name begins with the part, so that `fence` finds what any worker has staged for it.
+        self.staging(table).join(format!("{}~{}-{id}", part.flat_name(), self.consumer))
+    }
+
+    fn rename_all(&self, staged: &Staged) -> Result<(), OutputError> {
+        let _lock = self.lock(FlockOperation::LockShared)?;
+        let mut changed_dirs = BTreeSet::new();
+        for part in staged.files.keys() {
+            for table in Table::ALL {
+                changed_dirs.insert(self.rename(table, part, staged.id)?);
+            }
+        }
+        changed_dirs.iter().try_for_each(|dir| sync_dir(dir))
+    }
+
+    /// Renames a staged file to its final name. Returns the folder that contains it.
+    fn rename(&self, table: Table, part: &Part, id: u64) -> Result<PathBuf, OutputError> {
+        let (from, to) = (self.staged_path(table, part, id), self.table(table).join(part.as_str()));
+        let dir = to.parent().unwrap_or(&self.root).to_owned();
+        let rename = || renameat_with(CWD, &from, CWD, &to, RenameFlags::NOREPLACE);
+        let renamed = rename().or_else(|error| {
+            if error != Errno::NOENT {
+                return Err(error);
+            }
+            fs::create_dir_all(&dir).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
+            rename()
+        });
+        match renamed {
+            Ok(()) => Ok(dir),
+            // Another worker published the part before.
+            Err(Errno::EXIST) => Ok(dir),
+            Err(Errno::NOENT) => Err(OutputError::Fenced(part.clone())),
+            Err(error) => Err(failed("rename to", &to, error.into())),
+        }
+    }
+
+    fn remove_staged(&self, staged: &Staged) {
+        for part in staged.files.keys() {
+            for table in Table::ALL {
+                let _ = fs::remove_file(self.staged_path(table, part, staged.id));
+            }
+        }
+    }
+}
+
+const CONCURRENT_WRITES: usize = 4;

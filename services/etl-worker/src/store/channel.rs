@@ -1,0 +1,87 @@
+use bytes::Bytes;
+use fred::clients::SubscriberClient;
+use fred::interfaces::{EventInterface, PubsubInterface};
+use fred::types::Message;
+use redis_core::{ConnectError, Connection, RedisConfig, RedisError, State, connect};
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
+use tokio::sync::watch;
+
+/// What arrives on the game server's log channel.
+#[derive(Debug)]
+pub enum ChannelEvent {
+    /// The payload of a message.
+    Message(Bytes),
+    /// So many messages were dropped because they were not read fast enough.
+    Missed(u64),
+}
+
+/// A subscription to the game server's log channel.
+pub struct Subscription {
+    client: SubscriberClient,
+    channel: String,
+    messages: Receiver<Message>,
+}
+
+impl Subscription {
+    /// Connects in the background. [`subscribe`](Self::subscribe) must be called once.
+    ///
+    /// # Errors
+    /// When the configuration is invalid.
+    pub fn connect(
+        config: &RedisConfig,
+        channel: &str,
+    ) -> Result<(Self, watch::Receiver<State>), ConnectError> {
+        let Connection { client, state, .. } = connect::subscriber(config)?;
+        let messages = client.message_rx();
+        Ok((Self { client, channel: channel.to_owned(), messages }, state))
+    }
+
+    /// The name of the channel.
+    pub fn channel(&self) -> &str {
+        &self.channel
+    }
+
+    /// Subscribes to the channel. After a reconnect the client subscribes again by itself.
+    pub async fn subscribe(&self) -> Result<(), RedisError> {
+        self.client.subscribe(self.channel.as_str()).await
+    }
+
+    /// Ends the subscription.
+    pub async fn unsubscribe(&self) -> Result<(), RedisError> {
+        self.client.unsubscribe(self.channel.as_str()).await
+    }
+
+    /// Waits for the next event. `None` if the client has ended.
+    pub async fn next(&mut self) -> Option<ChannelEvent> {
+        loop {
+            let event = match self.messages.recv().await {
+                Ok(message) => self.event(message),
+                Err(RecvError::Lagged(missed)) => Some(ChannelEvent::Missed(missed)),
+                Err(RecvError::Closed) => return None,
+            };
+            if event.is_some() {
+                return event;
+            }
+        }
+    }
+
+    /// The next event if it has arrived already.
+    pub fn try_next(&mut self) -> Option<ChannelEvent> {
+        loop {
+            let event = match self.messages.try_recv() {
+                Ok(message) => self.event(message),
+                Err(TryRecvError::Lagged(missed)) => Some(ChannelEvent::Missed(missed)),
+                Err(TryRecvError::Empty | TryRecvError::Closed) => return None,
+            };
+            if event.is_some() {
+                return event;
+            }
+        }
+    }
+
+    fn event(&self, message: Message) -> Option<ChannelEvent> {
+        let is_ours = *message.channel == *self.channel;
+        is_ours.then(|| ChannelEvent::Message(message.value.into_bytes().unwrap_or_default()))
+    }
+}

@@ -1,0 +1,77 @@
+//! Parts: which games go to which file, and committing them.
+
+use std::collections::BTreeSet;
+
+use fred::interfaces::{HashesInterface, SetsInterface};
+use redis_core::id::GameToken;
+use redis_core::key::{GAMES_OF_PARTICIPANTS_PREFIX, GAMES_OF_PLAYERS_PREFIX};
+use redis_core::{Key, RedisError};
+
+use super::client::{Store, record_suffixes};
+use super::job::Job;
+use crate::part::Part;
+
+/// What happens to a game's records after the commit.
+#[derive(Debug, Clone, Copy)]
+pub struct Cleanup {
+    /// Whether the records are removed.
+    pub enabled: bool,
+    /// Seconds until they expire.
+    pub expiry_s: u32,
+}
+
+impl Store {
+    /// Decides which part each job's game goes to. True where the game goes to the given part.
+    pub async fn plan(&self, plan: &[(&Job, &Part)]) -> Result<Vec<bool>, RedisError> {
+        let game_keys =
+            plan.iter().flat_map(|(job, part)| [Key::EtlGame(&job.game), Key::EtlPart(part.as_str())]);
+        let keys = [Key::EtlJobs, Key::EtlOpenParts].into_iter().chain(game_keys);
+        let game_args = plan.iter().flat_map(|(job, part)| job_args(job, part));
+        let args = self.group_and_consumer().chain(game_args).collect();
+        let planned: Vec<u8> =
+            self.run(&self.scripts.plan, keys.map(|key| key.to_string()).collect(), args).await?;
+        Ok(planned.into_iter().map(|planned| planned == 1).collect())
+    }
+
+    /// The games of a part that are not committed.
+    pub async fn uncommitted_games(&self, part: &Part) -> Result<Vec<GameToken>, RedisError> {
+        let games: Vec<String> = self.pool.hkeys(Key::EtlPart(part.as_str()).to_string()).await?;
+        Ok(games.into_iter().filter_map(|game| GameToken::parse(game).ok()).collect())
+    }
+
+    /// The paths of the parts with a game that is not committed.
+    pub async fn open_parts(&self) -> Result<BTreeSet<String>, RedisError> {
+        let parts: Vec<String> = self.pool.smembers(Key::EtlOpenParts.to_string()).await?;
+        Ok(parts.into_iter().collect())
+    }
+
+    /// Marks games as done whose parts are published, and cleans their records up. True where this worker still owned
+    /// the job.
+    pub async fn commit(&self, done: &[(&Job, &Part)], cleanup: Cleanup) -> Result<Vec<bool>, RedisError> {
+        let game_keys = done.iter().flat_map(|(job, part)| {
+            [Key::EtlGame(&job.game), Key::EtlPart(part.as_str()), Key::Game(&job.game)]
+        });
+        let keys = [Key::EtlJobs, Key::EtlOpenParts, Key::GamesParticipants].into_iter().chain(game_keys);
+        let Cleanup { enabled, expiry_s } = cleanup;
+        let cleanup_args = [
+            u8::from(enabled).to_string(),
+            expiry_s.to_string(),
+            (expiry_s + STATE_EXPIRY_S).to_string(),
+            GAMES_OF_PLAYERS_PREFIX.to_owned(),
+            GAMES_OF_PARTICIPANTS_PREFIX.to_owned(),
+        ];
+        let game_args = done.iter().flat_map(|(job, part)| job_args(job, part));
+        let args =
+            record_suffixes().chain(self.group_and_consumer()).chain(cleanup_args).chain(game_args).collect();
+        let committed: Vec<u8> =
+            self.run(&self.scripts.commit, keys.map(|key| key.to_string()).collect(), args).await?;
+        Ok(committed.into_iter().map(|committed| committed == 1).collect())
+    }
+}
+
+fn job_args(job: &Job, part: &Part) -> [String; 3] {
+    [job.game.to_string(), job.entry_id.clone(), part.to_string()]
+}
+
+/// How much longer than its records a game's state is kept, in seconds. Until then a late message changes nothing.
+const STATE_EXPIRY_S: u32 = 86_400;

@@ -1,0 +1,117 @@
+//! Decides which part each game goes to.
+
+use std::collections::BTreeMap;
+
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+
+use super::error::RoundError;
+use super::extract::{Extracted, GAMES_PER_READ};
+use super::load::PlannedPart;
+use super::pipeline::Pipeline;
+use crate::game::Row;
+use crate::part::Part;
+use crate::store::Job;
+
+impl Pipeline {
+    /// The parts that must be written for these jobs. `batches` counts the files of several games that were named so far.
+    pub(super) async fn plan_parts(
+        &self,
+        jobs: Vec<Job>,
+        batches: &mut u64,
+    ) -> Result<Vec<PlannedPart>, RoundError> {
+        let (mut new, mut planned_before) = (Vec::new(), BTreeMap::<Part, Vec<Job>>::new());
+        let reads: Vec<_> = jobs.chunks(GAMES_PER_READ).map(|jobs| self.extract(jobs)).collect();
+        let mut reads = stream::iter(reads).buffered(CONCURRENT_READS);
+        while let Some(extracted) = reads.try_next().await? {
+            for (job, result) in extracted {
+                match result {
+                    Extracted::Planned(part) => planned_before.entry(part).or_default().push(job),
+                    Extracted::Rows(rows) => new.push((job, rows)),
+                    Extracted::Invalid(reason) => self.fail(&job, &reason.to_string()).await?,
+                }
+            }
+        }
+        drop(reads);
+        let mut parts = self.plan_new(new, batches).await?;
+        for (part, jobs) in planned_before {
+            parts.extend(self.resume(part, jobs).await?);
+        }
+        Ok(parts)
+    }
+
+    /// Plans parts for games that have none.
+    async fn plan_new(
+        &self,
+        games: Vec<(Job, Vec<Row>)>,
+        batches: &mut u64,
+    ) -> Result<Vec<PlannedPart>, RoundError> {
+        if games.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut part_by_day = BTreeMap::<String, Part>::new();
+        let games: Vec<(Job, Vec<Row>, Part)> = games
+            .into_iter()
+            .map(|(job, rows)| {
+                let part = self.choose_part(&job, &mut part_by_day, batches);
+                (job, rows, part)
+            })
+            .collect();
+        let plan: Vec<(&Job, &Part)> = games.iter().map(|(job, _, part)| (job, part)).collect();
+        let planned = self.store.plan(&plan).await?;
+        let mut parts = BTreeMap::<Part, PlannedPart>::new();
+        for ((job, rows, part), is_planned) in games.into_iter().zip(planned) {
+            if !is_planned {
+                self.count_jobs("lost", 1);
+                continue;
+            }
+            let empty = || PlannedPart { part: part.clone(), games: Vec::new(), jobs: Vec::new() };
+            let planned = parts.entry(part.clone()).or_insert_with(empty);
+            planned.games.push((job.game.clone(), rows));
+            planned.jobs.push(job);
+        }
+        Ok(parts.into_values().collect())
+    }
+
+    /// A part of its own for the game, or with batches the part of the day (UTC) on which the job was created.
+    fn choose_part(&self, job: &Job, part_by_day: &mut BTreeMap<String, Part>, batches: &mut u64) -> Part {
+        let config = &self.config;
+        if config.batch_games == 1 {
+            return Part::of_game(&job.game, &config.name, config.codec);
+        }
+        let day = job.created_at().strftime("%F").to_string();
+        let next_batch = || {
+            *batches += 1;
+            Part::of_batch(&day, &format!("{}-{batches}", config.consumer), config.codec)
+        };
+        part_by_day.entry(day.clone()).or_insert_with(next_batch).clone()
+    }
+
+    /// Continues with a part that a worker planned before. If it is published, its games are committed. Otherwise it has
+    /// to be written again, with exactly the same games.
+    async fn resume(&self, part: Part, jobs: Vec<Job>) -> Result<Option<PlannedPart>, RoundError> {
+        if self.output.exists(&part).await? {
+            self.commit(&[PlannedPart { part, games: Vec::new(), jobs }]).await?;
+            return Ok(None);
+        }
+        let tokens = self.store.uncommitted_games(&part).await?;
+        let mut games = Vec::with_capacity(tokens.len());
+        for tokens in tokens.chunks(GAMES_PER_READ) {
+            let records = self.store.read(&tokens.iter().collect::<Vec<_>>(), true).await?;
+            for (game, records) in tokens.iter().zip(records) {
+                match self.compute_rows(game, records).await? {
+                    Ok(rows) => games.push((game.clone(), rows)),
+                    Err(reason) => {
+                        for job in &jobs {
+                            self.fail(job, &format!("file {part}: game {game}: {reason}")).await?;
+                        }
+                        return Ok(None);
+                    }
+                }
+            }
+        }
+        Ok(Some(PlannedPart { part, games, jobs }))
+    }
+}
+
+/// Round trips for reading games that are under way at a time.
+const CONCURRENT_READS: usize = 2;
