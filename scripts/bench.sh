@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Measures the services, or those named: `scripts/bench.sh [SERVICE…]`. Each figure stands beside its limit,
-# taken in the same run. Wants a quiet machine.
+# Measures all services, or those that are named: `scripts/bench.sh [SERVICE…]`. Each figure is printed beside its limit,
+# taken in the same run. It needs a quiet machine.
 set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Checks what deploy/ holds, short of running it, with the programs that read it; says loudly what is left out because its
-# program cannot be had. `scripts/check_deploy.sh [BIN]`: a folder with the built services, if not target/debug.
+# Checks the files in deploy/ with the programs that read them, without running the stack. Says loudly what it leaves out
+# because a program cannot be installed. `scripts/check_deploy.sh [BIN]`: the folder with the built services, if not
+# target/debug.
 set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 bin=${1-$target/debug}
@@ -18,7 +19,7 @@ without() {
 }
 has() { type -P "$1" >/dev/null; }
 
-# Debian's package would also install and start a server: it is unpacked, not installed.
+# Installing Debian's package would also start a server, so it is only unpacked.
 if ! has promtool && has apt-get && has dpkg; then
   say "fetching promtool"
   (cd "$tools" && apt-get download -q prometheus && dpkg -x prometheus_*.deb .) >"$tools/promtool.log" 2>&1 </dev/null ||
@@ -47,8 +48,8 @@ if has systemd-analyze; then
   for service in "${services[@]}"; do
     install -m 755 /dev/null "$machine/usr/local/bin/$service"
     unit=backplane-$service@9999.service
-    said=$(systemd-analyze --root="$machine" verify "$unit" 2>&1) || said="failed: $said"
-    [ -z "$said" ] || fail "systemd-analyze verify: $said"
+    output=$(systemd-analyze --root="$machine" verify "$unit" 2>&1) || output="failed: $output"
+    [ -z "$output" ] || fail "systemd-analyze verify: $output"
     # The threshold is in tenths.
     systemd-analyze --root="$machine" security --offline=true --threshold=30 --no-pager "$unit" | tail -n 1 ||
       fail "systemd-analyze security: $unit is above 3"
@@ -84,21 +85,21 @@ if [ -n "${BACKPLANE_PYTHON-}" ] && has "${kustomize[0]}"; then
     without "settings" "the services are not built in $bin"
   fi
 else
-  without "Kubernetes manifests and settings" "kustomize or the packages of deploy/kubernetes/requirements.txt cannot be had"
+  without "Kubernetes manifests and settings" "kustomize or the packages of deploy/kubernetes/requirements.txt cannot be installed"
 fi
 
 if [ -n "${BACKPLANE_PYTHON-}" ] && [ -x "$bin/${services[0]}" ]; then
   say "Compose: settings and .env.example"
   "$BACKPLANE_PYTHON" scripts/check_deploy.d/compose.py "$bin"
 else
-  without "Compose's settings" "the packages of deploy/kubernetes/requirements.txt cannot be had, or the services are not built in $bin"
+  without "Compose's settings" "the packages of deploy/kubernetes/requirements.txt cannot be installed, or the services are not built in $bin"
 fi
 
 if has promtool; then
   say "Prometheus: configurations and rules"
   rm -rf "$tools/prometheus"
   cp -r deploy/prometheus "$tools/"
-  # Debian's promtool is built without the discovery of Kubernetes: all but that is checked.
+  # Debian's promtool is built without the discovery of Kubernetes, so everything but that is checked.
   sed -i 's/kubernetes_sd_configs:/file_sd_configs:/; s/{role: pod}/{files: [targets.yml]}/' "$tools/prometheus/kubernetes.yml"
   for config in prometheus machines kubernetes; do promtool check config "$tools/prometheus/$config.yml"; done
   promtool test rules "$tools/prometheus/rules_test.yml"
@@ -116,7 +117,7 @@ if [ -n "${BACKPLANE_PYTHON-}" ] && has haproxy; then
   "$BACKPLANE_PYTHON" scripts/check_deploy.d/metrics.py "http://127.0.0.1:$port/metrics" "$tools/dashboard.yml"
   has promtool && promtool check rules "$tools/dashboard.yml"
 else
-  without "metrics in the rules and the dashboard" "haproxy or the packages of deploy/kubernetes/requirements.txt cannot be had"
+  without "metrics in the rules and the dashboard" "haproxy or the packages of deploy/kubernetes/requirements.txt cannot be installed"
 fi
 
 [ $unchecked -eq 0 ] || say "$unchecked parts were NOT checked, see above"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Proves deploy/ on a real Docker engine, in a Compose project of its own: `scripts/check_stack.sh [paths|scale|kill|restart…]`,
-# all of them if none is named. Fails if a path is silent, or if more is lost or doubled than the services promise while
-# containers are scaled, killed and restarted under load.
+# Tests deploy/ on a real Docker engine, in a Compose project of its own: `scripts/check_stack.sh [paths|scale|kill|restart…]`,
+# all of them if none is named. Fails if one of the six paths does not work, or if more is lost or doubled than the services
+# promise while containers are scaled, killed and restarted under load.
 set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 source scripts/docker.sh

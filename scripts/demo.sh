@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Shows the services at work, step by step, and then what to look at until Ctrl-C. With a Docker engine and Compose it is
-# the whole stack of deploy/, else, or with `--local`, processes of this machine. `--check`: the same without waiting for
-# anybody; exit 0 only if all that it shows was seen to happen.
+# Shows the services at work, one after the other, and then prints what to look at, until Ctrl-C. With a Docker engine and
+# Compose it starts the whole stack of deploy/; without, or with `--local`, processes on this machine. `--check` does the
+# same without waiting for anybody, and exits with 0 only if everything that it shows did happen.
 set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 source scripts/docker.sh

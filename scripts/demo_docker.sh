@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# scripts/demo.sh with Docker: the stack of deploy/ in a Compose project of its own, which leaves nothing but images.
-# With CHECK set it waits for nobody.
+# scripts/demo.sh with Docker: the stack of deploy/ in a Compose project of its own. It leaves only images behind.
+# With CHECK set it ends without waiting for anybody.
 set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 source scripts/docker.sh
@@ -19,7 +19,7 @@ stop() {
 trap stop EXIT
 trap 'exit 130' INT TERM
 
-say "building the images (the first time as long as building the workspace takes)"
+say "building the images (the first time takes as long as building the workspace)"
 quietly demo-build.log "the images could not be built" "${compose[@]}" --profile check build
 say "starting Redis, Mosquitto, Kafka, haproxy, and two instances of each service"
 quietly demo-up.log "they could not be started" "${compose[@]}" up --detach --scale scenario-player=2 --scale preflight=2 \

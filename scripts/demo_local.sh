@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# scripts/demo.sh without Docker: the services as processes, on a Redis and a Mosquitto of their own. With CHECK set it
-# waits for nobody.
+# scripts/demo.sh without Docker: the services as processes, with a Redis and a Mosquitto of their own. With CHECK set it
+# ends without waiting for anybody.
 set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 
@@ -28,7 +28,7 @@ unseen=()
 for script in scripts/demo.d/*.sh; do
   name=$(basename "$script" .sh)
   say "${name#*-}: $(sed -n '2s/^# //p' "$script")"
-  # Each ends by itself within 30 s when nobody watches; the limit is for one that hangs.
+  # Each ends by itself within 30 s. The limit is for one that hangs.
   if [ -n "${CHECK-}" ]; then set -- timeout 120 "$script"; else set -- "$script"; fi
   "$@" </dev/null || unseen+=("${name#*-}")
 done

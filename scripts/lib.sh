@@ -13,18 +13,19 @@ fail() {
   exit 1
 }
 
-# quietly LOG FAILURE COMMAND… : all that it says goes to a file of the target folder. If it fails, the end of that is shown.
+# quietly LOG FAILURE COMMAND… : runs the command with its output in a file of the target folder. If it fails, the end of the
+# file is shown.
 quietly() {
   local log=$target/$1 failure=$2
   shift 2
   "$@" >"$log" 2>&1 </dev/null || {
     tail -n 20 "$log" >&2
-    fail "$failure; all that was said is in $log"
+    fail "$failure; all of the output is in $log"
   }
 }
 
-# need PROGRAM… : installs the Debian packages of those that are missing, and of what building takes (besides Cargo a
-# C toolchain with OpenSSL, for the C in some dependencies); or says what to type.
+# need PROGRAM… : installs the Debian packages of those that are missing, and what building needs (besides Cargo a C
+# toolchain and OpenSSL, for the C code in some dependencies). Where it cannot, it says what to type.
 need() {
   local program missing=() packages=() as_root=()
   is_there cargo || fail "cargo is missing. Install Rust as https://rustup.rs says, and run this again."
@@ -80,13 +81,13 @@ apt_install() (
     "${as_root[@]}" chmod 755 $policy
   fi
   apt=("${as_root[@]}" timeout 1200 env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300)
-  "${apt[@]}" update -q # one of several sources may be out of reach, and not matter
+  "${apt[@]}" update -q # one of several sources may be out of reach; that may not matter
   "${apt[@]}" install -y -q --no-install-recommends "$@"
 )
 
-# use_python [REQUIREMENTS FOLDER] : pinned Python packages, those of scripts/requirements.txt unless others are named, for
-# tests and demos in which a peer is written in Python. Sets BACKPLANE_PYTHON to an interpreter that has them and puts its
-# folder first on the PATH, where also the packages' commands are; does nothing where they cannot be had.
+# use_python [REQUIREMENTS FOLDER] : installs pinned Python packages (scripts/requirements.txt unless another file is named),
+# for tests and demos in which a peer is written in Python. Sets BACKPLANE_PYTHON to an interpreter that has them, and puts
+# its folder, with the packages' commands, first on the PATH. Where they cannot be installed it says so and sets nothing.
 use_python() {
   local wanted=${1-scripts/requirements.txt} venv=$target/${2-venv}
   if ! cmp -s "$wanted" "$venv/requirements.txt"; then
@@ -95,7 +96,7 @@ use_python() {
     if ! { python3 -m venv "$venv" && timeout 900 "$venv/bin/pip" install --quiet --disable-pip-version-check -r "$wanted"; } \
       >"$target/pip.log" 2>&1 </dev/null; then
       tail -n 5 "$target/pip.log" >&2
-      say "they could not be installed ($target/pip.log): what needs them is left out"
+      say "they could not be installed ($target/pip.log): everything that needs them is left out"
       return 0
     fi
     cp "$wanted" "$venv/requirements.txt"
@@ -103,7 +104,7 @@ use_python() {
   export BACKPLANE_PYTHON=$venv/bin/python3 PATH=$venv/bin:$PATH
 }
 
-# A port of 127.0.0.1 that nobody listens on, below the range that outgoing connections are given.
+# Prints a port of 127.0.0.1 that nobody listens on, below the range of outgoing connections.
 free_port() {
   local port
   while port=$((10000 + RANDOM % 22000)); is_open "$port"; do :; done
@@ -127,7 +128,7 @@ start() {
   done
 }
 
-# Ends what `start` started: at once what is willing, within 15 s all.
+# Ends what `start` started: by SIGTERM, and after 15 s by SIGKILL.
 stop_children() {
   [ ${#children[@]} -gt 0 ] || return 0
   kill "${children[@]}" 2>/dev/null || true
@@ -138,7 +139,7 @@ stop_children() {
   children=()
 }
 
-# scratch [TEMPLATE] : makes $work, a folder that goes when the script ends, after the children that `start` made.
+# scratch [TEMPLATE] : makes the folder $work. When the script ends, the children of `start` are ended, then it is removed.
 scratch() {
   work=$(mktemp -d "$@")
   trap 'stop_children; rm -rf "$work"' EXIT

@@ -23,7 +23,7 @@ for service in "${services[@]}"; do
     --build-arg "SERVICE=$service" --tag "$(image_of "$service")" .
 done
 
-# next_port FROM : sets `port` to the first port from there on that is neither served nor given out before.
+# next_port FROM : sets `port` to the first port from there on that is free and was not given out before.
 declare -A given=()
 next_port() {
   port=$1
@@ -45,7 +45,7 @@ run_container() {
     --env "LISTEN_ADDR=127.0.0.1:$port" "$(image_of "$1")"
 }
 
-# lives NAME : waits until its own probe answers.
+# lives NAME : waits until the container's --health succeeds.
 lives() {
   local deadline=$((SECONDS + 30))
   until "${docker[@]}" exec "$1" service --health 2>/dev/null; do

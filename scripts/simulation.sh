@@ -19,7 +19,7 @@ port_of() {
   esac
 }
 
-# services_named NAME : sets `services` to it, or to all.
+# services_named NAME : sets `services` to that one, or for `all` to all of them.
 services_named() {
   services=("$1")
   [ "$1" != all ] || services=("${all_services[@]}")
@@ -33,22 +33,22 @@ refuse() {
   exit 1
 }
 
-# step WHAT COMMAND… : runs it quietly; where it fails, says all that it said and ends the script.
+# step WHAT COMMAND… : runs it quietly. If it fails, prints its output and ends the script.
 step() {
-  local what=$1 said
+  local what=$1 output
   shift
   log "$what"
-  said=$(mktemp)
-  "$@" >"$said" 2>&1 </dev/null || {
-    cat "$said" >&2
-    rm -f "$said"
+  output=$(mktemp)
+  "$@" >"$output" 2>&1 </dev/null || {
+    cat "$output" >&2
+    rm -f "$output"
     log "failed: $what" >&2
     exit 1
   }
-  rm -f "$said"
+  rm -f "$output"
 }
 
-# remove SERVICE : its containers, which are stopped first, and its image; nothing where there are none.
+# remove SERVICE : stops and removes its containers, and removes its image. Succeeds where there are none.
 remove() {
   local containers
   mapfile -t containers < <("${docker[@]}" ps --all --format '{{.Names}}' | grep -Ex "$(container_of "$1" '[0-9]+')")

@@ -10,7 +10,7 @@ use_python
 # On a busy machine a server may take its time; tests that pass do not wait for this.
 export TEST_PATIENCE_S=${TEST_PATIENCE_S:-60}
 
-# On a terminal Cargo shows a bar; elsewhere it would be a line for each of hundreds of crates.
+# On a terminal Cargo shows a bar. Elsewhere it would print a line for each of hundreds of crates.
 quiet=() foreground=()
 if [ -t 2 ]; then foreground=(--foreground); else quiet=(--quiet); fi
 
@@ -21,23 +21,22 @@ cargo test --locked "${quiet[@]}" "$@" --no-run
 limit=${TEST_TIMEOUT:-45m}
 run() { timeout "${foreground[@]}" "$limit" cargo test --locked "$@" </dev/null 2>&1; }
 
-# A test that failed on a machine with something else to do may have been unlucky. It is still a defect, of the test or of
-# what it tests, but no reason to throw away a day: with TEST_AGAIN=1 a few that failed are run once more by themselves, and
-# named at the end.
-unsteady=()
+# A test that failed on a busy machine may have been unlucky. That is still a defect, of the test or of what it tests, but no
+# reason to fail a whole run: with TEST_AGAIN=1 up to three failed tests are run once more by themselves, and named at the end.
+flaky=()
 run_failed_again() {
   local programs program
   mapfile -t programs < <(sed -n 's/^error: test failed, to rerun pass .\(-p .*\).$/\1/p' "$log")
-  mapfile -t unsteady < <(awk '/^failures:$/ { list = 1; next } /^(----|test result:)/ { list = 0 }
+  mapfile -t flaky < <(awk '/^failures:$/ { list = 1; next } /^(----|test result:)/ { list = 0 }
     list && /^    [^ ]/ { print substr($0, 5) }' "$log" | sort -u)
-  [ ${#unsteady[@]} -ge 1 ] && [ ${#unsteady[@]} -le 3 ] || return 1
-  say "failed, and run again: ${unsteady[*]}"
+  [ ${#flaky[@]} -ge 1 ] && [ ${#flaky[@]} -le 3 ] || return 1
+  say "failed, and run again: ${flaky[*]}"
   for program in "${programs[@]}"; do
-    # Word splitting is meant: it is "-p NAME --test NAME".
+    # Word splitting is intended: it is "-p NAME --test NAME".
     # shellcheck disable=SC2086
-    run $program -- --exact "${unsteady[@]}" || return 1
+    run $program -- --exact "${flaky[@]}" || return 1
   done | tee "$log.again"
-  [ "$(grep -c ' \.\.\. ok$' "$log.again")" -ge ${#unsteady[@]} ]
+  [ "$(grep -c ' \.\.\. ok$' "$log.again")" -ge ${#flaky[@]} ]
 }
 
 say "running the tests"
@@ -46,7 +45,7 @@ run --no-fail-fast "$@" | tee "$log" ||
   { [ "${TEST_AGAIN-}" = 1 ] && run_failed_again; } ||
   fail "tests failed, or took longer than $limit; all of the output is in $log"
 
-awk -v again=${#unsteady[@]} '/^test result: / { passed += $4; ignored += $8; runs++ }
+awk -v again=${#flaky[@]} '/^test result: / { passed += $4; ignored += $8; runs++ }
   END { printf "\n== %d tests passed in %d test programs, %d ignored\n", passed + again, runs, ignored }' "$log"
-[ ${#unsteady[@]} -eq 0 ] || say "UNSTEADY, to be mended: ${unsteady[*]}"
+[ ${#flaky[@]} -eq 0 ] || say "FLAKY, passed only when run again: ${flaky[*]}"
 [ -n "${BACKPLANE_PYTHON-}" ] || say "NOT run: what needs the Python packages (see above)"
