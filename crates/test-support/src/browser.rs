@@ -4,13 +4,13 @@ use tempfile::TempDir;
 use tokio::process::Command;
 
 use crate::free_port;
-use crate::server::Server;
+use crate::child_server::ChildServer;
 
 /// A headless Chromium.
 pub struct Browser {
-    /// The WebDriver client: go to pages, find elements, run scripts.
+    /// The WebDriver client. It opens pages, finds elements and runs scripts.
     pub client: Client,
-    driver: Server,
+    driver: ChildServer,
     profile: TempDir,
 }
 
@@ -24,8 +24,8 @@ impl Browser {
         let port = free_port();
         let mut command = Command::new("chromedriver");
         command.arg(format!("--port={port}"));
-        let driver = Server::start(command, port, &profile.path().join("chromedriver.log")).await;
-        let data = format!("--user-data-dir={}", profile.path().join("data").display());
+        let driver = ChildServer::start(command, port, &profile.path().join("chromedriver.log")).await;
+        let data_dir = format!("--user-data-dir={}", profile.path().join("data").display());
         let switches = [
             "--headless=new",
             "--no-sandbox",
@@ -37,7 +37,7 @@ impl Browser {
             "--disable-sync",
             "--disable-quic",
             "--window-size=1280,900",
-            &data,
+            &data_dir,
         ];
         let capabilities = json!({"goog:chromeOptions": {"args": switches}});
         let capabilities = capabilities.as_object().expect("an object").clone();
@@ -49,7 +49,7 @@ impl Browser {
         Self { client, driver, profile }
     }
 
-    /// Ends the session and the browser, and removes its profile.
+    /// Ends the session and the browser, and deletes its profile.
     ///
     /// # Panics
     /// When the browser does not end.

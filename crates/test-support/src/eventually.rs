@@ -1,34 +1,34 @@
 use std::fmt::Debug;
 use std::time::{Duration, Instant};
 
-/// Waits until `condition` holds, looking every 10 ms.
+/// Waits until `condition` is true. It is checked every 10 ms.
 ///
 /// # Panics
-/// When it has not come to hold within the patience of the tests (`TEST_PATIENCE_S`, 30 s); `what` is in the message.
+/// When it is still false after `TEST_PATIENCE_S` seconds (30 by default). `what` is in the message.
 pub async fn eventually(what: &str, condition: impl AsyncFn() -> bool) {
     eventually_ok(what, async || if condition().await { Ok(()) } else { Err("not yet") }).await;
 }
 
-/// Waits until `attempt` succeeds, and gives what it gave.
+/// Repeats `attempt` until it succeeds, and returns its value.
 ///
 /// # Panics
-/// As [`eventually`], with the last failure.
+/// Like [`eventually`], with the last error.
 pub async fn eventually_ok<T, E: Debug>(what: &str, attempt: impl AsyncFn() -> Result<T, E>) -> T {
-    let deadline = Instant::now() + patience();
+    let deadline = Instant::now() + wait_limit();
     loop {
         match attempt().await {
             Ok(value) => return value,
-            Err(failure) if Instant::now() > deadline => {
-                panic!("waited {:?} in vain until {what}: {failure:?}", patience())
+            Err(error) if Instant::now() > deadline => {
+                panic!("waited {:?} in vain until {what}: {error:?}", wait_limit())
             }
             Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
         }
     }
 }
 
-/// How long tests wait for anything.
+/// How long tests wait for a condition.
 #[expect(clippy::disallowed_methods, reason = "tests have no settings of a service")]
-pub(crate) fn patience() -> Duration {
+fn wait_limit() -> Duration {
     let seconds = std::env::var("TEST_PATIENCE_S").ok().and_then(|text| text.parse().ok());
     Duration::from_secs(seconds.unwrap_or(30))
 }

@@ -4,18 +4,18 @@ use tempfile::TempDir;
 use tokio::process::Command;
 
 use crate::free_port;
-use crate::server::Server;
+use crate::child_server::ChildServer;
 
-/// haproxy with the repository's configuration, in front of a test's own instances.
+/// A `haproxy` with the repository's configuration, in front of a test's own instances.
 pub struct Haproxy {
     port: u16,
-    _server: Server,
+    _server: ChildServer,
     _dir: TempDir,
 }
 
 impl Haproxy {
-    /// Starts it with what the configuration says of `service`, on a free port, and with these instances, by their ports,
-    /// in place of those that Docker would know.
+    /// Starts it on a free port, with the `frontend` and the `backend` that the configuration has for `service`. The
+    /// backend's servers are `instances`, given by their ports, in place of those that Docker's DNS would name.
     ///
     /// # Panics
     /// When haproxy does not start.
@@ -28,28 +28,28 @@ impl Haproxy {
             .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
             .arg("-f")
             .arg(path);
-        let server = Server::start(command, port, &dir.path().join("haproxy.log")).await;
+        let server = ChildServer::start(command, port, &dir.path().join("haproxy.log")).await;
         Self { port, _server: server, _dir: dir }
     }
 
-    /// Where it listens for clients of the service.
+    /// The port on which it listens for clients of the service.
     pub fn port(&self) -> u16 {
         self.port
     }
 }
 
 fn config(service: &str, port: u16, instances: &[u16]) -> String {
-    let own = [format!("frontend to-{service}"), format!("backend {service}")];
-    let mut is_wanted = true;
+    let own_sections = [format!("frontend to-{service}"), format!("backend {service}")];
+    let mut is_included = true;
     let mut config = String::new();
     for line in CONFIG.lines() {
         if line.starts_with("frontend ") || line.starts_with("backend ") {
-            is_wanted = own.iter().any(|section| section == line);
+            is_included = own_sections.iter().any(|section| section == line);
         } else if line.starts_with(char::is_alphabetic) {
-            is_wanted = true;
+            is_included = true;
         }
         let setting = line.trim_start();
-        if !is_wanted {
+        if !is_included {
             continue;
         } else if setting.starts_with("bind :") {
             config += &format!("    bind 127.0.0.1:{port}\n");

@@ -1,23 +1,23 @@
 #![doc = include_str!("../README.md")]
 
 mod browser;
+mod child_server;
 mod eventually;
+mod flaky_proxy;
+mod free_port;
 mod haproxy;
 pub mod load;
 mod mosquitto;
-mod port;
-mod proxy;
 mod python;
 mod redis;
-mod server;
-mod service;
+mod service_process;
 
 pub use browser::Browser;
 pub use eventually::{eventually, eventually_ok};
+pub use flaky_proxy::FlakyProxy;
+pub use free_port::free_port;
 pub use haproxy::Haproxy;
 pub use mosquitto::TestMosquitto;
-pub use port::free_port;
-pub use proxy::FlakyProxy;
 pub use python::find_python;
 pub use redis::TestRedis;
-pub use service::ServiceProcess;
+pub use service_process::ServiceProcess;

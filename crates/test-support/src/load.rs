@@ -1,7 +1,7 @@
-//! For benches of services that push to browsers: viewers without a library in between, a bare loop of sockets as the
-//! limit of what a machine can do, peers, and figures.
+//! For benchmarks of services that push to browsers: viewers that use no WebSocket library, a bare loop that writes to
+//! sockets as the limit of what the machine can do, peers in Python, and figures.
 
-mod bare;
+mod bare_loop;
 mod drain;
 mod figures;
 mod idle;
@@ -10,11 +10,11 @@ mod outage;
 mod peer;
 mod socket;
 
-pub use bare::run_bare_loop;
+pub use bare_loop::run_bare_loop;
 pub use drain::measure_drain;
-pub use figures::{Figures, cpu_seconds, redis_cpu_seconds, resident_bytes, print_row};
+pub use figures::{Figures, cpu_seconds, print_row, redis_cpu_seconds, resident_bytes};
 pub use idle::measure_idle;
 pub use instance::start_instance;
 pub use outage::measure_outage;
 pub use peer::Peer;
-pub use socket::{SocketEnd, Socket};
+pub use socket::{Socket, SocketEnd};

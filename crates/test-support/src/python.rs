@@ -1,18 +1,21 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// The Python that has the packages of `scripts/requirements.txt`: `BACKPLANE_PYTHON`, or the one that scripts/lib.sh made.
-/// Without it `test` cannot be run, which is said past the capture of tests that pass.
+/// Finds the Python that has the packages of `scripts/requirements.txt`: `BACKPLANE_PYTHON`, or the virtual environment
+/// that `scripts/lib.sh` makes in `target`.
+///
+/// Without it, says on standard error that `test` is not run. It writes there directly, because the test framework hides
+/// what a passing test prints.
 #[expect(clippy::disallowed_methods, reason = "tests have no settings of a service")]
 pub fn find_python(test: &str) -> Option<PathBuf> {
-    let made = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/venv/bin/python3");
-    let python = std::env::var_os("BACKPLANE_PYTHON").map_or_else(made, PathBuf::from);
-    let is_there = python.exists();
-    if !is_there {
+    let default = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/venv/bin/python3");
+    let python = std::env::var_os("BACKPLANE_PYTHON").map_or_else(default, PathBuf::from);
+    let exists = python.exists();
+    if !exists {
         let text =
             format!("NOT RUN: {test} needs BACKPLANE_PYTHON, which scripts/test.sh installs and sets\n");
-        // To nobody's harm if it cannot be said.
+        // Not being able to say it does no harm.
         let _ = std::io::stderr().write_all(text.as_bytes());
     }
-    is_there.then_some(python)
+    exists.then_some(python)
 }

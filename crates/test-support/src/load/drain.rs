@@ -6,22 +6,23 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::figures::print_row;
-use super::socket::{SocketEnd, Socket};
+use super::socket::{Socket, SocketEnd};
 use crate::{Haproxy, ServiceProcess};
 
-/// The pause after an attempt that has failed.
-const PAUSE: Duration = Duration::from_millis(50);
-/// The longest that it may take until all have moved.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// The pause after a failed attempt to reconnect.
+const RETRY_DELAY: Duration = Duration::from_millis(50);
+/// The longest that it may take until all sockets have moved.
+const TIMEOUT: Duration = Duration::from_secs(120);
 
-/// Proxies before the instances: one has not descriptors enough for all sockets.
+/// The number of haproxy processes: one alone has too few file descriptors for all sockets.
 const PROXIES: usize = 3;
 
-/// Opens sockets of an instance of `service` and stops it. Each socket comes to the `other` instance through haproxy the
-/// moment it is closed; how that went is printed. `path` is what the n-th socket watches.
+/// Opens `sockets` to an instance of `service` and stops the instance. A socket that is closed reconnects at once, through
+/// haproxy, to the `other` instance. Prints how long it took and how many attempts failed. `path` gives the path of the n-th
+/// socket.
 ///
 /// # Panics
-/// When a socket cannot be opened, is not closed with 1012, or does not come back; when the instance fails.
+/// When a socket cannot be opened, is not closed with 1012, or does not reconnect, or the instance fails.
 pub async fn measure_drain(
     service: &str,
     mut instance: ServiceProcess,
@@ -33,22 +34,22 @@ pub async fn measure_drain(
     for _ in 0..PROXIES {
         proxies.push(Haproxy::start(service, &[instance.port(), other.port()]).await);
     }
-    let tally = Arc::new(Tally::default());
+    let counts = Arc::new(Counts::default());
     let mut tasks = JoinSet::new();
     for number in 0..sockets {
         let (path, proxy) = (path(number), proxies[number % PROXIES].port());
         let socket = Socket::open(instance.port(), &path).await.expect("open a socket");
-        tasks.spawn(watch(socket, path, proxy, Arc::clone(&tally)));
+        tasks.spawn(watch_and_move(socket, path, proxy, Arc::clone(&counts)));
     }
-    let began = Instant::now();
+    let started = Instant::now();
     instance.signal("TERM").await;
     let mut moved = vec![0];
     while moved.last() != Some(&sockets) {
-        assert!(began.elapsed() < PATIENCE && tasks.len() == sockets, "not all have moved: {moved:?}");
-        sleep(TENTH).await;
-        moved.push(tally.moved.load(Ordering::Relaxed));
+        assert!(started.elapsed() < TIMEOUT && tasks.len() == sockets, "not all have moved: {moved:?}");
+        sleep(SAMPLE_INTERVAL).await;
+        moved.push(counts.moved.load(Ordering::Relaxed));
         if let Some(ended) = tasks.try_join_next() {
-            ended.expect("a socket stays open");
+            ended.expect("a socket that has moved stays open");
         }
     }
     assert_eq!(instance.wait_for_exit().await, 0);
@@ -57,35 +58,36 @@ pub async fn measure_drain(
         &format!("a stopped instance's {sockets} sockets move through haproxy"),
         &format!(
             "{} failed attempts; within {:.1} s, {busiest} in the busiest",
-            tally.failed.load(Ordering::Relaxed),
-            began.elapsed().as_secs_f64()
+            counts.failed.load(Ordering::Relaxed),
+            started.elapsed().as_secs_f64()
         ),
         "none failed",
     );
 }
 
-const TENTH: Duration = Duration::from_millis(100);
+/// A tenth of a second, so that eleven samples span a second.
+const SAMPLE_INTERVAL: Duration = Duration::from_millis(100);
 
 #[derive(Default)]
-struct Tally {
+struct Counts {
     moved: AtomicUsize,
     failed: AtomicUsize,
 }
 
-/// Watches until it is closed for a restart, and then at another instance for ever.
-async fn watch(mut socket: Socket, path: String, proxy: u16, tally: Arc<Tally>) {
+/// Reads until the socket is closed for a restart, reconnects, and then reads for ever.
+async fn watch_and_move(mut socket: Socket, path: String, proxy: u16, counts: Arc<Counts>) {
     assert_eq!(socket.read(|_| false).await, SocketEnd::Closed(1012));
     drop(socket);
     let mut socket = loop {
         match Socket::open(proxy, &path).await {
             Ok(socket) => break socket,
             Err(_) => {
-                tally.failed.fetch_add(1, Ordering::Relaxed);
-                sleep(PAUSE).await;
+                counts.failed.fetch_add(1, Ordering::Relaxed);
+                sleep(RETRY_DELAY).await;
             }
         }
     };
-    tally.moved.fetch_add(1, Ordering::Relaxed);
+    counts.moved.fetch_add(1, Ordering::Relaxed);
     let end = socket.read(|_| false).await;
     panic!("closed after it had moved: {end:?}");
 }

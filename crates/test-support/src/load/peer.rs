@@ -3,19 +3,19 @@ use std::path::Path;
 use tempfile::TempDir;
 use tokio::process::Command;
 
-use crate::server::Server;
+use crate::child_server::ChildServer;
 use crate::{find_python, free_port};
 
-/// A peer that is written in Python.
+/// A comparable program in Python, running.
 pub struct Peer {
     port: u16,
-    server: Server,
+    server: ChildServer,
     _dir: TempDir,
 }
 
 impl Peer {
-    /// Starts `script` with a port to serve and that of its Redis, and waits until it serves. Nothing where there is no
-    /// Python for it, which is said.
+    /// Starts `script` with two arguments, a port to listen on and the port of Redis, and waits until it listens. `None` if
+    /// there is no Python with the packages that it needs; see [`find_python`].
     ///
     /// # Panics
     /// When it does not start.
@@ -23,16 +23,16 @@ impl Peer {
         let (port, dir) = (free_port(), tempfile::tempdir().expect("make a folder for the peer"));
         let mut command = Command::new(find_python("the peer")?);
         command.arg(script).arg(port.to_string()).arg(redis_port.to_string());
-        let server = Server::start(command, port, &dir.path().join("log")).await;
+        let server = ChildServer::start(command, port, &dir.path().join("log")).await;
         Some(Self { port, server, _dir: dir })
     }
 
-    /// Where it serves.
+    /// The port on which it listens.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// Its process.
+    /// Its process id.
     pub fn pid(&self) -> u32 {
         self.server.pid()
     }

@@ -4,46 +4,48 @@ use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
-/// The longest read at once.
-const CHUNK: usize = 16 * 1024;
+/// The most that is read at once.
+const CHUNK_SIZE: usize = 16 * 1024;
 
-/// A viewer's WebSocket. It reads frames of a server, and answers its pings; an idle one costs no memory but its task's.
+/// A viewer's WebSocket. It reads the server's messages and answers its pings. An idle one has no buffer, so that thousands
+/// fit into one process.
 pub struct Socket {
     stream: TcpStream,
+    /// What has been read and not been used.
     bytes: BytesMut,
 }
 
-/// Why a [`Socket`] is read no more.
+/// Why [`Socket::read`] has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SocketEnd {
-    /// It has heard what it wanted.
+    /// The expected text has been received.
     Done,
-    /// The server has closed it with this code.
+    /// The server has closed the WebSocket with this code.
     Closed(u16),
-    /// The connection has ended without a word.
+    /// The connection has ended without a close frame.
     Lost,
 }
 
 impl Socket {
-    /// Opens `path` of a service of this machine.
+    /// Opens a WebSocket to `path` on a port of 127.0.0.1.
     ///
     /// # Errors
-    /// When it cannot be connected to, or answers with anything but 101.
+    /// When the connection fails, or the response is not 101.
     pub async fn open(port: u16, path: &str) -> io::Result<Self> {
         Self::upgrade(TcpStream::connect(("127.0.0.1", port)).await?, path).await
     }
 
-    /// As [`open`](Self::open), with no more room in the kernel than this for what is not read.
+    /// Like [`open`](Self::open), with a receive buffer of that many bytes in the kernel.
     ///
     /// # Errors
-    /// Likewise.
+    /// The same.
     pub async fn open_with_receive_buffer(port: u16, path: &str, bytes: u32) -> io::Result<Self> {
         let socket = TcpSocket::new_v4()?;
         socket.set_recv_buffer_size(bytes)?;
         Self::upgrade(socket.connect(([127, 0, 0, 1], port).into()).await?, path).await
     }
 
-    /// A socket that is a WebSocket's already.
+    /// From a connection that needs no handshake any more.
     pub fn from_upgraded(stream: TcpStream) -> Self {
         Self { stream, bytes: BytesMut::new() }
     }
@@ -71,12 +73,12 @@ impl Socket {
         Ok(Self { stream, bytes })
     }
 
-    /// Gives each text but pings to `enough`, until that says so or the connection ends.
-    pub async fn read(&mut self, mut enough: impl FnMut(&[u8]) -> bool) -> SocketEnd {
+    /// Answers pings and passes each other text to `is_last`, until that returns true or the connection ends.
+    pub async fn read(&mut self, mut is_last: impl FnMut(&[u8]) -> bool) -> SocketEnd {
         const PONG: &[u8] = b"\x81\x8f\0\0\0\0{\"type\":\"pong\"}";
         loop {
-            let mut is_pinged = false;
-            while let Some((opcode, header, length)) = frame(&self.bytes) {
+            let mut pong_is_due = false;
+            while let Some((opcode, header, length)) = parse_frame(&self.bytes) {
                 let payload = &self.bytes[header..header + length];
                 match opcode {
                     0x8 => {
@@ -84,8 +86,8 @@ impl Socket {
                             payload.first_chunk().map_or(1005, |code| u16::from_be_bytes(*code)),
                         );
                     }
-                    0x1 if payload == br#"{"type":"ping"}"# => is_pinged = true,
-                    0x1 if enough(payload) => {
+                    0x1 if payload == br#"{"type":"ping"}"# => pong_is_due = true,
+                    0x1 if is_last(payload) => {
                         self.bytes.advance(header + length);
                         return SocketEnd::Done;
                     }
@@ -96,14 +98,14 @@ impl Socket {
             if self.bytes.is_empty() {
                 self.bytes = BytesMut::new();
             }
-            if is_pinged && self.stream.write_all(PONG).await.is_err() {
+            if pong_is_due && self.stream.write_all(PONG).await.is_err() {
                 return SocketEnd::Lost;
             }
             if self.stream.readable().await.is_err() {
                 return SocketEnd::Lost;
             }
-            // On the stack for the moment, so that a socket that waits has no buffer.
-            let mut chunk = [0; CHUNK];
+            // On the stack, and not across an await: a socket that waits has no buffer.
+            let mut chunk = [0; CHUNK_SIZE];
             match self.stream.try_read(&mut chunk) {
                 Ok(0) => return SocketEnd::Lost,
                 Ok(count) => self.bytes.extend_from_slice(&chunk[..count]),
@@ -114,8 +116,9 @@ impl Socket {
     }
 }
 
-/// The opcode of the first frame of a server and the lengths of its header and payload, if it is there as a whole.
-fn frame(bytes: &[u8]) -> Option<(u8, usize, usize)> {
+/// Parses the first frame, which has no mask: its opcode, the length of its header, and the length of its payload. `None` if
+/// it is incomplete.
+fn parse_frame(bytes: &[u8]) -> Option<(u8, usize, usize)> {
     let opcode = bytes.first()? & 0x0F;
     let (header, length) = match *bytes.get(1)? {
         126 => (4, usize::from(u16::from_be_bytes(*bytes.get(2..)?.first_chunk()?))),

@@ -1,18 +1,19 @@
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// A port of 127.0.0.1 that nobody listens on. It lies below the range that outgoing connections are given, and no
-/// two calls of one process give the same.
+/// Finds a port of 127.0.0.1 on which nobody listens.
+///
+/// It is below the range that the kernel uses for outgoing connections. A process is never given the same port twice.
 ///
 /// # Panics
 /// When all are taken.
 pub fn free_port() -> u16 {
     static CALLS: AtomicU32 = AtomicU32::new(0);
-    // Test processes run side by side: each begins its walk elsewhere.
+    // Test processes run in parallel: each starts its search at another port.
     let start = std::process::id().wrapping_mul(97);
     (0..RANGE)
         .map(|_| start.wrapping_add(CALLS.fetch_add(1, Ordering::Relaxed)) % RANGE)
-        .filter_map(|place| u16::try_from(FIRST + place).ok())
+        .filter_map(|offset| u16::try_from(FIRST + offset).ok())
         .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
         .expect("a free port between 10000 and 32000")
 }

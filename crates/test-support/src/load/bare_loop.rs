@@ -8,13 +8,13 @@ use tokio::task::JoinHandle;
 use super::figures::{Figures, thread_cpu_seconds};
 use super::socket::Socket;
 
-/// The limit: a thread that writes so many texts, one every `interval`, to so many sockets, and does nothing else.
-/// `reader` makes the task that reads one of them to the end, and gives its latencies in microseconds.
+/// Measures the limit of the machine: a thread that writes `count` texts, one every `interval`, to all of the `sockets`, and
+/// does nothing else. `reader` spawns the task that reads one socket and returns its latencies in microseconds.
 ///
-/// Also how many texts reached a socket in a second.
+/// Returns the figures, and how many texts arrived per second.
 ///
 /// # Panics
-/// When this machine does not let it.
+/// When a socket cannot be opened, written or read.
 pub async fn run_bare_loop(
     sockets: usize,
     count: usize,
@@ -23,19 +23,19 @@ pub async fn run_bare_loop(
     reader: impl Fn(Socket) -> JoinHandle<Vec<u32>>,
 ) -> (Figures, f64) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("bind a port");
-    let address = listener.local_addr().expect("it is bound");
+    let address = listener.local_addr().expect("the port is bound");
     let sender = std::thread::spawn(move || {
-        let accept = || {
+        let accept_one = || {
             let (socket, _) = listener.accept().expect("accept");
             socket.set_nodelay(true).expect("set an option");
             socket
         };
-        let mut accepted: Vec<_> = (0..sockets).map(|_| accept()).collect();
+        let mut accepted: Vec<_> = (0..sockets).map(|_| accept_one()).collect();
         let cpu = thread_cpu_seconds();
-        let mut due = Instant::now();
+        let mut send_at = Instant::now();
         for _ in 0..count {
-            due += interval;
-            std::thread::sleep(due.saturating_duration_since(Instant::now()));
+            send_at += interval;
+            std::thread::sleep(send_at.saturating_duration_since(Instant::now()));
             let text = text();
             let length = u16::try_from(text.len()).expect("a text of less than 64 KB").to_be_bytes();
             let frame = [&[0x81, 126, length[0], length[1]], text.as_bytes()].concat();
@@ -47,12 +47,12 @@ pub async fn run_bare_loop(
     for _ in 0..sockets {
         readers.push(reader(Socket::from_upgraded(TcpStream::connect(address).await.expect("connect"))));
     }
-    let begin = Instant::now();
+    let started = Instant::now();
     let mut latencies = Vec::new();
     for reader in readers {
         latencies.extend(reader.await.expect("a reader ends"));
     }
-    let rate = (sockets * count) as f64 / begin.elapsed().as_secs_f64();
+    let rate = (sockets * count) as f64 / started.elapsed().as_secs_f64();
     let (cpu, _accepted) = sender.join().expect("the sender ends");
     (Figures::from_latencies(latencies, cpu), rate)
 }

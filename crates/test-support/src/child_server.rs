@@ -7,13 +7,13 @@ use tokio::process::{Child, Command};
 
 use crate::eventually;
 
-/// A child process that serves a port and is killed when dropped.
-pub(crate) struct Server {
+/// A child process that listens on a port. It is killed when this is dropped.
+pub(crate) struct ChildServer {
     child: Child,
 }
 
-impl Server {
-    /// Starts `command` with its output in `log`, and waits until `port` answers.
+impl ChildServer {
+    /// Starts `command` with its output in `log`, and waits until it listens on `port`.
     pub(crate) async fn start(mut command: Command, port: u16, log: &Path) -> Self {
         let mut server = Self::spawn(&mut command, log);
         let program = command.as_std().get_program().to_string_lossy().into_owned();
@@ -33,7 +33,7 @@ impl Server {
     /// Starts `command` with its output in `log`.
     pub(crate) fn spawn(command: &mut Command, log: &Path) -> Self {
         let program = command.as_std().get_program().to_string_lossy().into_owned();
-        inherit_nothing(command);
+        close_inherited_files(command);
         let output = File::options().create(true).append(true).open(log).expect("open the child's log");
         let child = command
             .stdin(Stdio::null())
@@ -47,29 +47,34 @@ impl Server {
 
     /// Sends a signal by name: `TERM`, `KILL`, `STOP`, `CONT`.
     pub(crate) async fn signal(&self, name: &str) {
-        let pid = self.child.id().expect("the child runs").to_string();
+        let pid = self.child.id().expect("the child is running").to_string();
         let sent = Command::new("kill").args(["-s", name, &pid]).status().await.expect("run kill");
         assert!(sent.success(), "kill -s {name} {pid}");
     }
 
+    /// Waits until it has ended.
     pub(crate) async fn wait(&mut self) -> ExitStatus {
         self.child.wait().await.expect("wait for the child")
     }
 
+    /// Its process id.
     pub(crate) fn pid(&self) -> u32 {
-        self.child.id().expect("the child runs")
+        self.child.id().expect("the child is running")
     }
 
-    pub(crate) fn has_ended(&mut self) -> Option<ExitStatus> {
+    /// Its exit status, if it has ended.
+    pub(crate) fn try_wait(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().expect("ask for the child's state")
     }
 }
 
-/// A child that has a socket of ours keeps it open after we have closed it, and whoever is at the other end waits: the sockets
-/// that librdkafka's mock cluster accepts would be passed on.
-#[expect(unsafe_code, reason = "what a child does before it becomes another program may be unsafe")]
-fn inherit_nothing(command: &mut Command) {
-    // SAFETY: nothing but system calls that are allowed between fork and exec.
+/// Lets the child inherit no files but its standard streams.
+///
+/// A socket that it inherited would stay open after this process has closed it, and the peer would wait for the end. The
+/// sockets that librdkafka's mock cluster accepts are inherited otherwise.
+#[expect(unsafe_code, reason = "code that runs between fork and exec is unsafe")]
+fn close_inherited_files(command: &mut Command) {
+    // SAFETY: the closure only makes system calls that are allowed between fork and exec.
     unsafe {
         command.pre_exec(|| {
             for file in 3..1024 {
@@ -81,6 +86,6 @@ fn inherit_nothing(command: &mut Command) {
 }
 
 /// Waits until nobody listens on `port`.
-pub(crate) async fn port_closed(port: u16) {
+pub(crate) async fn wait_until_port_closed(port: u16) {
     eventually("the port is closed", async || TcpStream::connect(("127.0.0.1", port)).await.is_err()).await;
 }
