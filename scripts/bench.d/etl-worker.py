@@ -1,4 +1,4 @@
-"""The bench of etl-worker, run by etl-worker.sh beside it: BIN WORK REDIS_PORT HTTP_PORT."""
+"""The benchmark of etl-worker. etl-worker.sh runs it with the arguments BIN WORK REDIS_PORT HTTP_PORT."""
 
 import json
 import os
@@ -29,16 +29,16 @@ def figure(what, value, unit, limit=None, good=True):
 
 
 def play(games, seed, copies=0, rate=0):
-    """Plays games; gives the true rows."""
+    """Plays games. Returns the expected rows."""
     command = [f"{binaries}/examples/simulate-games", "--games", games, "--seed", seed, "--copies", copies, "--rate", rate]
     out = subprocess.run(list(map(str, command)), env=environment, check=True, capture_output=True, text=True).stdout
     return [json.loads(line) for line in out.splitlines()]
 
 
-def enqueue(truth):
-    """A backlog: the jobs that listening workers would have made."""
+def enqueue(expected):
+    """Makes a backlog: the jobs that a listening worker would have created."""
     pipeline = client.pipeline(transaction=False)
-    for game in dict.fromkeys(row["game_token"] for row in truth):
+    for game in dict.fromkeys(row["game_token"] for row in expected):
         pipeline.xadd("etl:jobs", {"game": game})
     pipeline.execute()
 
@@ -53,8 +53,8 @@ class Worker:
 
     def metrics(self):
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{http_port}/metrics") as answer:
-                return dict(line.rsplit(" ", 1) for line in answer.read().decode().splitlines() if line[0] != "#")
+            with urllib.request.urlopen(f"http://127.0.0.1:{http_port}/metrics") as reply:
+                return dict(line.rsplit(" ", 1) for line in reply.read().decode().splitlines() if line[0] != "#")
         except OSError:
             return {}
 
@@ -62,7 +62,7 @@ class Worker:
         return float(self.metrics().get('etl_worker_jobs_total{result="committed"}', 0))
 
     def wait(self, games):
-        """Waits until so many are committed; gives the time from the first to the last."""
+        """Waits until so many games are committed. Returns games per second, from the first commit to the last."""
         begin, start, first = time.monotonic(), None, 0
         while (done := self.committed()) < games:
             if done and start is None:
@@ -80,8 +80,8 @@ class Worker:
         assert self.process.wait(20) == 0
 
 
-def bare(folder):
-    """Writes, syncs and renames 2 KB files for two seconds; gives their number a second."""
+def bare_writes(folder):
+    """Writes, syncs and renames 2 KB files for two seconds. Returns files per second."""
     os.makedirs(folder)
     count, start = 0, time.monotonic()
     while time.monotonic() < start + 2:
@@ -112,7 +112,7 @@ def write(rows, name, output):
 
 
 def python_job(games, output):
-    """The same job, one game at a time."""
+    """The same job, one game at a time. Returns games per second."""
     for table in SCHEMAS:
         os.makedirs(f"{output}/{table}")
     start = time.monotonic()
@@ -145,10 +145,10 @@ def python_job(games, output):
 
 
 def run(output, games, seed, **settings):
-    """Games a second on a backlog, with the worker's peak memory and Redis's commands a game."""
+    """Runs a worker on a backlog. Returns games per second, its peak memory, and calls to Redis per game."""
     client.flushall()
-    truth = play(games, seed)
-    enqueue(truth)
+    expected = play(games, seed)
+    enqueue(expected)
     client.config_resetstat()
     worker = Worker(output, **settings)
     rate = worker.wait(games)
@@ -156,7 +156,7 @@ def run(output, games, seed, **settings):
     peak = worker.peak_mb()
     worker.stop()
     rows = duckdb.sql(f"SELECT count(*), count(DISTINCT game_token || user_token) FROM '{output}/GAME_PODIUM/**/*.parquet'").fetchall()
-    assert rows == [(len(truth), len(truth))], rows
+    assert rows == [(len(expected), len(expected))], rows
     return rate, peak, calls / games
 
 
@@ -165,12 +165,12 @@ def group_by(pattern):
     times = []
     for _ in range(7):
         start = time.monotonic()
-        answer = duckdb.sql(query).fetchall()
+        rows = duckdb.sql(query).fetchall()
         times.append(time.monotonic() - start)
-    return min(times), answer
+    return min(times), rows
 
 
-syncs = bare(f"{work}/bare")
+syncs = bare_writes(f"{work}/bare")
 figure("a bare write, fsync and rename", syncs, "/s")
 client.flushall()
 python = python_job(list(dict.fromkeys(row["game_token"] for row in play(400, 1))), f"{work}/python")
@@ -178,16 +178,16 @@ figure("the same job in Python, one game at a time", python, "games/s")
 
 unbatched, _, calls = run(f"{work}/single", 5000, 2)
 figure("a file per game", unbatched, "games/s", "500", unbatched >= 500)
-figure("  beside Python", unbatched / python, "times", "5", unbatched >= 5 * python)
-figure("  round trips to Redis for a game, all in all", calls, "", "2", calls <= 2)
+figure("  compared with Python", unbatched / python, "times", "5", unbatched >= 5 * python)
+figure("  calls to Redis per game, in total", calls, "", "2", calls <= 2)
 memory, _, _ = run(f"/dev/shm/etl-bench-{os.getpid()}", 3000, 3)
 shutil.rmtree(f"/dev/shm/etl-bench-{os.getpid()}")
 figure("  where syncing costs nothing (/dev/shm)", memory, "games/s")
-figure("  so writing and syncing to this disk takes of the time", 100 * max(0, 1 - unbatched / memory), "%")
+figure("  so writing and syncing to this disk takes", 100 * max(0, 1 - unbatched / memory), "%")
 
 batched, peak, calls = run(f"{work}/batched", 20000, 4, ETL_BATCH_GAMES="2000", ETL_BATCH_MS="1000")
-figure("2,000 games a file", batched, "games/s", "2,000", batched >= 2000)
-figure("  beside Python", batched / python, "times", "20", batched >= 20 * python)
+figure("2,000 games per file", batched, "games/s", "2,000", batched >= 2000)
+figure("  compared with Python", batched / python, "times", "20", batched >= 20 * python)
 figure("  peak memory with 20,000 games waiting", peak, "MB", "128", peak <= 128)
 
 client.flushall()
@@ -209,24 +209,24 @@ start, settle = time.monotonic(), 2
 worker = Worker(f"{work}/lost", ETL_SETTLE=f"{settle}s")
 worker.wait(completed)
 late = time.monotonic() - start - settle
-figure(f"{completed} games without a message: all written after ETL_SETTLE and", late, "s", "5", late <= 5)
+figure(f"{completed} games without a message: written after ETL_SETTLE and", late, "s", "5", late <= 5)
 worker.stop()
 
-once = f"{work}/once"
+one_file = f"{work}/one-file"
 for table in SCHEMAS:
-    os.makedirs(f"{once}/{table}")
-truth = [row for path in glob(f"{work}/single/GAME_PODIUM/*.parquet") for row in pq.ParquetFile(path).read().to_pylist()]
-pq.write_table(pa.Table.from_pylist(truth, SCHEMAS["GAME_PODIUM"]), f"{once}/GAME_PODIUM/all.parquet", compression="gzip")
+    os.makedirs(f"{one_file}/{table}")
+rows = [row for path in glob(f"{work}/single/GAME_PODIUM/*.parquet") for row in pq.ParquetFile(path).read().to_pylist()]
+pq.write_table(pa.Table.from_pylist(rows, SCHEMAS["GAME_PODIUM"]), f"{one_file}/GAME_PODIUM/all.parquet", compression="gzip")
 before, small = group_by(f"{work}/single/GAME_PODIUM/*.parquet")
 start = time.monotonic()
 subprocess.run([f"{binaries}/etl-worker", "compact"], env={**environment, "ETL_OUTPUT": f"{work}/single"}, check=True, stdout=subprocess.DEVNULL)
 figure("compacting 5,000 games took", 1000 * (time.monotonic() - start), "ms")
 after, merged = group_by(f"{work}/single/GAME_PODIUM/*.parquet")
-ideal, one = group_by(f"{once}/GAME_PODIUM/*.parquet")
+ideal, one = group_by(f"{one_file}/GAME_PODIUM/*.parquet")
 assert small == merged == one
 figure("GROUP BY over 5,000 games, before compaction", 1000 * before, "ms")
 figure("  after", 1000 * after, "ms")
-figure("  in one file that pyarrow wrote at once", 1000 * ideal, "ms")
-figure("  after, beside that one", after / ideal, "times", "1.5", after <= 1.5 * ideal)
+figure("  in one file that pyarrow wrote", 1000 * ideal, "ms")
+figure("  after, compared with that one", after / ideal, "times", "1.5", after <= 1.5 * ideal)
 if failed:
     sys.exit(f"missed: {', '.join(failed)}")

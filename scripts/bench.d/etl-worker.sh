@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# etl-worker: games a second beside the same job in Python, latency, memory, and reading after a compaction.
+# etl-worker: games per second compared with the same job in Python, latency, memory, and reading after a compaction.
 set -euo pipefail
 source "$(dirname "$0")/../lib.sh"
 : "${BIN:?scripts/bench.sh sets it}"
