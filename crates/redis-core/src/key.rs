@@ -45,11 +45,11 @@ pub enum Key<'a> {
     /// preflight: hash, written by a process to hear whether Redis tells of it; it has gone a moment later.
     PreflightCanary(&'a str),
 
-    /// status-proxy: string, the last mark that was published.
-    StatusMark,
+    /// status-proxy: string, the last epoch that was published.
+    StatusEpoch,
     /// status-proxy: string with a lease, the instance that records history.
     StatusRecorder,
-    /// status-proxy: hash, from and up to which mark history is recorded.
+    /// status-proxy: hash, the epochs from and up to which history is recorded.
     StatusRecorded,
     /// status-proxy: stream, the last lines of a channel (`run:channel`).
     StatusHistory(&'a str),
@@ -91,27 +91,43 @@ pub enum Key<'a> {
     /// etl-worker: string, the lease of the worker that looks for games without a message.
     EtlReconciler,
 
-    /// object-store: string, an object as the original stores it.
-    Object {
-        /// `key_prefix` of the configuration.
-        prefix: &'a str,
-        /// The object's id in hex.
-        id_hex: &'a str,
-    },
-    /// object-store: string, one of the chunks of a large content.
+    /// all services: never exists; deleted to ask whether a connection leads to a primary.
+    ConnectionCheck,
+
+    /// object-store: hash, an object; a string if the original stored it. `key_prefix` of the configuration, and the id in
+    /// hex. With an empty id it is the prefix of all these keys.
+    Object(&'a str, &'a str),
+    /// object-store: no key, but the prefix of all that follow.
+    ObjectMeta(&'a str),
+    /// object-store: string, a content and how many ids have it. The hash is 32 raw bytes, so it is appended to this prefix.
+    ObjectContents(&'a str),
+    /// object-store: the prefix of all chunks.
+    ObjectChunks(&'a str),
+    /// object-store: string, one chunk of a large content.
     ObjectChunk {
         /// `key_prefix` of the configuration.
         prefix: &'a str,
         /// Name of the upload.
-        at: &'a str,
+        upload: &'a str,
         /// Number of the chunk, from 0.
         index: usize,
     },
-    /// object-store: string, the bytes of all ids.
-    ObjectTotalSize {
-        /// `key_prefix` of the configuration.
-        prefix: &'a str,
-    },
+    /// object-store: sorted set, contents that no id has, by the second of their removal.
+    ObjectGarbage(&'a str),
+    /// object-store: sorted set, the requests that wait for an object (its id in hex), in order.
+    ObjectWaiters(&'a str, &'a str),
+    /// object-store: string, exists while requests may be waiting.
+    ObjectWaited(&'a str),
+    /// object-store: sorted set, notifications to a node about what it waits for, by number.
+    ObjectNotifications(&'a str, &'a str),
+    /// object-store: string, exists while a node is alive.
+    ObjectNodeAlive(&'a str, &'a str),
+    /// object-store: hash, the number of a node's last batch and the replies to its last two.
+    ObjectBatch(&'a str, &'a str),
+    /// object-store: hash, counts of ids, contents and bytes, and the last numbers given to waiters and notifications.
+    ObjectStats(&'a str),
+    /// object-store: string, the bytes of all ids as the original counts them.
+    ObjectTotalSize(&'a str),
 }
 
 impl fmt::Display for Key<'_> {
@@ -135,7 +151,7 @@ impl fmt::Display for Key<'_> {
             Key::Run(run) => write!(f, "{run}"),
             Key::PreflightCanary(process) => write!(f, "preflight:canary:{process}"),
 
-            Key::StatusMark => f.write_str("status-proxy:mark"),
+            Key::StatusEpoch => f.write_str("status-proxy:mark"),
             Key::StatusRecorder => f.write_str("status-proxy:recorder"),
             Key::StatusRecorded => f.write_str("status-proxy:recorded"),
             Key::StatusHistory(channel) => write!(f, "status-proxy:history:{channel}"),
@@ -160,9 +176,21 @@ impl fmt::Display for Key<'_> {
             Key::EtlOpenParts => f.write_str("etl:open-parts"),
             Key::EtlReconciler => f.write_str("etl:reconciler"),
 
-            Key::Object { prefix, id_hex } => write!(f, "{prefix}{id_hex}"),
-            Key::ObjectChunk { prefix, at, index } => write!(f, "{prefix}_meta:chunk:{at}:{index}"),
-            Key::ObjectTotalSize { prefix } => write!(f, "{prefix}_meta:total_size"),
+            Key::ConnectionCheck => f.write_str("backplane:check"),
+
+            Key::Object(prefix, id_hex) => write!(f, "{prefix}{id_hex}"),
+            Key::ObjectMeta(prefix) => write!(f, "{prefix}_meta:"),
+            Key::ObjectContents(prefix) => write!(f, "{prefix}_meta:content:"),
+            Key::ObjectChunks(prefix) => write!(f, "{prefix}_meta:chunk:"),
+            Key::ObjectChunk { prefix, upload, index } => write!(f, "{prefix}_meta:chunk:{upload}:{index}"),
+            Key::ObjectGarbage(prefix) => write!(f, "{prefix}_meta:garbage"),
+            Key::ObjectWaiters(prefix, id_hex) => write!(f, "{prefix}_meta:wait:{id_hex}"),
+            Key::ObjectWaited(prefix) => write!(f, "{prefix}_meta:waited"),
+            Key::ObjectNotifications(prefix, node) => write!(f, "{prefix}_meta:mail:{node}"),
+            Key::ObjectNodeAlive(prefix, node) => write!(f, "{prefix}_meta:alive:{node}"),
+            Key::ObjectBatch(prefix, node) => write!(f, "{prefix}_meta:batch:{node}"),
+            Key::ObjectStats(prefix) => write!(f, "{prefix}_meta:stats"),
+            Key::ObjectTotalSize(prefix) => write!(f, "{prefix}_meta:total_size"),
         }
     }
 }
@@ -216,7 +244,7 @@ mod tests {
             (Key::KafkaOffsets { group: "g", topic: "t" }, "kafka-ingester:g:t:offsets"),
             (Key::Run(&run), "upset-reckoning"),
             (Key::PreflightCanary("7f-1"), "preflight:canary:7f-1"),
-            (Key::StatusMark, "status-proxy:mark"),
+            (Key::StatusEpoch, "status-proxy:mark"),
             (Key::StatusRecorder, "status-proxy:recorder"),
             (Key::StatusRecorded, "status-proxy:recorded"),
             (Key::StatusHistory("upset-reckoning:wepp"), "status-proxy:history:upset-reckoning:wepp"),
@@ -238,9 +266,23 @@ mod tests {
             (Key::EtlPart("dt=2026-11-21/b1.gz.parquet"), "etl:part:dt=2026-11-21/b1.gz.parquet"),
             (Key::EtlOpenParts, "etl:open-parts"),
             (Key::EtlReconciler, "etl:reconciler"),
-            (Key::Object { prefix: "scaler:obj:", id_hex: "00ff" }, "scaler:obj:00ff"),
-            (Key::ObjectChunk { prefix: "scaler:obj:", at: "7f", index: 2 }, "scaler:obj:_meta:chunk:7f:2"),
-            (Key::ObjectTotalSize { prefix: "scaler:obj:" }, "scaler:obj:_meta:total_size"),
+            (Key::ConnectionCheck, "backplane:check"),
+            (Key::Object("scaler:obj:", "00ff"), "scaler:obj:00ff"),
+            (Key::ObjectMeta("scaler:obj:"), "scaler:obj:_meta:"),
+            (Key::ObjectContents("scaler:obj:"), "scaler:obj:_meta:content:"),
+            (Key::ObjectChunks("scaler:obj:"), "scaler:obj:_meta:chunk:"),
+            (
+                Key::ObjectChunk { prefix: "scaler:obj:", upload: "7f", index: 2 },
+                "scaler:obj:_meta:chunk:7f:2",
+            ),
+            (Key::ObjectGarbage("scaler:obj:"), "scaler:obj:_meta:garbage"),
+            (Key::ObjectWaiters("scaler:obj:", "00ff"), "scaler:obj:_meta:wait:00ff"),
+            (Key::ObjectWaited("scaler:obj:"), "scaler:obj:_meta:waited"),
+            (Key::ObjectNotifications("scaler:obj:", "7f"), "scaler:obj:_meta:mail:7f"),
+            (Key::ObjectNodeAlive("scaler:obj:", "7f"), "scaler:obj:_meta:alive:7f"),
+            (Key::ObjectBatch("scaler:obj:", "7f"), "scaler:obj:_meta:batch:7f"),
+            (Key::ObjectStats("scaler:obj:"), "scaler:obj:_meta:stats"),
+            (Key::ObjectTotalSize("scaler:obj:"), "scaler:obj:_meta:total_size"),
         ];
         for (key, literal) in layouts {
             assert_eq!(key.to_string(), literal);

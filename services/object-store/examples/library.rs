@@ -1,4 +1,4 @@
-//! The store as a library: in memory, or shared in the Redis that is named.
+//! The store as a library: in memory, or in the given Redis, where others can share it.
 //!
 //! `cargo run -p object-store --example library [redis://HOST:PORT/DB]`
 
@@ -8,7 +8,7 @@ use redis_core::RedisConfig;
 
 #[derive(Parser)]
 struct Arguments {
-    /// Where Redis is; without it objects are kept in memory
+    /// The URL of Redis; without it objects are stored in memory
     url: Option<String>,
 }
 
@@ -22,12 +22,12 @@ async fn main() -> anyhow::Result<()> {
         })?,
         None => ObjectStore::memory(1 << 30),
     };
-    let (report, copy) = (ObjectId::from_hex("c0ffee")?, ObjectId::from_hex("c0ffee01")?);
+    let (report, duplicate) = (ObjectId::from_hex("c0ffee")?, ObjectId::from_hex("c0ffee01")?);
 
     store.put(&report, vec![7; 3 << 20], "a report").await?;
-    store.put(&copy, vec![7; 3 << 20], "the same again").await?;
+    store.put(&duplicate, vec![7; 3 << 20], "the same again").await?;
     let object = store.get(&report).await?.unwrap_or_else(|| unreachable!("it was just stored"));
-    println!("{} bytes with the note {:?}", object.data.len(), String::from_utf8_lossy(&object.metadata));
+    println!("{} bytes with the metadata {:?}", object.data.len(), String::from_utf8_lossy(&object.metadata));
 
     let info = store.info().await?;
     println!(
@@ -35,13 +35,13 @@ async fn main() -> anyhow::Result<()> {
         info.object_count, info.unique_object_count, info.unique_size_bytes
     );
     println!("deleted: {}, again: {}", store.delete(&report).await?, store.delete(&report).await?);
-    println!("the copy is still there: {}", store.exists(&copy).await?);
+    println!("the second object still exists: {}", store.exists(&duplicate).await?);
     store.clear().await?;
     println!("cleared: {} bytes are left", store.size().await?);
     Ok(())
 }
 
-/// As the settings of a service read it.
+/// Parses a URL in the same way as the settings of a service.
 fn redis(url: &str) -> anyhow::Result<RedisConfig> {
     #[derive(Parser)]
     struct Settings {

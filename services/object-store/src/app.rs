@@ -1,6 +1,6 @@
-//! Wires the parts: the only file that knows them all.
+//! Builds and connects the parts. The only file that knows all of them.
 
-use std::net::SocketAddr;
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,21 +12,32 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use crate::budget::Budget;
-use crate::config::{Backend, Config};
-use crate::memory::Memory;
-use crate::metrics::Metrics;
+use crate::backend::Backend;
+use crate::budget::TransferBudget;
+use crate::config::{BackendKind, Command, Config, check_file};
+use crate::memory::MemoryBackend;
+use crate::metrics::{Metrics, RequestCounters};
 use crate::node::Node;
-use crate::redis::{Redis, RedisOptions};
-use crate::session::Sessions;
+use crate::redis::{self, RedisOptions};
+use crate::session_registry::SessionRegistry;
 use crate::store::ObjectStore;
 use crate::{http, server, stream};
 
-/// Binds both ports and starts every task. Gives the address for clients.
+/// Runs the command, or the service until it is stopped.
 ///
 /// # Errors
-/// When a port is taken, or a setting turns out to be of no use.
-pub async fn start(config: &Config, lifecycle: &Lifecycle) -> anyhow::Result<SocketAddr> {
+/// When a port is taken, or a setting cannot be used.
+pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
+    if let Some(Command::Check { file }) = &config.command {
+        return Ok(check_file(file));
+    }
+    let lifecycle = Lifecycle::new(config.process());
+    start(&config, &lifecycle).await?;
+    Ok(lifecycle.run().await)
+}
+
+/// Binds both ports and spawns every task.
+async fn start(config: &Config, lifecycle: &Lifecycle) -> anyhow::Result<()> {
     let http_addr = &config.process.listen_addr;
     let http_listener = chassis::http::listen(http_addr).with_context(|| format!("listen on {http_addr}"))?;
     let address = config.address();
@@ -40,57 +51,64 @@ pub async fn start(config: &Config, lifecycle: &Lifecycle) -> anyhow::Result<Soc
         .map_err(anyhow::Error::msg)?;
 
     let registry = chassis::metrics::registry(Config::SERVICE)?;
-    // Redis outlives the clients, who are owed answers from it.
-    let served = CancellationToken::new();
+    let metrics = Metrics::new(&registry)?;
+    // The Redis worker stops after the clients: they are owed responses from it.
+    let clients_done = CancellationToken::new();
+    let backend = build_backend(config, lifecycle, clients_done.clone())?;
     let node = Arc::new(Node {
         identity: config.identity().to_owned(),
-        store: store(config, lifecycle, served.clone())?.with_max_object(config.max_object()),
-        sessions: Sessions::default(),
-        budget: Budget::new(config.transfer_memory()),
+        store: ObjectStore::new(backend).with_max_object(config.max_object()),
+        sessions: SessionRegistry::default(),
+        budget: TransferBudget::new(config.transfer_memory()),
         limits: config.limits(),
-        metrics: Metrics::new(&registry)?,
+        requests: RequestCounters::new(&metrics),
+        metrics,
     });
-    info!(addr = %addr, backend = ?config.store.backend, "clients are served on {addr}");
+    info!(addr = %addr, backend = ?config.store.backend, "listening for clients on {addr}");
 
     spawn_http(&node, registry, http_listener, lifecycle);
-    lifecycle.spawn("totals", show_totals(Arc::clone(&node), lifecycle.stopping()));
+    lifecycle.spawn("totals", update_totals(Arc::clone(&node), lifecycle.stopping()));
     let stopping = lifecycle.stopping();
     lifecycle.spawn("clients", async move {
-        let ended = server::listen(node, listener, tls, stopping).await;
-        served.cancel();
-        ended
+        let result = server::run(node, listener, tls, stopping).await;
+        clients_done.cancel();
+        result
     });
-    Ok(addr)
+    Ok(())
 }
 
-fn store(config: &Config, lifecycle: &Lifecycle, served: CancellationToken) -> anyhow::Result<ObjectStore> {
-    if config.store.backend == Backend::Memory {
-        return Ok(ObjectStore::of_memory(Memory::new(config.max_memory())));
+fn build_backend(
+    config: &Config,
+    lifecycle: &Lifecycle,
+    clients_done: CancellationToken,
+) -> anyhow::Result<Backend> {
+    if config.store.backend == BackendKind::Memory {
+        return Ok(MemoryBackend::new(config.max_memory()).into());
     }
     let options = RedisOptions {
         redis: config.redis().clone(),
         key_prefix: config.store.key_prefix.clone(),
         cache_bytes: config.store.cache_size,
     };
-    info!("objects are kept in redis at {}", options.redis);
-    let (redis, work, state) = Redis::connect(options)?;
+    info!("objects are stored in redis at {}", options.redis);
+    let (backend, worker, state) = redis::connect(options)?;
     tokio::spawn(lifecycle.readiness().gate("redis").follow(state));
-    lifecycle.spawn("redis", work.run(served));
-    Ok(ObjectStore::of_redis(redis))
+    lifecycle.spawn("redis", worker.run(clients_done));
+    Ok(backend.into())
 }
 
-/// Keeps the metrics of what is held up to date.
-async fn show_totals(node: Arc<Node>, stopping: CancellationToken) -> anyhow::Result<()> {
-    while stopping.run_until_cancelled(tokio::time::sleep(TOTALS_EVERY)).await.is_some() {
-        // Without an answer from Redis the last totals stand; readiness says why.
+/// Updates the metrics of the store's totals.
+async fn update_totals(node: Arc<Node>, stopping: CancellationToken) -> anyhow::Result<()> {
+    while stopping.run_until_cancelled(tokio::time::sleep(TOTALS_INTERVAL)).await.is_some() {
+        // While Redis does not answer, the last totals stay; /ready says why.
         if let Ok(totals) = node.store.totals().await {
-            node.metrics.show(&totals);
+            node.metrics.set_totals(&totals);
         }
     }
     Ok(())
 }
 
-const TOTALS_EVERY: Duration = Duration::from_secs(2);
+const TOTALS_INTERVAL: Duration = Duration::from_secs(2);
 
 fn spawn_http(node: &Arc<Node>, registry: Registry, listener: std::net::TcpListener, lifecycle: &Lifecycle) {
     let probes = Probes::new(lifecycle.readiness(), registry);

@@ -1,31 +1,32 @@
-//! Memory for objects on their way between clients and store: a number of bytes that they share.
+//! The transfer budget: how many bytes of objects may be in memory on their way between clients and store.
 
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Bytes that may be under way at a time.
-pub(crate) struct Budget {
+/// A number of bytes that all connections share.
+pub(crate) struct TransferBudget {
     /// In KiB: a semaphore counts in 32 bits.
-    left: Arc<Semaphore>,
+    available: Arc<Semaphore>,
     total: u32,
 }
 
-/// A part of the budget, until it is dropped.
-pub(crate) struct Claim {
+/// A part of the budget. Dropping it gives the part back.
+pub(crate) struct BudgetPermit {
     _permit: Option<OwnedSemaphorePermit>,
 }
 
-impl Budget {
+impl TransferBudget {
     pub(crate) fn new(bytes: u64) -> Self {
         let total = u32::try_from(bytes >> 10).unwrap_or(u32::MAX).max(1);
-        Self { left: Arc::new(Semaphore::new(total as usize)), total }
+        Self { available: Arc::new(Semaphore::new(total as usize)), total }
     }
 
-    /// Waits its turn for `bytes`. Whoever has a claim can finish without another, so all get theirs in the end.
-    pub(crate) async fn claim(&self, bytes: usize) -> Claim {
-        let wanted = u32::try_from(bytes.div_ceil(1 << 10)).unwrap_or(u32::MAX).min(self.total);
-        // The semaphore is never closed.
-        Claim { _permit: Arc::clone(&self.left).acquire_many_owned(wanted).await.ok() }
+    /// Waits until `bytes` are available, first come, first served. A holder never needs a second permit to finish, so
+    /// there is no deadlock.
+    pub(crate) async fn acquire(&self, bytes: usize) -> BudgetPermit {
+        let kib = u32::try_from(bytes.div_ceil(1 << 10)).unwrap_or(u32::MAX).min(self.total);
+        // Fails only when the semaphore is closed, which never happens.
+        BudgetPermit { _permit: Arc::clone(&self.available).acquire_many_owned(kib).await.ok() }
     }
 }

@@ -1,4 +1,4 @@
-//! Settings, each documented where it stands. The TOML file's keys are the same in small letters, see the README.
+//! The settings of the service. The keys of the TOML file are the same names in lower case, see the README.
 
 mod clients;
 mod store;
@@ -11,11 +11,11 @@ use chassis::{ProcessSettings, Service, SettingError, Settings, settings};
 use clap::{CommandFactory, Subcommand};
 use redis_core::RedisConfig;
 
-use crate::node::Limits;
+use crate::limits::Limits;
 use crate::toml_file;
 pub(crate) use clients::Address;
 use clients::ClientSettings;
-pub(crate) use store::Backend;
+pub(crate) use store::BackendKind;
 use store::StoreSettings;
 
 /// The settings of object-store.
@@ -32,21 +32,21 @@ pub struct Config {
     #[command(flatten)]
     clients: ClientSettings,
 
-    /// TOML file with these settings, as the original's; variables and flags override it
+    /// TOML file with these settings, in the original's format; variables and flags override it
     #[arg(long, env = CONFIG, value_name = "FILE")]
     config: Option<PathBuf>,
 
-    /// What to do instead of serving.
+    /// A command to run instead of the service.
     #[command(subcommand)]
     pub command: Option<Command>,
 }
 
 const CONFIG: &str = "OBJECT_STORE_CONFIG";
 
-/// What to do instead of serving.
+/// A command to run instead of the service.
 #[derive(Subcommand)]
 pub enum Command {
-    /// Say whether a configuration file can be used
+    /// Check whether a configuration file can be used
     Check {
         /// The file
         file: PathBuf,
@@ -78,10 +78,10 @@ impl Settings for Config {
 }
 
 impl Config {
-    /// What the configuration file says, if one is named by the flag or the variable.
+    /// Reads the configuration file, if the flag or the variable names one.
     ///
     /// # Errors
-    /// When it cannot be read or used.
+    /// When the file cannot be read or used.
     pub fn file() -> Result<Vec<(String, String)>, SettingError> {
         let mut args = std::env::args_os();
         let flag = std::iter::from_fn(|| {
@@ -107,7 +107,7 @@ impl Config {
         &self.clients.address
     }
 
-    /// Files of certificate chain and key.
+    /// The files of the certificate chain and the private key.
     pub(crate) fn tls(&self) -> Option<(&str, &str)> {
         let files = self.clients.tls_cert.as_deref().zip(self.clients.tls_key.as_deref());
         files.filter(|_| self.clients.address.tls)
@@ -122,7 +122,7 @@ impl Config {
         self.store.max_object().unwrap_or(self.transfer_memory())
     }
 
-    /// Bytes that the memory backend may hold.
+    /// The most bytes that the memory backend may hold.
     pub(crate) fn max_memory(&self) -> u64 {
         self.store.max_memory()
     }
@@ -134,17 +134,17 @@ impl Config {
     pub(crate) fn limits(&self) -> Limits {
         Limits {
             max_object: self.max_object(),
-            max_waits: self.clients.max_waiting,
+            max_waiting: self.clients.max_waiting,
             max_connections: self.clients.max_connections,
-            stall: self.clients.stall_timeout,
-            idle: Some(self.clients.idle_timeout).filter(|idle| !idle.is_zero()),
-            grace: self.clients.reconnect_grace,
+            stall_timeout: self.clients.stall_timeout,
+            idle_timeout: Some(self.clients.idle_timeout).filter(|idle| !idle.is_zero()),
+            reconnect_grace: self.clients.reconnect_grace,
         }
     }
 }
 
-/// `object-store check FILE`: says whether it can be used, and where not.
-pub fn check_file(file: &Path) -> ExitCode {
+/// `object-store check FILE`: prints whether the file can be used, and what is wrong with it if not.
+pub(crate) fn check_file(file: &Path) -> ExitCode {
     match read_file(file).and_then(settings::from_pairs::<Config>) {
         Ok(_) => {
             println!("{}: can be used", file.display());
@@ -168,7 +168,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_longest_object_is_the_original_s_hundred_mib_with_redis() {
+    fn with_redis_the_longest_object_is_100_mib_as_in_the_original() {
         let max = |vars: &[(&'static str, &'static str)]| {
             settings::from_vars::<Config>(vars.iter().copied()).map(|c| c.max_object())
         };

@@ -6,27 +6,38 @@ mod toml_file;
 
 mod connection;
 mod http;
+mod limits;
+mod metrics;
 mod node;
-mod out;
 mod server;
-mod session;
 mod stream;
+mod write_buffer;
 
 pub mod header;
 pub mod ymq;
 
+mod outgoing;
+mod reply_to;
+mod session;
+mod session_registry;
+
+mod backend;
+mod info;
+mod memory;
+mod redis;
+mod store;
+
 mod budget;
 mod id;
-mod memory;
-mod metrics;
-mod redis;
+mod object;
 mod request;
-mod store;
-mod waits;
+mod wait_queue;
 
 pub use config::Config;
 pub use id::{BadId, ObjectId};
+pub use info::Info;
+pub use object::Object;
 pub use redis::{RedisError, RedisOptions};
-pub use request::{Object, Refused, Totals};
-pub use store::{Info, ObjectStore, StoreError};
-pub use waits::Waiters;
+pub use request::{Refused, Totals};
+pub use store::{ObjectStore, StoreError};
+pub use wait_queue::WaitTotals;

@@ -1,197 +1,199 @@
 //! The memory backend: ids and contents behind one lock, which is held for a few lookups at a time.
 
-mod chunked;
-mod contents;
-mod ids;
-mod index;
+mod chunked_vec;
+mod content_table;
+mod hash_index;
+mod id_table;
 mod packed;
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 
 use crate::id::ObjectId;
-use crate::request::{Answer, Asker, Content, Object, Refused, Request, Totals, Wait, Woken};
-use crate::waits::Waits;
-use contents::Contents;
-use ids::{Ids, Key};
+use crate::object::{Content, Object};
+use crate::reply_to::{ReplyTo, Waiter, Woken};
+use crate::request::{Refused, Request, Response, Totals};
+use crate::wait_queue::WaitQueue;
+use content_table::ContentTable;
+use id_table::{IdKey, IdTable};
 pub(crate) use packed::PACKED_MAX;
 
-/// Objects in this process's memory.
-pub(crate) struct Memory {
+/// A store in this process's memory.
+pub(crate) struct MemoryBackend {
     state: Mutex<State>,
     max_bytes: u64,
 }
 
 #[derive(Default)]
 struct State {
-    ids: Ids,
-    contents: Contents,
-    /// Of the ids that have some: only those of the library do.
-    metadata: HashMap<Key, Box<[u8]>>,
-    /// As the original counts: every id with its metadata and its length field, shared or not.
+    ids: IdTable,
+    contents: ContentTable,
+    /// Metadata of the ids that have any. Only objects of the library and HTTP do.
+    metadata: HashMap<IdKey, Box<[u8]>>,
+    /// Bytes as the original counts them: each id with its metadata and a length field, shared content or not.
     size: u64,
-    waits: Waits<Wait>,
+    waiting: WaitQueue<Waiter>,
 }
 
-/// What is to be done once the lock is released: answers, and the freeing of memory, which takes its time.
+/// Work to do after the lock is released: sending responses, and freeing memory, which takes time.
 #[derive(Default)]
-struct After {
-    answers: Vec<(Asker, Answer)>,
+struct Deferred {
+    responses: Vec<(ReplyTo, Response)>,
     freed: Vec<Content>,
 }
 
-impl After {
+impl Deferred {
     fn run(self) -> Woken {
-        let mut woken = Woken::new();
-        for (asker, answer) in self.answers {
-            if let Some(session) = asker.session()
-                && woken.last().is_none_or(|last| last.key != session.key)
-            {
-                woken.push(Arc::clone(session));
-            }
-            asker.answer(answer);
+        let mut woken = Woken::default();
+        for (reply_to, response) in self.responses {
+            woken.add(&reply_to);
+            reply_to.send(response);
         }
         woken
     }
 }
 
-impl Memory {
+impl MemoryBackend {
     pub(crate) fn new(max_bytes: u64) -> Self {
         Self { state: Mutex::default(), max_bytes }
     }
 
-    /// Answers at once, unless the request waits: then `asker` is kept and answered later. What waited for the object is
-    /// answered before this returns.
-    pub(crate) fn execute(&self, request: Request, asker: impl FnOnce() -> Asker) -> Option<(Answer, Woken)> {
-        let mut after = After::default();
-        let mut state = self.lock();
-        let answer = match request {
+    /// Executes a request and returns the response. `None` if the request waits: then the response is sent to `reply_to`
+    /// later. Requests that waited for the object are answered before this returns.
+    pub(crate) fn execute(
+        &self,
+        request: Request,
+        reply_to: impl FnOnce() -> ReplyTo,
+    ) -> Option<(Response, Woken)> {
+        let mut deferred = Deferred::default();
+        let mut state = self.state.lock();
+        let response = match request {
             Request::Set { id, content, metadata } => {
                 let known = state.contents.find(&content);
                 let has_room = known.is_some() || state.has_room(&id, &content, self.max_bytes);
                 if !has_room || state.ids.is_full() {
-                    Answer::Refused(Refused::Full)
+                    Response::Refused(Refused::Full)
                 } else {
-                    state.store(&id, known, content, &metadata, &mut after);
-                    Answer::Done
+                    state.store(&id, known, content, &metadata, &mut deferred);
+                    Response::Done
                 }
             }
             Request::Get { id, or_wait, .. } => match state.object(&id) {
-                Some(object) => Answer::Object(object),
+                Some(object) => Response::Object(object),
                 None if or_wait => {
-                    state.wait(id, asker(), Wait::Get);
+                    state.wait(id, reply_to(), Waiter::Get);
                     return None;
                 }
-                None => Answer::Absent,
+                None => Response::Absent,
             },
             Request::Stat { id } => match state.object(&id) {
-                Some(object) => Answer::Stat { length: object.data.len() as u64, metadata: object.metadata },
-                None => Answer::Absent,
+                Some(object) => {
+                    Response::Stat { length: object.data.len() as u64, metadata: object.metadata }
+                }
+                None => Response::Absent,
             },
-            Request::Delete { id } => match state.unlink(&id, &mut after) {
-                true => Answer::Done,
-                false => Answer::Absent,
+            Request::Delete { id } => match state.unlink(&id, &mut deferred) {
+                true => Response::Done,
+                false => Response::Absent,
             },
-            Request::Duplicate { .. } if state.ids.is_full() => Answer::Refused(Refused::Full),
+            Request::Duplicate { .. } if state.ids.is_full() => Response::Refused(Refused::Full),
             Request::Duplicate { id, original } => {
-                if !state.link(&id, &original, &mut after) {
-                    state.wait(original, asker(), |asker| Wait::Duplicate { id, asker });
+                if !state.duplicate(&id, &original, &mut deferred) {
+                    state.wait(original, reply_to(), |reply_to| Waiter::Duplicate { id, reply_to });
                     return None;
                 }
-                state.resolve(&id, &mut after);
-                Answer::Done
+                state.wake_waiters(&id, &mut deferred);
+                Response::Done
             }
-            Request::Totals => Answer::Totals(state.totals()),
-            Request::Nothing => Answer::Absent,
+            Request::Totals => Response::Totals(state.totals()),
+            Request::Reject => Response::Absent,
         };
         drop(state);
-        Some((answer, after.run()))
+        Some((response, deferred.run()))
     }
 
-    pub(crate) fn forget(&self, owner: u64) {
-        let forgotten = self.lock().waits.forget(owner);
-        drop(forgotten);
+    /// Cancels the waiting requests of an owner.
+    pub(crate) fn cancel_waiting(&self, owner: u64) {
+        let cancelled = self.state.lock().waiting.take_owner(owner);
+        drop(cancelled);
     }
 
-    pub(crate) fn waits_of(&self, owner: u64) -> usize {
-        self.lock().waits.of(owner)
+    /// Number of waiting requests of an owner.
+    pub(crate) fn waiting_count(&self, owner: u64) -> usize {
+        self.state.lock().waiting.count_of(owner)
     }
 
     pub(crate) fn size(&self) -> u64 {
-        self.lock().size
+        self.state.lock().size
     }
 
-    /// Removes every object; requests that wait go on waiting.
+    /// Removes every object. Waiting requests continue to wait.
     pub(crate) fn clear(&self) {
-        let mut state = self.lock();
-        let waits = std::mem::take(&mut state.waits);
-        let old = std::mem::replace(&mut *state, State { waits, ..State::default() });
+        let mut state = self.state.lock();
+        let waiting = std::mem::take(&mut state.waiting);
+        let old = std::mem::replace(&mut *state, State { waiting, ..State::default() });
         drop(state);
         drop(old);
-    }
-
-    /// The state is whole after every call, even one that panicked: nothing in them panics half-way.
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl State {
     fn object(&self, id: &ObjectId) -> Option<Object> {
-        let key = Key::from(id);
+        let key = IdKey::from(id);
         let data = self.contents.data(self.ids.get(&key)?);
         Some(Object { data, metadata: Bytes::copy_from_slice(self.metadata(&key)) })
     }
 
-    fn metadata(&self, key: &Key) -> &[u8] {
-        // Asked first: most stores have none.
+    fn metadata(&self, key: &IdKey) -> &[u8] {
+        // Most stores have no metadata at all: the check spares a lookup.
         if self.metadata.is_empty() { &[] } else { self.metadata.get(key).map_or(&[], |metadata| metadata) }
     }
 
-    /// Whether a new content may be stored as `id`.
+    /// True if a new content may be stored as `id`.
     fn has_room(&self, id: &ObjectId, content: &Content, max_bytes: u64) -> bool {
-        let replaced = self.ids.get(&Key::from(id)).filter(|&old| !self.contents.is_shared(old));
+        let replaced = self.ids.get(&IdKey::from(id)).filter(|&old| !self.contents.is_shared(old));
         let freed = replaced.map_or(0, |old| self.contents.length(old));
         self.contents.bytes() - freed + content.data.len() as u64 <= max_bytes
     }
 
-    /// Stores a content as `id`, whose number is `known` if it is there already.
+    /// Stores a content as `id`. `known` is its number if the content is in the table already.
     fn store(
         &mut self,
         id: &ObjectId,
         known: Option<u32>,
         content: Content,
         metadata: &[u8],
-        after: &mut After,
+        deferred: &mut Deferred,
     ) {
         let number = match known {
             Some(number) => {
-                self.contents.gain(number);
-                after.freed.push(content);
+                self.contents.incr_ref(number);
+                deferred.freed.push(content);
                 number
             }
             None => self.contents.add(content),
         };
-        self.put(id, number, metadata, after);
-        self.resolve(id, after);
+        self.link(id, number, metadata, deferred);
+        self.wake_waiters(id, deferred);
     }
 
-    /// Gives `id` what `original` has; false if there is no original.
-    fn link(&mut self, id: &ObjectId, original: &ObjectId, after: &mut After) -> bool {
-        let key = Key::from(original);
+    /// Gives `id` the content and metadata of `original`. False if there is no original.
+    fn duplicate(&mut self, id: &ObjectId, original: &ObjectId, deferred: &mut Deferred) -> bool {
+        let key = IdKey::from(original);
         let Some(number) = self.ids.get(&key) else { return false };
         let metadata: Box<[u8]> = self.metadata(&key).into();
-        self.contents.gain(number);
-        self.put(id, number, &metadata, after);
+        self.contents.incr_ref(number);
+        self.link(id, number, &metadata, deferred);
         true
     }
 
-    /// The content has been counted before the old one is let go, so that storing the same again frees nothing.
-    fn put(&mut self, id: &ObjectId, number: u32, metadata: &[u8], after: &mut After) {
-        self.unlink(id, after);
-        let key = Key::from(id);
+    /// Gives `id` a content whose references already include this one. The old content is released after that, so storing
+    /// the same content again frees nothing.
+    fn link(&mut self, id: &ObjectId, number: u32, metadata: &[u8], deferred: &mut Deferred) {
+        self.unlink(id, deferred);
+        let key = IdKey::from(id);
         self.size += 4 + metadata.len() as u64 + self.contents.length(number);
         self.ids.insert(key, number);
         if !metadata.is_empty() {
@@ -199,31 +201,36 @@ impl State {
         }
     }
 
-    fn unlink(&mut self, id: &ObjectId, after: &mut After) -> bool {
-        let key = Key::from(id);
+    /// Removes an id. False if there is none.
+    fn unlink(&mut self, id: &ObjectId, deferred: &mut Deferred) -> bool {
+        let key = IdKey::from(id);
         let Some(number) = self.ids.remove(&key) else { return false };
         self.size -= 4 + self.metadata(&key).len() as u64 + self.contents.length(number);
         self.metadata.remove(&key);
-        after.freed.extend(self.contents.lose(number));
+        deferred.freed.extend(self.contents.decr_ref(number));
         true
     }
 
-    fn wait(&mut self, id: ObjectId, mut asker: Asker, wait: impl FnOnce(Asker) -> Wait) {
-        asker.waits();
-        self.waits.add(id, asker.owner(), wait(asker));
+    fn wait(&mut self, id: ObjectId, mut reply_to: ReplyTo, waiter: impl FnOnce(ReplyTo) -> Waiter) {
+        reply_to.mark_waiting();
+        self.waiting.add(id, reply_to.owner(), waiter(reply_to));
     }
 
-    /// Answers what waits for `id`, and for the duplicates that thereby come to be, each right after its original.
-    fn resolve(&mut self, id: &ObjectId, after: &mut After) {
-        let Some(object) = self.waits.has(id).then(|| self.object(id)).flatten() else { return };
-        let mut waiting = VecDeque::from(self.waits.take(id));
-        while let Some(wait) = waiting.pop_front() {
-            match wait {
-                Wait::Get(asker) => after.answers.push((asker, Answer::Object(object.clone()))),
-                Wait::Duplicate { id: copy, asker } => {
-                    self.link(&copy, id, after);
-                    after.answers.push((asker, Answer::Done));
-                    self.waits.take(&copy).into_iter().rev().for_each(|wait| waiting.push_front(wait));
+    /// Answers the requests that wait for `id`, and those that wait for the duplicates that this creates, each right after
+    /// its original.
+    fn wake_waiters(&mut self, id: &ObjectId, deferred: &mut Deferred) {
+        let Some(object) = self.waiting.contains(id).then(|| self.object(id)).flatten() else { return };
+        let mut waiters = VecDeque::from(self.waiting.take(id));
+        while let Some(waiter) = waiters.pop_front() {
+            match waiter {
+                Waiter::Get(reply_to) => {
+                    deferred.responses.push((reply_to, Response::Object(object.clone())));
+                }
+                Waiter::Duplicate { id: duplicate, reply_to } => {
+                    self.duplicate(&duplicate, id, deferred);
+                    deferred.responses.push((reply_to, Response::Done));
+                    let next = self.waiting.take(&duplicate);
+                    next.into_iter().rev().for_each(|waiter| waiters.push_front(waiter));
                 }
             }
         }
@@ -234,7 +241,7 @@ impl State {
             ids: self.ids.len() as u64,
             contents: self.contents.len() as u64,
             bytes: self.contents.bytes(),
-            waiting: self.waits.totals(),
+            waiting: self.waiting.totals(),
         }
     }
 }

@@ -1,71 +1,58 @@
-//! What `/metrics` says of this service.
+//! The metrics of this service.
 
-use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+use prometheus::IntCounter;
 
-use crate::header::Ask;
+use crate::header::RequestKind;
 use crate::request::Totals;
 
-/// Every metric of the service.
-#[derive(Clone)]
-pub(crate) struct Metrics {
-    requests: [IntCounter; 6],
-    pub(crate) refused: IntCounter,
-    pub(crate) connections: IntGauge,
-    pub(crate) connections_refused: IntCounter,
-    totals: IntGaugeVec,
+chassis::metrics! {
+    /// Every metric of the service.
+    pub(crate) struct Metrics("object_store_") {
+        requests: IntCounterVec["type"] = "requests_total", "requests from clients, by type";
+        refused: IntCounter = "refused_total", "requests that were refused";
+        connections: IntGauge = "connections", "clients that are connected";
+        connections_refused: IntCounter = "connections_refused_total", "connections refused because there were too many";
+        objects: IntGauge = "objects", "objects (ids) in the store";
+        contents: IntGauge = "contents", "distinct contents in the store";
+        content_bytes: IntGauge = "content_bytes", "bytes of the distinct contents in the store";
+        waiting_requests: IntGauge = "waiting_requests", "requests that wait on this node for an object to be created";
+        awaited_objects: IntGauge = "awaited_objects", "objects that requests on this node wait for";
+    }
 }
 
 impl Metrics {
-    /// Creates the metrics and shows them in `registry`.
-    ///
-    /// # Errors
-    /// When one of the names is taken.
-    pub(crate) fn new(registry: &Registry) -> prometheus::Result<Self> {
-        let requests = IntCounterVec::new(
-            Opts::new("object_store_requests_total", "Requests of clients, by type"),
-            &["type"],
-        )?;
-        let refused = IntCounter::new("object_store_refused_total", "Requests that were refused")?;
-        let connections = IntGauge::new("object_store_connections", "Clients that are connected")?;
-        let connections_refused =
-            IntCounter::new("object_store_connections_refused_total", "Connections beyond the limit")?;
-        let totals = IntGaugeVec::new(
-            Opts::new("object_store_held", "What the store holds: ids, contents, bytes; and what waits here"),
-            &["what"],
-        )?;
-        registry.register(Box::new(requests.clone()))?;
-        registry.register(Box::new(refused.clone()))?;
-        registry.register(Box::new(connections.clone()))?;
-        registry.register(Box::new(connections_refused.clone()))?;
-        registry.register(Box::new(totals.clone()))?;
-        let names = ["set", "get", "delete", "duplicate", "totals", "unknown"];
-        let requests = names.map(|name| requests.with_label_values(&[name]));
-        Ok(Self { requests, refused, connections, connections_refused, totals })
-    }
-
-    pub(crate) fn asked(&self, ask: Ask) {
-        let place = match ask {
-            Ask::Set => 0,
-            Ask::Get => 1,
-            Ask::Delete => 2,
-            Ask::Duplicate => 3,
-            Ask::Totals => 4,
-            Ask::Unknown(_) => 5,
-        };
-        self.requests[place].inc();
-    }
-
-    /// Notes the store's totals.
-    pub(crate) fn show(&self, totals: &Totals) {
-        let numbers = [
-            ("ids", totals.ids),
-            ("contents", totals.contents),
-            ("bytes", totals.bytes),
-            ("waiting_requests", totals.waiting.requests),
-            ("waited_for", totals.waiting.objects),
-        ];
-        for (what, number) in numbers {
-            self.totals.with_label_values(&[what]).set(i64::try_from(number).unwrap_or(i64::MAX));
+    /// Shows the totals of the store.
+    pub(crate) fn set_totals(&self, totals: &Totals) {
+        for (gauge, value) in [
+            (&self.objects, totals.ids),
+            (&self.contents, totals.contents),
+            (&self.content_bytes, totals.bytes),
+            (&self.waiting_requests, totals.waiting.requests),
+            (&self.awaited_objects, totals.waiting.objects),
+        ] {
+            gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
         }
+    }
+}
+
+/// The counters of `object_store_requests_total`. Looking up a label takes a lock and a hash, so each is looked up once.
+pub(crate) struct RequestCounters([IntCounter; 6]);
+
+impl RequestCounters {
+    pub(crate) fn new(metrics: &Metrics) -> Self {
+        let types = ["set", "get", "delete", "duplicate", "totals", "unknown"];
+        Self(types.map(|kind| metrics.requests.with_label_values(&[kind])))
+    }
+
+    pub(crate) fn count(&self, kind: RequestKind) {
+        let index = match kind {
+            RequestKind::Set => 0,
+            RequestKind::Get => 1,
+            RequestKind::Delete => 2,
+            RequestKind::Duplicate => 3,
+            RequestKind::Totals => 4,
+            RequestKind::Unknown(_) => 5,
+        };
+        self.0[index].inc();
     }
 }

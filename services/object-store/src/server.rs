@@ -1,4 +1,4 @@
-//! The listener: takes connections, refuses what is too many, and ends all of them with RST when the process stops.
+//! The listener: accepts connections, refuses those beyond the limit, and serves all of them to their end.
 
 use std::io;
 use std::sync::Arc;
@@ -11,34 +11,34 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
 
-use crate::connection::{End, serve};
+use crate::connection::{CloseReason, serve};
 use crate::node::Node;
 use crate::stream::{Stream, accept};
 
-/// Serves clients until `stopping`, and then until the last of them has its answers.
-pub(crate) async fn listen(
+/// Accepts clients until `stopping`, then waits until the last of them has its responses.
+pub(crate) async fn run(
     node: Arc<Node>,
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
     stopping: CancellationToken,
 ) -> anyhow::Result<()> {
     let clients = TaskTracker::new();
-    let mut sweep = tokio::time::interval(
-        (node.limits.grace / 4).clamp(Duration::from_millis(50), Duration::from_secs(1)),
-    );
+    let grace = node.limits.reconnect_grace;
+    let mut expiry =
+        tokio::time::interval((grace / 4).clamp(Duration::from_millis(50), Duration::from_secs(1)));
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((socket, _)) => take(&node, socket, tls.as_ref(), &clients, &stopping),
-                // Out of file descriptors, most likely: those that are open go on, and some will end.
+                Ok((socket, _)) => spawn_connection(&node, socket, tls.as_ref(), &clients, &stopping),
+                // Most likely the process has no file descriptors left. Open connections continue, and some will end.
                 Err(error) => {
                     warn!(%error, "cannot accept a connection");
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
             },
-            _ = sweep.tick() => {
-                for key in node.sessions.expire(node.limits.grace) {
-                    node.store.forget(key);
+            _ = expiry.tick() => {
+                for session in node.sessions.expire(grace) {
+                    node.store.backend.cancel_waiting(session);
                 }
             }
             () = stopping.cancelled() => break,
@@ -50,7 +50,7 @@ pub(crate) async fn listen(
     Ok(())
 }
 
-fn take(
+fn spawn_connection(
     node: &Arc<Node>,
     socket: TcpStream,
     tls: Option<&TlsAcceptor>,
@@ -59,27 +59,27 @@ fn take(
 ) {
     let peer = socket.peer_addr().map_or_else(|_| "?".to_owned(), |peer| peer.to_string());
     if let Err(error) = Stream::prepare(&socket) {
-        return debug!(client = peer, %error, "the connection ended before it began");
+        return debug!(client = peer, %error, "the connection ended before it was set up");
     }
     if clients.len() >= node.limits.max_connections {
         node.metrics.connections_refused.inc();
-        return debug!(client = peer, "too many connections: refused");
+        return debug!(client = peer, "connection refused: there are too many");
     }
     let (node, tls, stopping) = (Arc::clone(node), tls.cloned(), stopping.clone());
     clients.spawn(async move {
-        let stream: io::Result<Stream> = timeout(node.limits.stall, accept(socket, tls.as_ref()))
+        let stream: io::Result<Stream> = timeout(node.limits.stall_timeout, accept(socket, tls.as_ref()))
             .await
             .unwrap_or_else(|elapsed| Err(elapsed.into()));
         let stream = match stream {
             Ok(stream) => stream,
-            Err(error) => return info!(client = peer, %error, "no TLS with this client"),
+            Err(error) => return info!(client = peer, %error, "the TLS handshake failed"),
         };
         node.metrics.connections.inc();
-        let end = serve(&node, stream, stopping).await;
+        let reason = serve(&node, stream, stopping).await;
         node.metrics.connections.dec();
-        match end {
-            End::Closed | End::Stopped => debug!(client = peer, "{end}"),
-            end => info!(client = peer, "connection ended: {end}"),
+        match reason {
+            CloseReason::Closed | CloseReason::Stopped => debug!(client = peer, "connection ended: {reason}"),
+            reason => info!(client = peer, "connection ended: {reason}"),
         }
     });
 }

@@ -1,308 +1,244 @@
-//! A client across its connections: what is to be said to it.
+//! A client across its connections: the responses that it is owed.
 //!
-//! A client is known by its identity. When a connection is reset, the client comes back and does not ask again, so what
-//! it waits for is kept for a while and answered over its next connection.
+//! A client is known by its identity. After a reset it connects again but does not repeat its requests. So its session is
+//! kept for a while, and what it was waiting for is sent over its next connection.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use crate::header::{self, Ask, HEADER_LEN, Outcome, RequestHeader};
-use crate::request::{Answer, Remote, Totals};
+use crate::header::RequestHeader;
+use crate::outgoing::OutgoingResponse;
+use crate::request::Response;
 
-/// An answer on its way to a client.
-pub(crate) enum Outgoing {
-    Ready {
-        head: [u8; HEADER_LEN],
-        payload: Bytes,
-    },
-    /// The answer to a get whose content is read when its turn comes, so that what is not read costs no memory.
-    Remote {
-        header: RequestHeader,
-        remote: Remote,
-    },
-}
-
-/// Answers that a connection takes at a time.
-const AT_ONCE: usize = 128;
+/// Responses that a connection takes from the outbox at a time.
+const TAKE_MAX: usize = 128;
 
 /// One client.
 pub(crate) struct Session {
-    /// Owner of what the client waits for.
-    pub(crate) key: u64,
-    identity: Bytes,
+    /// Unique on this node: the owner of the client's waiting requests.
+    pub(crate) id: u64,
+    pub(crate) identity: Bytes,
     outbox: Mutex<Outbox>,
-    /// Tells that it has heard what was ready, see [`Session::heard`].
-    hears: Notify,
-    /// It will not come back: nothing more is to wait for it.
-    gone: AtomicBool,
+    /// Notified when [`Session::wait_until_drained`] may be able to return.
+    drained: Notify,
+    /// The client will not come back: no further request may wait on its behalf.
+    closed: AtomicBool,
 }
 
 struct Outbox {
-    /// To be said next, in this order.
-    ready: VecDeque<Outgoing>,
+    /// Responses to be written next, in this order.
+    ready: VecDeque<OutgoingResponse>,
     /// Requests that are being executed.
-    open: usize,
-    /// Which connection of the client speaks for it: the latest, which is told when there is something to say, and a last
-    /// time when there is a newer one.
+    in_flight: usize,
+    /// Number of the client's current connection. Only that one writes responses.
     connection: u64,
-    news: Arc<Notify>,
-    /// What was ready is being written.
-    saying: bool,
-    /// It was not worth waiting for it to hear.
-    deaf: bool,
-    /// Since when it has none, and the header whose payload is still to come.
-    lost: Option<(Instant, Option<RequestHeader>)>,
+    /// Wakes the current connection when there is something to write, and one last time when a newer connection replaces it.
+    wakeup: Arc<Notify>,
+    /// The connection is writing responses that it has taken.
+    writing: bool,
+    /// The client does not read fast enough for others to wait for it.
+    not_reading: bool,
+    /// Set while the client has no connection.
+    disconnected: Option<Disconnected>,
+}
+
+struct Disconnected {
+    since: Instant,
+    /// A header whose payload had not arrived yet.
+    pending_header: Option<RequestHeader>,
+}
+
+/// A connection's hold on its session.
+pub(crate) struct Attachment {
+    pub(crate) session: Arc<Session>,
+    /// Number of this connection among those of the client.
+    pub(crate) connection: u64,
+    /// Notified when [`Session::take_ready`] may have something new.
+    pub(crate) wakeup: Arc<Notify>,
+    /// A header that came over the previous connection, whose payload is still to come.
+    pub(crate) pending_header: Option<RequestHeader>,
 }
 
 impl Session {
-    fn new(key: u64, identity: Bytes) -> Self {
+    pub(crate) fn new(id: u64, identity: Bytes) -> Self {
         let outbox = Outbox {
             ready: VecDeque::new(),
-            open: 0,
+            in_flight: 0,
             connection: 0,
-            news: Arc::default(),
-            saying: false,
-            deaf: false,
-            lost: None,
+            wakeup: Arc::default(),
+            writing: false,
+            not_reading: false,
+            disconnected: None,
         };
-        let (outbox, hears) = (Mutex::new(outbox), Notify::new());
-        Self { key, identity, outbox, hears, gone: AtomicBool::new(false) }
+        Self {
+            id,
+            identity,
+            outbox: Mutex::new(outbox),
+            drained: Notify::new(),
+            closed: AtomicBool::new(false),
+        }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Outbox> {
-        self.outbox.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Makes a new connection the current one.
+    pub(crate) fn attach(self: Arc<Self>) -> Attachment {
+        let mut outbox = self.outbox.lock();
+        outbox.connection += 1;
+        let connection = outbox.connection;
+        let wakeup = Arc::new(Notify::new());
+        // The first wakeup is for responses that became ready while the client had no connection.
+        wakeup.notify_one();
+        std::mem::replace(&mut outbox.wakeup, Arc::clone(&wakeup)).notify_one();
+        let pending_header = outbox.disconnected.take().and_then(|lost| lost.pending_header);
+        drop(outbox);
+        Attachment { session: self, connection, wakeup, pending_header }
     }
 
-    /// Where the answer to a request goes. Answers are said in the order in which they are given; `open` requests are
-    /// counted until they are answered or wait.
-    pub(crate) fn reply(self: &Arc<Self>, header: RequestHeader, open: bool) -> Reply {
-        self.lock().open += usize::from(open);
-        Reply { session: Arc::clone(self), header, open }
-    }
-
-    /// Requests that are being executed.
-    pub(crate) fn open(&self) -> usize {
-        self.lock().open
-    }
-
-    /// True if nothing is being executed, and nothing is to be said.
-    pub(crate) fn is_quiet(&self) -> bool {
-        let outbox = self.lock();
-        outbox.open == 0 && outbox.ready.is_empty()
-    }
-
-    /// Moves the next answers to `saying`, some at a time; false if the client has a newer connection than this.
-    pub(crate) fn take(&self, connection: u64, saying: &mut VecDeque<Outgoing>) -> bool {
-        let mut outbox = self.lock();
+    /// The connection was reset. The client may come back; then it gets the `unsent` responses.
+    pub(crate) fn detach(
+        &self,
+        connection: u64,
+        pending_header: Option<RequestHeader>,
+        mut unsent: VecDeque<OutgoingResponse>,
+    ) {
+        let mut outbox = self.outbox.lock();
+        unsent.append(&mut outbox.ready);
+        outbox.ready = unsent;
+        outbox.wakeup.notify_one();
         if outbox.connection == connection {
-            let some = outbox.ready.len().min(AT_ONCE);
-            saying.extend(outbox.ready.drain(..some));
-            outbox.saying |= some > 0;
+            outbox.disconnected = Some(Disconnected { since: Instant::now(), pending_header });
+            self.drained.notify_waiters();
+        }
+    }
+
+    /// The client has gone, unless it has a newer connection than this. True if it has gone.
+    pub(crate) fn close(&self, connection: u64) -> bool {
+        let is_current = self.outbox.lock().connection == connection;
+        self.closed.store(is_current, Ordering::Release);
+        self.drained.notify_waiters();
+        is_current
+    }
+
+    /// Closes the session if the client has been disconnected for at least `grace`. True if it was closed.
+    pub(crate) fn expire(&self, grace: Duration) -> bool {
+        let outbox = self.outbox.lock();
+        let expired = outbox.disconnected.as_ref().is_some_and(|lost| lost.since.elapsed() >= grace);
+        self.closed.store(expired, Ordering::Release);
+        expired
+    }
+
+    /// Where the response to a request goes. Responses are written in the order in which they are given. A request that is
+    /// `in_flight` is counted until it has its response or begins to wait.
+    pub(crate) fn expect_response(
+        self: &Arc<Self>,
+        request: RequestHeader,
+        in_flight: bool,
+    ) -> PendingResponse {
+        self.outbox.lock().in_flight += usize::from(in_flight);
+        PendingResponse { session: Arc::clone(self), request, in_flight }
+    }
+
+    /// Number of requests that are being executed.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.outbox.lock().in_flight
+    }
+
+    /// True if no request is being executed and no response is ready.
+    pub(crate) fn is_idle(&self) -> bool {
+        let outbox = self.outbox.lock();
+        outbox.in_flight == 0 && outbox.ready.is_empty()
+    }
+
+    /// Moves the next responses to `into`, some at a time. False if the client has a newer connection than this.
+    pub(crate) fn take_ready(&self, connection: u64, into: &mut VecDeque<OutgoingResponse>) -> bool {
+        let mut outbox = self.outbox.lock();
+        if outbox.connection == connection {
+            let count = outbox.ready.len().min(TAKE_MAX);
+            into.extend(outbox.ready.drain(..count));
+            outbox.writing |= count > 0;
             if outbox.ready.is_empty() {
-                outbox.ready.shrink_to(AT_ONCE);
+                outbox.ready.shrink_to(TAKE_MAX);
             }
         }
         outbox.connection == connection
     }
 
-    /// What was taken has been written.
-    pub(crate) fn said(&self) {
-        let mut outbox = self.lock();
-        outbox.saying = false;
+    /// The responses that were taken have been written.
+    pub(crate) fn mark_written(&self) {
+        let mut outbox = self.outbox.lock();
+        outbox.writing = false;
         if outbox.ready.is_empty() {
-            outbox.deaf = false;
-            self.hears.notify_waiters();
+            outbox.not_reading = false;
+            self.drained.notify_waiters();
         }
     }
 
-    /// While it is deaf nobody waits for it to hear.
-    pub(crate) fn set_deaf(&self, deaf: bool) {
-        self.lock().deaf = deaf;
-        if deaf {
-            self.hears.notify_waiters();
+    /// While the client is not reading, nobody waits for its outbox to drain.
+    pub(crate) fn set_not_reading(&self, not_reading: bool) {
+        self.outbox.lock().not_reading = not_reading;
+        if not_reading {
+            self.drained.notify_waiters();
         }
     }
 
-    /// Waits until the client's connection has written all that is ready, if that can be expected soon.
-    pub(crate) async fn heard(&self) {
+    /// Waits until the client's connection has written every response that is ready. Does not wait for a client that is not
+    /// reading, is disconnected, or has gone.
+    pub(crate) async fn wait_until_drained(&self) {
         loop {
-            let hears = self.hears.notified();
+            let drained = self.drained.notified();
             {
-                let outbox = self.lock();
-                let heard = outbox.ready.is_empty() && !outbox.saying;
-                if heard || outbox.deaf || outbox.lost.is_some() || self.gone.load(Ordering::Acquire) {
+                let outbox = self.outbox.lock();
+                let is_drained = outbox.ready.is_empty() && !outbox.writing;
+                if is_drained
+                    || outbox.not_reading
+                    || outbox.disconnected.is_some()
+                    || self.closed.load(Ordering::Acquire)
+                {
                     return;
                 }
             }
-            hears.await;
+            drained.await;
         }
     }
 
-    /// Takes back what a connection that ended has not said.
-    fn put_back(&self, mut unsaid: VecDeque<Outgoing>) {
-        let mut outbox = self.lock();
-        unsaid.append(&mut outbox.ready);
-        outbox.ready = unsaid;
-        outbox.news.notify_one();
-    }
-
-    fn settle(&self, was_open: bool, outgoing: Option<Outgoing>) {
-        let mut outbox = self.lock();
-        outbox.open -= usize::from(was_open);
-        outbox.ready.extend(outgoing);
-        outbox.news.notify_one();
+    fn finish_request(&self, was_in_flight: bool, response: Option<OutgoingResponse>) {
+        let mut outbox = self.outbox.lock();
+        outbox.in_flight -= usize::from(was_in_flight);
+        outbox.ready.extend(response);
+        outbox.wakeup.notify_one();
     }
 }
 
-/// Where the answer to one request of a client goes.
-pub(crate) struct Reply {
+/// A request of a client that has no response yet.
+pub(crate) struct PendingResponse {
     session: Arc<Session>,
-    header: RequestHeader,
-    open: bool,
+    request: RequestHeader,
+    in_flight: bool,
 }
 
-impl Reply {
-    pub(crate) fn owner(&self) -> u64 {
-        self.session.key
-    }
-
+impl PendingResponse {
     pub(crate) fn session(&self) -> &Arc<Session> {
         &self.session
     }
 
-    pub(crate) fn is_gone(&self) -> bool {
-        self.session.gone.load(Ordering::Acquire)
+    pub(crate) fn is_closed(&self) -> bool {
+        self.session.closed.load(Ordering::Acquire)
     }
 
-    pub(crate) fn answer(self, answer: Answer) {
-        let outgoing = match answer {
-            Answer::Remote(remote) => Outgoing::Remote { header: self.header, remote },
-            answer => outgoing(&self.header, answer),
-        };
-        self.session.settle(self.open, Some(outgoing));
+    pub(crate) fn send(self, response: Response) {
+        let response = OutgoingResponse::new(self.request, response);
+        self.session.finish_request(self.in_flight, Some(response));
     }
 
-    pub(crate) fn waits(&mut self) {
-        if std::mem::take(&mut self.open) {
-            self.session.settle(true, None);
+    /// The response will come when the object exists. Until then the request does not count as being in flight.
+    pub(crate) fn mark_waiting(&mut self) {
+        if std::mem::take(&mut self.in_flight) {
+            self.session.finish_request(true, None);
         }
-    }
-}
-
-/// The answer to `header` as it goes over the wire.
-pub(crate) fn outgoing(header: &RequestHeader, answer: Answer) -> Outgoing {
-    let (outcome, payload) = match (header.ask, answer) {
-        (Ask::Set, Answer::Done) => (Outcome::Set, Bytes::new()),
-        (Ask::Delete, Answer::Done) => (Outcome::Deleted, Bytes::new()),
-        (Ask::Duplicate, Answer::Done) => (Outcome::Duplicated, Bytes::new()),
-        (Ask::Get, Answer::Object(object)) => {
-            let length = usize::try_from(header.payload_length).unwrap_or(usize::MAX).min(object.data.len());
-            (Outcome::Got, object.data.slice(..length))
-        }
-        (Ask::Totals, Answer::Totals(totals)) => (Outcome::Totals, totals_payload(&totals)),
-        // The released clients take this for a refusal.
-        _ => (Outcome::NotExists, Bytes::new()),
-    };
-    let head = header::answer(&header.id, payload.len() as u64, header.request, outcome);
-    Outgoing::Ready { head, payload }
-}
-
-fn totals_payload(totals: &Totals) -> Bytes {
-    let Totals { ids, contents, bytes, waiting } = totals;
-    let numbers = [ids, contents, bytes, &waiting.requests, &waiting.objects, &waiting.oldest_seconds];
-    numbers.into_iter().flat_map(|number| number.to_le_bytes()).collect()
-}
-
-/// Every client of this node.
-#[derive(Default)]
-pub(crate) struct Sessions {
-    known: Mutex<Known>,
-}
-
-#[derive(Default)]
-struct Known {
-    by_identity: HashMap<Bytes, Arc<Session>>,
-    keys: u64,
-}
-
-/// A client that has said hello.
-pub(crate) struct Attached {
-    pub(crate) session: Arc<Session>,
-    /// Number of this connection among the client's.
-    pub(crate) connection: u64,
-    /// Says that [`Session::next`] may have something new.
-    pub(crate) news: Arc<Notify>,
-    /// The header whose payload its previous connection did not bring.
-    pub(crate) unfinished: Option<RequestHeader>,
-}
-
-impl Sessions {
-    /// The client with this identity, which speaks over a new connection from now on. One without identity is new.
-    pub(crate) fn attach(&self, identity: Bytes) -> Attached {
-        let mut known = self.lock();
-        known.keys += 1;
-        let fresh = Arc::new(Session::new(known.keys, identity.clone()));
-        let session = match identity.is_empty() {
-            true => fresh,
-            false => Arc::clone(known.by_identity.entry(identity).or_insert(fresh)),
-        };
-        let mut outbox = session.lock();
-        outbox.connection += 1;
-        let connection = outbox.connection;
-        let news = Arc::new(Notify::new());
-        // The first notice is for what was answered while the client had no connection.
-        news.notify_one();
-        std::mem::replace(&mut outbox.news, Arc::clone(&news)).notify_one();
-        let unfinished = outbox.lost.take().and_then(|(_, unfinished)| unfinished);
-        drop(outbox);
-        Attached { session, connection, news, unfinished }
-    }
-
-    /// The client's connection was reset: it may come back, and is told then what it has not been told.
-    pub(crate) fn lose(
-        &self,
-        Attached { session, connection, .. }: &Attached,
-        unfinished: Option<RequestHeader>,
-        unsaid: VecDeque<Outgoing>,
-    ) {
-        session.put_back(unsaid);
-        let mut outbox = session.lock();
-        if outbox.connection == *connection {
-            outbox.lost = Some((Instant::now(), unfinished));
-            session.hears.notify_waiters();
-        }
-    }
-
-    /// The client is gone, unless it has a newer connection. True if what it waits for is to be forgotten.
-    pub(crate) fn remove(&self, session: &Session, connection: u64) -> bool {
-        let mut known = self.lock();
-        let gone = session.lock().connection == connection;
-        session.gone.store(gone, Ordering::Release);
-        session.hears.notify_waiters();
-        if gone && known.by_identity.get(&session.identity).is_some_and(|other| other.key == session.key) {
-            known.by_identity.remove(&session.identity);
-        }
-        gone
-    }
-
-    /// Removes the clients that were lost longer than `grace` ago, and names their keys.
-    pub(crate) fn expire(&self, grace: Duration) -> Vec<u64> {
-        let mut keys = Vec::new();
-        self.lock().by_identity.retain(|_, session| {
-            let expired = session.lock().lost.as_ref().is_some_and(|(since, _)| since.elapsed() >= grace);
-            session.gone.store(expired, Ordering::Release);
-            keys.extend(expired.then_some(session.key));
-            !expired
-        });
-        keys
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

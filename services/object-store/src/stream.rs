@@ -1,5 +1,5 @@
-//! A client's socket, plain or with TLS, and the two ways to end it: FIN, after which a released client never comes back,
-//! and RST, after which it does, if it has read everything.
+//! A client's socket, plain or with TLS, and the two ways to close it. After FIN a released client never reconnects. After
+//! RST it does, if it has read everything that was sent.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -15,15 +15,15 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-/// A connected client.
+/// The socket of a client.
 pub(crate) enum Stream {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
 }
 
 impl Stream {
-    /// Prepares a socket that was just accepted: small answers leave at once, a peer that vanished is noticed, and
-    /// whatever ends this process ends the connection with RST.
+    /// Sets the options of a socket that was just accepted: no delay for small responses, keepalive to detect a peer that
+    /// vanished, and RST when this process ends for any reason.
     pub(crate) fn prepare(socket: &TcpStream) -> io::Result<()> {
         let keepalive = socket2::TcpKeepalive::new()
             .with_time(Duration::from_secs(30))
@@ -40,16 +40,16 @@ impl Stream {
         }
     }
 
-    /// Ends the connection with FIN.
-    pub(crate) async fn finish(mut self) {
-        // An error here means that there is no connection to be ended any more.
+    /// Closes the connection with FIN.
+    pub(crate) async fn close(mut self) {
+        // An error here means that the connection is closed already.
         let _ = SockRef::from(self.socket()).set_linger(None);
         let _ = tokio::time::timeout(Duration::from_secs(1), self.shutdown()).await;
     }
 
-    /// Ends the connection with RST, once the peer has all that was written or `patience` is over.
-    pub(crate) async fn reset(self, patience: Duration) {
-        let deadline = tokio::time::Instant::now() + patience;
+    /// Closes the connection with RST, once the peer has acknowledged everything or after `max_wait`.
+    pub(crate) async fn reset(self, max_wait: Duration) {
+        let deadline = tokio::time::Instant::now() + max_wait;
         while unacknowledged(self.socket()).is_ok_and(|bytes| bytes > 0)
             && tokio::time::Instant::now() < deadline
         {
@@ -59,20 +59,20 @@ impl Stream {
     }
 }
 
-/// Bytes that were written and that the peer has not acknowledged yet: RST would throw them away.
+/// Bytes that were written and that the peer has not acknowledged. RST would discard them.
 fn unacknowledged(socket: &TcpStream) -> io::Result<i32> {
     use std::os::fd::AsRawFd;
     let mut bytes: libc::c_int = 0;
-    #[expect(unsafe_code, reason = "no safe wrapper of SIOCOUTQ (= TIOCOUTQ) is known to the crates in use")]
-    // SAFETY: the descriptor is open as long as `socket` is borrowed, and the request writes one int.
+    #[expect(unsafe_code, reason = "none of the crates in use has a safe wrapper of SIOCOUTQ (= TIOCOUTQ)")]
+    // SAFETY: the descriptor is open while `socket` is borrowed, and the request writes one int.
     let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) };
     if result == 0 { Ok(bytes) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Reads certificate chain and key, both PEM files.
+/// Makes a TLS acceptor from PEM files with the certificate chain and the private key.
 ///
 /// # Errors
-/// When a file cannot be read, or the two do not go together.
+/// When a file cannot be read, or the key does not belong to the certificate.
 pub(crate) fn tls_acceptor(cert: &str, key: &str) -> Result<TlsAcceptor, String> {
     let fail = |file: &str, error: &dyn std::fmt::Display| format!("cannot use {file}: {error}");
     let chain = CertificateDer::pem_file_iter(cert)
@@ -89,7 +89,7 @@ pub(crate) fn tls_acceptor(cert: &str, key: &str) -> Result<TlsAcceptor, String>
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
-/// Speaks TLS first if the address asks for it.
+/// Makes a stream of an accepted socket, after the TLS handshake if there is an acceptor.
 pub(crate) async fn accept(socket: TcpStream, tls: Option<&TlsAcceptor>) -> io::Result<Stream> {
     match tls {
         None => Ok(Stream::Plain(socket)),

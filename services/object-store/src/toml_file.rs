@@ -1,4 +1,4 @@
-//! The configuration file, with the sections of the original's. Each of its keys stands for a variable.
+//! The TOML configuration file, with the sections of the original's. Each key stands for a variable.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use toml::{Table, Value};
 
 const SECTION: &str = "object_storage_server";
 
-/// Keys of the section, and of its section `redis`, whose variables are not just their names in capitals.
+/// Keys whose variable is not just `OBJECT_STORE_` and the key in upper case. `redis.` is the section inside the section.
 const NAMES: [(&str, &str); 7] = [
     ("object_storage_address", "OBJECT_STORE_ADDRESS"),
     ("bind_address", "OBJECT_STORE_ADDRESS"),
@@ -17,13 +17,13 @@ const NAMES: [(&str, &str); 7] = [
     ("redis.connection_pool_size", "REDIS_POOL_SIZE"),
     ("redis.max_object_size_mb", "OBJECT_STORE_MAX_OBJECT_SIZE_MB"),
 ];
-/// What the original writes its log to; here it is standard error.
+/// Where the original writes its log. This service logs to standard error.
 const IGNORED: [&str; 2] = ["logging_paths", "logging_config_file"];
 
-/// What the file says, as variables. Other sections are other programs'.
+/// Reads the file as variables. Sections of other programs are ignored.
 ///
 /// # Errors
-/// When the file cannot be read, is no TOML, or has a key that `is_variable` does not know.
+/// When the file cannot be read, is not TOML, or has a key that `is_variable` does not know.
 pub(crate) fn read(
     path: &Path,
     is_variable: impl Fn(&str) -> bool,
@@ -71,18 +71,18 @@ fn variable(
     let own = || format!("OBJECT_STORE_{}", key.trim_start_matches("redis.").to_uppercase());
     let name = NAMES.iter().find(|(known, _)| *known == key).map_or_else(own, |(_, name)| (*name).to_owned());
     if !is_variable(&name) {
-        return Err(fail("which is no setting"));
+        return Err(fail("which is not a setting"));
     }
     match value {
         Value::String(text) => Ok((name, text.clone())),
         Value::Integer(number) => Ok((name, number.to_string())),
         Value::Boolean(yes) => Ok((name, yes.to_string())),
-        _ => Err(fail("which must be a text, a whole number, true or false")),
+        _ => Err(fail("which must be a string, an integer or a boolean")),
     }
 }
 
 fn one_line(error: &toml::de::Error) -> String {
-    format!("is no TOML: {}", error.message().replace('\n', " "))
+    format!("is not TOML: {}", error.message().replace('\n', " "))
 }
 
 #[cfg(test)]
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn the_contract_s_file_is_read() {
+    fn the_file_of_the_contract_is_read() {
         let text = r#"
             [object_storage_server]
             object_storage_address = "tcp://127.0.0.1:2346"
@@ -108,7 +108,7 @@ mod tests {
             [scheduler]
             anything = [1, 2]
         "#;
-        let wanted = [
+        let expected = [
             ("OBJECT_STORE_ADDRESS", "tcp://127.0.0.1:2346"),
             ("OBJECT_STORE_IDENTITY", "ObjectStorageServer"),
             ("OBJECT_STORE_BACKEND", "redis"),
@@ -117,23 +117,23 @@ mod tests {
             ("OBJECT_STORE_KEY_PREFIX", "scaler:obj:"),
             ("REDIS_POOL_SIZE", "10"),
         ];
-        assert_eq!(vars(text).unwrap(), wanted.map(|(name, text)| (name.to_owned(), text.to_owned())));
+        assert_eq!(vars(text).unwrap(), expected.map(|(name, text)| (name.to_owned(), text.to_owned())));
         let renamed = "[object_storage_server]\nbind_address = 'tcp://h:1'";
         assert_eq!(vars(renamed).unwrap()[0].0, "OBJECT_STORE_ADDRESS");
     }
 
     #[test]
-    fn what_cannot_be_used_is_named() {
+    fn an_error_names_what_cannot_be_used() {
         let bad = |text: &str| vars(text).unwrap_err();
         assert_eq!(
             bad("[object_storage_server]\ncolour = 1"),
-            "f.toml has object_storage_server.colour, which is no setting"
+            "f.toml has object_storage_server.colour, which is not a setting"
         );
         assert!(
             bad("[object_storage_server]\nidentity = [1]")
                 .contains("object_storage_server.identity, which must be")
         );
         assert!(bad("object_storage_server = 1").contains("as a section"));
-        assert!(bad("[").starts_with("f.toml is no TOML: "));
+        assert!(bad("[").starts_with("f.toml is not TOML: "));
     }
 }

@@ -2,9 +2,9 @@
 
 use std::time::Instant;
 
-use object_store::header::Outcome;
+use object_store::header::ResponseKind;
 
-use crate::client::{Client, HEAD, get, set};
+use crate::client::{Client, HEADER_FRAME, get, set};
 use crate::target::Target;
 
 pub(crate) const LARGE: usize = 64 << 20;
@@ -34,11 +34,11 @@ pub(crate) fn gets(target: Target) -> f64 {
     client.set(1, &vec![7; LARGE]);
     let get = get(1);
     client.send(&get);
-    client.hear(1, Outcome::Got, LARGE);
+    client.receive(1, ResponseKind::Got, LARGE);
     let rates = (0..ROUNDS).map(|_| {
         let began = Instant::now();
         client.send(&get);
-        client.hear(1, Outcome::Got, LARGE);
+        client.receive(1, ResponseKind::Got, LARGE);
         mib_per_second(began)
     });
     median(rates.collect())
@@ -48,10 +48,10 @@ fn sets(target: Target) -> f64 {
     let mut client = Client::connect(target.port, "large");
     let mut request = set(1, &vec![7; LARGE]);
     let rates = (0..ROUNDS).map(|round| {
-        request[HEAD + 8] = round as u8;
+        request[HEADER_FRAME + 8] = round as u8;
         let began = Instant::now();
         client.send(&request);
-        client.hear(1, Outcome::Set, 0);
+        client.receive(1, ResponseKind::Set, 0);
         mib_per_second(began)
     });
     median(rates.collect())

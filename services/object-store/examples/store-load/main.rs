@@ -1,6 +1,6 @@
-//! Measures a running object-store beside its limits: a bare loop that sends and receives the same frames and does nothing
-//! else, the released server, and redis-benchmark. `scripts/bench.sh object-store` starts what it needs.
-#![expect(clippy::unwrap_used, reason = "a measurement that fails has nothing to say")]
+//! Measures a running object-store and compares it with a bare loop that sends and receives the same frames and does nothing
+//! else, with the released server, and with redis-benchmark. `scripts/bench.sh object-store` starts what it needs.
+#![expect(clippy::unwrap_used, reason = "a measurement that cannot go on fails")]
 
 mod bare;
 mod client;
@@ -17,25 +17,25 @@ use target::Target;
 #[derive(Parser)]
 struct Arguments {
     #[command(subcommand)]
-    what: What,
+    measurement: Measurement,
 }
 
 #[derive(Subcommand)]
-enum What {
-    /// Serves the bare loop on this port
+enum Measurement {
+    /// Run the bare loop on this port
     Bare { port: u16 },
-    /// Compares memory backends: the bare loop, ours, and the released server if it is there; each as PORT,PID
+    /// Compare the bare loop, our memory backend and, if given, the released server; each as PORT,PID
     Memory { bare: Target, ours: Target, released: Option<Target> },
-    /// Resident memory of an empty server that is PORT,PID
+    /// Measure the resident memory of an empty server, given as PORT,PID
     Resident { target: Target },
-    /// Two nodes on one Redis, and a node in memory to compare a hot object with
+    /// Measure two nodes on one Redis, and compare a hot object with a node in memory
     Redis { one: Target, two: Target, memory: Target, redis: Target },
 }
 
 fn main() {
-    match Arguments::parse().what {
-        What::Bare { port } => bare::serve(port),
-        What::Memory { bare, ours, released } => {
+    match Arguments::parse().measurement {
+        Measurement::Bare { port } => bare::serve(port),
+        Measurement::Memory { bare, ours, released } => {
             small::compare(bare, ours, released);
             large::compare(bare, ours, released);
             for (name, target) in [("ours", Some(ours)), ("released", released)] {
@@ -44,8 +44,8 @@ fn main() {
                 }
             }
         }
-        What::Resident { target } => resident::measure(target),
-        What::Redis { one, two, memory, redis } => {
+        Measurement::Resident { target } => resident::measure(target),
+        Measurement::Redis { one, two, memory, redis } => {
             redis::compare(one, redis);
             redis::hot(one, memory);
             wake::measure("two nodes", one, two, "2 ms");

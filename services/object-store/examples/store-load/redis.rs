@@ -1,4 +1,4 @@
-//! The Redis backend through one node, beside redis-benchmark on the same Redis, and a hot object beside memory.
+//! Compares the Redis backend through one node with redis-benchmark on the same Redis, and a hot object with one in memory.
 
 use std::process::Command;
 use std::time::Duration;
@@ -29,7 +29,7 @@ pub(crate) fn compare(node: Target, redis: Target) {
     }
 }
 
-/// Requests a second by redis-benchmark.
+/// Requests per second of redis-benchmark.
 fn raw(port: u16, sets: bool, payload: usize, connections: usize) -> f64 {
     let requests = ((2 << 30) / payload).clamp(2000, 100_000);
     let output = Command::new("redis-benchmark")
@@ -42,7 +42,7 @@ fn raw(port: u16, sets: bool, payload: usize, connections: usize) -> f64 {
     line.split(',').nth(1).unwrap().trim_matches('"').parse().unwrap()
 }
 
-/// An object that was read before, from a node on Redis and from one in memory.
+/// Compares gets of an object that was read before: from a node on Redis and from one in memory.
 pub(crate) fn hot(node: Target, memory: Target) {
     let (redis, memory) = (large::gets(node), large::gets(memory));
     println!(

@@ -1,9 +1,9 @@
-//! Resident memory beside the bytes that are stored.
+//! Resident memory compared with the bytes that are stored.
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use object_store::header::Outcome;
+use object_store::header::ResponseKind;
 
 use crate::client::{Client, delete, set};
 use crate::target::Target;
@@ -19,14 +19,14 @@ pub(crate) fn measure(target: Target) {
         for first in (0..count).step_by(AT_ONCE as usize) {
             let sets = (first..first + AT_ONCE).flat_map(|id| set(id, &content(id, length as usize)));
             client.send(&sets.collect::<Vec<u8>>());
-            client.hear(AT_ONCE as usize, Outcome::Set, 0);
+            client.receive(AT_ONCE as usize, ResponseKind::Set, 0);
         }
         show(target, &format!("{count} objects of {name}"), BYTES);
         for (start, what) in [(0, "half of them deleted"), (1, "all of them deleted")] {
             for first in (start..count).step_by(2 * AT_ONCE as usize) {
                 let deletes = (first..first + 2 * AT_ONCE).step_by(2).flat_map(delete);
                 client.send(&deletes.collect::<Vec<u8>>());
-                client.hear(AT_ONCE as usize, Outcome::Deleted, 0);
+                client.receive(AT_ONCE as usize, ResponseKind::Deleted, 0);
             }
             show(target, what, BYTES / 2 * (1 - start));
         }
@@ -37,7 +37,7 @@ fn content(id: u64, length: usize) -> Vec<u8> {
     id.to_le_bytes().into_iter().cycle().take(length).collect()
 }
 
-/// Gives the server some seconds to return what it can.
+/// Gives the server some seconds to return memory, then prints how much it uses.
 fn show(target: Target, what: &str, stored: u64) {
     let (began, limit) = (Instant::now(), stored + stored / 10 + 20_000_000);
     while target.resident_bytes() > limit && began.elapsed() < Duration::from_secs(15) {

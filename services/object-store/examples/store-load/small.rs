@@ -1,14 +1,14 @@
-//! Objects of 1 KiB: requests a second and CPU a request.
+//! Objects of 1 KiB: requests per second, and CPU per request.
 
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use object_store::header::Outcome;
+use object_store::header::ResponseKind;
 
-use crate::client::{Client, HEAD, get, set};
+use crate::client::{Client, HEADER_FRAME, get, set};
 use crate::target::Target;
 
-/// How a server is asked: so many connections, each with so many requests under way.
+/// The load: a number of connections, each with a number of requests in flight.
 #[derive(Clone, Copy)]
 pub(crate) struct Load {
     pub(crate) sets: bool,
@@ -18,14 +18,14 @@ pub(crate) struct Load {
     pub(crate) time: Duration,
 }
 
-/// What came of it.
+/// The result of a load.
 #[derive(Clone, Copy)]
 pub(crate) struct Rate {
     pub(crate) per_second: f64,
     pub(crate) cpu_us: f64,
 }
 
-/// Each server in turn, three times: the medians.
+/// Measures each server in turn, three times, and prints the medians.
 pub(crate) fn compare(bare: Target, ours: Target, released: Option<Target>) {
     println!("1 KiB, requests/s (CPU us each)        bare loop          released              ours");
     let limits =
@@ -64,7 +64,8 @@ impl fmt::Display for Rate {
 }
 
 impl Load {
-    /// Every connection has an object of its own. Each is read and asked again in turn, so all have requests under way.
+    /// Each connection has an object of its own. Its responses are read and its next requests sent in turn, so all have requests
+    /// in flight.
     pub(crate) fn run(self, target: Target) -> Rate {
         let mut payload = vec![7; self.payload];
         let mut clients: Vec<_> = (0..self.connections as u64)
@@ -77,15 +78,16 @@ impl Load {
             .collect();
         let mut contents = 0_u64;
         let mut renew = |requests: &mut Vec<u8>| {
-            // Contents that are known are stored faster: none is the same as another.
+            // Known contents are stored faster, so every content is new.
             let length = requests.len() / self.pipelined;
             for request in requests.chunks_mut(length).filter(|_| self.sets) {
                 contents += 1;
                 payload[..8].copy_from_slice(&contents.to_le_bytes());
-                request[HEAD + 8..HEAD + 16].copy_from_slice(&payload[..8]);
+                request[HEADER_FRAME + 8..HEADER_FRAME + 16].copy_from_slice(&payload[..8]);
             }
         };
-        let (outcome, answer) = if self.sets { (Outcome::Set, 0) } else { (Outcome::Got, self.payload) };
+        let (kind, payload_len) =
+            if self.sets { (ResponseKind::Set, 0) } else { (ResponseKind::Got, self.payload) };
         let (began, cpu, mut rounds) = (Instant::now(), target.cpu_seconds(), 0);
         for (client, requests) in &mut clients {
             renew(requests);
@@ -93,7 +95,7 @@ impl Load {
         }
         while began.elapsed() < self.time {
             for (client, requests) in &mut clients {
-                client.hear(self.pipelined, outcome, answer);
+                client.receive(self.pipelined, kind, payload_len);
                 renew(requests);
                 client.send(requests);
             }
@@ -105,7 +107,7 @@ impl Load {
             cpu_us: (target.cpu_seconds() - cpu) / requests * 1e6,
         };
         for (client, _) in &mut clients {
-            client.hear(self.pipelined, outcome, answer);
+            client.receive(self.pipelined, kind, payload_len);
         }
         rate
     }

@@ -1,4 +1,4 @@
-//! A server that is measured.
+//! The server to measure.
 
 use std::str::FromStr;
 
@@ -20,15 +20,15 @@ impl FromStr for Target {
 }
 
 impl Target {
-    /// Seconds of CPU that the process has used.
+    /// CPU time that the process has used, in seconds.
     pub(crate) fn cpu_seconds(self) -> f64 {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid)).unwrap();
-        // The name may have spaces: the numbers begin behind it, with the third.
+        // The second field, the name, may contain spaces. The fields after it begin with the third.
         let fields: Vec<&str> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
         (fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap()) / TICKS
     }
 
-    /// Bytes of memory that are resident.
+    /// Resident memory, in bytes.
     pub(crate) fn resident_bytes(self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid)).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
@@ -36,5 +36,5 @@ impl Target {
     }
 }
 
-/// Of the kernel's clock, in a second: the same on every Linux.
+/// Ticks of the kernel's clock per second: the same on every Linux.
 const TICKS: f64 = 100.0;

@@ -1,4 +1,5 @@
-//! Any bytes as what a client sends, whole and cut anywhere: no panic, the same items, nothing held beyond what came.
+//! Decodes arbitrary bytes as those of a client, in one piece and in parts: no panic, the same messages, and no more memory than
+//! the bytes take.
 //!
 //! `cargo +nightly fuzz run wire -- -max_total_time=60`
 #![no_main]
@@ -20,46 +21,46 @@ use service::{header, id};
 use bytes::{Buf, BytesMut};
 use header::{RequestHeader, decode_id, encode_id};
 use libfuzzer_sys::fuzz_target;
-use service::ymq::{Decoder, Item, Malformed, hello};
+use service::ymq::{Decoder, Message, ProtocolError, encode_hello};
 
-/// Sets up to this many bytes are taken.
-const MAX: u64 = 100_000;
+/// Sets up to this many bytes are accepted.
+const MAX_OBJECT: u64 = 100_000;
 
-/// What the bytes say when they come in parts of `step` bytes.
-fn items(bytes: &[u8], step: usize) -> (Vec<Item>, Option<Malformed>) {
-    let (mut decoder, mut buf, mut items, mut body) = (Decoder::new(MAX), BytesMut::new(), Vec::new(), 0);
-    for part in bytes.chunks(step) {
+/// Decodes the bytes in parts of `part_len` bytes.
+fn decode(bytes: &[u8], part_len: usize) -> (Vec<Message>, Option<ProtocolError>) {
+    let (mut decoder, mut buf, mut messages, mut payload) = (Decoder::new(MAX_OBJECT), BytesMut::new(), Vec::new(), 0);
+    for part in bytes.chunks(part_len) {
         buf.extend_from_slice(part);
         loop {
-            // The caller takes the payload of a body before it goes on.
-            let taken = body.min(buf.len());
+            // The payload of a large set has to be taken before the decoder is used again.
+            let taken = payload.min(buf.len());
             buf.advance(taken);
-            body -= taken;
-            if body > 0 {
+            payload -= taken;
+            if payload > 0 {
                 break;
             }
             match decoder.next(&mut buf) {
                 Ok(None) => break,
-                Ok(Some(item)) => {
-                    if let Item::Body(header) = &item {
-                        assert!(header.payload_length <= MAX);
-                        body = header.payload_length as usize;
+                Ok(Some(message)) => {
+                    if let Message::LargeSet(header) = &message {
+                        assert!(header.payload_length <= MAX_OBJECT);
+                        payload = header.payload_length as usize;
                     }
-                    items.push(item);
+                    messages.push(message);
                 }
-                Err(malformed) => return (items, Some(malformed)),
+                Err(error) => return (messages, Some(error)),
             }
         }
         assert!(buf.len() <= bytes.len());
     }
-    (items, None)
+    (messages, None)
 }
 
 fuzz_target!(|input: &[u8]| {
-    let (step, bytes) = input.split_first().map_or((1, input), |(step, bytes)| (usize::from(*step) + 1, bytes));
-    // Behind the hello as well, which random bytes seldom get past.
-    for bytes in [bytes.to_vec(), [hello(2, b"me").as_slice(), bytes].concat()] {
-        assert_eq!(items(&bytes, step), items(&bytes, bytes.len().max(1)));
+    let (part_len, bytes) = input.split_first().map_or((1, input), |(first, bytes)| (usize::from(*first) + 1, bytes));
+    // Also after a hello, since random bytes seldom are one.
+    for bytes in [bytes.to_vec(), [encode_hello(2, b"me").as_slice(), bytes].concat()] {
+        assert_eq!(decode(&bytes, part_len), decode(&bytes, bytes.len().max(1)));
     }
     if let Some(header) = RequestHeader::decode(bytes) {
         assert_eq!(RequestHeader::decode(&header.encode()), Some(header));

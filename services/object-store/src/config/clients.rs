@@ -1,4 +1,4 @@
-//! Settings of the clients: where they connect, and what they may cost.
+//! Settings of the client port: its address, and the limits of clients.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::ymq::IDENTITY_MAX;
 #[derive(clap::Args)]
 #[command(next_help_heading = "Clients")]
 pub(crate) struct ClientSettings {
-    /// Where clients connect: tcp://HOST:PORT or tls://HOST:PORT
+    /// Address for clients: tcp://HOST:PORT or tls://HOST:PORT
     #[arg(long, env = "OBJECT_STORE_ADDRESS", default_value = "tcp://127.0.0.1:2346", value_parser = address)]
     pub(super) address: Address,
 
@@ -21,36 +21,36 @@ pub(crate) struct ClientSettings {
     #[arg(long, env = "OBJECT_STORE_TLS_KEY", requires = "tls_cert")]
     pub(super) tls_key: Option<String>,
 
-    /// Who the server says it is; the nodes of a cluster say the same
+    /// The server's identity in the protocol; the same on all nodes of a cluster
     #[arg(long, env = "OBJECT_STORE_IDENTITY", default_value = "ObjectStorageServer", value_parser = identity)]
     pub(super) identity: String,
 
-    /// Connections at a time; more are refused
+    /// Most connections at a time; further ones are refused
     #[arg(long, env = "OBJECT_STORE_MAX_CONNECTIONS", default_value_t = 10_000)]
     pub(super) max_connections: usize,
 
-    /// Requests of one client that may wait for objects; a client with more is closed
+    /// Most requests of one client that may wait for objects; a client with more is disconnected
     #[arg(long, env = "OBJECT_STORE_MAX_WAITING", default_value_t = 100_000)]
     pub(super) max_waiting: usize,
 
-    /// Memory for objects on their way between clients and store, all connections together
+    /// Memory for objects in transfer between clients and store, for all connections together
     #[arg(long, env = "OBJECT_STORE_MAX_TRANSFER_MEMORY", default_value = "1GB", value_parser = parsers::size)]
     pub(super) max_transfer_memory: usize,
 
-    /// A client that moves less than 256 KiB of what it owes or is owed in this time is cut off
+    /// A client that sends or takes less than 256 KiB of a transfer in this time is disconnected
     #[arg(long, env = "OBJECT_STORE_STALL_TIMEOUT", default_value = "60s", value_parser = parsers::positive_duration)]
     pub(super) stall_timeout: Duration,
 
-    /// A client that asks nothing for this long is cut off; 0 for never
+    /// A client that sends no request for this long is disconnected; 0 for never
     #[arg(long, env = "OBJECT_STORE_IDLE_TIMEOUT", default_value = "0", value_parser = parsers::duration)]
     pub(super) idle_timeout: Duration,
 
-    /// How long what a client waits for is kept after its connection was reset
+    /// How long the waiting requests of a client are kept after its connection was reset
     #[arg(long, env = "OBJECT_STORE_RECONNECT_GRACE", default_value = "60s", value_parser = parsers::duration)]
     pub(super) reconnect_grace: Duration,
 }
 
-/// Where clients connect.
+/// The address for clients.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Address {
     pub(crate) tls: bool,

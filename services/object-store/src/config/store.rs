@@ -1,4 +1,4 @@
-//! Settings of the store: what it keeps, and where.
+//! Settings of the store: its backend, and its limits.
 
 use chassis::parsers;
 use clap::ValueEnum;
@@ -6,15 +6,15 @@ use clap::ValueEnum;
 #[derive(clap::Args)]
 #[command(next_help_heading = "Store")]
 pub(crate) struct StoreSettings {
-    /// Where objects are kept: memory, or redis to share them among nodes
+    /// Where objects are stored: memory, or redis to share them among nodes
     #[arg(long, env = "OBJECT_STORE_BACKEND", value_enum, default_value = "memory")]
-    pub(crate) backend: Backend,
+    pub(crate) backend: BackendKind,
 
-    /// Longest object in MiB; a longer one is refused; 0 for what max_transfer_memory allows [default: 0, with redis 100]
+    /// Longest object in MiB; longer ones are refused; 0 for what max_transfer_memory allows [default: 0, with redis 100]
     #[arg(long, env = "OBJECT_STORE_MAX_OBJECT_SIZE_MB")]
     max_object_size_mb: Option<u32>,
 
-    /// Memory backend: most bytes of distinct contents; more are refused [default: three quarters of this machine's memory]
+    /// Memory backend: most bytes of distinct contents; beyond them sets are refused [default: three quarters of this machine's memory]
     #[arg(long, env = "OBJECT_STORE_MAX_MEMORY", value_parser = size)]
     max_memory: Option<u64>,
 
@@ -22,27 +22,27 @@ pub(crate) struct StoreSettings {
     #[arg(long, env = "OBJECT_STORE_KEY_PREFIX", default_value = "scaler:obj:")]
     pub(crate) key_prefix: String,
 
-    /// Redis backend: memory for contents that were stored or read lately
+    /// Redis backend: memory of the node's cache of contents
     #[arg(long, env = "OBJECT_STORE_CACHE_SIZE", default_value = "256MB", value_parser = parsers::size)]
     pub(crate) cache_size: usize,
 }
 
-/// Where objects are kept.
+/// Where objects are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Backend {
+pub(crate) enum BackendKind {
     Memory,
     Redis,
 }
 
 impl StoreSettings {
-    /// Longest object, in bytes; `None` for what is possible.
+    /// Longest object, in bytes; `None` for no limit of its own.
     pub(super) fn max_object(&self) -> Option<u64> {
-        let default = if self.backend == Backend::Redis { 100 } else { 0 };
+        let default = if self.backend == BackendKind::Redis { 100 } else { 0 };
         let mib = self.max_object_size_mb.unwrap_or(default);
         (mib > 0).then_some(u64::from(mib) << 20)
     }
 
-    /// Bytes that the memory backend may hold.
+    /// The most bytes that the memory backend may hold.
     pub(super) fn max_memory(&self) -> u64 {
         self.max_memory.unwrap_or_else(|| machine_memory() / 4 * 3)
     }
@@ -52,7 +52,7 @@ fn size(text: &str) -> Result<u64, String> {
     parsers::size(text).map(|bytes| bytes as u64)
 }
 
-/// Bytes of memory that this process may come to use: the machine's, or less in a container.
+/// Memory that this process may use, in bytes: the machine's, or the limit of its container.
 fn machine_memory() -> u64 {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let info = read("/proc/meminfo");

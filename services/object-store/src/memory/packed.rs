@@ -1,40 +1,41 @@
-//! Small contents, one behind the other in segments. What is freed leaves holes; when there are too many, the segment with
-//! the most of them is emptied, by moving what is left in it. So any size takes what it has, and memory is given back.
+//! Small contents, packed one after the other in segments, as in a log-structured store. A removed content leaves dead space.
+//! When there is too much of it, the segment with the most is compacted: its live contents move elsewhere, and its memory is
+//! freed. So a content takes little more than its own length.
 
 use std::collections::BTreeSet;
 
-/// Bytes of a segment.
-const SEGMENT: usize = 256 << 10;
+/// Length of a segment, in bytes.
+const SEGMENT_LEN: usize = 256 << 10;
 /// The longest content that is packed, in bytes.
 pub(crate) const PACKED_MAX: usize = 16 << 10;
-/// Bytes before every content: its number and its length, both u32.
-const HEAD: usize = 8;
-/// Holes that may be: so many bytes, and a share of what is there. Fewer would have to be filled with more moving.
-const HOLES: u64 = 512 << 10;
-const HOLES_SHARE: u64 = 48;
+/// Bytes before each content: its number and its length, both u32.
+const HEADER_LEN: usize = 8;
+/// The dead space that is allowed: this many bytes, and this share of the live bytes (1 / 48). Less would mean more moving.
+const DEAD_BYTES: u64 = 512 << 10;
+const DEAD_SHARE: u64 = 48;
 
-/// Where a content lies.
+/// Where a content is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct SegmentOffset {
     segment: u32,
     offset: u32,
 }
 
-impl Place {
-    /// Of what is not packed.
+impl SegmentOffset {
+    /// For a content that is not packed.
     pub(super) const NONE: Self = Self { segment: u32::MAX, offset: 0 };
 }
 
 #[derive(Default)]
-pub(super) struct Packed {
+pub(super) struct PackedSegments {
     segments: Vec<Segment>,
-    /// Segments that have no memory.
+    /// Numbers of segments that have no memory.
     free: Vec<u32>,
-    /// The one that is being filled.
+    /// The segment that is being filled.
     open: Option<u32>,
-    /// The full ones, by the bytes of their holes.
+    /// The full segments, by their dead bytes.
     full: BTreeSet<(u32, u32)>,
-    /// Bytes of all, and those that are in use.
+    /// Bytes written to all segments, and those of them that are live.
     filled: u64,
     live: u64,
 }
@@ -45,10 +46,10 @@ struct Segment {
     live: u32,
 }
 
-impl Packed {
-    /// Stores a content of at most [`PACKED_MAX`] bytes under a number.
-    pub(super) fn add(&mut self, number: u32, content: &[u8]) -> Place {
-        let length = HEAD + content.len();
+impl PackedSegments {
+    /// Adds a content of at most [`PACKED_MAX`] bytes, with its number.
+    pub(super) fn add(&mut self, number: u32, content: &[u8]) -> SegmentOffset {
+        let length = HEADER_LEN + content.len();
         let open = self.open_segment(length);
         let segment = &mut self.segments[open as usize];
         let offset = segment.bytes.len() as u32;
@@ -58,109 +59,110 @@ impl Packed {
         segment.live += length as u32;
         self.filled += length as u64;
         self.live += length as u64;
-        Place { segment: open, offset }
+        SegmentOffset { segment: open, offset }
     }
 
-    /// The segment that is being filled, which has room for so many bytes.
-    fn open_segment(&mut self, room: usize) -> u32 {
+    /// The segment to fill, which has space for `length` bytes.
+    fn open_segment(&mut self, length: usize) -> u32 {
         if let Some(open) = self.open {
             let segment = &self.segments[open as usize];
-            if segment.bytes.len() + room <= SEGMENT {
+            if segment.bytes.len() + length <= SEGMENT_LEN {
                 return open;
             }
-            self.full.insert((segment.holes(), open));
+            self.full.insert((segment.dead_bytes(), open));
         }
         let open = self.free.pop().unwrap_or_else(|| {
             self.segments.push(Segment::default());
             self.segments.len() as u32 - 1
         });
-        self.segments[open as usize].bytes = Vec::with_capacity(SEGMENT);
+        self.segments[open as usize].bytes = Vec::with_capacity(SEGMENT_LEN);
         self.open = Some(open);
         open
     }
 
-    /// The content that lies there.
-    pub(super) fn get(&self, place: Place) -> &[u8] {
-        let (_, content, _) = self.segments[place.segment as usize].read(place.offset);
+    /// The content at a location.
+    pub(super) fn get(&self, location: SegmentOffset) -> &[u8] {
+        let (_, content, _) = self.segments[location.segment as usize].read(location.offset);
         content
     }
 
-    /// Leaves a hole.
-    pub(super) fn remove(&mut self, place: Place) {
-        let length = (HEAD + self.get(place).len()) as u32;
-        let segment = &mut self.segments[place.segment as usize];
-        let before = segment.holes();
+    /// Removes a content. Its bytes become dead.
+    pub(super) fn remove(&mut self, location: SegmentOffset) {
+        let length = (HEADER_LEN + self.get(location).len()) as u32;
+        let segment = &mut self.segments[location.segment as usize];
+        let before = segment.dead_bytes();
         segment.live -= length;
         self.live -= u64::from(length);
-        if self.open == Some(place.segment) {
+        if self.open == Some(location.segment) {
             if segment.live == 0 {
                 self.filled -= segment.bytes.len() as u64;
                 segment.bytes.clear();
             }
             return;
         }
-        self.full.remove(&(before, place.segment));
+        self.full.remove(&(before, location.segment));
         if segment.live > 0 {
-            self.full.insert((segment.holes(), place.segment));
+            self.full.insert((segment.dead_bytes(), location.segment));
         } else {
             self.filled -= std::mem::take(&mut segment.bytes).len() as u64;
-            self.free.push(place.segment);
+            self.free.push(location.segment);
         }
     }
 
-    /// If there are too many holes: the segment with the most. What is left in it is to be added again, and then it is to be
-    /// [released](Self::release).
-    pub(super) fn take_sparsest(&mut self) -> Option<Sparse> {
-        if self.filled - self.live <= HOLES + self.live / HOLES_SHARE {
+    /// If there is too much dead space: the segment with the most. The caller adds its live contents again, and then
+    /// [releases](Self::release) it.
+    pub(super) fn take_victim(&mut self) -> Option<Victim> {
+        if self.filled - self.live <= DEAD_BYTES + self.live / DEAD_SHARE {
             return None;
         }
         let (_, number) = self.full.pop_last()?;
         let segment = std::mem::take(&mut self.segments[number as usize]);
         self.filled -= segment.bytes.len() as u64;
         self.live -= u64::from(segment.live);
-        Some(Sparse { number, segment })
+        Some(Victim { number, segment })
     }
 
-    /// Not before all of it was added again: nothing of it may be taken for something of a new one.
-    pub(super) fn release(&mut self, sparse: Sparse) {
-        self.free.push(sparse.number);
+    /// Makes the number of a compacted segment available. Not before all of its contents have been added again: until then a
+    /// location in it must not be mistaken for one in a new segment.
+    pub(super) fn release(&mut self, victim: Victim) {
+        self.free.push(victim.number);
     }
 }
 
-/// A segment that is to be emptied.
-pub(super) struct Sparse {
+/// A segment that is being compacted.
+pub(super) struct Victim {
     number: u32,
     segment: Segment,
 }
 
-impl Sparse {
-    /// Number, place and content of all that was ever added to it, holes too.
-    pub(super) fn contents(&self) -> impl Iterator<Item = (u32, Place, &[u8])> {
+impl Victim {
+    /// Number, location and bytes of every content that was added to it, also of the dead ones.
+    pub(super) fn contents(&self) -> impl Iterator<Item = (u32, SegmentOffset, &[u8])> {
         let mut offset = 0;
         std::iter::from_fn(move || {
             ((offset as usize) < self.segment.bytes.len()).then(|| {
-                let place = Place { segment: self.number, offset };
+                let location = SegmentOffset { segment: self.number, offset };
                 let (number, content, next) = self.segment.read(offset);
                 offset = next;
-                (number, place, content)
+                (number, location, content)
             })
         })
     }
 }
 
 impl Segment {
-    fn holes(&self) -> u32 {
+    fn dead_bytes(&self) -> u32 {
         self.bytes.len() as u32 - self.live
     }
 
-    /// Number and content at an offset, and where the next one begins.
+    /// Number and content at an offset, and the offset of the next one.
     fn read(&self, offset: u32) -> (u32, &[u8], u32) {
-        let at = |from: usize| {
+        let u32_at = |from: usize| {
             let bytes = self.bytes[from..].first_chunk().copied();
             u32::from_le_bytes(bytes.unwrap_or_default())
         };
-        let (number, length) = (at(offset as usize), at(offset as usize + 4));
-        let start = offset as usize + HEAD;
+        let (number, length) = (u32_at(offset as usize), u32_at(offset as usize + 4));
+        let start = offset as usize + HEADER_LEN;
         let end = start + length as usize;
         (number, &self.bytes[start..end], end as u32)
     }
@@ -170,30 +172,30 @@ impl Segment {
 mod tests {
     use super::*;
 
-    /// Every second of many contents goes, then all: the others stay what they are, and the holes are filled.
+    /// Removes every second content, then all. The others keep their bytes, and the dead space is reclaimed.
     #[test]
-    fn holes_are_filled_and_nothing_is_lost() {
-        let (mut packed, count) = (Packed::default(), 40_000_u32);
+    fn dead_space_is_reclaimed_and_no_content_is_lost() {
+        let (mut packed, count) = (PackedSegments::default(), 40_000_u32);
         let content = |n: u32| vec![n as u8; 200 + n as usize % 900];
-        let mut places: Vec<_> = (0..count).map(|n| Some(packed.add(n, &content(n)))).collect();
+        let mut locations: Vec<_> = (0..count).map(|n| Some(packed.add(n, &content(n)))).collect();
         let full = packed.filled;
-        let remove = |packed: &mut Packed, places: &mut Vec<Option<Place>>, n: u32| {
-            packed.remove(places[n as usize].take().unwrap());
-            while let Some(sparse) = packed.take_sparsest() {
-                for (n, place, content) in sparse.contents() {
-                    if places[n as usize] == Some(place) {
-                        places[n as usize] = Some(packed.add(n, content));
+        let remove = |packed: &mut PackedSegments, locations: &mut Vec<Option<SegmentOffset>>, n: u32| {
+            packed.remove(locations[n as usize].take().unwrap());
+            while let Some(victim) = packed.take_victim() {
+                for (n, location, content) in victim.contents() {
+                    if locations[n as usize] == Some(location) {
+                        locations[n as usize] = Some(packed.add(n, content));
                     }
                 }
-                packed.release(sparse);
+                packed.release(victim);
             }
         };
-        (0..count).step_by(2).for_each(|n| remove(&mut packed, &mut places, n));
+        (0..count).step_by(2).for_each(|n| remove(&mut packed, &mut locations, n));
         assert!(packed.filled < full * 54 / 100, "{} of {full}", packed.filled);
         for n in (1..count).step_by(2) {
-            assert_eq!(packed.get(places[n as usize].unwrap()), content(n), "{n}");
+            assert_eq!(packed.get(locations[n as usize].unwrap()), content(n), "{n}");
         }
-        (1..count).step_by(2).for_each(|n| remove(&mut packed, &mut places, n));
+        (1..count).step_by(2).for_each(|n| remove(&mut packed, &mut locations, n));
         assert_eq!(packed.live, 0);
         assert!(packed.segments.iter().filter(|segment| segment.bytes.capacity() > 0).count() <= 3);
     }

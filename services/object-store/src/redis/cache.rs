@@ -1,62 +1,64 @@
-//! What this node has seen lately, up to a number of bytes.
+//! A least-recently-used cache that is limited by bytes.
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 
-/// The values used last.
+/// The values that were used last. A value may have any size.
 pub(crate) struct Cache<K, V> {
-    values: HashMap<K, Kept<V>>,
+    entries: HashMap<K, Entry<V>>,
+    /// The keys by the time of their last use.
     by_use: BTreeMap<u64, K>,
-    uses: u64,
+    /// A clock that advances with each use.
+    clock: u64,
     bytes: usize,
     max_bytes: usize,
 }
 
-struct Kept<V> {
+struct Entry<V> {
     value: V,
     bytes: usize,
-    used: u64,
+    last_use: u64,
 }
 
 impl<K: Hash + Eq + Clone, V: Clone> Cache<K, V> {
     pub(crate) fn new(max_bytes: usize) -> Self {
-        Self { values: HashMap::new(), by_use: BTreeMap::new(), uses: 0, bytes: 0, max_bytes }
+        Self { entries: HashMap::new(), by_use: BTreeMap::new(), clock: 0, bytes: 0, max_bytes }
     }
 
     pub(crate) fn get(&mut self, key: &K) -> Option<V> {
-        let kept = self.values.get_mut(key)?;
-        // What was used last stays so: nothing is to be moved for an object that many ask for.
-        if kept.used != self.uses {
-            self.by_use.remove(&kept.used);
-            self.uses += 1;
-            kept.used = self.uses;
-            self.by_use.insert(self.uses, key.clone());
+        let entry = self.entries.get_mut(key)?;
+        // The entry that was used last needs no update: a hot object costs one lookup.
+        if entry.last_use != self.clock {
+            self.by_use.remove(&entry.last_use);
+            self.clock += 1;
+            entry.last_use = self.clock;
+            self.by_use.insert(self.clock, key.clone());
         }
-        Some(kept.value.clone())
+        Some(entry.value.clone())
     }
 
-    /// Keeps a value of so many bytes, unless that is more than a half of the cache. Returns what had to go, to be freed
-    /// elsewhere.
+    /// Adds a value of `bytes` bytes, unless that is more than half of the cache. Returns the evicted values, so that the
+    /// caller can free them after it has released its lock.
     pub(crate) fn insert(&mut self, key: K, value: V, bytes: usize) -> Vec<V> {
-        let mut gone: Vec<V> = self.remove(&key).into_iter().collect();
+        let mut evicted: Vec<V> = self.remove(&key).into_iter().collect();
         if bytes > self.max_bytes / 2 {
-            return gone;
+            return evicted;
         }
-        self.uses += 1;
+        self.clock += 1;
         self.bytes += bytes;
-        self.by_use.insert(self.uses, key.clone());
-        self.values.insert(key, Kept { value, bytes, used: self.uses });
+        self.by_use.insert(self.clock, key.clone());
+        self.entries.insert(key, Entry { value, bytes, last_use: self.clock });
         while self.bytes > self.max_bytes
             && let Some(oldest) = self.by_use.first_key_value().map(|(_, key)| key.clone())
         {
-            gone.extend(self.remove(&oldest));
+            evicted.extend(self.remove(&oldest));
         }
-        gone
+        evicted
     }
 
     fn remove(&mut self, key: &K) -> Option<V> {
-        let Kept { value, bytes, used } = self.values.remove(key)?;
-        self.by_use.remove(&used);
+        let Entry { value, bytes, last_use } = self.entries.remove(key)?;
+        self.by_use.remove(&last_use);
         self.bytes -= bytes;
         Some(value)
     }
@@ -71,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_used_longest_ago_goes_first() {
+    fn the_least_recently_used_value_is_evicted_first() {
         let mut cache = Cache::new(100);
         for n in 1..=3 {
             assert!(cache.insert(n, n, 30).is_empty());
@@ -80,11 +82,11 @@ mod tests {
         assert_eq!(cache.insert(4, 4, 30), [2]);
         assert_eq!(cache.get(&2), None);
         assert_eq!(cache.get(&1), Some(1));
-        assert_eq!((cache.bytes, cache.values.len(), cache.by_use.len()), (90, 3, 3));
+        assert_eq!((cache.bytes, cache.entries.len(), cache.by_use.len()), (90, 3, 3));
     }
 
     #[test]
-    fn a_newer_value_takes_the_place_of_the_older() {
+    fn a_new_value_replaces_the_old_one() {
         let mut cache = Cache::new(100);
         cache.insert(1, "old", 30);
         assert_eq!(cache.insert(1, "new", 40), ["old"]);
@@ -92,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn what_takes_more_than_half_the_cache_is_not_kept() {
+    fn a_value_of_more_than_half_the_cache_is_not_cached() {
         let mut cache = Cache::new(100);
         cache.insert(1, (), 51);
         assert_eq!(cache.get(&1), None);

@@ -1,4 +1,4 @@
-//! Large contents in Redis: chunks of 1 MiB, a few at a time, so that Redis is never busy with one of them for long.
+//! Large contents in Redis: chunks of 1 MiB, a few at a time, so that none keeps Redis busy for long.
 
 use bytes::Bytes;
 use fred::clients::Pool;
@@ -6,45 +6,45 @@ use fred::error::Error;
 use fred::interfaces::KeysInterface;
 use fred::types::{Expiration, SetOptions};
 use futures_util::{StreamExt, TryStreamExt, stream};
-use redis_core::key::Key;
+use redis_core::Key;
 
-/// Bytes of a chunk.
-pub(crate) const CHUNK: usize = 1 << 20;
-/// Chunks of one content that are under way at a time.
-const AT_ONCE: usize = 8;
+/// Length of a chunk, in bytes.
+pub(crate) const CHUNK_LEN: usize = 1 << 20;
+/// Chunks of one content that are in flight at a time.
+const IN_FLIGHT_MAX: usize = 8;
 
-/// How long a chunk stays that no content has, in seconds: its node died before it told.
-const UPLOAD: i64 = 600;
+/// Expiry of a chunk that no content has, in seconds. Its node died before the upload was finished.
+const UPLOAD_TTL: i64 = 600;
 
-/// Stores one chunk, unless it is there: one that is stored again, since the answer was lost, may belong to a content already.
-pub(crate) async fn store(client: &impl KeysInterface, key: String, chunk: Bytes) -> Result<(), Error> {
-    client.set(key, chunk, Some(Expiration::EX(UPLOAD)), Some(SetOptions::NX), false).await
+/// Stores one chunk, unless it exists. If the first reply was lost, it may already belong to a content.
+pub(crate) async fn store_chunk(client: &impl KeysInterface, key: String, chunk: Bytes) -> Result<(), Error> {
+    client.set(key, chunk, Some(Expiration::EX(UPLOAD_TTL)), Some(SetOptions::NX), false).await
 }
 
-/// Stores the chunks of `data` under the name `at`.
-pub(crate) async fn upload(pool: &Pool, prefix: &str, at: &str, data: &Bytes) -> Result<(), Error> {
-    let chunks = (0..data.len().div_ceil(CHUNK)).map(|index| {
-        let chunk = data.slice(index * CHUNK..data.len().min((index + 1) * CHUNK));
-        let key = Key::ObjectChunk { prefix, at, index }.to_string();
+/// Stores `data` as the chunks of an upload.
+pub(crate) async fn upload(pool: &Pool, prefix: &str, upload: &str, data: &Bytes) -> Result<(), Error> {
+    let chunks = (0..data.len().div_ceil(CHUNK_LEN)).map(|index| {
+        let chunk = data.slice(index * CHUNK_LEN..data.len().min((index + 1) * CHUNK_LEN));
+        let key = Key::ObjectChunk { prefix, upload, index }.to_string();
         let pool = pool.clone();
-        async move { store(&pool, key, chunk).await }
+        async move { store_chunk(&pool, key, chunk).await }
     });
-    stream::iter(chunks).buffer_unordered(AT_ONCE).try_collect().await
+    stream::iter(chunks).buffer_unordered(IN_FLIGHT_MAX).try_collect().await
 }
 
-/// Reads the first `length` bytes of what was stored as `at`; `None` if one of its chunks is gone.
+/// Reads the first `length` bytes of an upload. `None` if one of its chunks no longer exists.
 pub(crate) async fn download(
     pool: &Pool,
     prefix: &str,
-    at: &str,
+    upload: &str,
     length: usize,
 ) -> Result<Option<Vec<u8>>, Error> {
-    let chunks = (0..length.div_ceil(CHUNK)).map(|index| {
-        let key = Key::ObjectChunk { prefix, at, index }.to_string();
+    let chunks = (0..length.div_ceil(CHUNK_LEN)).map(|index| {
+        let key = Key::ObjectChunk { prefix, upload, index }.to_string();
         let pool = pool.clone();
         async move { pool.get::<Option<Bytes>, _>(key).await }
     });
-    let mut chunks = stream::iter(chunks).buffered(AT_ONCE);
+    let mut chunks = stream::iter(chunks).buffered(IN_FLIGHT_MAX);
     let mut data = Vec::with_capacity(length);
     while let Some(chunk) = chunks.try_next().await? {
         let Some(chunk) = chunk else { return Ok(None) };
@@ -53,24 +53,30 @@ pub(crate) async fn download(
     Ok((data.len() == length).then_some(data))
 }
 
-/// Reads the original's string of `length` bytes: its metadata and data; `None` if it is gone or changes meanwhile.
-pub(crate) async fn download_foreign(
+/// Reads a string of `length` bytes of the original server: its metadata and its data. `None` if it no longer exists or
+/// changes meanwhile.
+pub(crate) async fn download_legacy(
     pool: &Pool,
     key: &str,
     length: usize,
 ) -> Result<Option<(Bytes, Bytes)>, Error> {
-    let parts = (0..length.div_ceil(CHUNK)).map(|index| {
-        let (start, pool, key) = (index * CHUNK, pool.clone(), key.to_owned());
-        async move { pool.getrange::<Bytes, _>(key, start, length.min(start + CHUNK) - 1).await }
+    let parts = (0..length.div_ceil(CHUNK_LEN)).map(|index| {
+        let (start, pool, key) = (index * CHUNK_LEN, pool.clone(), key.to_owned());
+        async move { pool.getrange::<Bytes, _>(key, start, length.min(start + CHUNK_LEN) - 1).await }
     });
-    let parts: Vec<Bytes> = stream::iter(parts).buffered(AT_ONCE).try_collect().await?;
+    let parts: Vec<Bytes> = stream::iter(parts).buffered(IN_FLIGHT_MAX).try_collect().await?;
     let value = Bytes::from(parts.concat());
-    let now: usize = pool.strlen(key).await?;
+    let length_now: usize = pool.strlen(key).await?;
     let Some(metadata) = value.first_chunk().map(|bytes| u32::from_le_bytes(*bytes) as usize) else {
         return Ok(None);
     };
-    if now != length || value.len() != length || 4 + metadata > length {
+    if length_now != length || value.len() != length || 4 + metadata > length {
         return Ok(None);
     }
     Ok(Some((value.slice(4..4 + metadata), value.slice(4 + metadata..))))
+}
+
+/// Redis has reached its `maxmemory`.
+pub(crate) fn is_full(error: &Error) -> bool {
+    error.details().contains("OOM")
 }

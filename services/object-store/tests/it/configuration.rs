@@ -1,4 +1,4 @@
-//! Settings of the process: the file, the variables, what is refused.
+//! The settings: the TOML file, the variables, and what is refused.
 
 use std::process::{Command, Output};
 
@@ -28,7 +28,7 @@ fn text(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn check_says_whether_a_file_can_be_used() {
+fn check_prints_whether_a_file_can_be_used() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("store.toml");
     let check = |text: &str| {
@@ -37,22 +37,22 @@ fn check_says_whether_a_file_can_be_used() {
     };
     let good = check(FILE);
     assert_eq!((good.status.code(), text(&good.stdout).contains("can be used")), (Some(0), true));
-    for (from, to, wanted) in [
+    for (from, to, expected) in [
         ("\"redis\"", "\"disk\"", "OBJECT_STORE_BACKEND"),
         ("tcp://", "ws://", "OBJECT_STORE_ADDRESS must be tcp://HOST:PORT or tls://HOST:PORT"),
-        ("identity", "idenity", "object_storage_server.idenity, which is no setting"),
+        ("identity", "idenity", "object_storage_server.idenity, which is not a setting"),
         ("redis://localhost", "http://localhost", "REDIS_URL"),
-        ("[object_storage_server]", "[", "is no TOML"),
+        ("[object_storage_server]", "[", "is not TOML"),
     ] {
         let bad = check(&FILE.replacen(from, to, 1));
-        let said = text(&bad.stderr);
-        assert_eq!(bad.status.code(), Some(2), "{to}: {said}");
-        assert!(said.contains(wanted) && said.lines().count() == 1, "{to}: {said}");
+        let stderr = text(&bad.stderr);
+        assert_eq!(bad.status.code(), Some(2), "{to}: {stderr}");
+        assert!(stderr.contains(expected) && stderr.lines().count() == 1, "{to}: {stderr}");
     }
 }
 
 #[test]
-fn a_setting_that_cannot_be_used_is_named() {
+fn an_error_names_the_setting_that_cannot_be_used() {
     let refused = object_store(&["--stall-timeout", "0"]);
     assert_eq!(refused.status.code(), Some(2));
     assert!(
@@ -73,7 +73,7 @@ async fn variables_override_the_file() {
         free_port()
     );
     std::fs::write(&path, file).unwrap();
-    // The address of a test's node comes by a variable.
+    // `Node` sets the address by a variable.
     let vars =
         [("OBJECT_STORE_CONFIG", path.to_str().unwrap()), ("OBJECT_STORE_IDENTITY", "ObjectStorageServer")];
     let node = Node::memory(&vars).await;
@@ -91,4 +91,22 @@ fn every_setting_is_in_the_readme() {
         count += 1;
     }
     assert!(count > 10, "{help}");
+}
+
+#[test]
+fn with_a_taken_port_every_line_of_the_log_is_json_and_one_names_the_address() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let refused = Command::new(env!("CARGO_BIN_EXE_object-store"))
+        .env_clear()
+        .envs([("LOG_FORMAT", "json"), ("LISTEN_ADDR", "127.0.0.1:0")])
+        .env("OBJECT_STORE_ADDRESS", format!("tcp://{address}"))
+        .output()
+        .unwrap();
+    assert_eq!(refused.status.code(), Some(1));
+    let stderr = text(&refused.stderr);
+    let lines: Vec<serde_json::Value> =
+        stderr.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"))).collect();
+    assert!(lines.iter().all(serde_json::Value::is_object), "{stderr}");
+    assert!(lines.iter().any(|line| line.to_string().contains(&format!("listen on {address}"))), "{stderr}");
 }

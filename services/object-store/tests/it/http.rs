@@ -26,14 +26,14 @@ async fn serves_objects(node: &Node, backend: &str) {
     );
     assert_eq!(&head.headers()["x-object-metadata"], "caf%C3%A9");
 
-    // It is the same store.
+    // Clients of the wire see the same store.
     let mut client = Client::connect(node.port, "one").await;
     assert!(client.get(&id(1)).await == vec![3; 2_000_000]);
     let waiting = client.send_get(&id(2)).await;
-    assert!(client.hears_nothing().await);
+    assert!(client.receives_nothing().await);
     let other = format!("{}/objects/{}", node.process.base_url(), id(2));
     http.put(&other).body("over http").send().await.unwrap();
-    assert_eq!(client.answer(waiting).await.payload, b"over http");
+    assert_eq!(client.receive_response_to(waiting).await.payload, b"over http");
 
     let (_, info) = node.process.get("/info").await;
     let info: serde_json::Value = serde_json::from_str(&info).unwrap();

@@ -1,13 +1,15 @@
-//! The service as its peers see it: real processes, real Redis, the bytes of the contract.
+//! Tests of the service from outside: real processes, a real Redis, the bytes of the contract.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod client;
 mod configuration;
 mod http;
+mod legacy;
 mod limits;
 mod model;
 mod nodes;
 mod peer;
 mod session;
+mod simulation;
 mod tls;

@@ -1,4 +1,4 @@
-//! The real peer: an unmodified opengris-scaler cluster from PyPI. Without Python or PyPI these tests say so and pass.
+//! Tests with an unmodified opengris-scaler cluster from PyPI. Without Python or PyPI they print that they are skipped.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -12,12 +12,12 @@ use tokio::time::timeout;
 
 use crate::client::{Node, id, size};
 
-/// A Python with opengris-scaler 2.9.0: that of scripts/test.sh, or one made once under the target directory.
+/// A Python with opengris-scaler 2.9.0: the one of scripts/test.sh, or a virtual environment under the target directory.
 async fn python() -> Option<PathBuf> {
     static PYTHON: OnceCell<Option<PathBuf>> = OnceCell::const_new();
     let python = PYTHON.get_or_init(install).await.clone();
     if python.is_none() {
-        eprintln!("skipped: no opengris-scaler can be had here");
+        eprintln!("skipped: opengris-scaler cannot be installed here");
     }
     python
 }
@@ -46,7 +46,7 @@ async fn install() -> Option<PathBuf> {
 /// A scheduler, two workers and a client that use these nodes.
 struct Cluster {
     process: Child,
-    said: Lines<BufReader<ChildStdout>>,
+    stdout: Lines<BufReader<ChildStdout>>,
 }
 
 impl Cluster {
@@ -60,16 +60,16 @@ impl Cluster {
             .kill_on_drop(true)
             .spawn()
             .unwrap();
-        let said = BufReader::new(process.stdout.take().unwrap()).lines();
-        Self { process, said }
+        let stdout = BufReader::new(process.stdout.take().unwrap()).lines();
+        Self { process, stdout }
     }
 
-    /// Waits until it says a line that begins so.
-    async fn says(&mut self, start: &str) -> String {
+    /// Waits until the cluster prints a line that begins with `start`.
+    async fn wait_for_line(&mut self, start: &str) -> String {
         let line = async {
             loop {
                 let line =
-                    self.said.next_line().await.unwrap().expect("the cluster failed; see its log above");
+                    self.stdout.next_line().await.unwrap().expect("the cluster failed; see its log above");
                 eprintln!("{line}");
                 if line.starts_with(start) {
                     return line;
@@ -79,29 +79,29 @@ impl Cluster {
         timeout(Duration::from_secs(300), line).await.expect("the cluster goes on")
     }
 
-    /// Every result was right.
-    async fn ends_well(mut self) {
-        self.says("all results were right").await;
+    /// Waits until the cluster has ended, with only correct results.
+    async fn wait_for_success(mut self) {
+        self.wait_for_line("all results were right").await;
         assert!(self.process.wait().await.unwrap().success());
     }
 }
 
-/// The sizes in full, a part of them by default.
-fn sizes() -> [String; 4] {
+/// The full sizes are those that the service promises.
+fn size_options() -> [String; 4] {
     let (tasks, largest) = (size(300, 10_000), size(4_000_000, 200_000_000));
     ["--tasks".to_owned(), tasks.to_string(), "--largest".to_owned(), largest.to_string()]
 }
 
-async fn computes(python: &Path, nodes: [&Node; 3]) {
-    let sizes = sizes();
-    Cluster::start(python, nodes, &sizes.each_ref().map(String::as_str)).ends_well().await;
+async fn compute(python: &Path, nodes: [&Node; 3]) {
+    let options = size_options();
+    Cluster::start(python, nodes, &options.each_ref().map(String::as_str)).wait_for_success().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unmodified_cluster_computes_with_objects_in_memory() {
     let Some(python) = python().await else { return };
     let node = Node::memory(&[]).await;
-    computes(&python, [&node; 3]).await;
+    compute(&python, [&node; 3]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -114,14 +114,14 @@ async fn an_unmodified_cluster_computes_over_three_nodes_on_one_redis() {
         Node::redis_with(&redis.url(), &large).await,
         Node::redis_with(&redis.url(), &large).await,
     ];
-    computes(&python, nodes.each_ref()).await;
+    compute(&python, nodes.each_ref()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unmodified_cluster_computes_over_tls() {
     let Some(python) = python().await else { return };
     let node = Node::tls().await;
-    Cluster::start(&python, [&node; 3], &["--tasks", "100", "--largest", "1000000"]).ends_well().await;
+    Cluster::start(&python, [&node; 3], &["--tasks", "100", "--largest", "1000000"]).wait_for_success().await;
 }
 
 async fn put(node: &Node, n: u64, data: &'static str) {
@@ -129,9 +129,9 @@ async fn put(node: &Node, n: u64, data: &'static str) {
     assert_eq!(reqwest::Client::new().put(url).body(data).send().await.unwrap().status(), 201);
 }
 
-/// A client that has not read its last answer when it learns that the node has gone, as on a machine that is busy.
+/// The client has not read its last response when it learns that the node has ended, as on a busy machine.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_released_client_that_reads_late_comes_back_to_a_node_that_was_stopped() {
+async fn a_released_client_that_reads_late_reconnects_to_a_node_that_was_stopped() {
     let Some(python) = python().await else { return };
     let mut node = Node::memory(&[]).await;
     let mut released = Command::new(&python)
@@ -145,7 +145,7 @@ async fn a_released_client_that_reads_late_comes_back_to_a_node_that_was_stopped
     let signal = async |name: &str| {
         assert!(Command::new("kill").args(["-s", name, &pid]).status().await.unwrap().success());
     };
-    let mut said = BufReader::new(released.stdout.take().unwrap()).lines();
+    let mut stdout = BufReader::new(released.stdout.take().unwrap()).lines();
     eventually("it waits", async || node.info("pending_request_count").await == 1).await;
     signal("STOP").await;
     put(&node, 1, "first").await;
@@ -154,31 +154,31 @@ async fn a_released_client_that_reads_late_comes_back_to_a_node_that_was_stopped
     node.restart().await;
     put(&node, 2, "second").await;
     let gets = async {
-        for wanted in ["first", "second"] {
-            // It also says there what it thinks of the goodbye.
-            while said.next_line().await.unwrap().expect("it came back") != wanted {}
+        for expected in ["first", "second"] {
+            // The client also prints an error about the goodbye.
+            while stdout.next_line().await.unwrap().expect("it reconnected") != expected {}
         }
     };
-    timeout(Duration::from_secs(60), gets).await.expect("answers in time");
+    timeout(Duration::from_secs(60), gets).await.expect("responses in time");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_idle_cluster_goes_on_after_its_nodes_were_stopped_or_killed() {
+async fn an_idle_cluster_continues_after_its_nodes_were_stopped_or_killed() {
     let Some(python) = python().await else { return };
     let redis = TestRedis::start().await;
     let (mut one, mut two) = (Node::redis(&redis).await, Node::redis(&redis).await);
     let options = ["--tasks", "50", "--largest", "100000", "--hold"];
     let mut cluster = Cluster::start(&python, [&one, &two, &one], &options);
-    cluster.says("ready").await;
+    cluster.wait_for_line("ready").await;
     assert_eq!(one.process.terminate().await, 0);
     one.restart().await;
     two.kill_and_restart().await;
     cluster.process.stdin.as_mut().unwrap().write_all(b"\n").await.unwrap();
-    cluster.ends_well().await;
+    cluster.wait_for_success().await;
 }
 
-/// A cluster at work while its two nodes are ended in turn, in the middle of it, and started again.
-async fn works_while_nodes_end(kills: bool) {
+/// Runs a cluster while its two nodes are ended in turn under load, and started again.
+async fn run_while_nodes_end(kills: bool) {
     let Some(python) = python().await else { return };
     let redis = TestRedis::start().await;
     let (mut one, mut two) = (Node::redis(&redis).await, Node::redis(&redis).await);
@@ -186,9 +186,9 @@ async fn works_while_nodes_end(kills: bool) {
     let kills_of_one = if kills { rounds / 2 } else { 0 }.to_string();
     let options = ["--tasks", "50", "--largest", "100000", "--work", &work, "--kills", &kills_of_one];
     let mut cluster = Cluster::start(&python, [&one, &two, &one], &options);
-    cluster.says("ready").await;
+    cluster.wait_for_line("ready").await;
     for round in 0..rounds {
-        // When does not matter, as long as it is in the middle of work.
+        // Any moment will do, as long as the cluster is under load.
         tokio::time::sleep(Duration::from_secs(3)).await;
         let node = if round % 2 == 0 { &mut one } else { &mut two };
         if kills {
@@ -198,16 +198,16 @@ async fn works_while_nodes_end(kills: bool) {
             node.restart().await;
         }
     }
-    cluster.says("worked").await;
-    cluster.ends_well().await;
+    cluster.wait_for_line("worked").await;
+    cluster.wait_for_success().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_node_that_is_stopped_under_work_gives_no_wrong_result_and_stops_no_client() {
-    works_while_nodes_end(false).await;
+async fn stopping_nodes_under_load_causes_no_wrong_result_and_stops_no_client() {
+    run_while_nodes_end(false).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_node_that_is_killed_under_work_gives_no_wrong_result() {
-    works_while_nodes_end(true).await;
+async fn killing_nodes_under_load_causes_no_wrong_result() {
+    run_while_nodes_end(true).await;
 }

@@ -1,10 +1,10 @@
-//! Clients over TLS. The certificate in `tests/tls` is for 127.0.0.1 and signed by itself.
+//! Clients over TLS. The certificate in `tests/tls` is self-signed, for 127.0.0.1.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use object_store::header::{Ask, RequestHeader};
-use object_store::ymq::hello;
+use object_store::header::{RequestHeader, RequestKind};
+use object_store::ymq::encode_hello;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::client::{GOT, Node, SET, SOON, id, receive_from};
+use crate::client::{DEADLINE, GOT, Node, SET, id, receive_from};
 
 async fn connect(port: u16) -> TlsStream<TcpStream> {
     let cert = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/tls/cert.pem");
@@ -37,52 +37,53 @@ fn frame(bytes: &[u8]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_client_speaks_tls_and_one_without_it_is_turned_away() {
+async fn a_client_with_tls_is_served_and_one_without_is_not() {
     let node = Node::tls().await;
     let mut plain = TcpStream::connect(("127.0.0.1", node.port)).await.unwrap();
-    plain.write_all(&hello(2, b"plain")).await.unwrap();
-    let mut heard = Vec::new();
-    let _ = timeout(SOON, plain.read_to_end(&mut heard)).await.unwrap();
-    assert!(!heard.starts_with(b"YMQ"), "it is told nothing in the clear");
+    plain.write_all(&encode_hello(2, b"plain")).await.unwrap();
+    let mut received = Vec::new();
+    let _ = timeout(DEADLINE, plain.read_to_end(&mut received)).await.unwrap();
+    assert!(!received.starts_with(b"YMQ"), "it gets no hello in plain text");
 
     let mut client = connect(node.port).await;
-    let greeting = hello(2, b"ObjectStorageServer");
-    let mut answer = vec![0; greeting.len()];
-    client.write_all(&hello(2, b"secret")).await.unwrap();
-    timeout(SOON, client.read_exact(&mut answer)).await.unwrap().unwrap();
-    assert_eq!(answer, greeting);
+    let expected = encode_hello(2, b"ObjectStorageServer");
+    let mut hello = vec![0; expected.len()];
+    client.write_all(&encode_hello(2, b"secret")).await.unwrap();
+    timeout(DEADLINE, client.read_exact(&mut hello)).await.unwrap().unwrap();
+    assert_eq!(hello, expected);
     for (n, length) in [(1, 5), (2, 100_000), (3, 16 << 20)] {
         let data = vec![n as u8; length];
-        let set = RequestHeader { id: id(n), payload_length: length as u64, request: n, ask: Ask::Set };
-        let get = RequestHeader { payload_length: u64::MAX, ask: Ask::Get, ..set.clone() };
+        let set =
+            RequestHeader { id: id(n), payload_length: length as u64, request_id: n, kind: RequestKind::Set };
+        let get = RequestHeader { payload_length: u64::MAX, kind: RequestKind::Get, ..set.clone() };
         let requests = [frame(&set.encode()), frame(&data), frame(&get.encode())].concat();
         client.write_all(&requests).await.unwrap();
         client.flush().await.unwrap();
-        assert_eq!(timeout(SOON, receive_from(&mut client)).await.unwrap().unwrap().kind, SET);
-        let got = timeout(SOON, receive_from(&mut client)).await.unwrap().unwrap();
+        assert_eq!(timeout(DEADLINE, receive_from(&mut client)).await.unwrap().unwrap().kind, SET);
+        let got = timeout(DEADLINE, receive_from(&mut client)).await.unwrap().unwrap();
         assert!(got.kind == GOT && got.payload == data);
     }
 }
 
 #[tokio::test]
-async fn a_client_with_tls_is_served_until_it_is_silent_when_the_node_stops() {
+async fn when_the_node_stops_a_client_with_tls_is_served_until_it_is_quiet() {
     let mut node = Node::tls().await;
     let mut client = connect(node.port).await;
-    client.write_all(&hello(2, b"secret")).await.unwrap();
-    client.read_exact(&mut vec![0; hello(2, b"ObjectStorageServer").len()]).await.unwrap();
+    client.write_all(&encode_hello(2, b"secret")).await.unwrap();
+    client.read_exact(&mut vec![0; encode_hello(2, b"ObjectStorageServer").len()]).await.unwrap();
     let stopping = tokio::spawn(async move { node.process.terminate().await });
     let began = Instant::now();
-    let mut answers = 0;
+    let mut responses = 0;
     let end = loop {
-        let totals = RequestHeader { id: id(0), payload_length: 0, request: 0, ask: Ask::Totals };
+        let totals = RequestHeader { id: id(0), payload_length: 0, request_id: 0, kind: RequestKind::Totals };
         client.write_all(&frame(&totals.encode())).await.unwrap();
         client.flush().await.unwrap();
-        assert!(timeout(SOON, receive_from(&mut client)).await.unwrap().is_some());
-        answers += 1;
-        if answers == 10 {
-            let asked = Instant::now();
+        assert!(timeout(DEADLINE, receive_from(&mut client)).await.unwrap().is_some());
+        responses += 1;
+        if responses == 10 {
+            let last_response = Instant::now();
             assert!(receive_from(&mut client).await.is_none());
-            break asked.elapsed();
+            break last_response.elapsed();
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     };

@@ -3,12 +3,12 @@
 usage: cluster.py SCHEDULER_STORE WORKER_STORE CLIENT_STORE [--tasks N] [--workers N] [--largest BYTES]
                   [--hold | --work SECONDS [--kills N]]
 
-Starts the released scheduler and worker manager as they come from PyPI, submits work as a client, and exits 0 only if
-every result is right. With --hold it prints `ready` after the first computation, waits for a line on standard input, and
-computes again. With --work it prints `ready` after the first computation, goes on for some seconds, and says how many
-results were right, how many tasks failed with what, and how many results did not come within 20 s; it fails if a result
-is wrong, or if the client stops itself. With --kills the client's store is killed so many times: each time the client may
-stop itself, for a reason of its own that is known; that is said too, and a new client goes on.
+Starts the released scheduler and worker manager from PyPI, submits work as a client, and exits 0 only if every result is
+right. With --hold it prints `ready` after the first computation, waits for a line on standard input, and computes again.
+With --work it prints `ready` after the first computation and submits tasks for some seconds. Then it prints how many
+results were right, how many tasks failed and why, and how many results did not come within 20 s. It fails if a result is
+wrong, or if the client stops itself. --kills N says that the client's store will be killed N times. Each time the client
+may stop itself for one of two known reasons; that is printed too, and a new client continues.
 """
 
 import argparse
@@ -49,7 +49,7 @@ def slow(x):
 
 
 def end_with_parent():
-    """Also when this process is killed (PR_SET_PDEATHSIG)."""
+    """Ends the child with this process, also when this one is killed (PR_SET_PDEATHSIG)."""
     ctypes.CDLL(None).prctl(1, signal.SIGTERM)
 
 
@@ -87,19 +87,19 @@ def compute(client, tasks, largest):
 
 
 def why_stopped(error):
-    """What in the released client makes it stop itself when its store is killed."""
+    """The known reasons why a released client stops itself when its store is killed."""
     if isinstance(error, ObjectStorageException) and isinstance(error.__cause__, ConnectorSocketClosedByRemoteEndError):
-        return "it found a last answer and the reset at once, which libuv says is an end of the stream"
+        return "it found its last response and the reset together, which libuv reports as the end of the stream"
     if isinstance(error, AssertionError) and "__read_response_payload" in "".join(traceback.format_tb(error.__traceback__)):
-        return "it took the next answer for the payload that was lost"
+        return "it took the next response for the payload that was lost"
     return None
 
 
 def work(connect, seconds, kills):
-    """A few tasks at a time, with arguments and results large enough to be on their way for a while."""
-    seen, died = collections.Counter(), []
-    # What ends the client's own thread.
-    threading.excepthook = lambda arguments: died.append(arguments.exc_value)
+    """Submits a few tasks at a time. Some arguments and results are large enough to be in transfer for a while."""
+    outcomes, thread_errors = collections.Counter(), []
+    # The exceptions that end the client's own thread.
+    threading.excepthook = lambda arguments: thread_errors.append(arguments.exc_value)
     until = time.monotonic() + seconds
     client = connect()
     while time.monotonic() < until:
@@ -107,27 +107,27 @@ def work(connect, seconds, kills):
         try:
             futures = [(client.submit(make, size, 7), size) for size in sizes]
         except ClientQuitException:
-            reason = died and why_stopped(died[-1])
-            if not reason or len(died) > kills:
-                raise RuntimeError(f"the client stopped itself: {died}") from None
-            seen[f"the client stopped itself: {reason}"] += 1
+            reason = thread_errors and why_stopped(thread_errors[-1])
+            if not reason or len(thread_errors) > kills:
+                raise RuntimeError(f"the client stopped itself: {thread_errors}") from None
+            outcomes[f"the client stopped itself: {reason}"] += 1
             client.disconnect()
             client = connect()
             continue
         for future, size in futures:
             try:
-                # What one result has waited for in vain is not waited for again.
-                patience = 1 if seen["unanswered"] else 20
-                assert future.result(timeout=patience) == make(size, 7), f"a wrong result of {size} bytes"
-                seen["right"] += 1
+                # After one result did not come in time, the next ones are not waited for as long.
+                timeout = 1 if outcomes["unanswered"] else 20
+                assert future.result(timeout=timeout) == make(size, 7), f"a wrong result of {size} bytes"
+                outcomes["right"] += 1
             except TimeoutError:
-                seen["unanswered"] += 1
+                outcomes["unanswered"] += 1
             except AssertionError:
                 raise
             except Exception as error:
-                seen[f"{type(error).__name__}: {error}"] += 1
+                outcomes[f"{type(error).__name__}: {error}"] += 1
     client.disconnect()
-    print("worked:", dict(seen), flush=True)
+    print("worked:", dict(outcomes), flush=True)
 
 
 def main():

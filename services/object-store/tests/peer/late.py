@@ -1,4 +1,4 @@
-"""Gets two objects as a released client, the second after the first, and prints them.
+"""Gets two objects as a released client, one after the other, and prints them.
 
 usage: late.py STORE ID ID
 """

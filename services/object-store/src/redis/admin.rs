@@ -1,12 +1,13 @@
-//! The store as a whole: what is in it, what it takes, and how to empty it.
+//! The store as a whole: counts its objects and memory, and clears it.
 
 use bytes::Bytes;
 use fred::error::Error;
 use fred::interfaces::{ClientLike, KeysInterface};
 use fred::types::InfoKind;
-use redis_core::key::Key;
+use redis_core::Key;
 
-use super::{Redis, RedisError};
+use super::backend::RedisBackend;
+use super::options::RedisError;
 
 /// Memory that Redis uses.
 pub(crate) struct UsedMemory {
@@ -14,18 +15,18 @@ pub(crate) struct UsedMemory {
     pub(crate) human: String,
 }
 
-impl Redis {
-    /// The original's count of bytes.
+impl RedisBackend {
+    /// The bytes of all ids as the original counts them.
     pub(crate) async fn size(&self) -> Result<u64, RedisError> {
-        let key = Key::ObjectTotalSize { prefix: &self.0.prefix }.to_string();
+        let key = Key::ObjectTotalSize(&self.0.prefix).to_string();
         Ok(self.0.pool.get::<Option<u64>, _>(key).await?.unwrap_or(0))
     }
 
-    /// Counts the ids one by one, those of the original included.
+    /// Counts the ids one by one, including those of the original.
     pub(crate) async fn count(&self) -> Result<u64, RedisError> {
         let mut count = 0;
-        let meta = format!("{}_meta:", self.0.prefix);
-        self.each_page(async |keys: Vec<Bytes>| {
+        let meta = Key::ObjectMeta(&self.0.prefix).to_string();
+        self.for_each_page(async |keys: Vec<Bytes>| {
             count += keys.iter().filter(|key| !key.starts_with(meta.as_bytes())).count() as u64;
             Ok(())
         })
@@ -35,28 +36,28 @@ impl Redis {
 
     /// Removes every key with the prefix, as the original does.
     pub(crate) async fn clear(&self) -> Result<(), RedisError> {
-        self.each_page(async |keys: Vec<Bytes>| match keys.is_empty() {
+        self.for_each_page(async |keys: Vec<Bytes>| match keys.is_empty() {
             true => Ok(()),
             false => self.0.pool.unlink::<(), _>(keys).await,
         })
         .await?;
-        self.0.contents.forget_all();
-        let key = Key::ObjectTotalSize { prefix: &self.0.prefix }.to_string();
+        self.0.contents.clear_cache();
+        let key = Key::ObjectTotalSize(&self.0.prefix).to_string();
         Ok(self.0.pool.set(key, 0, None, None, false).await?)
     }
 
-    async fn each_page(
+    async fn for_each_page(
         &self,
-        mut page: impl AsyncFnMut(Vec<Bytes>) -> Result<(), Error>,
+        mut on_page: impl AsyncFnMut(Vec<Bytes>) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let pattern = format!("{}*", escape_glob(&self.0.prefix));
-        // One connection for the whole walk: the cursor belongs to its server.
+        // One connection for the whole scan: the cursor belongs to its server.
         let client = self.0.pool.next();
         let mut cursor = "0".to_owned();
         loop {
             let (next, keys): (String, Vec<Bytes>) =
                 client.scan_page(cursor, pattern.clone(), Some(1000), None).await?;
-            page(keys).await?;
+            on_page(keys).await?;
             if next == "0" {
                 return Ok(());
             }
@@ -74,7 +75,7 @@ impl Redis {
     }
 }
 
-/// In a pattern of Redis these have a meaning.
+/// Escapes the characters that have a meaning in a pattern of Redis.
 fn escape_glob(text: &str) -> String {
     text.chars().flat_map(|c| "*?[]\\^-".contains(c).then_some('\\').into_iter().chain([c])).collect()
 }

@@ -1,4 +1,4 @@
-//! Bytes on their way to a client: small ones are gathered, large payloads are shared with the store, not copied.
+//! The bytes to be written to a client next. Small payloads are copied together; large ones are shared with the store.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
@@ -8,34 +8,36 @@ use tokio::io::{AsyncWrite, AsyncWriteExt};
 
 use crate::header::HEADER_LEN;
 
-/// Payloads up to this many bytes are copied next to their header: cheaper than a slice of their own.
+/// Payloads up to this many bytes are copied next to their header. That is cheaper than a slice of their own.
 const COPY_MAX: usize = 4 << 10;
-/// Slices that one system call takes.
-const SLICES: usize = 32;
+/// Slices in one vectored write.
+const MAX_SLICES: usize = 32;
 
-/// What is to be written next.
+/// Bytes to write, in order.
 #[derive(Default)]
-pub(crate) struct Out {
+pub(crate) struct WriteBuffer {
+    /// Written first.
     parts: VecDeque<Bytes>,
+    /// Written after the parts.
     tail: BytesMut,
     len: usize,
 }
 
-impl Out {
-    /// Bytes that are not written yet.
+impl WriteBuffer {
+    /// Number of bytes that are not written yet.
     pub(crate) fn len(&self) -> usize {
         self.len
     }
 
-    pub(crate) fn raw(&mut self, bytes: &[u8]) {
+    pub(crate) fn push_bytes(&mut self, bytes: &[u8]) {
         self.tail.extend_from_slice(bytes);
         self.len += bytes.len();
     }
 
-    /// Two frames: the header, and the payload unless it is empty.
-    pub(crate) fn answer(&mut self, head: &[u8; HEADER_LEN], payload: Bytes) {
+    /// Adds a header frame and, unless the payload is empty, a payload frame.
+    pub(crate) fn push_response(&mut self, header: &[u8; HEADER_LEN], payload: Bytes) {
         self.tail.put_u64_le(HEADER_LEN as u64);
-        self.raw(head);
+        self.push_bytes(header);
         self.len += 8;
         if payload.is_empty() {
             return;
@@ -43,18 +45,18 @@ impl Out {
         self.tail.put_u64_le(payload.len() as u64);
         self.len += 8;
         if payload.len() <= COPY_MAX {
-            return self.raw(&payload);
+            return self.push_bytes(&payload);
         }
         self.len += payload.len();
         self.parts.extend([self.tail.split().freeze(), payload]);
     }
 
-    /// Writes once, as much as the socket takes.
+    /// Makes one write call and removes what it wrote.
     pub(crate) async fn write(&mut self, stream: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {
         let written = if self.parts.is_empty() {
             stream.write(&self.tail).await?
         } else {
-            let mut slices = [IoSlice::new(&[]); SLICES];
+            let mut slices = [IoSlice::new(&[]); MAX_SLICES];
             let parts = self.parts.iter().map(Bytes::as_ref).chain([self.tail.as_ref()]);
             let count = slices.iter_mut().zip(parts).map(|(slice, part)| *slice = IoSlice::new(part)).count();
             stream.write_vectored(&slices[..count]).await?
@@ -76,7 +78,7 @@ impl Out {
             self.parts.pop_front();
         }
         if written == self.tail.len() {
-            // Not `advance`, which would move through the buffer and have it allocated anew.
+            // Not `advance`: it would use up the capacity, and the buffer would be allocated again.
             self.tail.clear();
         } else {
             self.tail.advance(written);

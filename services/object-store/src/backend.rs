@@ -1,0 +1,82 @@
+//! Where objects are kept: in this process, or in Redis.
+
+use crate::memory::{MemoryBackend, PACKED_MAX};
+use crate::object::Object;
+use crate::redis::RedisBackend;
+use crate::reply_to::{ReplyTo, Woken};
+use crate::request::{RemoteObject, Request, Response};
+
+/// One of the two backends.
+pub(crate) enum Backend {
+    Memory(Box<MemoryBackend>),
+    Redis(RedisBackend),
+}
+
+impl From<MemoryBackend> for Backend {
+    fn from(memory: MemoryBackend) -> Self {
+        Self::Memory(Box::new(memory))
+    }
+}
+
+impl From<RedisBackend> for Backend {
+    fn from(redis: RedisBackend) -> Self {
+        Self::Redis(redis)
+    }
+}
+
+impl Backend {
+    /// Executes a request. Returns the response, or sends it later to `reply_to`.
+    pub(crate) fn execute(
+        &self,
+        request: Request,
+        reply_to: impl FnOnce() -> ReplyTo,
+    ) -> Option<(Response, Woken)> {
+        match self {
+            Self::Memory(memory) => memory.execute(request, reply_to),
+            Self::Redis(redis) => {
+                redis.submit(request, reply_to());
+                None
+            }
+        }
+    }
+
+    /// True if every response comes later, and contents may have to be read from elsewhere.
+    pub(crate) fn is_remote(&self) -> bool {
+        matches!(self, Self::Redis(_))
+    }
+
+    /// True if the backend keeps the given bytes of a content of this length, and not a copy.
+    pub(crate) fn keeps_bytes(&self, length: usize) -> bool {
+        self.is_remote() || length > PACKED_MAX
+    }
+
+    /// True if storing a content of this length takes several steps. The client's next request has to wait for the last.
+    pub(crate) fn uploads(&self, length: usize) -> bool {
+        self.is_remote() && RedisBackend::uploads(length)
+    }
+
+    /// Reads an object with at least the first `length` bytes of its content. `None` if it no longer exists.
+    pub(crate) async fn fetch(&self, object: &RemoteObject, length: u64) -> Option<Object> {
+        match self {
+            Self::Memory(_) => None,
+            // Boxed, so that the futures of all connections do not carry the state of this one.
+            Self::Redis(redis) => Box::pin(redis.fetch(object, length)).await,
+        }
+    }
+
+    /// Cancels the waiting requests of an owner.
+    pub(crate) fn cancel_waiting(&self, owner: u64) {
+        match self {
+            Self::Memory(memory) => memory.cancel_waiting(owner),
+            Self::Redis(redis) => redis.cancel_waiting(owner),
+        }
+    }
+
+    /// Number of waiting requests of an owner.
+    pub(crate) fn waiting_count(&self, owner: u64) -> usize {
+        match self {
+            Self::Memory(memory) => memory.waiting_count(owner),
+            Self::Redis(redis) => redis.waiting_count(owner),
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Reads requests: decodes messages, and executes them in order.
+
+use bytes::Bytes;
+
+use super::close_reason::CloseReason;
+use super::large_payload;
+use super::response_writer::FLUSH_SIZE;
+use super::state::Connection;
+use crate::header::{RequestHeader, RequestKind, decode_id};
+use crate::object::Content;
+use crate::reply_to::ReplyTo;
+use crate::request::Request;
+use crate::ymq::{Message, encode_hello};
+
+impl Connection {
+    /// Executes the complete requests in the input. True if there may be more that may not be executed yet.
+    pub(super) async fn read_requests(&mut self) -> Result<bool, CloseReason> {
+        while !self.is_blocked() {
+            let next = match self.order.take_deferred() {
+                Some(message) => Some(message),
+                None => self.decoder.next(&mut self.input)?,
+            };
+            let Some(message) = next else { return Ok(false) };
+            self.timeouts.restart();
+            let Some(message) = self.order.admit(message) else { continue };
+            match message {
+                Message::Hello { version, identity } => self.hello(version, identity),
+                Message::Request { header, payload } => self.request(header, payload).await?,
+                Message::LargeSet(header) => self.large_set(header).await?,
+                Message::Refused(header) => self.execute(&header, Request::Reject).await?,
+            }
+            if self.output.len() >= FLUSH_SIZE {
+                self.flush().await?;
+            }
+        }
+        Ok(true)
+    }
+
+    fn hello(&mut self, version: u8, identity: Bytes) {
+        self.output.push_bytes(&encode_hello(version, self.node.identity.as_bytes()));
+        let mut client = self.node.sessions.attach(identity);
+        if let Some(header) = client.pending_header.take() {
+            self.decoder.resume(header);
+        }
+        self.client = Some(client);
+        if self.node.store.backend.is_remote() {
+            // The client's previous connection may have left some in flight.
+            self.order.get_started();
+        }
+    }
+
+    async fn request(&mut self, header: RequestHeader, payload: Bytes) -> Result<(), CloseReason> {
+        let id = header.id.clone();
+        let request = match header.kind {
+            RequestKind::Set => {
+                let backend = &self.node.store.backend;
+                let length = payload.len();
+                // A copy, so that a small object does not keep the read buffer alive.
+                let keeps = backend.keeps_bytes(length);
+                let mut content =
+                    Content::new(if keeps { Bytes::copy_from_slice(&payload) } else { payload });
+                if backend.is_remote() {
+                    content.permit = Some(self.node.budget.acquire(length).await);
+                    if backend.uploads(length) {
+                        self.order.upload_started();
+                    }
+                }
+                Request::Set { id, content, metadata: Bytes::new() }
+            }
+            RequestKind::Get => Request::Get { id, or_wait: true, whole: false },
+            RequestKind::Delete => Request::Delete { id },
+            RequestKind::Duplicate => match decode_id(&payload) {
+                Some(original) => Request::Duplicate { id, original },
+                None => Request::Reject,
+            },
+            RequestKind::Totals => Request::Totals,
+            RequestKind::Unknown(_) => Request::Reject,
+        };
+        self.execute(&header, request).await
+    }
+
+    async fn large_set(&mut self, header: RequestHeader) -> Result<(), CloseReason> {
+        // The decoder refuses what is larger than an object may be, and that fits the address space.
+        let length = header.payload_length as usize;
+        // Boxed, so that connections without large objects do not carry the state of this future.
+        let receiving = large_payload::receive(&self.node, &mut self.stream, &mut self.input, length);
+        let content = Box::pin(receiving).await?;
+        self.timeouts.restart();
+        if self.node.store.backend.uploads(length) {
+            self.order.upload_started();
+        }
+        let id = header.id.clone();
+        self.execute(&header, Request::Set { id, content, metadata: Bytes::new() }).await
+    }
+
+    async fn execute(&mut self, header: &RequestHeader, request: Request) -> Result<(), CloseReason> {
+        let Some(client) = &self.client else { return Ok(()) };
+        let backend = &self.node.store.backend;
+        self.node.requests.count(header.kind);
+        if backend.is_remote() && header.kind == RequestKind::Get {
+            self.order.get_started();
+        }
+        if let Request::Reject = request {
+            self.node.metrics.refused.inc();
+        }
+        let reply_to =
+            || ReplyTo::Client(client.session.expect_response(header.clone(), backend.is_remote()));
+        match backend.execute(request, reply_to) {
+            Some((response, woken)) => {
+                self.woken.extend(woken);
+                self.respond(header, response).await
+            }
+            None if backend.waiting_count(client.session.id) > self.node.limits.max_waiting => {
+                Err(CloseReason::TooManyWaiting)
+            }
+            None => Ok(()),
+        }
+    }
+}

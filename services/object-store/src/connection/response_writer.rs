@@ -1,0 +1,133 @@
+//! Writes responses: takes them from the session in order, encodes them into the write buffer, and flushes it.
+
+use std::io;
+use std::time::Duration;
+
+use tokio::io::AsyncWriteExt;
+use tokio::time::{Instant, timeout};
+
+use super::close_reason::CloseReason;
+use super::state::Connection;
+use super::timeouts::MIN_PROGRESS;
+use crate::header::RequestHeader;
+use crate::outgoing::OutgoingResponse;
+use crate::reply_to::ReplyTo;
+use crate::request::{RemoteObject, Request, Response};
+use crate::stream::Stream;
+
+/// The write buffer is flushed when it has this many bytes, so that the client reads while further responses are made.
+pub(super) const FLUSH_SIZE: usize = 64 << 10;
+/// How long a client waits for the clients that its request woke to be written to.
+const WOKEN_WAIT: Duration = Duration::from_millis(5);
+
+impl Connection {
+    /// Writes the response to a request that was executed at once. The responses to older requests that it made possible go
+    /// first.
+    pub(super) async fn respond(
+        &mut self,
+        request: &RequestHeader,
+        response: Response,
+    ) -> Result<(), CloseReason> {
+        if let Response::Refused(_) = response {
+            self.node.metrics.refused.inc();
+        }
+        self.write_ready().await?;
+        self.write(OutgoingResponse::encoded(request, response)).await
+    }
+
+    /// Encodes the responses that are ready, in order.
+    pub(super) async fn write_ready(&mut self) -> Result<(), CloseReason> {
+        while let Some(client) = &self.client {
+            if !client.session.take_ready(client.connection, &mut self.taken) {
+                return Err(CloseReason::Replaced);
+            }
+            self.has_taken |= !self.taken.is_empty();
+            if self.taken.is_empty() {
+                if self.order.waits_for_finish() && client.session.is_idle() {
+                    self.order.all_finished();
+                }
+                break;
+            }
+            while let Some(response) = self.taken.pop_front() {
+                self.write(response).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn write(&mut self, response: OutgoingResponse) -> Result<(), CloseReason> {
+        match response {
+            _ if self.said_goodbye => {}
+            OutgoingResponse::Encoded { header, payload } => self.output.push_response(&header, payload),
+            OutgoingResponse::Remote { request, object } => self.write_remote(&request, object).await?,
+        }
+        if self.output.len() >= FLUSH_SIZE { self.flush().await } else { Ok(()) }
+    }
+
+    /// Reads a content from Redis and writes it. It is read only now, so a client that does not read costs no memory.
+    async fn write_remote(
+        &mut self,
+        request: &RequestHeader,
+        object: RemoteObject,
+    ) -> Result<(), CloseReason> {
+        let length = usize::try_from(object.length.min(request.payload_length)).unwrap_or(usize::MAX);
+        let permit = self.node.budget.acquire(length).await;
+        let Some(object) = self.node.store.backend.fetch(&object, length as u64).await else {
+            // Replaced or deleted since. Executed again, the get returns what is there now, or waits.
+            if let Some(client) = &self.client {
+                let reply_to = || ReplyTo::Client(client.session.expect_response(request.clone(), true));
+                let again = Request::Get { id: request.id.clone(), or_wait: true, whole: true };
+                self.node.store.backend.execute(again, reply_to);
+            }
+            return Ok(());
+        };
+        let response = OutgoingResponse::encoded(request, Response::Object(object));
+        if let OutgoingResponse::Encoded { header, payload } = response {
+            self.output.push_response(&header, payload);
+        }
+        self.flush().await?;
+        drop(permit);
+        Ok(())
+    }
+
+    /// Writes the whole buffer. The client has to take [`MIN_PROGRESS`] bytes, or all, within the stall timeout.
+    pub(super) async fn flush(&mut self) -> Result<(), CloseReason> {
+        if !self.woken.is_empty() {
+            self.wait_for_woken().await;
+        }
+        while self.output.len() > 0 {
+            self.last_write = Instant::now();
+            let goal = self.output.len().saturating_sub(MIN_PROGRESS);
+            let writing = async {
+                while self.output.len() > goal {
+                    self.output.write(&mut self.stream).await?;
+                }
+                Ok(())
+            };
+            match timeout(self.node.limits.stall_timeout, writing).await {
+                Ok(written) => written.map_err(|_: io::Error| CloseReason::Reset)?,
+                Err(_) => return Err(CloseReason::Stalled),
+            }
+        }
+        if let Stream::Tls(stream) = &mut self.stream {
+            stream.flush().await.map_err(|_| CloseReason::Reset)?;
+        }
+        if let Some(client) = self.client.as_ref().filter(|_| std::mem::take(&mut self.has_taken)) {
+            client.session.mark_written();
+        }
+        Ok(())
+    }
+
+    /// Waits until the clients that waited for what this client did have been written to: they are to read it first. The
+    /// wait is short if they do not read. Nobody waits for this client meanwhile, or two clients could wait for each other.
+    async fn wait_for_woken(&mut self) {
+        let Some(client) = &self.client else { return };
+        client.session.set_not_reading(true);
+        for other in self.woken.drain().filter(|other| other.id != client.session.id) {
+            if timeout(WOKEN_WAIT, other.wait_until_drained()).await.is_err() {
+                other.set_not_reading(true);
+            }
+        }
+        client.session.set_not_reading(false);
+    }
+}

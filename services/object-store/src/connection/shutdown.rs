@@ -1,0 +1,90 @@
+//! How a connection ends when the node stops.
+//!
+//! A released client must have read every response before its connection is reset. Otherwise libuv reports the reset to it
+//! as a FIN, and it never reconnects. So a stopping node first says goodbye (see [`GOODBYE`]).
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::close_reason::CloseReason;
+use super::socket::{READ_MIN, read};
+use super::state::{Connection, woken_up};
+use crate::stream::Stream;
+use crate::ymq::GOODBYE;
+
+/// Time for a client to send one more request, and then to read the goodbye and end the connection.
+const LEAVE_TIMEOUT: Duration = Duration::from_millis(500);
+/// A client that was written nothing for this long has read everything, unless it is held up.
+const QUIET_TIME: Duration = Duration::from_millis(100);
+
+/// Resolves when the process is stopping and `deadline` has passed.
+pub(super) async fn stop_due(stopping: &CancellationToken, deadline: Option<Instant>) {
+    stopping.cancelled().await;
+    if let Some(deadline) = deadline {
+        sleep_until(deadline).await;
+    }
+}
+
+impl Connection {
+    /// Until when the client is served although the process is stopping. `None` while it is not stopping.
+    pub(super) fn serve_until(&mut self) -> Option<Instant> {
+        if !self.stopping.is_cancelled() {
+            return None;
+        }
+        let latest = *self.stop_deadline.get_or_insert_with(|| Instant::now() + LEAVE_TIMEOUT);
+        // Over TLS a released client does not survive a goodbye. It is reset once it is quiet.
+        Some(if self.is_tls() { latest.min(self.last_write + QUIET_TIME) } else { latest })
+    }
+
+    /// True if the process is stopping and the goodbye can be sent together with a response. A client that sends one request
+    /// at a time has then sent no other, so none is lost.
+    pub(super) fn may_say_goodbye(&self) -> bool {
+        self.output.len() > 0
+            && !self.order.has_deferred()
+            && self.stopping.is_cancelled()
+            && !self.is_tls()
+            && !self.decoder.is_mid_message(&self.input)
+    }
+
+    fn is_tls(&self) -> bool {
+        matches!(self.stream, Stream::Tls(_))
+    }
+
+    /// Says goodbye. Requests that the client sent before it read the goodbye are executed but not answered: the client will
+    /// not repeat them.
+    pub(super) async fn say_goodbye(&mut self) -> CloseReason {
+        if self.client.is_none() || self.is_tls() {
+            return CloseReason::Stopped;
+        }
+        self.output.push_bytes(&GOODBYE);
+        if let Err(reason) = self.flush().await {
+            return reason;
+        }
+        (self.stopped, self.said_goodbye) = (false, true);
+        // A client that does not end the connection by then is reset.
+        let _ = timeout(LEAVE_TIMEOUT, self.execute_the_rest()).await;
+        while self.in_flight() > 0 {
+            woken_up(self.client.as_ref()).await;
+        }
+        CloseReason::Stopped
+    }
+
+    /// Executes requests until the client ends the connection.
+    async fn execute_the_rest(&mut self) -> Result<(), CloseReason> {
+        loop {
+            let more = self.read_requests().await?;
+            self.write_ready().await?;
+            let blocked = self.is_blocked();
+            if more && !blocked {
+                continue;
+            }
+            self.input.reserve(READ_MIN);
+            tokio::select! {
+                read = read(&mut self.stream, &mut self.input), if !blocked => read.map(drop)?,
+                () = woken_up(self.client.as_ref()) => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! A response as it is sent to a client.
+
+use bytes::Bytes;
+
+use crate::header::{HEADER_LEN, RequestHeader, RequestKind, ResponseKind, encode_response};
+use crate::request::{RemoteObject, Response, Totals};
+
+/// A response in a session's outbox.
+pub(crate) enum OutgoingResponse {
+    Encoded {
+        header: [u8; HEADER_LEN],
+        payload: Bytes,
+    },
+    /// The response to a get whose content is read from Redis when it is this response's turn to be written. Until then it
+    /// takes no memory.
+    Remote {
+        request: RequestHeader,
+        object: RemoteObject,
+    },
+}
+
+impl OutgoingResponse {
+    pub(crate) fn new(request: RequestHeader, response: Response) -> Self {
+        match response {
+            Response::Remote(object) => Self::Remote { request, object },
+            response => Self::encoded(&request, response),
+        }
+    }
+
+    /// Encodes a response whose content is in memory.
+    pub(crate) fn encoded(request: &RequestHeader, response: Response) -> Self {
+        let (kind, payload) = match (request.kind, response) {
+            (RequestKind::Set, Response::Done) => (ResponseKind::Set, Bytes::new()),
+            (RequestKind::Delete, Response::Done) => (ResponseKind::Deleted, Bytes::new()),
+            (RequestKind::Duplicate, Response::Done) => (ResponseKind::Duplicated, Bytes::new()),
+            (RequestKind::Get, Response::Object(object)) => {
+                let max = usize::try_from(request.payload_length).unwrap_or(usize::MAX);
+                let length = max.min(object.data.len());
+                (ResponseKind::Got, object.data.slice(..length))
+            }
+            (RequestKind::Totals, Response::Totals(totals)) => (ResponseKind::Totals, encode_totals(&totals)),
+            // The protocol has no error response. Released clients treat this one as a refusal.
+            _ => (ResponseKind::NotExists, Bytes::new()),
+        };
+        let header = encode_response(&request.id, payload.len() as u64, request.request_id, kind);
+        Self::Encoded { header, payload }
+    }
+}
+
+fn encode_totals(totals: &Totals) -> Bytes {
+    let Totals { ids, contents, bytes, waiting } = totals;
+    let numbers = [ids, contents, bytes, &waiting.requests, &waiting.objects, &waiting.oldest_seconds];
+    numbers.into_iter().flat_map(|number| number.to_le_bytes()).collect()
+}

@@ -1,0 +1,183 @@
+//! The loop that sends operations to Redis in batches, and handles the replies in their order.
+//!
+//! A batch is sent until it is executed, and a second one behind it, so that neither Redis nor the node waits for the other.
+//! The script executes nothing twice and nothing out of order. Notifications of other nodes are in Redis and are read with a
+//! batch. A Pub/Sub message only says when, and nothing relies on it.
+
+use std::time::Duration;
+
+use fred::clients::SubscriberClient;
+use fred::error::Error;
+use fred::interfaces::{EventInterface, PubsubInterface};
+use fred::types::Message;
+use fred::types::config::Server;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesOrdered;
+use redis_core::Channel;
+use tokio::sync::broadcast::error::TryRecvError;
+use tokio::sync::{broadcast, mpsc};
+use tracing::{debug, warn};
+
+use super::backend::RedisBackend;
+use super::batch::{Batch, BatchSender, Replies, SendMode};
+use super::chunks::is_full;
+use super::operation::{OnReply, Operation};
+use super::reply_handler::ReplyHandler;
+use crate::request::{Refused, Response};
+
+/// Operations in a batch, and their bytes: some milliseconds of Redis's time.
+const BATCH_MAX: usize = 256;
+const BATCH_BYTES: usize = 4 << 20;
+/// Batches in flight: as many as the script remembers replies of.
+const IN_FLIGHT_MAX: usize = 2;
+/// Pause before an operation is tried again.
+const RETRY_DELAY: Duration = Duration::from_millis(100);
+
+/// Subscribes once. The client repeats the subscription after every reconnect.
+pub(super) async fn subscribe(backend: &RedisBackend, subscriber: &SubscriberClient) {
+    let channel = Channel::ObjectNode { prefix: &backend.0.prefix, node: &backend.0.node }.to_string();
+    while let Err(error) = subscriber.subscribe(channel.clone()).await {
+        debug!("cannot subscribe yet: {}", error.details());
+        tokio::time::sleep(RETRY_DELAY).await;
+    }
+    std::future::pending().await
+}
+
+/// Sends the operations of this node.
+pub(super) struct BatchLoop {
+    sender: BatchSender,
+    handler: ReplyHandler,
+    queue: mpsc::UnboundedReceiver<Operation>,
+    /// A message says that there is a notification for this node.
+    messages: broadcast::Receiver<Message>,
+    reconnects: broadcast::Receiver<Server>,
+    last_number: u64,
+}
+
+impl BatchLoop {
+    pub(super) fn new(
+        backend: RedisBackend,
+        queue: mpsc::UnboundedReceiver<Operation>,
+        subscriber: &SubscriberClient,
+    ) -> Self {
+        Self {
+            sender: BatchSender::new(backend.0.pool.next().clone(), &backend.0.prefix, &backend.0.node),
+            handler: ReplyHandler::new(backend),
+            queue,
+            messages: subscriber.message_rx(),
+            reconnects: subscriber.reconnect_rx(),
+            last_number: 0,
+        }
+    }
+
+    /// Runs until the queue is closed.
+    pub(super) async fn run(mut self) {
+        // Yields the batches in the order in which they were sent.
+        let mut in_flight = FuturesOrdered::new();
+        let mut last_len = 0;
+        loop {
+            if in_flight.len() < IN_FLIGHT_MAX {
+                self.receive_messages();
+                self.handler.schedule_own_operations();
+                // A second batch is sent only when it is as large as the first: a batch costs as much as some operations.
+                let min_len = if in_flight.is_empty() { 1 } else { last_len };
+                if self.handler.own_operations.len() + self.queue.len() >= min_len {
+                    let batch = self.next_batch();
+                    last_len = batch.operations.len();
+                    let mode = if in_flight.is_empty() { SendMode::Alone } else { SendMode::Follows };
+                    in_flight.push_back(self.sender.send(batch, mode));
+                    continue;
+                }
+            }
+            tokio::select! {
+                biased;
+                Some((batch, result)) = in_flight.next() => match result {
+                    Ok(replies) => self.handle_replies(batch, replies).await,
+                    Err(error) => {
+                        let rest = in_flight.by_ref().collect().await;
+                        self.recover(batch, error, rest).await;
+                    }
+                },
+                next = self.queue.recv(), if in_flight.len() < IN_FLIGHT_MAX => match next {
+                    Some(next) => self.handler.own_operations.push_back(next),
+                    None => return,
+                },
+                _ = self.messages.recv(), if in_flight.len() < IN_FLIGHT_MAX => self.handler.notified(),
+                () = tokio::time::sleep_until(self.handler.next_recheck().into()), if in_flight.len() < IN_FLIGHT_MAX => {}
+            }
+        }
+    }
+
+    fn receive_messages(&mut self) {
+        while !matches!(self.messages.try_recv(), Err(TryRecvError::Empty | TryRecvError::Closed)) {
+            self.handler.notified();
+        }
+        if self.reconnects.try_recv().is_ok() {
+            self.handler.reconnected();
+        }
+    }
+
+    fn next_batch(&mut self) -> Batch {
+        let (mut operations, mut bytes) = (Vec::new(), 0);
+        while operations.len() < BATCH_MAX && bytes < BATCH_BYTES {
+            let own = self.handler.own_operations.pop_front();
+            let Some(next) = own.or_else(|| self.queue.try_recv().ok()) else { break };
+            bytes += next.size();
+            operations.push(next);
+        }
+        self.last_number += 1;
+        Batch { number: self.last_number, operations }
+    }
+
+    async fn handle_replies(&mut self, batch: Batch, replies: Replies) {
+        for (operation, reply) in batch.operations.into_iter().zip(replies) {
+            self.handler.handle(operation.on_reply, &reply).await;
+        }
+    }
+
+    /// A batch failed, and those behind it may have failed too. They are sent again in order, one at a time. That includes
+    /// those that were executed: what they read must not be older than what the batch before them reads now.
+    async fn recover(&mut self, failed: Batch, error: Error, rest: Vec<(Batch, Result<Replies, Error>)>) {
+        warn!("redis did not execute a batch, trying again: {}", error.details());
+        for (batch, result) in std::iter::once((failed, Err(error))).chain(rest) {
+            let (batch, result) = match result {
+                Ok(_) => self.sender.send(batch, SendMode::Alone).await,
+                Err(error) => (batch, Err(error)),
+            };
+            match result {
+                Ok(replies) => self.handle_replies(batch, replies).await,
+                Err(error) => self.retry(batch, error).await,
+            }
+        }
+    }
+
+    /// Sends a batch that failed again until it is executed.
+    async fn retry(&mut self, mut batch: Batch, mut error: Error) {
+        let mut mode = SendMode::Alone;
+        loop {
+            if is_full(&error) {
+                mode = SendMode::Full;
+                batch.operations = refuse_sets(batch.operations);
+            } else if !error.details().starts_with("EARLY") {
+                tokio::time::sleep(RETRY_DELAY).await;
+            }
+            match self.sender.send(batch, mode).await {
+                (batch, Ok(replies)) => return self.handle_replies(batch, replies).await,
+                (same, Err(next)) => (batch, error) = (same, next),
+            }
+        }
+    }
+}
+
+/// Responds to the sets of a batch that the store is full, and replaces them.
+fn refuse_sets(operations: Vec<Operation>) -> Vec<Operation> {
+    let refuse = |operation: Operation| match operation.on_reply {
+        OnReply::Store { reply_to, .. } => {
+            reply_to.send(Response::Refused(Refused::Full));
+            // In its place, so that the other operations keep their index.
+            Operation::new(&[b"ping"], OnReply::Ignore)
+        }
+        on_reply => Operation { on_reply, ..operation },
+    };
+    operations.into_iter().map(refuse).collect()
+}

@@ -1,0 +1,64 @@
+-- Executes a batch of operations, in order and atomically. (arguments.lua, contents.lua, objects.lua, waiters.lua and
+-- operations.lua are one script, in this order.)
+--
+-- A batch that is sent again, because its reply was lost, changes nothing the second time. A batch that arrives after newer
+-- ones of the same node is refused (STALE). So is a batch that was sent before the reply to the one before it had come, if
+-- that one was not executed (EARLY).
+--
+-- KEYS: the keys of the statistics, the total size, the garbage, the waited flag, this node's alive key and its batch.
+-- ARGV: the prefixes of the keys of objects, contents, chunks, waiters, notifications, alive keys, and of the channels of
+-- nodes; the node, the number of the batch, the mode, the length of a chunk, and the operations: the name and the arguments
+-- of each, every one after its length (u32). Then the small contents that the operations store. They are separate arguments
+-- because Lua hashes every byte of every string that it makes.
+-- The mode is `alone`; or `follows`, if the batch before it is still in flight; or `full`, if Redis is full and the batch
+-- needs no further memory.
+-- Returns one reply per operation: a word that says how it ended, or an array that begins with this word.
+--
+-- Redis types and contents of the keys:
+--   object          hash: o, the record of the object. A string is an object of the original server.
+--   content         string: reference count, the number of ids that have it (u64), upload, length, and a small content itself
+--   chunk           string: a part of a content. It expires unless a content has it.
+--   garbage         sorted set: contents without ids, by the second of their removal
+--   waiters         sorted set: requests that wait for an object, "node:ticket:" and, for a duplicate, the id to create
+--   waited          string: exists while requests may be waiting
+--   notifications   sorted set: notifications to a node about what it waits for, by number
+--   node channel    tells a node that it has a notification
+--   alive           string: exists while the node is alive
+--   batch           hash: number of the node's last batch; 0 and 1: the replies to its last even and odd batch
+--   statistics      hash: ids, contents, bytes; waits and mails, the last numbers given to waiters and notifications
+--   total size      string: bytes of all ids as the original counts them
+--
+-- A record is the hash of the content (32 bytes), the name of its upload (16 bytes, or NO_UPLOAD), its length (u64) and the
+-- metadata. Up to 64 bytes Redis stores it compactly. Numbers in bytes are big-endian.
+local call, sub, pack, unpack_bytes = redis.call, string.sub, struct.pack, struct.unpack
+local stats, total_size, garbage, waited_flag, alive, batch = unpack(KEYS)
+local object_key, content_key, chunk_key, waiters_key, notifications_key, alive_key, node_channel = unpack(ARGV, 1, 7)
+local node, number, mode, CHUNK = ARGV[8], tonumber(ARGV[9]), ARGV[10], tonumber(ARGV[11])
+-- In place of the name of an upload: the content is small, and is in its own key.
+local NO_UPLOAD = '----------------'
+-- Seconds. GRACE: how long a content of many chunks can still be read after its last id is gone. The others are expiry times.
+-- They are strings because Redis is slow at converting numbers.
+local GRACE, WAITERS_TTL, WAITED_TTL, ALIVE_TTL, NOTIFICATIONS_TTL, BATCH_TTL = 10, '60', '61', '15', '60', '3600'
+-- After a first write that takes no memory, a full Redis allows a script its other writes.
+if mode == 'full' then call('PERSIST', batch) end
+call('SET', alive, '1', 'EX', ALIVE_TTL)
+
+local replies_field = tostring(number % 2)
+-- The replies to the writes of this batch, if it has been executed before.
+local replayed = {}
+local last = tonumber(call('HGET', batch, 'number') or nil)
+if last and number <= last then
+  if number < last - 1 then return redis.error_reply('STALE newer batches of this node were executed') end
+  replayed = cmsgpack.unpack(call('HGET', batch, replies_field))
+elseif mode == 'follows' and last ~= number - 1 then
+  return redis.error_reply('EARLY the batch before this one was not executed')
+end
+
+local operations, cursor = ARGV[12], 1
+local function next_argument()
+  local value
+  value, cursor = unpack_bytes('>I4c0', operations, cursor)
+  return value
+end
+local contents_read = 12
+local function next_content() contents_read = contents_read + 1; return ARGV[contents_read] end

@@ -1,0 +1,23 @@
+-- Removes contents of many chunks that have had no id for a while.
+--
+-- KEYS: the garbage. ARGV: the prefixes of the keys of contents and of chunks, the length of a chunk, and how many contents to
+-- remove at most. Returns how many were due.
+local garbage = KEYS[1]
+local content_key, chunk_key, chunk, limit = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+local now = redis.call('TIME')[1]
+
+local function unlink_chunks(upload, length)
+  for i = 0, math.ceil(length / chunk) - 1 do redis.call('UNLINK', chunk_key .. upload .. ':' .. i) end
+end
+
+local due = redis.call('ZRANGEBYSCORE', garbage, '-inf', now, 'LIMIT', 0, limit)
+for _, hash in ipairs(due) do
+  redis.call('ZREM', garbage, hash)
+  local key = content_key .. hash
+  local head = redis.call('GETRANGE', key, 0, 31)
+  if head ~= '' and struct.unpack('>I8', head) == 0 then
+    unlink_chunks(string.sub(head, 9, 24), struct.unpack('>I8', head, 25))
+    redis.call('UNLINK', key)
+  end
+end
+return #due

@@ -1,0 +1,77 @@
+
+-- Requests that wait for objects to be created.
+
+local is_waited, flag_is_set
+local function something_waits()
+  if is_waited == nil then is_waited = call('EXISTS', waited_flag) == 1 end
+  return is_waited
+end
+
+-- Adds a request of this node that waits for an id. `duplicate` is the id that a duplicate creates, or empty.
+local function add_waiter(id, ticket, duplicate)
+  local key = waiters_key .. id
+  call('ZADD', key, 'NX', call('HINCRBY', stats, 'waits', '1'), node .. ':' .. ticket .. ':' .. duplicate)
+  call('EXPIRE', key, WAITERS_TTL)
+  if not flag_is_set then call('SET', waited_flag, '1', 'EX', WAITED_TTL) end
+  flag_is_set, is_waited = true, true
+  return 'absent'
+end
+
+local alive_nodes = { [node] = true }
+local function is_alive(other)
+  if alive_nodes[other] == nil then alive_nodes[other] = call('EXISTS', alive_key .. other) == 1 end
+  return alive_nodes[other]
+end
+
+-- Moves the requests that wait for an id to the stack, the oldest on top.
+local function push_waiters(stack, id)
+  local key = waiters_key .. id
+  local waiters = call('ZREVRANGE', key, '0', '-1')
+  if #waiters > 0 then call('UNLINK', key) end
+  for _, waiter in ipairs(waiters) do stack[#stack + 1] = waiter end
+end
+
+-- Sends the tickets to another node, with the object that they waited for.
+local function notify(other, tickets, record, content)
+  local key, notification = notifications_key .. other, call('HINCRBY', stats, 'mails', '1')
+  -- The number makes every notification a different member of the set.
+  local head = string.format('%d:%d:%d:', notification, #tickets, #record)
+  call('ZADD', key, notification, head .. tickets .. record .. content)
+  call('EXPIRE', key, NOTIFICATIONS_TTL)
+  call('PUBLISH', node_channel .. other, '')
+end
+
+-- Like `set_record`, and executes the duplicates that wait for the id, those that wait for them in turn, and so on, each right
+-- after its original. Notifies other nodes of their requests that are done. Returns the tickets of those of this node,
+-- separated by commas.
+local function set_and_wake(id, record)
+  set_record(id, record)
+  if not something_waits() then return '' end
+  local stack, woken = {}, {}
+  push_waiters(stack, id)
+  while #stack > 0 do
+    local other, ticket, duplicate = string.match(table.remove(stack), '^(%x+):(%d+):(%x*)$')
+    if is_alive(other) then
+      woken[other] = woken[other] or {}
+      table.insert(woken[other], ticket)
+      if duplicate ~= '' then
+        incr_ref(hash_of(record))
+        set_record(duplicate, record)
+        push_waiters(stack, duplicate)
+      end
+    end
+  end
+  local own = table.concat(woken[node] or {}, ',')
+  woken[node] = nil
+  if next(woken) then
+    local content = reply_object('object', record)[3] or ''
+    for other, tickets in pairs(woken) do notify(other, table.concat(tickets, ','), record, content) end
+  end
+  return own
+end
+
+-- Like `set_and_wake`; returns the reply of an operation.
+local function store(id, record)
+  local tickets = set_and_wake(id, record)
+  return tickets == '' and 'ok' or { 'ok', tickets }
+end

@@ -1,0 +1,188 @@
+//! Requests that wait for objects that do not exist yet, in the order in which they came.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::Hash;
+use std::time::Instant;
+
+use crate::id::ObjectId;
+
+/// Waiting requests, by object and by owner (the client that sent them). Each has a ticket: a number that orders them.
+pub(crate) struct WaitQueue<W> {
+    /// Boxed: a tree moves its values when others are removed.
+    by_ticket: BTreeMap<u64, Box<Entry<W>>>,
+    by_id: HashMap<ObjectId, BTreeSet<u64>>,
+    by_owner: HashMap<u64, BTreeSet<u64>>,
+    last_ticket: u64,
+}
+
+struct Entry<W> {
+    id: ObjectId,
+    owner: u64,
+    since: Instant,
+    waiter: W,
+}
+
+impl<W> Default for WaitQueue<W> {
+    fn default() -> Self {
+        Self { by_ticket: BTreeMap::new(), by_id: HashMap::new(), by_owner: HashMap::new(), last_ticket: 0 }
+    }
+}
+
+impl<W> WaitQueue<W> {
+    /// Adds a request that waits for `id`.
+    pub(crate) fn add(&mut self, id: ObjectId, owner: u64, waiter: W) {
+        let ticket = self.next_ticket();
+        self.add_with_ticket(ticket, id, owner, waiter);
+    }
+
+    /// A ticket for a request that may have to wait.
+    pub(crate) fn next_ticket(&mut self) -> u64 {
+        self.last_ticket += 1;
+        self.last_ticket
+    }
+
+    /// Like [`WaitQueue::add`], with a ticket from [`WaitQueue::next_ticket`].
+    pub(crate) fn add_with_ticket(&mut self, ticket: u64, id: ObjectId, owner: u64, waiter: W) {
+        self.by_id.entry(id.clone()).or_default().insert(ticket);
+        self.by_owner.entry(owner).or_default().insert(ticket);
+        let entry = Entry { id, owner, since: Instant::now(), waiter };
+        self.by_ticket.insert(ticket, Box::new(entry));
+    }
+
+    /// Removes and returns the requests that wait for `id`, oldest first.
+    pub(crate) fn take(&mut self, id: &ObjectId) -> Vec<W> {
+        let tickets = self.by_id.get(id).cloned().unwrap_or_default();
+        self.take_each(tickets).into_iter().map(|(_, _, waiter)| waiter).collect()
+    }
+
+    /// Removes one request, if it still waits. Returns it with the id that it waited for.
+    pub(crate) fn take_one(&mut self, ticket: u64) -> Option<(ObjectId, W)> {
+        self.take_each([ticket]).pop().map(|(_, id, waiter)| (id, waiter))
+    }
+
+    /// Removes the requests of `owner`. Returns them with their tickets and the ids that they waited for.
+    pub(crate) fn take_owner(&mut self, owner: u64) -> Vec<(u64, ObjectId, W)> {
+        let tickets = self.by_owner.get(&owner).cloned().unwrap_or_default();
+        self.take_each(tickets)
+    }
+
+    /// Removes those of these requests that still wait. Returns them with their tickets and the ids that they waited for.
+    pub(crate) fn take_each(&mut self, tickets: impl IntoIterator<Item = u64>) -> Vec<(u64, ObjectId, W)> {
+        let taken = tickets.into_iter().filter_map(|ticket| Some((ticket, self.by_ticket.remove(&ticket)?)));
+        let taken: Vec<_> = taken.collect();
+        // Thousands may wait for one object: their tickets are removed together.
+        for same in taken.chunk_by(|(_, one), (_, other)| one.id == other.id) {
+            remove_all(&mut self.by_id, &same[0].1.id, same.iter().map(|(ticket, _)| *ticket));
+        }
+        for same in taken.chunk_by(|(_, one), (_, other)| one.owner == other.owner) {
+            remove_all(&mut self.by_owner, &same[0].1.owner, same.iter().map(|(ticket, _)| *ticket));
+        }
+        taken.into_iter().map(|(ticket, entry)| (ticket, entry.id, entry.waiter)).collect()
+    }
+
+    /// Number of waiting requests of `owner`.
+    pub(crate) fn count_of(&self, owner: u64) -> usize {
+        self.by_owner.get(&owner).map_or(0, BTreeSet::len)
+    }
+
+    /// True if a request waits for `id`.
+    pub(crate) fn contains(&self, id: &ObjectId) -> bool {
+        self.by_id.contains_key(id)
+    }
+
+    /// The requests with a higher ticket than this, in order: ticket, id and waiter.
+    pub(crate) fn after(&self, ticket: u64) -> impl Iterator<Item = (u64, &ObjectId, &W)> {
+        let later = self.by_ticket.range(ticket + 1..);
+        later.map(|(ticket, entry)| (*ticket, &entry.id, &entry.waiter))
+    }
+
+    /// Number of waiting requests.
+    pub(crate) fn len(&self) -> usize {
+        self.by_ticket.len()
+    }
+
+    /// How many requests wait, for how many objects, and since when.
+    pub(crate) fn totals(&self) -> WaitTotals {
+        let oldest = self.by_ticket.first_key_value().map(|(_, entry)| entry.since.elapsed().as_secs());
+        WaitTotals {
+            requests: self.by_ticket.len() as u64,
+            objects: self.by_id.len() as u64,
+            oldest_seconds: oldest.unwrap_or(0),
+        }
+    }
+}
+
+/// Removes tickets, all of which are in the set of `key`, from that set.
+fn remove_all<K: Hash + Eq>(
+    sets: &mut HashMap<K, BTreeSet<u64>>,
+    key: &K,
+    tickets: impl ExactSizeIterator<Item = u64>,
+) {
+    let Some(set) = sets.get_mut(key) else { return };
+    if set.len() == tickets.len() {
+        sets.remove(key);
+    } else {
+        for ticket in tickets {
+            set.remove(&ticket);
+        }
+    }
+}
+
+/// How many requests wait.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct WaitTotals {
+    /// Requests that wait.
+    pub requests: u64,
+    /// Objects that they wait for.
+    pub objects: u64,
+    /// Age of the oldest waiting request, in seconds.
+    pub oldest_seconds: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(n: u8) -> ObjectId {
+        ObjectId::new(&[n]).unwrap()
+    }
+
+    #[test]
+    fn requests_are_taken_in_the_order_they_came() {
+        let mut queue = WaitQueue::default();
+        for (object, name) in [(1, "a"), (2, "b"), (1, "c")] {
+            queue.add(id(object), 0, name);
+        }
+        assert_eq!(queue.totals(), WaitTotals { requests: 3, objects: 2, oldest_seconds: 0 });
+        assert_eq!(queue.take(&id(1)), ["a", "c"]);
+        assert_eq!(queue.take(&id(1)), [""; 0]);
+        assert_eq!(queue.take(&id(2)), ["b"]);
+        assert!(queue.by_owner.is_empty());
+    }
+
+    #[test]
+    fn a_client_that_has_gone_leaves_no_waiting_request() {
+        let mut queue = WaitQueue::default();
+        queue.add(id(1), 7, "gone");
+        queue.add(id(1), 8, "stays");
+        queue.add(id(2), 7, "gone");
+        assert_eq!(queue.take_owner(7).len(), 2);
+        assert_eq!(queue.totals().objects, 1);
+        assert_eq!(queue.take(&id(1)), ["stays"]);
+        assert_eq!(queue.totals(), WaitTotals::default());
+        assert!(queue.by_ticket.is_empty() && queue.by_owner.is_empty());
+    }
+
+    #[test]
+    fn one_request_can_be_taken_by_its_ticket() {
+        let mut queue = WaitQueue::default();
+        let (first, second) = (queue.next_ticket(), queue.next_ticket());
+        queue.add_with_ticket(second, id(1), 7, "second");
+        queue.add_with_ticket(first, id(1), 7, "first");
+        assert_eq!(queue.take_one(first), Some((id(1), "first")));
+        assert_eq!(queue.take_one(first), None);
+        assert_eq!(queue.after(0).collect::<Vec<_>>(), [(second, &id(1), &"second")]);
+        assert_eq!(queue.take(&id(1)), ["second"]);
+        assert_eq!(queue.take_one(second), None);
+    }
+}
