@@ -1,7 +1,7 @@
 #![doc = include_str!("../README.md")]
 
-mod front;
+mod http_front;
 mod settings;
 
-pub use front::Front;
+pub use http_front::HttpFront;
 pub use settings::{SocketSettings, drain_time};

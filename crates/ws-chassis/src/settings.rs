@@ -2,13 +2,13 @@ use std::time::Duration;
 
 use chassis::{ProcessSettings, Service, SettingError, parsers};
 use ws_server::token::TokenKey;
-use ws_server::{Network, Options, Origins, Overflow};
+use ws_server::{IpNet, Options, Origins, Overflow, parse_network};
 
-/// The settings of a service's sockets. Every variable has the service's own prefix.
+/// The settings of a service's sockets. Each variable has the service's prefix.
 #[derive(clap::Args)]
 #[command(next_help_heading = "Sockets")]
 pub struct SocketSettings {
-    /// Time between two {"type":"ping"}
+    /// Time between two {"type":"ping"} messages to a client
     #[arg(long, env = "_PING_INTERVAL", default_value = "30s", value_parser = parsers::positive_duration)]
     ping_interval: Duration,
 
@@ -16,43 +16,43 @@ pub struct SocketSettings {
     #[arg(long, env = "_PONG_TIMEOUT", default_value = "65s", value_parser = parsers::positive_duration)]
     pong_timeout: Duration,
 
-    /// Pages that may connect: comma-separated wildcards over the Origin's host or host:port; empty for any
+    /// Pages that may connect: comma-separated wildcards for the Origin's host or host:port; empty for any
     #[arg(long, env = "_ALLOWED_ORIGINS", default_value = "", value_parser = origins)]
     allowed_origins: Origins,
 
-    /// Key that access tokens are checked with: a secret (HS256), a public key in PEM, a JWKS, or file:PATH of one; none: no tokens
+    /// Key that verifies access tokens: a secret (HS256), a public key in PEM, a JWKS, or file:PATH of one; without it no token is needed
     #[arg(long, env = "_TOKEN_KEY", value_parser = TokenKey::parse)]
     pub(crate) token_key: Option<TokenKey>,
 
-    /// A client that takes nothing for this long, while something waits for it, is closed with 1013
+    /// A client that reads nothing for this long, while messages wait for it, is closed with 1013
     #[arg(long, env = "_WRITE_TIMEOUT", default_value = "2s", value_parser = parsers::positive_duration)]
     write_timeout: Duration,
 
-    /// The longest message a client may send; a longer one closes it with 1009
+    /// The largest message a client may send; a larger one closes the client with 1009
     #[arg(long, env = "_MAX_MESSAGE_SIZE", default_value = "64KB", value_parser = parsers::size)]
     max_message_size: usize,
 
-    /// Time to open a connection: for the request to arrive, and for what it has to wait for
+    /// Time to open a connection: for the request to arrive, and for the service to prepare the answer
     #[arg(long, env = "_HANDSHAKE_TIMEOUT", default_value = "10s", value_parser = parsers::positive_duration)]
     pub handshake_timeout: Duration,
 
-    /// Open sockets and event streams at once; more are refused with 503
+    /// The largest number of open sockets and event streams; more are refused with 503
     #[arg(long, env = "_MAX_CONNECTIONS", default_value_t = 20_000)]
     max_connections: usize,
 
-    /// Connections of one address at once; more are refused with 429; 0 for no limit
+    /// The largest number of connections per client address; more are refused with 429; 0 for no limit
     #[arg(long, env = "_MAX_CONNECTIONS_PER_ADDRESS", default_value_t = 0)]
     max_connections_per_address: usize,
 
-    /// Connections accepted in a second; more wait; 0 for no limit
+    /// Connections accepted per second; more wait; 0 for no limit
     #[arg(long, env = "_ACCEPT_RATE", default_value_t = 0)]
     accept_rate: u32,
 
     /// Proxies whose X-Forwarded-For names the client's address: comma-separated addresses and networks
     #[arg(long, env = "_TRUSTED_PROXIES", value_delimiter = ',', value_parser = network)]
-    trusted_proxies: Vec<Network>,
+    trusted_proxies: Vec<IpNet>,
 
-    /// true: {"type":"hangup"} is sent before the close of a drain; the original's browser client then never reconnects
+    /// true: a drain sends {"type":"hangup"} before it closes a client; the original's browser client then never reconnects
     #[arg(long, env = "_HANGUP_ON_DRAIN", default_value = "false", value_parser = parsers::boolean, action = clap::ArgAction::Set)]
     hangup_on_drain: bool,
 
@@ -62,10 +62,10 @@ pub struct SocketSettings {
 }
 
 impl SocketSettings {
-    /// Rules between several settings, for [`Settings::check`](chassis::Settings::check).
+    /// Checks rules that concern several settings, for [`Settings::check`](chassis::Settings::check).
     ///
     /// # Errors
-    /// Names the service's variable that is at fault, and what it must be.
+    /// Names the variable at fault, with the service's prefix, and says what it must be.
     pub fn check(&self, service: Service) -> Result<(), SettingError> {
         if self.pong_timeout > self.ping_interval {
             return Ok(());
@@ -74,7 +74,7 @@ impl SocketSettings {
         Err(SettingError::new(format!("{}PONG_TIMEOUT", service.prefix), problem))
     }
 
-    /// The behaviour of the server; how it treats a client that reads too slowly is the service's.
+    /// The options of the server. What happens to a client that reads too slowly is decided by the service.
     pub fn options(&self, overflow: Overflow) -> Options {
         Options {
             ping: r#"{"type":"ping"}"#,
@@ -89,13 +89,13 @@ impl SocketSettings {
             max_connections_per_address: self.max_connections_per_address,
             trusted_proxies: self.trusted_proxies.clone(),
             accept_rate: self.accept_rate,
-            farewell: self.hangup_on_drain.then_some(r#"{"type":"hangup"}"#),
+            drain_message: self.hangup_on_drain.then_some(r#"{"type":"hangup"}"#),
         }
     }
 }
 
-/// How long the server may take to close its sockets: a little less than the process may take to end, so that it ends in
-/// peace.
+/// How long the server may take to close its clients: a little less than the process may take to end, so that the server
+/// returns before the process is forced to end.
 pub fn drain_time(process: &ProcessSettings) -> Duration {
     process.drain_timeout.mul_f64(0.95)
 }
@@ -104,8 +104,8 @@ fn origins(text: &str) -> Result<Origins, String> {
     Ok(Origins::parse(text))
 }
 
-fn network(text: &str) -> Result<Network, String> {
-    text.parse().map_err(|problem| format!("must be addresses and networks: {problem}"))
+fn network(text: &str) -> Result<IpNet, String> {
+    parse_network(text).map_err(|problem| format!("must be addresses and networks: {problem}"))
 }
 
 #[cfg(test)]
@@ -137,11 +137,11 @@ mod tests {
     }
 
     fn refusal(variable: &'static str, text: &'static str) -> Option<String> {
-        settings::from_vars::<Demo>([(variable, text)]).err().map(|invalid| invalid.to_string())
+        settings::from_vars::<Demo>([(variable, text)]).err().map(|error| error.to_string())
     }
 
     #[test]
-    fn what_cannot_be_used_is_refused_by_the_services_own_name_for_it() {
+    fn an_unusable_value_is_refused_and_the_error_names_the_variable_with_its_prefix() {
         assert_eq!(refusal("DEMO_PING_INTERVAL", "5s"), None);
         assert_eq!(
             refusal("DEMO_WRITE_TIMEOUT", "0s").as_deref(),
@@ -159,8 +159,8 @@ mod tests {
     fn the_readme_names_every_setting() {
         let readme = include_str!("../README.md");
         for argument in settings::command::<Demo>().get_arguments() {
-            let own = argument.get_env().and_then(|name| name.to_str()?.strip_prefix("DEMO_"));
-            if let Some(name) = own {
+            let name = argument.get_env().and_then(|name| name.to_str()?.strip_prefix("DEMO_"));
+            if let Some(name) = name {
                 assert!(readme.contains(&format!("| `{name}` |")), "{name}");
             }
         }

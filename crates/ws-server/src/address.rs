@@ -1,46 +1,28 @@
-//! Client addresses: networks, and who a request really comes from.
+//! Addresses: which networks a setting names, and which client a request comes from.
 
 use std::net::IpAddr;
-use std::str::FromStr;
 
-/// A range of addresses: `10.0.0.0/8`, `fd00::/8`, or one address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Network {
-    address: IpAddr,
-    prefix: u32,
-}
+use ipnet::IpNet;
 
-impl Network {
-    /// Whether the address lies in the range.
-    pub fn contains(&self, address: IpAddr) -> bool {
-        let (own, other, width) = match (self.address, address.to_canonical()) {
-            (IpAddr::V4(a), IpAddr::V4(b)) => (u128::from(a.to_bits()), u128::from(b.to_bits()), 32),
-            (IpAddr::V6(a), IpAddr::V6(b)) => (a.to_bits(), b.to_bits(), 128),
-            _ => return false,
-        };
-        // A shift by the whole width is the network that holds every address.
-        (own ^ other).checked_shr(width - self.prefix).unwrap_or(0) == 0
-    }
-}
-
-impl FromStr for Network {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("{text:?} is neither an address nor a network such as 10.0.0.0/8");
+/// Parses a network such as `10.0.0.0/8` or `fd00::/8`, or a single address.
+///
+/// # Errors
+/// Says what the text must be.
+pub fn parse_network(text: &str) -> Result<IpNet, String> {
+    let parse = || {
         let (address, prefix) = match text.split_once('/') {
-            Some((address, prefix)) => (address, Some(prefix.parse::<u32>().map_err(|_| wrong())?)),
+            Some((address, prefix)) => (address, Some(prefix.parse().ok()?)),
             None => (text, None),
         };
-        let address: IpAddr = address.trim().parse().map_err(|_| wrong())?;
-        let width = if address.is_ipv4() { 32 } else { 128 };
-        let prefix = prefix.unwrap_or(width);
-        if prefix > width { Err(wrong()) } else { Ok(Self { address, prefix }) }
-    }
+        let address: IpAddr = address.trim().parse().ok()?;
+        prefix.map_or(Some(address.into()), |prefix| IpNet::new(address, prefix).ok())
+    };
+    parse().ok_or_else(|| format!("{text:?} is neither an address nor a network such as 10.0.0.0/8"))
 }
 
-/// The client behind trusted proxies: the last address of `X-Forwarded-For` that is not itself one of them.
-pub(crate) fn client(peer: IpAddr, forwarded_for: Option<&str>, trusted: &[Network]) -> IpAddr {
+/// The address of the client. If the peer is a trusted proxy, that is the last address of `X-Forwarded-For` that is not
+/// itself a trusted proxy.
+pub(crate) fn client_address(peer: IpAddr, forwarded_for: Option<&str>, trusted: &[IpNet]) -> IpAddr {
     let peer = peer.to_canonical();
     if !is_trusted(peer, trusted) {
         return peer;
@@ -54,8 +36,9 @@ pub(crate) fn client(peer: IpAddr, forwarded_for: Option<&str>, trusted: &[Netwo
         .unwrap_or(peer)
 }
 
-pub(crate) fn is_trusted(address: IpAddr, trusted: &[Network]) -> bool {
-    trusted.iter().any(|network| network.contains(address))
+/// Whether one of the networks contains the address, which must be canonical: not an IPv4 address mapped to IPv6.
+pub(crate) fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {
+    trusted.iter().any(|network| network.contains(&address))
 }
 
 #[cfg(test)]
@@ -67,24 +50,28 @@ mod tests {
     }
 
     #[test]
-    fn a_network_contains_what_shares_its_prefix() {
-        let network: Network = "10.1.0.0/16".parse().unwrap();
-        assert!(network.contains(ip("10.1.255.1")) && network.contains(ip("::ffff:10.1.2.3")));
-        assert!(!network.contains(ip("10.2.0.1")) && !network.contains(ip("fd00::1")));
-        assert!("0.0.0.0/0".parse::<Network>().unwrap().contains(ip("203.0.113.9")));
-        assert!("::1".parse::<Network>().unwrap().contains(ip("::1")));
-        for wrong in ["", "10.0.0.0/33", "10.0.0", "10.0.0.0/x", "host"] {
-            assert!(wrong.parse::<Network>().is_err(), "{wrong}");
+    fn a_network_contains_the_addresses_that_share_its_prefix() {
+        let contains =
+            |network, address| is_trusted(ip(address).to_canonical(), &[parse_network(network).unwrap()]);
+        for network in ["10.1.0.0/16", "10.1.2.3/16", " 10.1.0.0/16"] {
+            assert!(contains(network, "10.1.255.1") && contains(network, "::ffff:10.1.2.3"));
+            assert!(!contains(network, "10.2.0.1") && !contains(network, "fd00::1"));
+        }
+        assert!(contains("0.0.0.0/0", "203.0.113.9"));
+        assert!(contains("::1", "::1") && !contains("::1", "::2"));
+        assert!(contains(" 10.0.0.1 ", "10.0.0.1") && !contains("10.0.0.1", "10.0.0.2"));
+        for wrong in ["", "10.0.0.0/33", "10.0.0.0/300", "10.0.0", "10.0.0.0/x", "host"] {
+            assert!(parse_network(wrong).is_err(), "{wrong}");
         }
     }
 
     #[test]
-    fn only_a_trusted_proxy_is_believed_about_the_client() {
-        let trusted = ["10.0.0.0/8".parse().unwrap()];
+    fn only_a_trusted_proxy_may_name_the_client() {
+        let trusted = [parse_network("10.0.0.0/8").unwrap()];
         let forwarded = Some("6.6.6.6, 203.0.113.7, 10.0.0.3");
-        assert_eq!(client(ip("10.0.0.2"), forwarded, &trusted), ip("203.0.113.7"));
-        assert_eq!(client(ip("198.51.100.1"), forwarded, &trusted), ip("198.51.100.1"));
-        assert_eq!(client(ip("10.0.0.2"), None, &trusted), ip("10.0.0.2"));
-        assert_eq!(client(ip("10.0.0.2"), Some("garbage"), &trusted), ip("10.0.0.2"));
+        assert_eq!(client_address(ip("10.0.0.2"), forwarded, &trusted), ip("203.0.113.7"));
+        assert_eq!(client_address(ip("198.51.100.1"), forwarded, &trusted), ip("198.51.100.1"));
+        assert_eq!(client_address(ip("10.0.0.2"), None, &trusted), ip("10.0.0.2"));
+        assert_eq!(client_address(ip("10.0.0.2"), Some("garbage"), &trusted), ip("10.0.0.2"));
     }
 }

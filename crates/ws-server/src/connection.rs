@@ -1,159 +1,234 @@
-//! The life of an open client: one small task that reads, and writes what the socket did not take at once.
+//! One open connection, as everyone but its own task uses it: messages are written straight to the socket, and only what
+//! the socket does not take waits in the outbox.
 
-use std::future::poll_fn;
 use std::io;
-use std::pin::Pin;
-use std::sync::atomic::Ordering;
-use std::task::{Context, Poll};
+use std::io::IoSlice;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use tokio::time::{Instant, Sleep};
+use bytes::Bytes;
+use futures_util::task::AtomicWaker;
+use parking_lot::Mutex;
+use tokio::net::TcpStream;
 
-use crate::client::{Connection, Flushed, Phase, Transport};
-use crate::parser::{Event, Parser};
+use crate::context::ServerContext;
+use crate::frame;
+use crate::outbox::{MAX_SLICES, Outbox};
+use crate::transport::Transport;
 
-/// Bytes taken from a socket at once. One buffer serves every socket of a thread.
-const READ_SIZE: usize = 16 * 1024;
+/// How long a client may take to read what was sent before the close, and to answer the close.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+/// The same for a slow client: if it reads again within this time, it learns why it was closed.
+const SLOW_CLOSE_TIMEOUT: Duration = Duration::from_secs(60);
 
-thread_local! {
-    static BUFFER: std::cell::RefCell<Box<[u8; READ_SIZE]>> = std::cell::RefCell::new(Box::new([0; READ_SIZE]));
+/// The connection behind a [`Client`](crate::Client).
+pub(crate) struct Connection {
+    pub(crate) stream: TcpStream,
+    pub(crate) transport: Transport,
+    pub(crate) context: Arc<ServerContext>,
+    /// Wakes the connection's own task, which writes the outbox when the socket is writable again.
+    pub(crate) waker: AtomicWaker,
+    /// When the client last sent anything, by [`ServerContext::now_ms`].
+    pub(crate) last_received_ms: AtomicU64,
+    write_half: Mutex<WriteHalf>,
 }
 
-/// Runs until the client is gone. `early` is what came with the request's head.
-pub(crate) async fn run(connection: &Connection, mut early: Vec<u8>) {
-    let mut pump = Pump {
-        connection,
-        parser: Parser::new(connection.shared.options.max_message_size),
-        deadline: None,
-        heard_close: false,
-    };
-    if !early.is_empty() {
-        pump.heard(&mut early);
-    }
-    poll_fn(|cx| pump.poll(cx)).await;
-    connection.abort();
-}
-
-struct Pump<'a> {
-    connection: &'a Connection,
-    parser: Parser,
-    /// When to give up: exists only while the socket takes nothing, or a close is not answered.
-    deadline: Option<(Deadline, Pin<Box<Sleep>>)>,
-    /// The client has sent its close frame, the last thing that it says.
-    heard_close: bool,
+struct WriteHalf {
+    state: ConnectionState,
+    outbox: Outbox,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Deadline {
-    Write,
-    Close,
+pub(crate) enum ConnectionState {
+    Open,
+    /// The close frame is sent or waits in the outbox, and nothing may follow it. The client has this long to read and
+    /// answer it.
+    Closing(Duration),
+    Closed,
 }
 
-impl Pump<'_> {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.connection.task.register(cx.waker());
-        if self.connection.phase() == Phase::Closed
-            || self.read(cx).is_err()
-            || self.write(cx).is_err()
-            || self.late(cx)
-        {
-            return Poll::Ready(());
-        }
-        Poll::Pending
-    }
+/// The result of writing the outbox to the socket.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Flushed {
+    /// The outbox is empty.
+    All,
+    /// The socket takes no more for now.
+    Blocked {
+        /// It took something before that.
+        progress: bool,
+    },
+}
 
-    /// Takes what came, until there is no more or it is another task's turn.
-    fn read(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        while self.connection.stream.poll_read_ready(cx)?.is_ready() {
-            BUFFER.with_borrow_mut(|buffer| match self.connection.stream.try_read(&mut buffer[..]) {
-                Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
-                Ok(count) => {
-                    self.heard(&mut buffer[..count]);
-                    Ok(())
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
-                Err(error) => Err(error),
-            })?;
-        }
-        Ok(())
-    }
-
-    fn heard(&mut self, bytes: &mut [u8]) {
-        let connection = self.connection;
-        connection.last_heard.store(connection.shared.now_ms(), Ordering::Relaxed);
-        if connection.transport == Transport::EventStream || self.heard_close {
-            return;
-        }
-        let heard_close = &mut self.heard_close;
-        let outcome = self.parser.feed(bytes, |event| match event {
-            Event::Ping(payload) => connection.pong(payload),
-            Event::Close(code) => {
-                *heard_close = true;
-                // "No code" is never sent: it is answered as a normal close.
-                connection.close(if code == 1005 { 1000 } else { code }, "", "client");
-            }
-            Event::Message | Event::Pong => {}
-        });
-        if let Err(violation) = outcome {
-            connection.close(violation.code, violation.reason, "protocol");
-            // What follows cannot be understood, but has to be read for the close to arrive.
-            self.parser = Parser::new(usize::MAX);
+impl Connection {
+    /// `head` is the head of the HTTP response. It is written before everything else.
+    pub(crate) fn new(
+        stream: TcpStream,
+        transport: Transport,
+        head: Bytes,
+        context: Arc<ServerContext>,
+    ) -> Self {
+        Self {
+            stream,
+            transport,
+            waker: AtomicWaker::new(),
+            last_received_ms: AtomicU64::new(context.now_ms()),
+            write_half: Mutex::new(WriteHalf {
+                state: ConnectionState::Open,
+                outbox: Outbox::starting_with(head),
+            }),
+            context,
         }
     }
 
-    fn write(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        loop {
-            match self.connection.flush()? {
-                Flushed::All => {
-                    self.took_some();
-                    let Phase::Closing(within) = self.connection.phase() else { return Ok(()) };
-                    // An event stream has no close of its own: it ends with the connection.
-                    if self.heard_close || self.connection.transport == Transport::EventStream {
-                        return Err(io::ErrorKind::ConnectionAborted.into());
-                    }
-                    self.expect(Deadline::Close, within);
-                    return Ok(());
-                }
-                Flushed::Blocked { progress } => {
-                    if progress {
-                        self.took_some();
-                    }
-                    match self.connection.phase() {
-                        Phase::Closing(within) => self.expect(Deadline::Close, within),
-                        _ => self.expect(Deadline::Write, self.connection.shared.options.write_timeout),
-                    }
-                    if self.connection.stream.poll_write_ready(cx)?.is_pending() {
-                        return Ok(());
-                    }
-                }
-            }
-        }
+    pub(crate) fn state(&self) -> ConnectionState {
+        self.write_half.lock().state
     }
 
-    fn took_some(&mut self) {
-        if matches!(self.deadline, Some((Deadline::Write, _))) {
-            self.deadline = None;
-        }
-    }
-
-    fn expect(&mut self, deadline: Deadline, within: Duration) {
-        if self.deadline.as_ref().is_none_or(|(current, _)| *current != deadline) {
-            self.deadline = Some((deadline, Box::pin(tokio::time::sleep_until(Instant::now() + within))));
-        }
-    }
-
-    /// Whether the client has used up its time for good.
-    fn late(&mut self, cx: &mut Context<'_>) -> bool {
-        let Some((deadline, sleep)) = &mut self.deadline else { return false };
-        if sleep.as_mut().poll(cx).is_pending() {
+    /// See [`Client::send`](crate::Client::send).
+    pub(crate) fn send(&self, messages: &Bytes) -> bool {
+        let write_half = &mut *self.write_half.lock();
+        if write_half.state != ConnectionState::Open {
             return false;
         }
-        if *deadline == Deadline::Close {
-            return true;
+        if write_half.outbox.is_empty() {
+            match self.try_write(messages) {
+                Ok(count) if count == messages.len() => return true,
+                Ok(0) => {}
+                Ok(count) => {
+                    write_half.outbox.push_remainder(messages.slice(count..));
+                    self.waker.wake();
+                    return true;
+                }
+                Err(_) => {
+                    // The connection's task gets the same error when it reads, and ends.
+                    write_half.state = ConnectionState::Closed;
+                    self.waker.wake();
+                    return false;
+                }
+            }
+            // The connection's task must start to wait until the socket is writable.
+            self.waker.wake();
         }
-        self.deadline = None;
-        // Wakes this task, which then waits for the close instead.
-        self.connection.close_for_slowness();
-        false
+        let fits = write_half.outbox.push_message(messages.clone(), self.context.options.overflow);
+        if !fits {
+            self.start_slow_close(write_half);
+        }
+        fits
+    }
+
+    /// Sends the heartbeat, unless something waits in the outbox: then the client gets a sign of life anyway.
+    pub(crate) fn ping(&self) {
+        let write_half = &mut *self.write_half.lock();
+        if write_half.state == ConnectionState::Open && write_half.outbox.is_empty() {
+            let ping = self.context.ping(self.transport);
+            match self.try_write(ping) {
+                Ok(count) if count == ping.len() => {}
+                Ok(count) => {
+                    write_half.outbox.push_remainder(ping.slice(count..));
+                    self.waker.wake();
+                }
+                Err(_) => {
+                    write_half.state = ConnectionState::Closed;
+                    self.waker.wake();
+                }
+            }
+        }
+    }
+
+    /// Answers a WebSocket ping of the client.
+    pub(crate) fn pong(&self, payload: &[u8]) {
+        let write_half = &mut *self.write_half.lock();
+        if write_half.state == ConnectionState::Open
+            && !write_half.outbox.push_control(frame::encode_pong(payload))
+        {
+            self.start_slow_close(write_half);
+        }
+    }
+
+    /// Closes after what is in the outbox. `cause` is the value of the metrics' label.
+    pub(crate) fn close(&self, code: u16, reason: &str, cause: &'static str) {
+        let write_half = &mut *self.write_half.lock();
+        if write_half.state == ConnectionState::Open {
+            self.start_close(write_half, CLOSE_TIMEOUT, frame::encode_close(code, reason), cause);
+        }
+    }
+
+    /// Closes with 1012 because the server stops. The drain message, if there is one, precedes the close frame.
+    pub(crate) fn close_for_restart(&self) {
+        let write_half = &mut *self.write_half.lock();
+        if write_half.state == ConnectionState::Open {
+            if let Some(message) = self.context.drain_message(self.transport) {
+                // The connection is closed next, so a full outbox changes nothing.
+                let _ = write_half.outbox.push_control(message.clone());
+            }
+            let frame = frame::encode_close(1012, "service restart");
+            self.start_close(write_half, CLOSE_TIMEOUT, frame, "restart");
+        }
+    }
+
+    /// Closes with 1013. The client still gets the rest of a message that is partly written.
+    pub(crate) fn close_as_slow(&self) {
+        let write_half = &mut *self.write_half.lock();
+        if write_half.state == ConnectionState::Open {
+            self.start_slow_close(write_half);
+        }
+    }
+
+    /// Ends the connection without a close frame.
+    pub(crate) fn abort(&self) {
+        self.write_half.lock().state = ConnectionState::Closed;
+        self.waker.wake();
+    }
+
+    /// Writes the outbox, as far as the socket takes it.
+    pub(crate) fn flush(&self) -> io::Result<Flushed> {
+        let outbox = &mut self.write_half.lock().outbox;
+        let mut progress = false;
+        while !outbox.is_empty() {
+            let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+            let count = outbox.io_slices(&mut slices);
+            match self.stream.try_write_vectored(&slices[..count]) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => {
+                    self.context.metrics.record_write(written);
+                    outbox.advance(written);
+                    progress = true;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return Ok(Flushed::Blocked { progress });
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Flushed::All)
+    }
+
+    fn start_slow_close(&self, write_half: &mut WriteHalf) {
+        write_half.outbox.discard_unsent();
+        let frame = frame::encode_close(1013, "too slow: reconnect to resume");
+        self.start_close(write_half, SLOW_CLOSE_TIMEOUT, frame, "slow");
+    }
+
+    fn start_close(&self, write_half: &mut WriteHalf, timeout: Duration, frame: Bytes, cause: &'static str) {
+        write_half.state = ConnectionState::Closing(timeout);
+        if self.transport == Transport::WebSocket {
+            // Nothing follows this frame, so it does not matter that it exceeds the outbox's limit.
+            let _ = write_half.outbox.push_control(frame);
+        }
+        self.context.metrics.record_close(cause);
+        self.waker.wake();
+    }
+
+    /// Returns how many bytes the socket took; 0 if it takes none for now.
+    fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+        match self.stream.try_write(bytes) {
+            Ok(count) => {
+                self.context.metrics.record_write(count);
+                Ok(count)
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
+            Err(error) => Err(error),
+        }
     }
 }

@@ -1,6 +1,6 @@
-//! What goes to clients, as bytes: WebSocket frames (RFC 6455) and server-sent events.
+//! Encodes what is sent to clients: WebSocket frames (RFC 6455) and server-sent events.
 //!
-//! Frames of a server are not masked, so one encoding serves every client that gets the message.
+//! Frames from a server are not masked, so a message is encoded once for all the clients that get it.
 
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -10,13 +10,13 @@ pub(crate) const CLOSE: u8 = 0x8;
 pub(crate) const PING: u8 = 0x9;
 pub(crate) const PONG: u8 = 0xA;
 
-/// Appends a text message.
-pub fn text(out: &mut BytesMut, payload: &str) {
-    put(out, TEXT, payload.as_bytes());
+/// Appends a text frame.
+pub fn encode_text(out: &mut BytesMut, payload: &str) {
+    encode_frame(out, TEXT, payload.as_bytes());
 }
 
-/// Appends a server-sent event; `id`, where there is one, is what a client sends back as `Last-Event-ID`.
-pub fn event(out: &mut BytesMut, id: Option<&str>, data: &str) {
+/// Appends a server-sent event. A client that reconnects sends the last `id` as `Last-Event-ID`.
+pub fn encode_event(out: &mut BytesMut, id: Option<&str>, data: &str) {
     if let Some(id) = id {
         out.put_slice(b"id: ");
         out.put_slice(id.as_bytes());
@@ -30,22 +30,22 @@ pub fn event(out: &mut BytesMut, id: Option<&str>, data: &str) {
     out.put_u8(b'\n');
 }
 
-pub(crate) fn pong(payload: &[u8]) -> Bytes {
+pub(crate) fn encode_pong(payload: &[u8]) -> Bytes {
     let mut out = BytesMut::with_capacity(payload.len() + 2);
-    put(&mut out, PONG, payload);
+    encode_frame(&mut out, PONG, payload);
     out.freeze()
 }
 
-/// A close frame; the reason is cut at the 123 bytes that a control frame has room for.
-pub(crate) fn close(code: u16, reason: &str) -> Bytes {
+/// A close frame. The reason is truncated to 123 bytes, the most that a control frame can hold.
+pub(crate) fn encode_close(code: u16, reason: &str) -> Bytes {
     let mut payload = code.to_be_bytes().to_vec();
     payload.extend_from_slice(&reason.as_bytes()[..reason.floor_char_boundary(123)]);
     let mut out = BytesMut::with_capacity(payload.len() + 2);
-    put(&mut out, CLOSE, &payload);
+    encode_frame(&mut out, CLOSE, &payload);
     out.freeze()
 }
 
-fn put(out: &mut BytesMut, opcode: u8, payload: &[u8]) {
+fn encode_frame(out: &mut BytesMut, opcode: u8, payload: &[u8]) {
     const FINAL: u8 = 0x80;
     out.reserve(payload.len() + 10);
     out.put_u8(FINAL | opcode);
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_frame_carries_its_length_in_one_three_or_nine_bytes() {
+    fn the_length_of_a_text_frame_takes_one_three_or_nine_bytes() {
         for (length, header) in [
             (2, vec![0x81, 2]),
             (125, vec![0x81, 125]),
@@ -77,7 +77,7 @@ mod tests {
             (65_536, vec![0x81, 127, 0, 0, 0, 0, 0, 1, 0, 0]),
         ] {
             let mut out = BytesMut::new();
-            text(&mut out, &"x".repeat(length));
+            encode_text(&mut out, &"x".repeat(length));
             assert_eq!(&out[..header.len()], header);
             assert_eq!(out.len(), header.len() + length);
         }
@@ -86,14 +86,14 @@ mod tests {
     #[test]
     fn an_event_has_an_id_and_a_data_line_for_each_line() {
         let mut out = BytesMut::new();
-        event(&mut out, Some("7-1"), "a\nb");
-        event(&mut out, None, "c");
+        encode_event(&mut out, Some("7-1"), "a\nb");
+        encode_event(&mut out, None, "c");
         assert_eq!(&out[..], b"id: 7-1\ndata: a\ndata: b\n\ndata: c\n\n");
     }
 
     #[test]
-    fn a_close_frame_has_its_code_and_fits_a_control_frame() {
-        assert_eq!(&close(1012, "service restart")[..], b"\x88\x11\x03\xf4service restart");
-        assert_eq!(close(1008, &"ä".repeat(100)).len(), 2 + 2 + 122);
+    fn a_close_frame_has_its_code_and_its_reason_fits_a_control_frame() {
+        assert_eq!(&encode_close(1012, "service restart")[..], b"\x88\x11\x03\xf4service restart");
+        assert_eq!(encode_close(1008, &"ä".repeat(100)).len(), 2 + 2 + 122);
     }
 }

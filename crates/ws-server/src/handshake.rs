@@ -1,4 +1,5 @@
-//! The opening handshake of a WebSocket (RFC 6455, section 4.2), and the head of an event stream.
+//! The heads of the responses that open a client: a WebSocket's opening handshake (RFC 6455, section 4.2), and the head of
+//! an event stream.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -8,13 +9,13 @@ use sha1::{Digest, Sha1};
 use crate::request::Request;
 use crate::response::Response;
 
-/// The 101 for a request that asks for a WebSocket, or why it cannot have one.
+/// The 101 for a request that asks for a WebSocket, or the error response if the handshake is not valid.
 pub(crate) fn accept(request: &Request) -> Result<Bytes, Response> {
-    if !request.header_has("connection", "upgrade") || request.is_head {
+    if !request.header_contains("connection", "upgrade") || request.is_head {
         return Err(Response::text(400, "the handshake lacks Connection: Upgrade"));
     }
     if request.header("sec-websocket-version") != Some("13") {
-        return Err(Response::text(426, "only WebSocket version 13 is spoken here")
+        return Err(Response::text(426, "only WebSocket version 13 is supported")
             .header("Sec-WebSocket-Version", "13")
             .header("Upgrade", "websocket"));
     }
@@ -28,9 +29,9 @@ pub(crate) fn accept(request: &Request) -> Result<Bytes, Response> {
     )))
 }
 
-/// The head of an event stream. It has no length: it ends with the connection.
+/// The head of an event stream. It has no Content-Length: the stream ends with the connection.
 pub(crate) fn event_stream(request: &Request) -> Bytes {
-    // The origin has been checked already.
+    // The origin was checked before.
     let cors = request
         .header("origin")
         .map(|origin| format!("Access-Control-Allow-Origin: {origin}\r\nVary: Origin\r\n"))
@@ -50,7 +51,7 @@ fn accept_key(key: &str) -> String {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn the_key_of_the_rfc_is_answered_as_the_rfc_says() {
+    fn the_example_key_of_the_rfc_gets_the_answer_of_the_rfc() {
         assert_eq!(super::accept_key("dGhlIHNhbXBsZSBub25jZQ=="), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
     }
 }

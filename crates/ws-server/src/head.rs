@@ -12,42 +12,43 @@ use crate::options::Options;
 use crate::request::Request;
 use crate::response::Response;
 
-/// The longest head: a token and a proxy's headers fit well.
+/// The largest head in bytes. A token and the headers of a proxy fit easily.
 const MAX_HEAD: usize = 16 * 1024;
 const MAX_HEADERS: usize = 100;
 
-/// Why there is no request.
+/// Why there is no request to handle.
 #[derive(Debug)]
-pub(crate) enum Bad {
-    /// The client is gone; nobody waits for an answer.
-    Gone,
-    Answer(Response),
+pub(crate) enum HeadError {
+    /// The client has disconnected.
+    Disconnected,
+    /// The request is not accepted, and this is the response.
+    Rejected(Response),
 }
 
-/// Reads until the head is complete; returns what came after it, too.
+/// Reads until the head is complete. Also returns the bytes that were read beyond it.
 pub(crate) async fn read(
     stream: &mut TcpStream,
     peer: IpAddr,
     options: &Options,
-) -> Result<(Request, Vec<u8>), Bad> {
+) -> Result<(Request, Vec<u8>), HeadError> {
     let mut bytes = Vec::with_capacity(1024);
     loop {
-        if let Some((request, length)) = parse(&bytes, peer, options).map_err(Bad::Answer)? {
+        if let Some((request, length)) = parse(&bytes, peer, options).map_err(HeadError::Rejected)? {
             return Ok((request, bytes.split_off(length)));
         }
         if bytes.len() >= MAX_HEAD {
-            return Err(Bad::Answer(Response::text(431, "the request's head is too long")));
+            return Err(HeadError::Rejected(Response::text(431, "the head of the request is too long")));
         }
         match stream.read_buf(&mut bytes).await {
-            Ok(0) => return Err(Bad::Gone),
+            Ok(0) => return Err(HeadError::Disconnected),
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(_) => return Err(Bad::Gone),
+            Err(_) => return Err(HeadError::Disconnected),
         }
     }
 }
 
-/// The request and the length of its head, if it is complete.
+/// Returns the request and the length of its head, or `None` if the head is not complete.
 pub(crate) fn parse(
     bytes: &[u8],
     peer: IpAddr,
@@ -59,7 +60,7 @@ pub(crate) fn parse(
         Ok(httparse::Status::Complete(length)) => length,
         Ok(httparse::Status::Partial) => return Ok(None),
         Err(httparse::Error::TooManyHeaders) => return Err(Response::text(431, "too many headers")),
-        Err(error) => return Err(Response::text(400, format!("the request cannot be read: {error}"))),
+        Err(error) => return Err(Response::text(400, format!("the request cannot be parsed: {error}"))),
     };
     let is_head = match parsed.method {
         Some("GET") => false,
@@ -83,18 +84,19 @@ pub(crate) fn parse(
             .iter()
             .map(|header| (header.name.to_owned(), String::from_utf8_lossy(header.value).trim().to_owned()))
             .collect(),
-        client: peer,
+        client_address: peer,
         is_head,
         is_websocket: false,
     };
-    request.is_websocket = request.header_has("upgrade", "websocket");
+    request.is_websocket = request.header_contains("upgrade", "websocket");
     let forwarded: Vec<&str> = request
         .headers
         .iter()
         .filter(|(name, _)| name.eq_ignore_ascii_case("x-forwarded-for"))
         .map(|(_, v)| v.as_str())
         .collect();
-    request.client = address::client(peer, Some(&forwarded.join(",")), &options.trusted_proxies);
+    request.client_address =
+        address::client_address(peer, Some(&forwarded.join(",")), &options.trusted_proxies);
     Ok(Some((request, length)))
 }
 
@@ -122,14 +124,14 @@ mod tests {
     }
 
     #[test]
-    fn a_bearer_token_goes_before_one_in_the_query() {
+    fn a_bearer_token_takes_precedence_over_one_in_the_query() {
         let request = parse("GET /?token=a HTTP/1.1\r\nAuthorization: bearer b\r\n\r\n").unwrap().unwrap();
         assert_eq!(request.token().as_deref(), Some("b"));
     }
 
     #[test]
-    fn what_is_not_a_request_is_refused() {
-        assert!(parse("GET /a HTTP/1.1\r\nHost:").unwrap().is_none(), "not all of it has come");
+    fn an_invalid_request_is_rejected_with_its_status() {
+        assert!(parse("GET /a HTTP/1.1\r\nHost:").unwrap().is_none(), "the head is not complete");
         assert_eq!(parse("\x16\x03\x01 garbage\r\n\r\n").unwrap_err(), 400);
         assert_eq!(parse("POST / HTTP/1.1\r\n\r\n").unwrap_err(), 405);
         assert_eq!(parse("GET /%ff HTTP/1.1\r\n\r\n").unwrap_err(), 400);

@@ -1,35 +1,48 @@
 #![doc = include_str!("../README.md")]
 
+mod accept_rate;
 mod address;
-mod audience;
 mod client;
 mod connection;
+mod connection_limiter;
+mod connection_task;
+mod context;
+mod drain;
+mod establish;
 pub mod frame;
-mod gate;
+mod handler;
 mod handshake;
 mod head;
-mod heart;
 mod metrics;
 mod options;
 mod origin;
 mod outbox;
 pub mod page;
 mod parser;
+mod ping_wheel;
+mod recipients;
+mod reply;
 mod request;
+mod respond;
 mod response;
 mod server;
 #[cfg(test)]
 #[path = "../tests/it/options.rs"]
 mod test_options;
 pub mod token;
+mod transport;
 pub mod wildcard;
 
-pub use address::Network;
-pub use audience::Audience;
-pub use client::{Client, Transport};
+pub use address::parse_network;
+pub use client::Client;
+pub use handler::Handler;
+pub use ipnet::IpNet;
 pub use metrics::Metrics;
 pub use options::{Options, Overflow};
 pub use origin::Origins;
+pub use recipients::Recipients;
+pub use reply::Reply;
 pub use request::Request;
-pub use response::{Reply, Response};
-pub use server::{Handler, Server};
+pub use response::Response;
+pub use server::Server;
+pub use transport::Transport;

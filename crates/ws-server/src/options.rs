@@ -1,54 +1,56 @@
-//! How the server behaves; the service gives it, from its settings.
+//! The behaviour of the server, which a service derives from its settings.
 
 use std::time::Duration;
 
-use crate::address::Network;
+use ipnet::IpNet;
+
 use crate::origin::Origins;
 
-/// The behaviour of a [`Server`](crate::Server). Every time must be longer than nothing.
+/// The behaviour of a [`Server`](crate::Server). Every duration must be greater than zero.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The text of the heartbeat, sent to a client that has been open or beaten for [`ping_interval`](Self::ping_interval).
+    /// The text of the heartbeat message to WebSocket clients.
     pub ping: &'static str,
-    /// Time between two heartbeats.
+    /// Time between two heartbeats. The first one is sent this long after the client has connected.
     pub ping_interval: Duration,
     /// A WebSocket client that has sent nothing for this long is closed with 1008.
     pub pong_timeout: Duration,
-    /// A client that takes nothing for this long, while something waits for it, is closed with 1013.
+    /// A client that reads nothing for this long, while messages wait for it, is closed with 1013.
     pub write_timeout: Duration,
-    /// What happens to a client that reads more slowly than it is written to.
+    /// What happens to a client that reads more slowly than messages for it arrive.
     pub overflow: Overflow,
-    /// The longest message a client may send, in bytes; more is closed with 1009.
+    /// The largest message a client may send, in bytes. A larger one closes the client with 1009.
     pub max_message_size: usize,
-    /// Time for the head of a request to arrive.
+    /// How long the head of a request may take to arrive.
     pub handshake_timeout: Duration,
-    /// Pages that may connect; others get 403.
+    /// Origins of the pages that may connect. Others get 403.
     pub origins: Origins,
-    /// Open sockets and event streams at once; more get 503. Plain requests may have [`SPARE`](Self::SPARE) connections beside.
+    /// The largest number of open WebSockets and event streams. More get 503. Plain requests may use
+    /// [`SPARE_CONNECTIONS`](Self::SPARE_CONNECTIONS) connections in addition.
     pub max_connections: usize,
-    /// Connections of one address at once, more get 429; 0 is no limit.
+    /// The largest number of connections per client address. More get 429. 0 is no limit.
     pub max_connections_per_address: usize,
     /// Proxies whose `X-Forwarded-For` names the client's address.
-    pub trusted_proxies: Vec<Network>,
-    /// Connections accepted in a second; more wait in the kernel's queue. 0 is no limit.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Connections that are accepted per second. More wait in the kernel's queue. 0 is no limit.
     pub accept_rate: u32,
-    /// A text sent before the close of a drain, if any.
-    pub farewell: Option<&'static str>,
+    /// The text of a message that a drain sends before it closes a client, if any.
+    pub drain_message: Option<&'static str>,
 }
 
 impl Options {
-    /// Connections beyond [`max_connections`](Self::max_connections) for handshakes, probes and pages.
-    pub const SPARE: usize = 512;
+    /// Connections beyond [`max_connections`](Self::max_connections), for handshakes, probes and pages.
+    pub const SPARE_CONNECTIONS: usize = 512;
 }
 
-/// What to do for a client that reads more slowly than it is written to. Nobody else ever waits for it.
+/// What happens to a client that reads more slowly than messages for it arrive. No other client waits for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Overflow {
-    /// Every message counts: keep up to so many bytes in order, then close with 1013.
+    /// Keep every message, in order, up to this many bytes; then close the client with 1013.
     Close {
-        /// Bytes that may wait for one client when another message comes for it.
+        /// Bytes that may be waiting for the client when another message arrives.
         max_bytes: usize,
     },
-    /// Only the latest message counts: a newer one takes the place of the one that waits.
+    /// Keep the latest message only: a newer one replaces the one that waits.
     KeepLatest,
 }

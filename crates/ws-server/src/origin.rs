@@ -1,20 +1,20 @@
-//! Which web pages may open a socket.
+//! Which web pages may connect.
 
 use crate::wildcard;
 
-/// Allowed origins: wildcards over a page's host, `host:port` or `scheme://host:port`, whatever the letter case.
-/// An empty list allows every page.
+/// Allowed origins. Each is a wildcard pattern for a page's host, `host:port` or `scheme://host:port`. Letter case does not
+/// matter. An empty list allows every page.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Origins(Vec<String>);
 
 impl Origins {
-    /// Reads a comma-separated list, such as `*.example.org, localhost:*`.
+    /// Parses a comma-separated list such as `*.example.org, localhost:*`.
     pub fn parse(list: &str) -> Self {
         Self(list.split(',').map(|p| p.trim().to_ascii_lowercase()).filter(|p| !p.is_empty()).collect())
     }
 
-    /// Whether a page with this `Origin` may connect to the server that it calls `host`.
-    /// A program that is no browser sends no origin, and a page may always call its own host.
+    /// Whether a page with this `Origin` may connect, when its request has this `Host`. A request without an origin is
+    /// allowed because it does not come from a browser, and a page may always connect to its own host.
     pub(crate) fn allow(&self, origin: Option<&str>, host: Option<&str>) -> bool {
         let Some(origin) = origin else { return true };
         if self.0.is_empty() {
@@ -44,7 +44,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_matches_the_host_or_host_and_port_whatever_the_case() {
+    fn a_pattern_matches_the_host_or_host_and_port_in_any_letter_case() {
         let origins = Origins::parse("*.Example.org, localhost:3000,https://strict.example");
         for (origin, expected) in [
             ("https://www.example.org", true),
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn the_pages_own_host_and_a_missing_origin_pass() {
+    fn a_request_to_the_pages_own_host_and_one_without_an_origin_are_allowed() {
         let origins = Origins::parse("nothing.example");
         assert!(origins.allow(None, None));
         assert!(origins.allow(Some("http://Proxy.example:9002"), Some("proxy.example:9002")));

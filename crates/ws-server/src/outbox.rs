@@ -1,4 +1,4 @@
-//! What waits to be written to one client.
+//! The bytes that wait to be written to one client.
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
@@ -7,55 +7,56 @@ use bytes::{Buf, Bytes};
 
 use crate::options::Overflow;
 
-/// As many pieces as one `writev` takes without the kernel having to copy the list twice.
+/// The most chunks in one `writev`. The list of them is on the stack.
 pub(crate) const MAX_SLICES: usize = 64;
 
-/// Bytes in order. A piece is written whole or not at all, unless the connection ends.
+/// A queue of encoded messages. Each is written whole or not at all, unless the connection ends.
 #[derive(Default)]
 pub(crate) struct Outbox {
-    pieces: VecDeque<Piece>,
+    queue: VecDeque<Chunk>,
+    /// The length of all chunks.
     bytes: usize,
-    /// The first piece is partly written, and can neither be replaced nor dropped.
-    is_first_begun: bool,
+    /// The first chunk is partly written, so it can be neither replaced nor discarded.
+    is_front_started: bool,
 }
 
-struct Piece {
+struct Chunk {
     bytes: Bytes,
-    /// A newer state may take its place.
-    is_state: bool,
+    /// With [`Overflow::KeepLatest`] a newer message may replace it.
+    is_replaceable: bool,
 }
 
 impl Outbox {
-    /// Starts with bytes that must go first, whatever follows.
+    /// An outbox with bytes that must be written first, whatever follows.
     pub(crate) fn starting_with(head: Bytes) -> Self {
         let mut outbox = Self::default();
         outbox.push(head, false);
-        outbox.is_first_begun = true;
+        outbox.is_front_started = true;
         outbox
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.pieces.is_empty()
+        self.queue.is_empty()
     }
 
-    /// Adds a message of the service. `false`: there is no room, and the client must be given up.
+    /// Adds a message of the service. Returns `false` if it does not fit: the client must be closed as slow.
     #[must_use]
-    pub(crate) fn add(&mut self, message: Bytes, policy: Overflow) -> bool {
-        match policy {
+    pub(crate) fn push_message(&mut self, message: Bytes, overflow: Overflow) -> bool {
+        match overflow {
             Overflow::Close { max_bytes } => {
-                // What waits is judged, not what comes: a client that keeps up gets a message of any size.
-                let has_room = self.bytes <= max_bytes;
-                if has_room {
+                // Only what already waits counts against the limit: a client that keeps up gets a message of any size.
+                let fits = self.bytes <= max_bytes;
+                if fits {
                     self.push(message, false);
                 }
-                has_room
+                fits
             }
             Overflow::KeepLatest => {
-                let replaceable = usize::from(self.is_first_begun);
-                match self.pieces.iter_mut().skip(replaceable).find(|piece| piece.is_state) {
-                    Some(piece) => {
-                        self.bytes = self.bytes - piece.bytes.len() + message.len();
-                        piece.bytes = message;
+                let started = usize::from(self.is_front_started);
+                match self.queue.iter_mut().skip(started).find(|chunk| chunk.is_replaceable) {
+                    Some(chunk) => {
+                        self.bytes = self.bytes - chunk.bytes.len() + message.len();
+                        chunk.bytes = message;
                     }
                     None => self.push(message, true),
                 }
@@ -64,51 +65,53 @@ impl Outbox {
         }
     }
 
-    /// Adds the rest of a message whose beginning is written.
-    pub(crate) fn add_rest(&mut self, rest: Bytes) {
-        self.push(rest, false);
-        self.is_first_begun = true;
+    /// Adds the remainder of a message whose beginning is already written. The outbox must be empty.
+    pub(crate) fn push_remainder(&mut self, remainder: Bytes) {
+        self.push(remainder, false);
+        self.is_front_started = true;
     }
 
-    /// Adds a frame of the protocol itself, which no policy replaces. `false`: the client sends pings and reads nothing.
+    /// Adds a control frame, which no message replaces. Returns `false` if too many chunks wait: the client sends pings
+    /// and does not read. The frame is added even so.
     #[must_use]
-    pub(crate) fn add_control(&mut self, frame: Bytes) -> bool {
-        const MAX_WAITING: usize = 64;
-        let has_room = self.pieces.len() < MAX_WAITING;
+    pub(crate) fn push_control(&mut self, frame: Bytes) -> bool {
+        const MAX_CHUNKS: usize = 64;
+        let fits = self.queue.len() < MAX_CHUNKS;
         self.push(frame, false);
-        has_room
+        fits
     }
 
-    /// Drops all that is not begun, so that what is added next comes as soon as it can.
-    pub(crate) fn abandon(&mut self) {
-        self.pieces.truncate(usize::from(self.is_first_begun));
-        self.bytes = self.pieces.iter().map(|piece| piece.bytes.len()).sum();
+    /// Discards every chunk that is not partly written, so that what is added next is written as soon as possible.
+    pub(crate) fn discard_unsent(&mut self) {
+        self.queue.truncate(usize::from(self.is_front_started));
+        self.bytes = self.queue.iter().map(|chunk| chunk.bytes.len()).sum();
     }
 
-    pub(crate) fn slices<'a>(&'a self, into: &mut [IoSlice<'a>; MAX_SLICES]) -> usize {
-        self.pieces.iter().zip(into).map(|(piece, slot)| *slot = IoSlice::new(&piece.bytes)).count()
+    /// Fills `slices` with the first chunks, for one vectored write. Returns how many.
+    pub(crate) fn io_slices<'a>(&'a self, slices: &mut [IoSlice<'a>; MAX_SLICES]) -> usize {
+        self.queue.iter().zip(slices).map(|(chunk, slice)| *slice = IoSlice::new(&chunk.bytes)).count()
     }
 
-    /// Takes off what was written.
-    pub(crate) fn written(&mut self, mut count: usize) {
+    /// Removes the first `count` bytes, which were written.
+    pub(crate) fn advance(&mut self, mut count: usize) {
         self.bytes -= count;
-        while let Some(first) = self.pieces.front_mut() {
-            if count < first.bytes.len() {
-                first.bytes.advance(count);
-                self.is_first_begun |= count > 0;
+        while let Some(front) = self.queue.front_mut() {
+            if count < front.bytes.len() {
+                front.bytes.advance(count);
+                self.is_front_started |= count > 0;
                 return;
             }
-            count -= first.bytes.len();
-            self.pieces.pop_front();
-            self.is_first_begun = false;
+            count -= front.bytes.len();
+            self.queue.pop_front();
+            self.is_front_started = false;
         }
-        // Most clients never wait again: the room goes back.
-        self.pieces = VecDeque::new();
+        // Most clients need no outbox again for a long time: free the queue's memory.
+        self.queue = VecDeque::new();
     }
 
-    fn push(&mut self, bytes: Bytes, is_state: bool) {
+    fn push(&mut self, bytes: Bytes, is_replaceable: bool) {
         self.bytes += bytes.len();
-        self.pieces.push_back(Piece { bytes, is_state });
+        self.queue.push_back(Chunk { bytes, is_replaceable });
     }
 }
 
@@ -116,50 +119,52 @@ impl Outbox {
 mod tests {
     use super::*;
 
-    fn waiting(outbox: &Outbox) -> Vec<&[u8]> {
-        outbox.pieces.iter().map(|piece| &piece.bytes[..]).collect()
+    fn chunks(outbox: &Outbox) -> Vec<&[u8]> {
+        outbox.queue.iter().map(|chunk| &chunk.bytes[..]).collect()
     }
 
     #[test]
-    fn lines_are_kept_in_order_until_there_is_no_room() {
-        let policy = Overflow::Close { max_bytes: 7 };
+    fn messages_are_kept_in_order_until_the_limit_is_reached() {
+        let overflow = Overflow::Close { max_bytes: 7 };
         let mut outbox = Outbox::default();
-        assert!(outbox.add("a long one".into(), policy));
-        assert!(!outbox.add("two".into(), policy));
-        outbox.written(4);
-        assert_eq!(waiting(&outbox), [b"ng one"]);
-        assert!(outbox.add("three".into(), policy));
-        outbox.written(11);
+        assert!(outbox.push_message("a long one".into(), overflow));
+        assert!(!outbox.push_message("two".into(), overflow));
+        outbox.advance(4);
+        assert_eq!(chunks(&outbox), [b"ng one"]);
+        assert!(outbox.push_message("three".into(), overflow));
+        outbox.advance(11);
         assert!(outbox.is_empty());
     }
 
     #[test]
-    fn a_state_takes_the_place_of_the_one_that_waits() {
-        let policy = Overflow::KeepLatest;
+    fn with_keep_latest_a_message_replaces_the_one_that_waits() {
+        let overflow = Overflow::KeepLatest;
         let mut outbox = Outbox::starting_with("head".into());
         for state in ["s1", "s2", "s3"] {
-            assert!(outbox.add(state.into(), policy));
+            assert!(outbox.push_message(state.into(), overflow));
         }
-        assert_eq!(waiting(&outbox), [&b"head"[..], b"s3"]);
-        outbox.written(5);
-        assert!(outbox.add("s4".into(), policy) && outbox.add("s5".into(), policy));
-        assert_eq!(waiting(&outbox), [b"3", &b"s5"[..]], "what is begun is finished");
+        assert_eq!(chunks(&outbox), [&b"head"[..], b"s3"]);
+        outbox.advance(5);
+        assert!(outbox.push_message("s4".into(), overflow) && outbox.push_message("s5".into(), overflow));
+        assert_eq!(chunks(&outbox), [b"3", &b"s5"[..]], "a message that is partly written is not replaced");
     }
 
     #[test]
-    fn giving_up_keeps_what_is_begun() {
+    fn discarding_keeps_a_message_that_is_partly_written() {
         let mut outbox = Outbox::default();
-        let policy = Overflow::Close { max_bytes: 100 };
-        assert!(outbox.add("line 1".into(), policy) && outbox.add("line 2".into(), policy));
-        outbox.written(2);
-        outbox.abandon();
-        assert!(outbox.add_control("bye".into()));
-        assert_eq!(waiting(&outbox), [&b"ne 1"[..], b"bye"]);
+        let overflow = Overflow::Close { max_bytes: 100 };
+        assert!(
+            outbox.push_message("line 1".into(), overflow) && outbox.push_message("line 2".into(), overflow)
+        );
+        outbox.advance(2);
+        outbox.discard_unsent();
+        assert!(outbox.push_control("bye".into()));
+        assert_eq!(chunks(&outbox), [&b"ne 1"[..], b"bye"]);
     }
 
     #[test]
-    fn protocol_frames_have_a_bound_of_their_own() {
+    fn control_frames_have_a_limit_of_their_own() {
         let mut outbox = Outbox::default();
-        assert_eq!((0..100).take_while(|_| outbox.add_control("pong".into())).count(), 64);
+        assert_eq!((0..100).take_while(|_| outbox.push_control("pong".into())).count(), 64);
     }
 }

@@ -1,13 +1,14 @@
-//! The plain look that the services' own pages share. A page is one file: it needs no network and no build.
+//! The services' own pages and the stylesheet that they share. A page is one file: it loads nothing else and needs no build.
 
 use crate::response::Response;
 
-/// The stylesheet.
-pub const STYLE: &str = include_str!("page.css");
+/// The shared stylesheet.
+pub const STYLESHEET: &str = include_str!("page.css");
 
-/// A page, with the stylesheet in place of `/*style*/`. It may load nothing from anywhere, and no site may frame it.
+/// The response with a page, in which the stylesheet replaces `/*style*/`. Its headers forbid the page to load anything,
+/// and forbid other sites to put it in a frame.
 pub fn html(page: &str) -> Response {
-    Response::new(200, "text/html; charset=utf-8", page.replacen("/*style*/", STYLE, 1))
+    Response::new(200, "text/html; charset=utf-8", page.replacen("/*style*/", STYLESHEET, 1))
         .header("Cache-Control", "no-cache")
         .header("X-Content-Type-Options", "nosniff")
         .header(

@@ -1,22 +1,25 @@
-//! Reads the frames of a client (RFC 6455), in whatever pieces they arrive.
+//! Parses the frames of a client (RFC 6455), which may arrive in parts of any size.
 //!
-//! Nothing that a client says matters beyond being said, so no payload is kept: a message of any size costs no memory.
+//! The payload of messages is validated and discarded, because no service uses it: a message of any size takes no memory.
+
+mod utf8;
 
 use crate::frame;
+use utf8::{InvalidUtf8, Utf8Validator};
 
-/// What a client's frame asks for.
+/// What a client has sent.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Event<'a> {
-    /// A whole text or binary message has arrived.
+    /// A complete text or binary message.
     Message,
-    /// Must be answered with a pong of the same payload.
+    /// Must be answered with a pong that has the same payload.
     Ping(&'a [u8]),
     Pong,
-    /// The client closes; without a code it is 1005, which is never sent.
+    /// A close frame. 1005 stands for one without a code; it is never sent itself.
     Close(u16),
 }
 
-/// Why a client must be closed.
+/// Why the client must be closed, and with which code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Violation {
     pub(crate) code: u16,
@@ -29,7 +32,13 @@ const fn protocol(reason: &'static str) -> Violation {
 const NOT_UTF8: Violation = Violation { code: 1007, reason: "text is not UTF-8" };
 const TOO_BIG: Violation = Violation { code: 1009, reason: "message too big" };
 
-/// A message that is under way: fragments of it may be followed by control frames.
+impl From<InvalidUtf8> for Violation {
+    fn from(_: InvalidUtf8) -> Self {
+        NOT_UTF8
+    }
+}
+
+/// A message that is not complete. Control frames may come between its fragments.
 #[derive(Clone, Copy)]
 struct Message {
     is_text: bool,
@@ -43,7 +52,7 @@ pub(crate) struct Parser {
     /// The frame whose header is complete.
     frame: Option<Frame>,
     message: Option<Message>,
-    utf8: Utf8,
+    utf8: Utf8Validator,
     control: [u8; 125],
     control_length: u8,
 }
@@ -53,7 +62,7 @@ struct Frame {
     opcode: u8,
     is_final: bool,
     mask: u32,
-    left: u64,
+    remaining: u64,
 }
 
 impl Parser {
@@ -64,17 +73,17 @@ impl Parser {
             header_length: 0,
             frame: None,
             message: None,
-            utf8: Utf8::default(),
+            utf8: Utf8Validator::default(),
             control: [0; 125],
             control_length: 0,
         }
     }
 
-    /// Takes the bytes that came, unmasks them in place, and reports what they completed.
+    /// Parses received bytes, which it unmasks in place, and reports each event that they complete.
     pub(crate) fn feed(
         &mut self,
         mut input: &mut [u8],
-        mut on: impl FnMut(Event<'_>),
+        mut on_event: impl FnMut(Event<'_>),
     ) -> Result<(), Violation> {
         loop {
             let Some(current) = &mut self.frame else {
@@ -82,18 +91,18 @@ impl Parser {
                 input = &mut input[1..];
                 self.header[usize::from(self.header_length)] = byte;
                 self.header_length += 1;
-                if usize::from(self.header_length) >= 2 && self.header_length == self.header_needed() {
-                    self.begin()?;
+                if usize::from(self.header_length) >= 2 && self.header_length == self.header_size() {
+                    self.on_header()?;
                     self.header_length = 0;
                 }
                 continue;
             };
-            let take = current.left.min(input.len() as u64) as usize;
+            let take = current.remaining.min(input.len() as u64) as usize;
             let (payload, rest) = input.split_at_mut(take);
             input = rest;
             current.mask = unmask(payload, current.mask);
-            current.left -= take as u64;
-            let (opcode, is_final, is_complete) = (current.opcode, current.is_final, current.left == 0);
+            current.remaining -= take as u64;
+            let (opcode, is_final, is_complete) = (current.opcode, current.is_final, current.remaining == 0);
             if opcode >= frame::CLOSE {
                 let start = usize::from(self.control_length);
                 self.control[start..start + take].copy_from_slice(payload);
@@ -105,11 +114,11 @@ impl Parser {
                 return Ok(());
             }
             self.frame = None;
-            self.complete(opcode, is_final, &mut on)?;
+            self.on_frame(opcode, is_final, &mut on_event)?;
         }
     }
 
-    fn header_needed(&self) -> u8 {
+    fn header_size(&self) -> u8 {
         2 + 4
             + match self.header[1] & 0x7F {
                 126 => 2,
@@ -118,8 +127,8 @@ impl Parser {
             }
     }
 
-    /// Judges a header, before any of its payload is taken.
-    fn begin(&mut self) -> Result<(), Violation> {
+    /// Validates a complete header, before any of the payload is read.
+    fn on_header(&mut self) -> Result<(), Violation> {
         let header = &self.header[..usize::from(self.header_length)];
         let (is_final, opcode) = (header[0] & 0x80 != 0, header[0] & 0x0F);
         if header[0] & 0x70 != 0 {
@@ -144,7 +153,7 @@ impl Parser {
         } else {
             let message = match (opcode, self.message) {
                 (0, Some(message)) => message,
-                (0, None) => return Err(protocol("continuation of nothing")),
+                (0, None) => return Err(protocol("continuation without a message")),
                 (frame::TEXT | frame::BINARY, None) => Message { is_text: opcode == frame::TEXT, length: 0 },
                 (frame::TEXT | frame::BINARY, Some(_)) => return Err(protocol("message within a message")),
                 _ => return Err(protocol("unknown opcode")),
@@ -156,25 +165,25 @@ impl Parser {
             self.message = Some(Message { length: total, ..message });
         }
         let mask = u32::from_ne_bytes([mask[0], mask[1], mask[2], mask[3]]);
-        self.frame = Some(Frame { opcode, is_final, mask, left: length });
+        self.frame = Some(Frame { opcode, is_final, mask, remaining: length });
         Ok(())
     }
 
-    fn complete(
+    fn on_frame(
         &mut self,
         opcode: u8,
         is_final: bool,
-        on: &mut impl FnMut(Event<'_>),
+        on_event: &mut impl FnMut(Event<'_>),
     ) -> Result<(), Violation> {
         let control = &self.control[..usize::from(self.control_length)];
         match opcode {
-            frame::PING => on(Event::Ping(control)),
-            frame::PONG => on(Event::Pong),
-            frame::CLOSE => on(Event::Close(close_code(control)?)),
+            frame::PING => on_event(Event::Ping(control)),
+            frame::PONG => on_event(Event::Pong),
+            frame::CLOSE => on_event(Event::Close(parse_close_code(control)?)),
             _ if is_final => {
                 self.utf8.finish()?;
                 self.message = None;
-                on(Event::Message);
+                on_event(Event::Message);
             }
             _ => {}
         }
@@ -182,10 +191,10 @@ impl Parser {
     }
 }
 
-fn close_code(payload: &[u8]) -> Result<u16, Violation> {
+fn parse_close_code(payload: &[u8]) -> Result<u16, Violation> {
     match payload {
         [] => Ok(1005),
-        [_] => Err(protocol("close code is cut short")),
+        [_] => Err(protocol("close code is truncated")),
         [high, low, reason @ ..] => {
             std::str::from_utf8(reason).map_err(|_| NOT_UTF8)?;
             match u16::from_be_bytes([*high, *low]) {
@@ -196,50 +205,14 @@ fn close_code(payload: &[u8]) -> Result<u16, Violation> {
     }
 }
 
-/// Removes the mask, and returns it turned to where the next piece begins.
+/// Removes the mask. Returns it rotated, so that it fits the next part of the payload.
 fn unmask(payload: &mut [u8], mask: u32) -> u32 {
     let bytes = mask.to_ne_bytes();
     for (index, byte) in payload.iter_mut().enumerate() {
         *byte ^= bytes[index & 3];
     }
-    let turn = payload.len() & 3;
-    u32::from_ne_bytes(std::array::from_fn(|index| bytes[(index + turn) & 3]))
-}
-
-/// Checks UTF-8 that arrives in pieces; keeps the start of a character that is not complete.
-#[derive(Default)]
-struct Utf8 {
-    partial: [u8; 4],
-    length: u8,
-}
-
-impl Utf8 {
-    fn push(&mut self, mut piece: &[u8]) -> Result<(), Violation> {
-        while self.length > 0 {
-            let Some((&byte, rest)) = piece.split_first() else { return Ok(()) };
-            piece = rest;
-            self.partial[usize::from(self.length)] = byte;
-            self.length += 1;
-            match std::str::from_utf8(&self.partial[..usize::from(self.length)]) {
-                Ok(_) => self.length = 0,
-                Err(error) if error.error_len().is_some() => return Err(NOT_UTF8),
-                Err(_) => {}
-            }
-        }
-        if let Err(error) = std::str::from_utf8(piece) {
-            if error.error_len().is_some() {
-                return Err(NOT_UTF8);
-            }
-            let partial = &piece[error.valid_up_to()..];
-            self.partial[..partial.len()].copy_from_slice(partial);
-            self.length = partial.len() as u8;
-        }
-        Ok(())
-    }
-
-    fn finish(&self) -> Result<(), Violation> {
-        if self.length == 0 { Ok(()) } else { Err(NOT_UTF8) }
-    }
+    let rotation = payload.len() & 3;
+    u32::from_ne_bytes(std::array::from_fn(|index| bytes[(index + rotation) & 3]))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What a client asks for.
+//! The head of a request.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -11,7 +11,7 @@ pub struct Request {
     pub(crate) path: String,
     pub(crate) query: String,
     pub(crate) headers: Vec<(String, String)>,
-    pub(crate) client: IpAddr,
+    pub(crate) client_address: IpAddr,
     pub(crate) is_head: bool,
     pub(crate) is_websocket: bool,
 }
@@ -22,7 +22,7 @@ impl Request {
         &self.path
     }
 
-    /// The value of a query parameter, decoded; the first one if it is given twice.
+    /// The decoded value of a query parameter. If it is given twice, the first one.
     pub fn query(&self, name: &str) -> Option<String> {
         self.query.split('&').find_map(|pair| {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -35,7 +35,7 @@ impl Request {
         self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
-    /// The token of `Authorization: Bearer`, or else of `?token=` (a browser's WebSocket cannot set headers).
+    /// The token of `Authorization: Bearer`, or else of `?token=`, because the WebSocket API of browsers cannot set headers.
     pub fn token(&self) -> Option<String> {
         let bearer = self.header("authorization").and_then(|value| {
             let (scheme, token) = value.trim().split_once(' ')?;
@@ -44,27 +44,27 @@ impl Request {
         bearer.or_else(|| self.query("token"))
     }
 
-    /// Whether it asks to become a WebSocket.
+    /// Whether it asks for an upgrade to WebSocket.
     pub fn is_websocket(&self) -> bool {
         self.is_websocket
     }
 
-    /// The address of the client, behind trusted proxies the one they name.
-    pub fn client(&self) -> IpAddr {
-        self.client
+    /// The address of the client. Behind a trusted proxy it is the one that the proxy names.
+    pub fn client_address(&self) -> IpAddr {
+        self.client_address
     }
 
-    /// Whether a comma-separated header has this word.
-    pub(crate) fn header_has(&self, name: &str, word: &str) -> bool {
+    /// Whether a comma-separated header contains this value.
+    pub(crate) fn header_contains(&self, name: &str, value: &str) -> bool {
         self.headers
             .iter()
             .filter(|(key, _)| key.eq_ignore_ascii_case(name))
-            .flat_map(|(_, value)| value.split(','))
-            .any(|part| part.trim().eq_ignore_ascii_case(word))
+            .flat_map(|(_, list)| list.split(','))
+            .any(|item| item.trim().eq_ignore_ascii_case(value))
     }
 }
 
 fn decode(text: &str) -> Option<String> {
-    let spaced = if text.contains('+') { Cow::Owned(text.replace('+', " ")) } else { Cow::Borrowed(text) };
-    percent_decode_str(&spaced).decode_utf8().ok().map(Cow::into_owned)
+    let text = if text.contains('+') { Cow::Owned(text.replace('+', " ")) } else { Cow::Borrowed(text) };
+    percent_decode_str(&text).decode_utf8().ok().map(Cow::into_owned)
 }

@@ -1,45 +1,10 @@
-//! What a request is answered with.
+//! Plain HTTP responses.
 
 use std::fmt::Write;
 
 use bytes::Bytes;
 
-use crate::client::Client;
-
-/// What a [`Handler`](crate::Handler) decides for a request.
-pub enum Reply {
-    /// A plain answer, after which the connection ends.
-    Http(Response),
-    /// The socket is opened; only for a request that [asks for it](crate::Request::is_websocket).
-    WebSocket(Opened),
-    /// An endless stream of events begins.
-    EventStream(Opened),
-}
-
-/// Takes the new client before the first byte of the answer goes out, so that what it is sent from here on follows
-/// that answer; what is returned is dropped when the client is gone.
-pub(crate) type Opened = Box<dyn FnOnce(Client) -> Box<dyn Send> + Send>;
-
-impl Reply {
-    /// Opens the socket. `opened` takes the client before the 101 is written; what it returns is dropped when the client
-    /// is gone. It is called from the runtime, so it must not block.
-    pub fn websocket<G: Send + 'static>(opened: impl FnOnce(Client) -> G + Send + 'static) -> Self {
-        Self::WebSocket(Box::new(|client| Box::new(opened(client))))
-    }
-
-    /// Begins an event stream; `opened` is as for [`websocket`](Self::websocket).
-    pub fn event_stream<G: Send + 'static>(opened: impl FnOnce(Client) -> G + Send + 'static) -> Self {
-        Self::EventStream(Box::new(|client| Box::new(opened(client))))
-    }
-}
-
-impl From<Response> for Reply {
-    fn from(response: Response) -> Self {
-        Self::Http(response)
-    }
-}
-
-/// A plain answer.
+/// A plain HTTP response. The connection ends after it.
 #[derive(Clone, Debug)]
 pub struct Response {
     pub(crate) status: u16,
@@ -49,12 +14,12 @@ pub struct Response {
 }
 
 impl Response {
-    /// An answer with a body of this type.
+    /// A response with a body of this type.
     pub fn new(status: u16, content_type: &'static str, body: impl Into<Bytes>) -> Self {
         Self { status, content_type, headers: Vec::new(), body: body.into() }
     }
 
-    /// An answer of one line of plain text.
+    /// A response of one line of plain text.
     pub fn text(status: u16, text: impl Into<String>) -> Self {
         Self::new(status, "text/plain; charset=utf-8", text.into())
     }
@@ -66,12 +31,12 @@ impl Response {
         self
     }
 
-    /// The answer as bytes; a HEAD request gets no body.
+    /// The response as bytes; without the body if the request was HEAD.
     pub(crate) fn encode(&self, is_head: bool) -> Vec<u8> {
         let mut head = format!(
             "HTTP/1.1 {} {}\r\nContent-Type: {}\r\nContent-Length: {}\r\nConnection: close\r\n",
             self.status,
-            reason(self.status),
+            reason_phrase(self.status),
             self.content_type,
             self.body.len()
         );
@@ -87,7 +52,7 @@ impl Response {
     }
 }
 
-fn reason(status: u16) -> &'static str {
+fn reason_phrase(status: u16) -> &'static str {
     match status {
         200 => "OK",
         204 => "No Content",
@@ -114,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_is_complete_and_a_head_request_gets_no_body() {
+    fn a_response_has_all_its_headers_and_no_body_for_a_head_request() {
         let response = Response::text(401, "a token is needed").header("WWW-Authenticate", "Bearer");
         let head = "HTTP/1.1 401 Unauthorized\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 17\r\n\
                     Connection: close\r\nWWW-Authenticate: Bearer\r\n\r\n";

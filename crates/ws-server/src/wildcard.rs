@@ -1,22 +1,22 @@
-//! Patterns in which `*` stands for any run of characters and `?` for one.
+//! Wildcard patterns: `*` matches any number of characters, `?` matches one.
 
-/// Whether the whole of `text` matches `pattern`; letter case counts.
+/// Whether `pattern` matches the whole of `text`. Letter case matters.
 pub fn matches(pattern: &str, text: &str) -> bool {
     let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
     let (mut p, mut t) = (0, 0);
-    // Where the last `*` was, and what it had swallowed: the only point one ever has to return to.
-    let mut retry: Option<(usize, usize)> = None;
+    // The position of the last `*`, and where in the text its match ends. It is enough to backtrack to the last one.
+    let mut backtrack: Option<(usize, usize)> = None;
     while t < text.len() {
         if p < pattern.len() && pattern[p] == b'*' {
-            retry = Some((p, t));
+            backtrack = Some((p, t));
             p += 1;
         } else if p < pattern.len() && (pattern[p] == b'?' || pattern[p] == text[t]) {
             p += 1;
             t += 1;
-        } else if let Some((star, swallowed)) = retry {
-            retry = Some((star, swallowed + 1));
+        } else if let Some((star, match_end)) = backtrack {
+            backtrack = Some((star, match_end + 1));
             p = star + 1;
-            t = swallowed + 1;
+            t = match_end + 1;
         } else {
             return false;
         }
@@ -29,7 +29,7 @@ mod tests {
     use super::matches;
 
     #[test]
-    fn a_star_stands_for_any_run_of_characters() {
+    fn a_star_matches_any_number_of_characters() {
         for (pattern, text, expected) in [
             ("", "", true),
             ("*", "", true),

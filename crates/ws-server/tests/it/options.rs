@@ -1,10 +1,10 @@
-//! What both the unit tests, which take this file in by its path, and the others begin with.
+//! The options of all tests. The unit tests include this file by its path.
 
 use std::time::Duration;
 
 use crate::{Options, Origins, Overflow};
 
-/// Wide limits, for tests to narrow.
+/// Generous limits. A test lowers those that it is about.
 pub(crate) fn options() -> Options {
     Options {
         ping: r#"{"type":"ping"}"#,
@@ -19,6 +19,6 @@ pub(crate) fn options() -> Options {
         max_connections_per_address: 0,
         trusted_proxies: Vec::new(),
         accept_rate: 0,
-        farewell: None,
+        drain_message: None,
     }
 }

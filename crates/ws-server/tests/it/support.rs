@@ -1,4 +1,4 @@
-//! A server with a small service behind it: everybody gets what is published.
+//! A server with a small service behind it: every client gets everything that is published.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -39,24 +39,24 @@ impl Handler for Room {
 }
 
 impl Room {
-    fn join(self, client: Client, path: &str) -> Leave {
+    fn join(self, client: Client, path: &str) -> Membership {
         let mut hello = BytesMut::new();
         client.transport().encode(&mut hello, Some("1"), &format!("hello {path}"));
         client.send(&hello.freeze());
-        let number = self.0.lock().insert(client);
-        Leave(self, number)
+        let key = self.0.lock().insert(client);
+        Membership(self, key)
     }
 }
 
-struct Leave(Room, usize);
+struct Membership(Room, usize);
 
-impl Drop for Leave {
+impl Drop for Membership {
     fn drop(&mut self) {
         self.0.0.lock().remove(self.1);
     }
 }
 
-pub(crate) struct World {
+pub(crate) struct TestServer {
     address: SocketAddr,
     room: Room,
     registry: Registry,
@@ -64,7 +64,7 @@ pub(crate) struct World {
     server: JoinHandle<std::io::Result<()>>,
 }
 
-impl World {
+impl TestServer {
     pub(crate) async fn start(options: Options) -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let (room, registry, stopping) = (Room::default(), Registry::new(), CancellationToken::new());
@@ -79,7 +79,7 @@ impl World {
         self.address
     }
 
-    pub(crate) async fn tcp(&self) -> TcpStream {
+    pub(crate) async fn connect_tcp(&self) -> TcpStream {
         TcpStream::connect(self.address).await.unwrap()
     }
 
@@ -96,24 +96,24 @@ impl World {
         for (name, value) in headers {
             request.headers_mut().insert(*name, value.parse().unwrap());
         }
-        Ok(tokio_tungstenite::client_async(request, self.tcp().await).await?.0)
+        Ok(tokio_tungstenite::client_async(request, self.connect_tcp().await).await?.0)
     }
 
-    /// The status with which an upgrade is refused.
-    pub(crate) async fn refusal(&self, path: &str, headers: &[(&'static str, &str)]) -> u16 {
+    /// Requests an upgrade that is refused, and returns the status.
+    pub(crate) async fn connect_refused(&self, path: &str, headers: &[(&'static str, &str)]) -> u16 {
         match self.connect_with(path, headers).await {
             Err(Error::Http(response)) => response.status().as_u16(),
             other => panic!("expected a refusal, got {other:?}"),
         }
     }
 
-    pub(crate) async fn exchange(&self, request: &str) -> String {
-        exchange_on(self.tcp().await, request).await
+    pub(crate) async fn send_raw(&self, request: &str) -> String {
+        send_raw_on(self.connect_tcp().await, request).await
     }
 
     pub(crate) async fn publish(&self, line: &str) {
         let mut message = BytesMut::new();
-        ws_server::frame::text(&mut message, line);
+        ws_server::frame::encode_text(&mut message, line);
         let message = message.freeze();
         for (_, client) in self.room.0.lock().iter() {
             client.send(&message);
@@ -127,53 +127,53 @@ impl World {
         text.lines().find_map(|line| line.strip_prefix(&prefix)).map_or(0, |value| value.parse().unwrap())
     }
 
-    pub(crate) async fn until_count(&self, count: usize) {
-        let found = async {
+    pub(crate) async fn wait_for_count(&self, count: usize) {
+        let counted = async {
             while self.room.0.lock().len() != count
                 || self.metric("connections{transport=\"websocket\"}") != count as u64
             {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(10), found).await.expect("the clients to be counted");
+        tokio::time::timeout(Duration::from_secs(10), counted).await.expect("the clients to be counted");
     }
 
-    pub(crate) async fn until_empty(&self) {
-        self.until_count(0).await;
+    pub(crate) async fn wait_until_empty(&self) {
+        self.wait_for_count(0).await;
     }
 
     pub(crate) fn stop(&self) {
         self.stopping.cancel();
     }
 
-    /// Until the first client has been told to go.
-    pub(crate) async fn until_draining(&self) {
+    /// Waits until the first client is being closed.
+    pub(crate) async fn wait_until_draining(&self) {
         while self.metric("connections_closed_total{cause=\"restart\"}") == 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 
-    pub(crate) async fn stopped(&mut self) {
+    pub(crate) async fn wait_until_stopped(&mut self) {
         (&mut self.server).await.unwrap().unwrap();
     }
 }
 
-pub(crate) async fn exchange_on(mut stream: TcpStream, request: &str) -> String {
+pub(crate) async fn send_raw_on(mut stream: TcpStream, request: &str) -> String {
     stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    answer
+    let mut response = String::new();
+    stream.read_to_string(&mut response).await.unwrap();
+    response
 }
 
-pub(crate) async fn text(client: &mut Socket) -> String {
+pub(crate) async fn receive_text(client: &mut Socket) -> String {
     match client.next().await {
         Some(Ok(Message::Text(text))) => text.to_string(),
         other => panic!("expected a text, got {other:?}"),
     }
 }
 
-/// Reads until the server's close, and gives its code.
-pub(crate) async fn close_code(client: &mut Socket) -> u16 {
+/// Reads until the server's close frame, and returns its code.
+pub(crate) async fn receive_close_code(client: &mut Socket) -> u16 {
     loop {
         match client.next().await {
             Some(Ok(Message::Close(frame))) => return frame.map_or(1005, |frame| frame.code.into()),

@@ -1,19 +1,20 @@
 use chassis::probe::Probes;
-use ws_server::token::{Denied, TokenKey};
+use ws_server::token::{AccessDenied, TokenKey};
 use ws_server::{Request, Response, page};
 
 use crate::SocketSettings;
 
-/// What a service answers before it looks at a request itself.
-pub struct Front {
+/// What every service with WebSockets does with a request before its own logic: it serves the page and the probes, and
+/// checks the access token.
+pub struct HttpFront {
     page: &'static str,
     probes: Probes,
     metrics_enabled: bool,
     token_key: Option<TokenKey>,
 }
 
-impl Front {
-    /// `page` is the HTML of `/`, with `/*style*/` where the [shared stylesheet](page::STYLE) belongs.
+impl HttpFront {
+    /// `page` is the HTML of `/`, with `/*style*/` where the [shared stylesheet](page::STYLESHEET) belongs.
     pub fn new(settings: &SocketSettings, probes: Probes, page: &'static str) -> Self {
         Self {
             page,
@@ -23,7 +24,8 @@ impl Front {
         }
     }
 
-    /// The page or a probe, if the request is for one. A WebSocket never is: a run may have the name of a probe.
+    /// The response, if the request is for the page or a probe. A WebSocket request never is, because a run may have the
+    /// name of a probe.
     pub fn answer(&self, request: &Request) -> Option<Response> {
         match request.path() {
             _ if request.is_websocket() => None,
@@ -36,11 +38,11 @@ impl Front {
         }
     }
 
-    /// Whether the client may watch a run. Without a key everybody may.
+    /// Checks that the client may watch a run. Without a token key, every client may watch every run.
     ///
     /// # Errors
-    /// Why not; it is also the answer.
-    pub fn admit(&self, request: &Request, run: &str) -> Result<(), Denied> {
+    /// Says why it may not. The error converts into the response.
+    pub fn authorize(&self, request: &Request, run: &str) -> Result<(), AccessDenied> {
         match &self.token_key {
             Some(key) => key.check(request.token().as_deref(), run),
             None => Ok(()),

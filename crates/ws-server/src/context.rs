@@ -1,0 +1,55 @@
+//! What every connection of a server uses.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use crate::connection_limiter::ConnectionLimiter;
+use crate::metrics::Metrics;
+use crate::options::Options;
+use crate::transport::Transport;
+
+/// The state that a server shares with all of its connections.
+pub(crate) struct ServerContext {
+    pub(crate) options: Options,
+    pub(crate) metrics: Metrics,
+    pub(crate) limiter: Arc<ConnectionLimiter>,
+    /// New clients are refused, because the server is closing those that it has.
+    pub(crate) is_draining: AtomicBool,
+    pings: [Bytes; 2],
+    drain_messages: [Option<Bytes>; 2],
+    started: Instant,
+}
+
+impl ServerContext {
+    pub(crate) fn new(options: Options, metrics: Metrics) -> Self {
+        let drain_message =
+            |transport: Transport| options.drain_message.map(|text| transport.encode_one(text));
+        Self {
+            pings: [Transport::WebSocket.encode_one(options.ping), Bytes::from_static(b": ping\n\n")],
+            drain_messages: [drain_message(Transport::WebSocket), drain_message(Transport::EventStream)],
+            limiter: Arc::default(),
+            is_draining: AtomicBool::new(false),
+            started: Instant::now(),
+            options,
+            metrics,
+        }
+    }
+
+    /// Milliseconds since the server was created: the clock of all its timeouts.
+    pub(crate) fn now_ms(&self) -> u64 {
+        self.started.elapsed().as_millis() as u64
+    }
+
+    /// The encoded heartbeat.
+    pub(crate) fn ping(&self, transport: Transport) -> &Bytes {
+        &self.pings[transport as usize]
+    }
+
+    /// The encoded message that precedes the close of a drain, if there is one.
+    pub(crate) fn drain_message(&self, transport: Transport) -> Option<&Bytes> {
+        self.drain_messages[transport as usize].as_ref()
+    }
+}

@@ -1,0 +1,107 @@
+//! From an accepted connection to an open client: reads the request, asks the handler, and opens the client or responds.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::client::Client;
+use crate::connection::Connection;
+use crate::connection_limiter::Permit;
+use crate::context::ServerContext;
+use crate::handler::Handler;
+use crate::handshake;
+use crate::head::{self, HeadError};
+use crate::reply::{OnOpen, Reply};
+use crate::request::Request;
+use crate::respond::{limit_exceeded, respond};
+use crate::response::Response;
+use crate::transport::Transport;
+
+/// A client that has just been opened.
+pub(crate) struct Established {
+    pub(crate) connection: Arc<Connection>,
+    /// What was read beyond the head of the request.
+    pub(crate) leftover: Vec<u8>,
+    pub(crate) permit: Permit,
+    /// The handler's guard, to be dropped when the client has disconnected.
+    pub(crate) guard: Box<dyn Send>,
+}
+
+/// Reads the request and answers it. `None` if that ended the connection.
+pub(crate) async fn establish<H: Handler>(
+    mut stream: TcpStream,
+    peer: IpAddr,
+    mut permit: Permit,
+    context: &Arc<ServerContext>,
+    handler: &H,
+) -> Option<Established> {
+    let options = &context.options;
+    let result = timeout(options.handshake_timeout, head::read(&mut stream, peer, options)).await;
+    let (request, leftover) = match result.unwrap_or_else(|_| {
+        context.metrics.record_refusal("handshake-timeout");
+        Err(HeadError::Rejected(Response::text(408, "the request took too long")))
+    }) {
+        Ok(read) => read,
+        Err(HeadError::Disconnected) => return None,
+        Err(HeadError::Rejected(response)) => {
+            respond(stream, &response, false).await;
+            return None;
+        }
+    };
+    let is_head = request.is_head;
+    let opening = match handle(request, context, handler, &mut permit).await {
+        Ok(opening) => opening,
+        Err(response) => {
+            respond(stream, &response, is_head).await;
+            return None;
+        }
+    };
+    let connection = Arc::new(Connection::new(stream, opening.transport, opening.head, context.clone()));
+    let guard = (opening.on_open)(Client(connection.clone()));
+    Some(Established { connection, leftover, permit, guard })
+}
+
+/// What a client is opened with.
+struct Opening {
+    transport: Transport,
+    /// The head of the response.
+    head: Bytes,
+    on_open: OnOpen,
+}
+
+/// Asks the handler. `Err` is a plain response, which may well be a success.
+async fn handle<H: Handler>(
+    request: Request,
+    context: &ServerContext,
+    handler: &H,
+    permit: &mut Permit,
+) -> Result<Opening, Response> {
+    if !context.options.origins.allow(request.header("origin"), request.header("host")) {
+        context.metrics.record_refusal("origin");
+        return Err(Response::text(403, "this page's origin is not allowed"));
+    }
+    let websocket_head = request.is_websocket.then(|| handshake::accept(&request)).transpose()?;
+    let event_stream_head = handshake::event_stream(&request);
+    let (client, is_head) = (request.client_address, request.is_head);
+    let (transport, head, on_open) = match handler.handle(request).await {
+        Reply::Http(response) => return Err(response),
+        Reply::EventStream(_) if is_head => return Err(Response::new(200, "text/event-stream", "")),
+        Reply::EventStream(on_open) => (Transport::EventStream, event_stream_head, on_open),
+        Reply::WebSocket(on_open) => match websocket_head {
+            Some(head) => (Transport::WebSocket, head, on_open),
+            None => return Err(Response::text(426, "this is a WebSocket").header("Upgrade", "websocket")),
+        },
+    };
+    if context.is_draining.load(Ordering::SeqCst) {
+        context.metrics.record_refusal("draining");
+        return Err(Response::text(503, "this instance is stopping").header("Retry-After", "1"));
+    }
+    permit
+        .upgrade_to_client(client, &context.options)
+        .map_err(|limit| limit_exceeded(limit, &context.metrics))?;
+    Ok(Opening { transport, head, on_open })
+}
