@@ -140,11 +140,11 @@ ROWS = {
             ("requests", total(rate("object_store_refused_total"))),
             ("connections", total(rate("object_store_connections_refused_total"))),
         ),
-        ("Held", "bytes", ("{{instance}}", 'object_store_held{what="bytes"}')),
+        ("Bytes stored", "bytes", ("{{instance}}", "object_store_content_bytes")),
         (
             "Waiting, and clients",
             "short",
-            ("waiting requests, {{instance}}", 'object_store_held{what="waiting_requests"}'),
+            ("waiting requests, {{instance}}", "object_store_waiting_requests"),
             ("clients, {{instance}}", "object_store_connections"),
         ),
     ],
