@@ -1,5 +1,5 @@
-"""A peer for scripts/bench.d/preflight.sh: a run's checklist in the manner of the Python original, as a Python program
-would do it today. One task hears of all changes, reads the run, and sends its viewers the answer one after another.
+"""A peer for scripts/bench.d/preflight.sh: the design of the Python original, written with today's libraries. One task
+receives all notifications, reads the changed run, and sends the checklist to its viewers one after another.
 
     preflight.py PORT REDIS_PORT
 """
@@ -30,7 +30,7 @@ LOCKS = ("watershed", "climate", "wepp", "soils", "landuse", "disturbed")
 viewers = collections.defaultdict(set)
 
 
-async def answer(run):
+async def checklist_message(run):
     fields = await client.hgetall(run)
 
     def newer(task, *others):
@@ -40,38 +40,38 @@ async def answer(run):
     checklist = {"sbs_map": fields.get("attrs:has_sbs") == "true", "channels": "timestamps:build_channels" in fields}
     checklist |= {entry: newer(*tasks) for entry, tasks in NEWER.items()}
     locks = {name: fields.get(f"locked:{name}") == "true" for name in LOCKS}
-    frame = {"type": "preflight", "checklist": checklist, "lock_statuses": locks}
-    return frame | {"last_modified": int(fields.get("last_modified", 0))}
+    message = {"type": "preflight", "checklist": checklist, "lock_statuses": locks}
+    return message | {"last_modified": int(fields.get("last_modified", 0))}
 
 
 async def watch(socket):
     run = socket.request.path.rsplit("/", 1)[-1]
     viewers[run].add(socket)
     try:
-        await socket.send(json.dumps(await answer(run)))
+        await socket.send(json.dumps(await checklist_message(run)))
         await socket.wait_closed()
     finally:
         viewers[run].discard(socket)
 
 
-async def hear():
+async def forward_changes():
     async with client.pubsub(ignore_subscribe_messages=True) as subscription:
         await subscription.psubscribe("__keyspace@0__:*")
-        async for message in subscription.listen():
-            run = message["channel"].split(":", 1)[1]
+        async for notification in subscription.listen():
+            run = notification["channel"].split(":", 1)[1]
             if viewers[run]:
-                frame = await answer(run)
+                message = await checklist_message(run)
                 for socket in list(viewers[run]):
-                    await socket.send(json.dumps(frame, separators=(",", ":")))
+                    await socket.send(json.dumps(message, separators=(",", ":")))
 
 
 async def main():
     global client
-    # Who comes while all connections are in use waits for one.
+    # A read waits if all connections of the pool are in use.
     pool = redis.BlockingConnectionPool(port=REDIS_PORT, decode_responses=True)
     client = redis.Redis(connection_pool=pool)
     async with serve(watch, "127.0.0.1", PORT, compression=None, ping_interval=None) as server:
-        await asyncio.gather(server.serve_forever(), hear())
+        await asyncio.gather(server.serve_forever(), forward_changes())
 
 
 asyncio.run(main())

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# preflight: reads, memory and CPU of many viewers and the time from a change to its frame, beside a bare loop of sockets,
-# and beside a peer in Python.
+# preflight: the reads, memory and CPU for many viewers, and the time from a change to its message. Compared with a bare
+# loop that writes to sockets, and with a peer in Python.
 set -euo pipefail
 source "$(dirname "$0")/../lib.sh"
 : "${BIN:?scripts/bench.sh sets it}"

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# a recorded run is played, and its checklist fills before a viewer's eyes
+# a recorded run is replayed, and a viewer watches its checklist fill
 set -euo pipefail
 source "$(dirname "$0")/../lib.sh"
-: "${BIN:?scripts/demo.sh sets it}" "${REDIS_PORT:?likewise}"
+: "${BIN:?scripts/demo.sh sets it}" "${REDIS_PORT:?scripts/demo.sh sets it}"
 
 scratch
 
@@ -14,10 +14,10 @@ curl -sSf --retry 50 --retry-delay 1 --retry-all-errors "http://127.0.0.1:$port/
 
 "$BIN/examples/play_run" crates/run-events/examples/data/decimal-pleasing.jsonl --run "$run" --directory "$work" --speed 5 >"$work/played" &
 children+=($!)
-# It ends when every entry is done and no lock is left.
+# watch-run ends when every entry is done and no lock is left.
 timeout 60 "$BIN/examples/watch-run" "ws://127.0.0.1:$port/$run" | tee "$work/seen" || fail "the checklist did not fill"
 
-seen=$(wc -l <"$work/seen")
-[ "$seen" -ge 20 ] || fail "only $seen different answers were seen"
-grep -q '^ 0/13 ' "$work/seen" || fail "the viewer did not see the run from its start"
-echo "$seen answers, from nothing done to all 13 entries"
+count=$(wc -l <"$work/seen")
+[ "$count" -ge 20 ] || fail "the viewer saw only $count different checklists"
+grep -q '^ 0/13 ' "$work/seen" || fail "the viewer did not see the run from its beginning"
+echo "$count different checklists, from 0 to all 13 entries done"

@@ -3,8 +3,8 @@ use serde_json::json;
 use tempfile::TempDir;
 use tokio::process::Command;
 
-use crate::free_port;
 use crate::child_server::ChildServer;
+use crate::free_port;
 
 /// A headless Chromium.
 pub struct Browser {

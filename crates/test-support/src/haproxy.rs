@@ -3,8 +3,8 @@ use std::fs;
 use tempfile::TempDir;
 use tokio::process::Command;
 
-use crate::free_port;
 use crate::child_server::ChildServer;
+use crate::free_port;
 
 /// A `haproxy` with the repository's configuration, in front of a test's own instances.
 pub struct Haproxy {

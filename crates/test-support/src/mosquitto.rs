@@ -3,8 +3,8 @@ use std::fs;
 use tempfile::TempDir;
 use tokio::process::Command;
 
-use crate::free_port;
 use crate::child_server::{ChildServer, wait_until_port_closed};
+use crate::free_port;
 
 /// A `mosquitto` on a free port of 127.0.0.1. Anybody may connect, unless its configuration says otherwise.
 pub struct TestMosquitto {
@@ -67,7 +67,8 @@ impl TestMosquitto {
         let mut command = Command::new("mosquitto");
         command.env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
         command.arg("-c").arg(self.dir.path().join("mosquitto.conf"));
-        self.server = Some(ChildServer::start(command, self.port, &self.dir.path().join("mosquitto.log")).await);
+        self.server =
+            Some(ChildServer::start(command, self.port, &self.dir.path().join("mosquitto.log")).await);
     }
 
     /// Suspends it (SIGSTOP) until [`TestMosquitto::resume`].

@@ -61,7 +61,8 @@ impl TestRedis {
     pub async fn client_for_db(&self, db: u8) -> Client {
         let config = Config::from_url(&format!("{}/{db}", self.url())).expect("our own url");
         let mut builder = Builder::from_config(config);
-        builder.with_performance_config(|performance| performance.broadcast_channel_capacity = EVENT_CAPACITY);
+        builder
+            .with_performance_config(|performance| performance.broadcast_channel_capacity = EVENT_CAPACITY);
         let client = builder.build().expect("build a client");
         client.init().await.expect("connect to our own redis");
         client

@@ -1,4 +1,5 @@
-//! Watches a run's checklist in a terminal until every entry is done: `watch-run ws://localhost:9001/decimal-pleasing`.
+//! Prints a run's checklist each time it changes, until every entry is done and no lock is left:
+//! `watch-run ws://localhost:9001/decimal-pleasing`.
 
 use std::collections::BTreeSet;
 
@@ -23,12 +24,12 @@ async fn main() -> anyhow::Result<()> {
         else {
             continue;
         };
-        let (done, locked) = (raised(checklist), raised(locks));
+        let (done, locked) = (true_flags(checklist), true_flags(locks));
         let entries = checklist
             .keys()
             .map(|entry| format!("{}{entry}", if done.contains(entry.as_str()) { "✓" } else { "·" }));
         let entries: Vec<String> = entries.collect();
-        println!("{:>2}/{} {}  {}", done.len(), checklist.len(), entries.join(" "), locks_text(&locked));
+        println!("{:>2}/{} {}  {}", done.len(), checklist.len(), entries.join(" "), format_locks(&locked));
         if done.len() == checklist.len() && locked.is_empty() {
             return Ok(());
         }
@@ -36,14 +37,15 @@ async fn main() -> anyhow::Result<()> {
     bail!("the connection ended before the run was done")
 }
 
-fn raised(flags: &Map<String, Value>) -> BTreeSet<&str> {
+/// The names of the flags that are true.
+fn true_flags(flags: &Map<String, Value>) -> BTreeSet<&str> {
     flags.iter().filter(|(_, flag)| **flag == true).map(|(name, _)| name.as_str()).collect()
 }
 
-fn locks_text(locked: &BTreeSet<&str>) -> String {
+fn format_locks(locked: &BTreeSet<&str>) -> String {
     if locked.is_empty() {
         String::new()
     } else {
-        format!("at work: {}", locked.iter().copied().collect::<Vec<_>>().join(", "))
+        format!("locked: {}", locked.iter().copied().collect::<Vec<_>>().join(", "))
     }
 }

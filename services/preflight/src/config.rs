@@ -1,4 +1,4 @@
-//! Settings, each documented where it stands; `--help` and the README are made from the same lines.
+//! The settings. Their doc comments are the lines of `--help`.
 
 use std::time::Duration;
 
@@ -7,36 +7,35 @@ use redis_core::RedisConfig;
 use ws_chassis::SocketSettings;
 use ws_server::{Options, Overflow};
 
-use crate::hub::Intervals;
+use crate::intervals::ReadIntervals;
 use crate::rules::Rules;
 
 /// The settings of preflight.
 #[derive(clap::Parser)]
-#[command(about = "Tells browsers, live, which steps of a run's preparation are done and still current")]
+#[command(about = "Shows browsers, live, which steps of a run's preparation are done and up to date")]
 pub struct Config {
     #[command(flatten)]
-    /// The section that every process has.
-    pub process: ProcessSettings,
+    pub(crate) process: ProcessSettings,
     #[command(flatten)]
     pub(crate) redis: RedisConfig,
     #[command(flatten)]
-    checklist: Checklist,
+    checklist: ChecklistSettings,
     #[command(flatten)]
     pub(crate) sockets: SocketSettings,
 }
 
 #[derive(clap::Args)]
 #[command(next_help_heading = "Checklist")]
-struct Checklist {
+struct ChecklistSettings {
     /// The checklist: weppcloud2, wepppy, or the path of a rules file (TOML)
     #[arg(long, env = "PREFLIGHT_RULES", default_value = "weppcloud2", value_parser = Rules::load)]
     rules: Rules,
 
-    /// How often a watched run is read without having been told of a change
+    /// How often a watched run is read when no change was reported
     #[arg(long, env = "PREFLIGHT_RECHECK_INTERVAL", default_value = "30s", value_parser = parsers::positive_duration)]
     recheck_interval: Duration,
 
-    /// How often, while Redis does not tell of changes
+    /// How often a watched run is read while Redis does not report changes
     #[arg(long, env = "PREFLIGHT_POLL_INTERVAL", default_value = "1s", value_parser = parsers::positive_duration)]
     poll_interval: Duration,
 }
@@ -63,12 +62,12 @@ impl Config {
         self.checklist.rules.clone()
     }
 
-    pub(crate) fn intervals(&self) -> Intervals {
-        Intervals { recheck: self.checklist.recheck_interval, poll: self.checklist.poll_interval }
+    pub(crate) fn intervals(&self) -> ReadIntervals {
+        ReadIntervals { recheck: self.checklist.recheck_interval, poll: self.checklist.poll_interval }
     }
 
     pub(crate) fn socket_options(&self) -> Options {
-        // A checklist says all there is: only the latest counts.
+        // Each message is the whole checklist, so a slow client needs only the latest.
         self.sockets.options(Overflow::KeepLatest)
     }
 }

@@ -1,302 +1,257 @@
-//! Runs and their viewers: one task that owns them all, so that nothing is locked and nothing overtakes.
+//! The task that owns all watched runs and their viewers. One task, so that nothing is locked and a viewer gets
+//! checklists in the order in which they were read.
 //!
-//! A run is subscribed to, then read, when its first viewer comes; read again when Redis tells of a change (see
-//! [`crate::pace`]), after every reconnect, and on a timer, which bounds whatever went wrong unnoticed. An answer that
-//! differs from the last is framed once and sent to all its viewers.
+//! A run is subscribed to and then read when its first viewer joins. It is read again when Redis reports a change (see
+//! [`crate::read_scheduler`]), after every reconnect, and on a timer: the timer limits how long any missed change stays
+//! unseen. A checklist that differs from the last one is encoded once and sent to all viewers of the run.
 
-use std::collections::{HashMap, VecDeque};
+mod notification_state;
+mod read_queue;
+
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures_util::StreamExt;
-use futures_util::future::BoxFuture;
-use futures_util::stream::FuturesUnordered;
 use redis_core::id::RunId;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval};
-use tokio_util::time::DelayQueue;
 use tracing::debug;
 
-use crate::door::{Command, Door};
+use crate::fetch::{self, FetchOutcome, Subscription};
+use crate::hub_handle::{Command, HubHandle};
+use crate::intervals::ReadIntervals;
 use crate::metrics::Metrics;
-use crate::notifications::Notifications;
-use crate::pace::Step;
-use crate::reading::{self, Outcome, Subscription};
+use crate::notification_support::NotificationSupport;
+use crate::read_scheduler::ReadAction;
 use crate::rules::Rules;
-use crate::store::{Heard, Store};
-use crate::topic::Topic;
+use crate::store::{Event, Store};
+use crate::watched_run::WatchedRun;
+use notification_state::NotificationState;
+use read_queue::{QueueEvent, ReadQueue};
 
-/// Reads under way at once: enough to keep Redis busy, too few to fill its buffers.
-const READS_AT_ONCE: usize = 128;
-/// How often the timer looks for runs that are to be checked or forgotten.
+/// How often the hub looks for runs to recheck and for runs to forget.
 const TICK: Duration = Duration::from_millis(250);
 
-/// How often watched runs are read without having been told of a change.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Intervals {
-    /// While notifications work.
-    pub(crate) recheck: Duration,
-    /// While they do not.
-    pub(crate) poll: Duration,
-}
-
-/// The task that owns all runs.
+/// The task's state.
 pub(crate) struct Hub {
     store: Arc<Store>,
-    rules: Arc<Rules>,
+    rules: Rules,
     metrics: Metrics,
-    intervals: Intervals,
+    intervals: ReadIntervals,
     commands: mpsc::UnboundedReceiver<Command>,
-    topics: HashMap<RunId, Topic>,
-    /// Reads whose moment has not come.
-    resting: DelayQueue<RunId>,
-    /// Reads whose moment has come, beyond those under way.
-    due: VecDeque<RunId>,
-    /// At most one of a run.
-    under_way: FuturesUnordered<BoxFuture<'static, (RunId, Outcome)>>,
-    /// The number of the present subscribing connection.
-    connection: u64,
-    /// The verdict on it, once there is one; nothing is subscribed to before.
-    verdict: watch::Sender<Option<Notifications>>,
-    /// A change of a watched run was told on it.
-    has_heard: bool,
+    runs: HashMap<RunId, WatchedRun>,
+    reads: ReadQueue,
+    notifications: NotificationState,
 }
 
 impl Hub {
-    /// A hub and its door.
+    /// A hub, and the handle by which others reach it.
     pub(crate) fn new(
         store: Arc<Store>,
         rules: Rules,
         metrics: Metrics,
-        intervals: Intervals,
-    ) -> (Self, Door) {
-        let (door, commands) = Door::new();
+        intervals: ReadIntervals,
+    ) -> (Self, HubHandle) {
+        let (handle, commands) = HubHandle::new();
         let hub = Self {
             store,
-            rules: Arc::new(rules),
+            rules,
             metrics,
             intervals,
             commands,
-            topics: HashMap::new(),
-            resting: DelayQueue::new(),
-            due: VecDeque::new(),
-            under_way: FuturesUnordered::new(),
-            connection: 0,
-            verdict: watch::Sender::new(None),
-            has_heard: false,
+            runs: HashMap::new(),
+            reads: ReadQueue::default(),
+            notifications: NotificationState::default(),
         };
-        (hub, door)
+        (hub, handle)
     }
 
-    /// What Redis is known to tell of changes.
-    pub(crate) fn verdict(&self) -> watch::Receiver<Option<Notifications>> {
-        self.verdict.subscribe()
+    /// Which changes Redis reports. `None` until a probe on the current connection has found out.
+    pub(crate) fn notification_support(&self) -> watch::Receiver<Option<NotificationSupport>> {
+        self.notifications.watch()
     }
 
-    /// Serves viewers until nothing can be heard any more.
-    pub(crate) async fn run(mut self, mut heard: mpsc::Receiver<Heard>) {
+    /// Serves viewers until the sender of `events` is dropped.
+    pub(crate) async fn run(mut self, mut events: mpsc::Receiver<Event>) {
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                Some(command) = self.commands.recv() => self.obey(command),
-                heard = heard.recv() => match heard {
-                    Some(heard) => self.hear(heard),
+                Some(command) = self.commands.recv() => self.on_command(command),
+                event = events.recv() => match event {
+                    Some(event) => self.on_event(event),
                     None => return,
                 },
-                Some((run, outcome)) = self.under_way.next() => self.finish(run, outcome).await,
-                Some(rested) = self.resting.next() => self.rested(rested.into_inner()),
-                _ = tick.tick() => self.look_around(),
+                Some(event) = self.reads.next() => match event {
+                    QueueEvent::Timer(run) => self.on_timer(run),
+                    QueueEvent::Finished(run, outcome) => self.on_outcome(run, outcome).await,
+                },
+                _ = tick.tick() => self.on_tick(),
             }
-            self.begin_reads();
-            self.metrics.runs.set(self.topics.len() as i64);
+            self.start_reads();
+            self.metrics.runs.set(self.runs.len() as i64);
         }
     }
 
-    fn obey(&mut self, command: Command) {
+    fn on_command(&mut self, command: Command) {
         let now = Instant::now();
         match command {
-            Command::Join { run, client, seat } => {
-                let fresh =
-                    Topic::new(now, now + self.intervals.recheck.mul_f64(0.5 + spread(self.topics.len())));
-                let topic = self.topics.entry(run.clone()).or_insert(fresh);
-                if let Some(frame) = topic.frame() {
+            Command::Join { run: id, client, viewer_id } => {
+                let recheck_at = now + self.intervals.first_recheck(self.runs.len());
+                let run = self.runs.entry(id.clone()).or_insert_with(|| WatchedRun::new(now, recheck_at));
+                if let Some(frame) = run.last_frame() {
                     client.send(frame);
                 }
-                // A read that is to come or under way is for the newcomer too: later changes will be told.
-                let is_current = topic.frame().is_some() && topic.subscribed_on == Some(self.connection);
-                let step = if is_current || !topic.pace.is_quiet() {
-                    Step::Nothing
+                let is_current =
+                    run.last_frame().is_some() && run.subscribed_epoch == Some(self.notifications.epoch());
+                // A read that is scheduled or in flight serves the new viewer too.
+                let action = if is_current || !run.scheduler.is_idle() {
+                    ReadAction::Nothing
                 } else {
-                    topic.pace.changed(now)
+                    run.scheduler.on_change(now)
                 };
-                // The seat is new: nobody else has filled it.
-                let _ = seat.set(topic.audience.insert(client));
-                self.take(run, step);
+                // The cell was made for this command, so it is empty.
+                let _ = viewer_id.set(run.viewers.insert(client));
+                self.reads.apply(id, action);
             }
-            Command::Leave { run, seat } => {
-                if let (Some(topic), Some(seat)) = (self.topics.get_mut(&run), seat.get()) {
-                    topic.leave(*seat, now);
+            Command::Leave { run, viewer_id } => {
+                if let (Some(run), Some(viewer_id)) = (self.runs.get_mut(&run), viewer_id.get()) {
+                    run.leave(*viewer_id, now);
                 }
             }
         }
     }
 
-    fn hear(&mut self, heard: Heard) {
-        match heard {
-            Heard::Changed(run) => {
+    fn on_event(&mut self, event: Event) {
+        match event {
+            Event::RunChanged(run) => {
                 self.metrics.events.inc();
-                self.has_heard |= self.topics.contains_key(&run);
-                self.changed(run);
+                if self.runs.contains_key(&run) {
+                    self.notifications.on_change();
+                }
+                self.on_change(run);
             }
-            Heard::Missed => self.all_changed(),
-            Heard::Connected => {
-                self.connection += 1;
-                self.has_heard = false;
-                self.verdict.send_replace(None);
-            }
-            Heard::Probed(verdict) => {
-                let is_new = self.verdict.borrow().as_ref() != Some(&verdict);
-                self.metrics.notifications.set(i64::from(verdict.tells_changes()));
-                if is_new {
-                    self.verdict.send_replace(Some(verdict));
-                    // Whatever happened until now may not have been told.
-                    self.all_changed();
+            Event::Lagged => self.on_change_of_any_run(),
+            Event::Connected => self.notifications.on_connected(),
+            Event::Probed(support) => {
+                self.metrics.notifications_enabled.set(i64::from(support.reports_changes()));
+                if self.notifications.on_probed(support) {
+                    // Changes before the probe may not have been reported.
+                    self.on_change_of_any_run();
                 }
             }
         }
     }
 
-    fn all_changed(&mut self) {
-        for run in self.topics.keys().cloned().collect::<Vec<_>>() {
-            self.changed(run);
+    fn on_change_of_any_run(&mut self) {
+        for run in self.runs.keys().cloned().collect::<Vec<_>>() {
+            self.on_change(run);
         }
     }
 
-    fn changed(&mut self, run: RunId) {
-        let now = Instant::now();
-        let Some(topic) = self.topics.get_mut(&run) else { return };
-        if topic.audience.is_empty() && topic.pace.is_quiet() {
-            // Nobody needs it now, and who comes next makes it read.
+    fn on_change(&mut self, id: RunId) {
+        let Some(run) = self.runs.get_mut(&id) else { return };
+        if run.viewers.is_empty() && run.scheduler.is_idle() {
+            // Nobody needs the checklist now, and the next viewer causes a read.
             return;
         }
-        let step = topic.pace.changed(now);
-        self.take(run, step);
+        let action = run.scheduler.on_change(Instant::now());
+        self.reads.apply(id, action);
     }
 
-    fn rested(&mut self, run: RunId) {
-        if let Some(topic) = self.topics.get(&run) {
-            let step = topic.pace.rested(Instant::now());
-            self.take(run, step);
+    fn on_timer(&mut self, id: RunId) {
+        if let Some(run) = self.runs.get(&id) {
+            let action = run.scheduler.on_timer(Instant::now());
+            self.reads.apply(id, action);
         }
     }
 
-    fn take(&mut self, run: RunId, step: Step) {
-        match step {
-            Step::Nothing => {}
-            Step::Read => self.due.push_back(run),
-            Step::Rest(until) => {
-                self.resting.insert_at(run, until.into());
-            }
-        }
-    }
-
-    fn begin_reads(&mut self) {
-        while self.under_way.len() < READS_AT_ONCE {
-            let Some(run) = self.due.pop_front() else { return };
-            let Some(topic) = self.topics.get_mut(&run) else { continue };
-            topic.pace.begins(Instant::now());
-            let may_subscribe = self.verdict.borrow().as_ref().is_some_and(Notifications::can_subscribe);
-            let subscription = match may_subscribe {
-                _ if topic.subscribed_on == Some(self.connection) => Subscription::Stands,
-                true => Subscription::Wanted,
-                false => Subscription::Refused,
+    fn start_reads(&mut self) {
+        while let Some(id) = self.reads.pop_ready() {
+            let Some(run) = self.runs.get_mut(&id) else { continue };
+            run.scheduler.on_read_started(Instant::now());
+            let epoch = self.notifications.epoch();
+            let subscription = if run.subscribed_epoch == Some(epoch) {
+                Subscription::Active
+            } else if self.notifications.can_subscribe() {
+                Subscription::Needed
+            } else {
+                Subscription::Unavailable
             };
-            let (store, connection) = (Arc::clone(&self.store), self.connection);
-            self.under_way.push(Box::pin(async move {
-                let outcome = reading::read(&store, &run, subscription, connection).await;
-                (run, outcome)
-            }));
+            let store = Arc::clone(&self.store);
+            self.reads.start(async move {
+                let outcome = fetch::fetch(&store, &id, subscription, epoch).await;
+                (id, outcome)
+            });
         }
     }
 
-    async fn finish(&mut self, run: RunId, outcome: Outcome) {
+    async fn on_outcome(&mut self, id: RunId, outcome: FetchOutcome) {
         let now = Instant::now();
-        let (rules, is_polling) = (Arc::clone(&self.rules), self.is_polling());
-        let Some(topic) = self.topics.get_mut(&run) else { return };
-        let step = match outcome {
-            Outcome::Read { hash, subscribed_on, took } => {
-                self.metrics.read_seconds.observe(took.as_secs_f64());
-                topic.subscribed_on = subscribed_on;
-                let is_told = subscribed_on == Some(self.connection) && !is_polling;
-                topic.check_at = now + if is_told { self.intervals.recheck } else { self.intervals.poll };
-                if let Some(frame) = topic.update(&rules.frame(&hash)) {
+        let Some(run) = self.runs.get_mut(&id) else { return };
+        let action = match outcome {
+            FetchOutcome::Read { hash, subscribed_epoch, elapsed } => {
+                self.metrics.read_seconds.observe(elapsed.as_secs_f64());
+                run.subscribed_epoch = subscribed_epoch;
+                let changes_are_reported =
+                    subscribed_epoch == Some(self.notifications.epoch()) && !self.notifications.must_poll();
+                let interval =
+                    if changes_are_reported { self.intervals.recheck } else { self.intervals.poll };
+                run.recheck_at = now + interval;
+                if let Some(frame) = run.update(&self.rules.checklist_message(&hash)) {
                     self.metrics.answers.inc();
-                    topic.audience.send(&frame).await;
+                    run.viewers.send(&frame).await;
                 }
-                topic.pace.ended(now)
+                run.scheduler.on_read_finished(now)
             }
-            Outcome::Failed(reason) => {
-                debug!(run.id = %run, "read run {run}: {reason}");
+            FetchOutcome::Failed(reason) => {
+                debug!(run.id = %id, "read run {id}: {reason}");
                 self.metrics.read_failures.inc();
-                topic.pace.failed(now)
+                run.scheduler.on_read_failed(now)
             }
-            Outcome::Unsubscribed => {
-                topic.subscribed_on = None;
-                let step = topic.pace.ended(now);
-                if topic.audience.is_empty() {
-                    self.topics.remove(&run);
+            FetchOutcome::Unsubscribed => {
+                run.subscribed_epoch = None;
+                let action = run.scheduler.on_read_finished(now);
+                if run.viewers.is_empty() {
+                    self.runs.remove(&id);
                     return;
                 }
-                // Somebody came meanwhile, and waits.
-                if step == Step::Nothing { topic.pace.changed(now) } else { step }
+                // A viewer has joined meanwhile and waits for a read.
+                if action == ReadAction::Nothing { run.scheduler.on_change(now) } else { action }
             }
         };
-        self.take(run, step);
+        self.reads.apply(id, action);
     }
 
-    /// The timer: runs that are to be checked, and runs that nobody has watched for a while.
-    fn look_around(&mut self) {
+    /// Rechecks the runs that are due, and forgets those that have had no viewers for a while.
+    fn on_tick(&mut self) {
         let now = Instant::now();
-        let quiet = self.topics.iter().filter(|(_, topic)| topic.pace.is_quiet());
-        let (over, kept): (Vec<_>, Vec<_>) = quiet
-            .filter(|(_, topic)| topic.is_over(now) || (!topic.audience.is_empty() && now >= topic.check_at))
-            .map(|(run, topic)| (run.clone(), topic.is_over(now)))
-            .partition(|(_, is_over)| *is_over);
-        for (run, _) in kept {
-            self.changed(run);
+        let idle = self.runs.iter().filter(|(_, run)| run.scheduler.is_idle());
+        let (expired, due): (Vec<_>, Vec<_>) = idle
+            .filter(|(_, run)| run.is_expired(now) || (!run.viewers.is_empty() && now >= run.recheck_at))
+            .map(|(id, run)| (id.clone(), run.is_expired(now)))
+            .partition(|(_, is_expired)| *is_expired);
+        for (run, _) in due {
+            self.on_change(run);
         }
-        for (run, _) in over {
+        for (run, _) in expired {
             self.forget(run, now);
         }
     }
 
-    fn forget(&mut self, run: RunId, now: Instant) {
-        let Some(topic) = self.topics.get_mut(&run) else { return };
-        if topic.subscribed_on != Some(self.connection) {
-            self.topics.remove(&run);
+    fn forget(&mut self, id: RunId, now: Instant) {
+        let Some(run) = self.runs.get_mut(&id) else { return };
+        if run.subscribed_epoch != Some(self.notifications.epoch()) {
+            self.runs.remove(&id);
             return;
         }
-        // As long as this is under way, who joins waits for it: a subscription made meanwhile would be ended by it.
-        topic.pace.begins(now);
+        // This counts as a read, so that a viewer who joins now waits for it. A new subscription made meanwhile would be
+        // ended by this UNSUBSCRIBE.
+        run.scheduler.on_read_started(now);
         let store = Arc::clone(&self.store);
-        self.under_way.push(Box::pin(async move {
-            let outcome = reading::unsubscribe(&store, &run).await;
-            (run, outcome)
-        }));
+        self.reads.start(async move {
+            let outcome = fetch::unsubscribe(&store, &id).await;
+            (id, outcome)
+        });
     }
-
-    /// Whether watched runs have to be read without having been told.
-    fn is_polling(&self) -> bool {
-        match &*self.verdict.borrow() {
-            Some(Notifications::Unproven(_)) => !self.has_heard,
-            Some(verdict) => !verdict.tells_changes(),
-            None => false,
-        }
-    }
-}
-
-/// The n-th of a series of numbers from 0 to 1 that lie far from each other, so that timers do not meet.
-fn spread(n: usize) -> f64 {
-    (n as f64 * 0.618_033_988_75).fract()
 }

@@ -1,19 +1,24 @@
 #![doc = include_str!("../README.md")]
 
-mod app;
-mod checklist;
+pub mod app;
 mod config;
-mod door;
-mod hub;
 mod metrics;
-mod notifications;
-mod pace;
-mod reading;
-pub mod rules;
-pub mod run;
-mod store;
-mod topic;
+
+mod hub;
+mod hub_handle;
 mod ws;
 
-pub use app::App;
+mod fetch;
+mod intervals;
+mod notification_support;
+mod read_scheduler;
+mod store;
+mod watched_run;
+
+pub mod check;
+mod checklist;
+pub mod rules;
+pub mod rules_file;
+pub mod run_hash;
+
 pub use config::Config;

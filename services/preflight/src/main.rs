@@ -1,15 +1,10 @@
-//! Tells browsers, live, which steps of a run's preparation are done and still current.
+//! Shows browsers, live, which steps of a run's preparation are done and up to date.
 
 use std::process::ExitCode;
 
-use chassis::Lifecycle;
-use preflight::{App, Config};
+use preflight::{Config, app};
 
-#[tokio::main]
-async fn main() -> anyhow::Result<ExitCode> {
+fn main() -> ExitCode {
     let config: Config = chassis::settings::from_env();
-    chassis::telemetry::init(&config.process);
-    let lifecycle = Lifecycle::new(&config.process);
-    App::build(&config, &lifecycle)?.spawn(&lifecycle);
-    Ok(lifecycle.run().await)
+    chassis::run(config, app::run)
 }

@@ -2,23 +2,23 @@
 //!
 //! | request | answer |
 //! |---|---|
-//! | WebSocket `/…/<run id>` | the run's answer now, and each time it changes; 400 for what is no run id; 401 or 403 without a token for it, where one is needed |
+//! | WebSocket `/…/<run id>` | the run's checklist now, and each time it changes; 400 if it is not a run id; 401 or 403 without a token for the run, where tokens are on |
 //! | `GET /` | the page; also with `?run=<run id>` |
 //! | `GET /health`, `/ready`, `/metrics` | the probes |
 //!
-//! To a viewer: `{"type":"preflight","checklist":{…},"lock_statuses":{…},"last_modified":…}` and `{"type":"ping"}`.
-//! From a viewer: anything; each message is a sign of life.
+//! Viewers are sent `{"type":"preflight","checklist":{…},"lock_statuses":{…},"last_modified":…}` and `{"type":"ping"}`.
+//! They may send anything; each message shows that the viewer is alive.
 
 use redis_core::id::RunId;
-use ws_chassis::Front;
+use ws_chassis::HttpFront;
 use ws_server::{Handler, Reply, Request, Response};
 
-use crate::door::Door;
+use crate::hub_handle::HubHandle;
 
 /// Answers requests.
 pub(crate) struct Endpoint {
-    pub(crate) front: Front,
-    pub(crate) door: Door,
+    pub(crate) front: HttpFront,
+    pub(crate) hub: HubHandle,
 }
 
 impl Handler for Endpoint {
@@ -31,10 +31,10 @@ impl Handler for Endpoint {
             Ok(run) => run,
             Err(error) => return Response::text(400, format!("{error}: ws://HOST/<run id>")).into(),
         };
-        if let Err(denied) = self.front.admit(&request, run.as_str()) {
+        if let Err(denied) = self.front.authorize(&request, run.as_str()) {
             return denied.into();
         }
-        let door = self.door.clone();
-        Reply::websocket(move |client| door.join(run, client))
+        let hub = self.hub.clone();
+        Reply::websocket(move |client| hub.join(run, client))
     }
 }

@@ -21,7 +21,11 @@ impl Figures {
         latencies_us.sort_unstable();
         let percentile =
             |share: f64| f64::from(latencies_us[((latencies_us.len() - 1) as f64 * share) as usize]) / 1e3;
-        Self { p50_ms: percentile(0.5), p99_ms: percentile(0.99), cpu_us: cpu_seconds * 1e6 / latencies_us.len() as f64 }
+        Self {
+            p50_ms: percentile(0.5),
+            p99_ms: percentile(0.99),
+            cpu_us: cpu_seconds * 1e6 / latencies_us.len() as f64,
+        }
     }
 
     /// The median of several rounds, for each figure by itself.
@@ -34,7 +38,11 @@ impl Figures {
             figures.sort_by(f64::total_cmp);
             figures[figures.len() / 2]
         };
-        Self { p50_ms: median_of(|r| r.p50_ms), p99_ms: median_of(|r| r.p99_ms), cpu_us: median_of(|r| r.cpu_us) }
+        Self {
+            p50_ms: median_of(|r| r.p50_ms),
+            p99_ms: median_of(|r| r.p99_ms),
+            cpu_us: median_of(|r| r.cpu_us),
+        }
     }
 }
 
@@ -55,7 +63,8 @@ pub(super) fn thread_cpu_seconds() -> f64 {
 fn read_cpu_seconds(path: &str) -> f64 {
     let stat = std::fs::read_to_string(path).expect("read the stat file");
     let (_, fields) = stat.rsplit_once(") ").expect("the stat file has a name");
-    let ticks = fields.split(' ').skip(11).take(2).map(|field| field.parse::<u64>().expect("a number of ticks"));
+    let ticks =
+        fields.split(' ').skip(11).take(2).map(|field| field.parse::<u64>().expect("a number of ticks"));
     ticks.sum::<u64>() as f64 / 100.0
 }
 

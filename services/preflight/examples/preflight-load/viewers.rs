@@ -4,44 +4,46 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, bail};
 use futures_util::{StreamExt, stream};
-use test_support::load::{SocketEnd, Socket};
+use test_support::load::{Socket, SocketEnd};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-/// Longer than any frame takes.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// Sockets that are opened at once.
-const OPENING: usize = 256;
+/// The longest wait for a message.
+const MESSAGE_TIMEOUT: Duration = Duration::from_secs(60);
+/// Handshakes in flight at once.
+const MAX_HANDSHAKES: usize = 256;
 
-/// Viewers, and how old each change was that one of them has seen. Gone when dropped.
+/// Connected viewers, and the latency of each change that one of them has received. Dropping it closes the sockets.
 pub(crate) struct Viewers {
-    ages_us: mpsc::UnboundedReceiver<u32>,
+    latencies_us: mpsc::UnboundedReceiver<u32>,
     tasks: JoinSet<SocketEnd>,
     count: usize,
 }
 
 impl Viewers {
-    /// Opens sockets, a share of them on each run, and waits for the first answer of each.
+    /// Opens sockets, equally many on each run, and waits for the first checklist of each.
     pub(crate) async fn open(port: u16, sockets: usize, runs: usize) -> anyhow::Result<Self> {
-        let (sender, ages_us) = mpsc::unbounded_channel();
-        let (answered, mut answers) = mpsc::channel::<()>(1);
+        let (sender, latencies_us) = mpsc::unbounded_channel();
+        let (pending, mut all_served) = mpsc::channel::<()>(1);
         let mut tasks = JoinSet::new();
         let mut opening = stream::iter(0..sockets)
             .map(|number| async move { Socket::open(port, &path(number % runs)).await })
-            .buffer_unordered(OPENING);
+            .buffer_unordered(MAX_HANDSHAKES);
         while let Some(socket) = opening.next().await {
-            let (mut socket, sender, answered) = (socket?, sender.clone(), answered.clone());
+            let (mut socket, sender, pending) = (socket?, sender.clone(), pending.clone());
             tasks.spawn(async move {
                 socket.read(|_| true).await;
-                drop(answered);
-                socket.read(|text| age_us(text).is_some_and(|age| sender.send(age).is_err())).await
+                drop(pending);
+                socket
+                    .read(|text| latency_us(text).is_some_and(|latency| sender.send(latency).is_err()))
+                    .await
             });
         }
-        drop(answered);
-        // When nobody has a sender any more, everybody has been answered, or has ended.
-        timeout(PATIENCE, answers.recv()).await.context("not every viewer was answered")?;
-        let mut viewers = Self { ages_us, tasks, count: sockets };
+        drop(pending);
+        // A viewer drops its sender at its first checklist or when it ends. The receiver returns when all have.
+        timeout(MESSAGE_TIMEOUT, all_served.recv()).await.context("not every viewer was sent a checklist")?;
+        let mut viewers = Self { latencies_us, tasks, count: sockets };
         match viewers.tasks.try_join_next() {
             Some(end) => bail!("a viewer ended: {:?}", end?),
             None => Ok(viewers),
@@ -53,19 +55,19 @@ impl Viewers {
         self.count
     }
 
-    /// How old a change was when one of them saw it, in microseconds: the next that has not been asked for.
-    pub(crate) async fn age(&mut self) -> anyhow::Result<u32> {
+    /// The next latency that a viewer has measured, in microseconds.
+    pub(crate) async fn next_latency(&mut self) -> anyhow::Result<u32> {
         tokio::select! {
             biased;
-            Some(age) = self.ages_us.recv() => Ok(age),
+            Some(latency) = self.latencies_us.recv() => Ok(latency),
             Some(end) = self.tasks.join_next() => bail!("a viewer ended: {:?}", end?),
-            () = sleep(PATIENCE) => bail!("a viewer saw nothing for {PATIENCE:?}"),
+            () = sleep(MESSAGE_TIMEOUT) => bail!("a viewer received nothing for {MESSAGE_TIMEOUT:?}"),
         }
     }
 }
 
-/// How old the change in an answer is; the timestamps that stand in the hash from the start are no times of changes.
-pub(crate) fn age_us(text: &[u8]) -> Option<u32> {
+/// The time since the change in a checklist message was made. `None` for the timestamps that the hash has from the start.
+pub(crate) fn latency_us(text: &[u8]) -> Option<u32> {
     let text = std::str::from_utf8(text).ok()?;
     let sent: u64 = text.split(r#""last_modified":"#).nth(1)?.trim_end_matches('}').parse().ok()?;
     u32::try_from(now_us().saturating_sub(sent)).ok()

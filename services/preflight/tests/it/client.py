@@ -1,4 +1,4 @@
-"""A client written from the contract alone: connects, answers pings, and compares what it is sent."""
+"""A client written from the contract alone. It connects, answers pings, and checks the messages that it is sent."""
 import asyncio
 import json
 import sys
@@ -8,26 +8,27 @@ import websockets
 LOCKS = dict.fromkeys(["watershed", "climate", "wepp", "soils", "landuse", "disturbed"], False)
 ENTRIES = ["sbs_map", "channels", "outlet", "subcatchments", "landuse", "soils", "climate", "rap_ts", "wepp",
            "observed", "debris", "watar", "dss_export"]
-TRUE = {"channels", "outlet", "subcatchments", "landuse", "soils", "climate", "wepp"}
+TRUE_ENTRIES = {"channels", "outlet", "subcatchments", "landuse", "soils", "climate", "wepp"}
 
 
-def answer(true, **more):
-    return {"type": "preflight", "checklist": {entry: entry in true for entry in ENTRIES}, "lock_statuses": LOCKS, **more}
+def expected_message(true_entries, **fields):
+    return {"type": "preflight", "checklist": {entry: entry in true_entries for entry in ENTRIES}, "lock_statuses": LOCKS, **fields}
 
 
 async def main(url):
     async with websockets.connect(url) as socket:
         await socket.send('{"type":"init"}')
-        answers, pings = [], 0
-        while len(answers) < 2 or pings < 2:
-            frame = await socket.recv()
-            assert isinstance(frame, str), frame
-            if frame == '{"type":"ping"}':
+        checklists, pings = [], 0
+        while len(checklists) < 2 or pings < 2:
+            message = await socket.recv()
+            assert isinstance(message, str), message
+            if message == '{"type":"ping"}':
                 pings += 1
                 await socket.send('{"type":"pong"}')
             else:
-                answers.append(json.loads(frame))
-        assert answers == [answer(set()), answer(TRUE, last_modified=1714168234)], answers
+                checklists.append(json.loads(message))
+        expected = [expected_message(set()), expected_message(TRUE_ENTRIES, last_modified=1714168234)]
+        assert checklists == expected, checklists
     print("as the contract says")
 
 

@@ -1,4 +1,4 @@
-//! The binary as browsers, producers and operators see it: real Redis, real sockets.
+//! Tests of the binary, with a real Redis and real sockets.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod changes;
@@ -9,4 +9,4 @@ mod peers;
 mod replicas;
 mod settings;
 mod sockets;
-mod world;
+mod support;

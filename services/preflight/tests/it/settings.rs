@@ -1,38 +1,41 @@
-//! Settings as operators give them, and what they are told when one cannot be used.
+//! Settings, and the errors for those that cannot be used.
 
 use fred::interfaces::HashesInterface;
 use test_support::ServiceProcess;
 
-use crate::world::{BINARY, World};
+use crate::support::{BINARY, TestEnv};
 
 #[tokio::test]
-async fn the_successors_checklist_is_built_in() {
-    let world = World::start(&[("PREFLIGHT_RULES", "wepppy")]).await;
+async fn the_wepppy_checklist_is_built_in() {
+    let env = TestEnv::start(&[("PREFLIGHT_RULES", "wepppy")]).await;
     let fields =
         [("timestamps:build_channels", "1"), ("timestamps:find_outlet", "2"), ("timestamps:run_rhem", "3")];
-    world.producer.hset::<(), _, _>("run", fields.to_vec()).await.unwrap();
-    let answer = world.watch("run").await.answer().await;
-    assert_eq!(answer["checklist"].as_object().unwrap().len(), 18);
-    assert_eq!((&answer["checklist"]["outlet"], &answer["checklist"]["rhem"]), (&true.into(), &true.into()));
+    env.producer.hset::<(), _, _>("run", fields.to_vec()).await.unwrap();
+    let checklist = env.watch("run").await.next_checklist().await;
+    assert_eq!(checklist["checklist"].as_object().unwrap().len(), 18);
+    assert_eq!(
+        (&checklist["checklist"]["outlet"], &checklist["checklist"]["rhem"]),
+        (&true.into(), &true.into())
+    );
 }
 
 #[tokio::test]
-async fn a_rules_file_makes_the_checklist_of_another_pipeline() {
+async fn a_rules_file_defines_the_checklist_of_another_pipeline() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let rules =
         "lock_statuses = [\"build\"]\n[checklist]\nbuilt = { time = \"build\", newer-than = \"sources\" }\n";
     std::fs::write(&file, rules).unwrap();
-    let world = World::start(&[("PREFLIGHT_RULES", file.path().to_str().unwrap())]).await;
+    let env = TestEnv::start(&[("PREFLIGHT_RULES", file.path().to_str().unwrap())]).await;
     let fields = [("timestamps:sources", "1"), ("timestamps:build", "2")];
-    world.producer.hset::<(), _, _>("run", fields.to_vec()).await.unwrap();
+    env.producer.hset::<(), _, _>("run", fields.to_vec()).await.unwrap();
     assert_eq!(
-        world.watch("run").await.text().await,
+        env.watch("run").await.next_text().await,
         r#"{"type":"preflight","checklist":{"built":true},"lock_statuses":{"build":false},"last_modified":2}"#
     );
 }
 
 #[tokio::test]
-async fn what_cannot_be_used_ends_the_start_with_one_line_and_code_2() {
+async fn an_invalid_setting_ends_the_process_with_one_line_and_exit_code_2() {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(&file, "[checklist]\nok = { present = \"a\" }\nbuilt = { newer = \"a\" }\n").unwrap();
     let rules = file.path().to_str().unwrap();
@@ -63,8 +66,26 @@ async fn what_cannot_be_used_ends_the_start_with_one_line_and_code_2() {
 }
 
 #[tokio::test]
+async fn with_its_port_taken_it_exits_with_code_1_and_every_line_of_its_log_is_json() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let vars =
+        [("LISTEN_ADDR", address.as_str()), ("LOG_FORMAT", "json"), ("REDIS_URL", "redis://127.0.0.1:1")];
+    let mut service = ServiceProcess::spawn(BINARY, &vars);
+    assert_eq!(service.wait_for_exit().await, 1);
+    let log = service.log();
+    for line in log.lines() {
+        assert!(
+            serde_json::from_str::<serde_json::Value>(line).is_ok_and(|event| event.is_object()),
+            "{line}"
+        );
+    }
+    assert!(log.lines().any(|line| line.contains(&address)), "{log}");
+}
+
+#[tokio::test]
 async fn metrics_can_be_turned_off() {
-    let world = World::start(&[("PREFLIGHT_METRICS_ENABLED", "false")]).await;
-    assert_eq!(world.service.get("/metrics").await.0, 404);
-    assert_eq!(world.service.get("/health").await.0, 200);
+    let env = TestEnv::start(&[("PREFLIGHT_METRICS_ENABLED", "false")]).await;
+    assert_eq!(env.service.get("/metrics").await.0, 404);
+    assert_eq!(env.service.get("/health").await.0, 200);
 }

@@ -1,4 +1,4 @@
-//! A Redis, a preflight before it, and viewers.
+//! A Redis, a preflight that reads it, and viewers.
 
 use std::time::Duration;
 
@@ -14,44 +14,48 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_preflight");
-/// How long a frame may take that must come: long, for machines that are busy with other tests.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// How long to wait for an expected message. Long, because the machine may be busy with other tests.
+const MESSAGE_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// How much of the full size of a proof is run; the README says what was seen at 100.
+/// The size of the large tests, in percent of their full size. The README's figures are from 100.
 #[expect(clippy::disallowed_methods, reason = "tests have no settings of a service")]
-pub(crate) fn percent() -> usize {
+pub(crate) fn test_percent() -> usize {
     std::env::var("TEST_PERCENT").ok().and_then(|text| text.parse().ok()).unwrap_or(20)
 }
 
-pub(crate) struct World {
+/// The servers of one test.
+pub(crate) struct TestEnv {
     pub(crate) redis: TestRedis,
     pub(crate) producer: Client,
     pub(crate) service: ServiceProcess,
 }
 
-impl World {
-    /// A Redis that tells of all changes, and a service with these variables that is ready.
+impl TestEnv {
+    /// Starts a Redis that reports all changes, and a service with these variables. Returns when it is ready.
     pub(crate) async fn start(vars: &[(&str, &str)]) -> Self {
         Self::start_with(&["--notify-keyspace-events", "Kghxe"], vars).await
     }
 
-    pub(crate) async fn start_with(redis: &[&str], vars: &[(&str, &str)]) -> Self {
-        let redis = TestRedis::start_with(redis).await;
+    /// Like [`TestEnv::start`], with these arguments for `redis-server`.
+    pub(crate) async fn start_with(redis_args: &[&str], vars: &[(&str, &str)]) -> Self {
+        let redis = TestRedis::start_with(redis_args).await;
         let service = start(&redis.url(), vars).await;
         service.wait_until_ready().await;
         Self { producer: redis.client().await, redis, service }
     }
 
+    /// Connects a viewer to a run.
     pub(crate) async fn watch(&self, run: &str) -> Viewer {
         Viewer::connect(&self.service, &format!("/{run}")).await.unwrap()
     }
 
+    /// Sets a field of a run.
     pub(crate) async fn set(&self, run: &str, field: &str, value: impl ToString) {
         self.producer.hset::<(), _, _>(run, (field, value.to_string())).await.unwrap();
     }
 
-    /// How often Redis was asked to read a hash.
-    pub(crate) async fn reads(&self) -> u64 {
+    /// How many HGETALL Redis has carried out.
+    pub(crate) async fn read_count(&self) -> u64 {
         let stats = self.info("commandstats").await;
         stats
             .split("cmdstat_hgetall:calls=")
@@ -60,7 +64,7 @@ impl World {
             .unwrap_or(0)
     }
 
-    pub(crate) async fn redis_connections(&self) -> usize {
+    pub(crate) async fn connection_count(&self) -> usize {
         let list: String = self.producer.custom(fred::cmd!("CLIENT"), vec!["LIST"]).await.unwrap();
         list.lines().count()
     }
@@ -69,8 +73,8 @@ impl World {
         self.producer.custom(fred::cmd!("INFO"), vec![section]).await.unwrap()
     }
 
-    /// Waits until Redis has so many channels that are subscribed to, besides the service's own.
-    pub(crate) async fn until_subscribed(&self, count: usize) {
+    /// Waits until Redis has `count` keyspace channels with subscribers, not counting the canary's.
+    pub(crate) async fn wait_until_subscribed(&self, count: usize) {
         eventually("the runs are subscribed to", async || {
             let pattern = "__keyspace@0__:*".to_owned();
             let channels: Vec<String> = self
@@ -84,11 +88,13 @@ impl World {
     }
 }
 
+/// Starts a service with this Redis and these variables.
 pub(crate) async fn start(redis_url: &str, vars: &[(&str, &str)]) -> ServiceProcess {
     let vars: Vec<_> = [("REDIS_URL", redis_url)].into_iter().chain(vars.iter().copied()).collect();
     ServiceProcess::start(BINARY, &vars).await
 }
 
+/// A WebSocket client.
 pub(crate) struct Viewer(pub(crate) WebSocketStream<MaybeTlsStream<TcpStream>>);
 
 impl Viewer {
@@ -96,8 +102,8 @@ impl Viewer {
         Self::connect_with(service, path, &[]).await
     }
 
-    /// Connects to whoever listens on a port.
-    pub(crate) async fn at(port: u16, path: &str) -> Result<Self, Error> {
+    /// Connects to the process that listens on a port.
+    pub(crate) async fn connect_to_port(port: u16, path: &str) -> Result<Self, Error> {
         Ok(Self(connect_async(format!("ws://127.0.0.1:{port}{path}")).await?.0))
     }
 
@@ -115,28 +121,28 @@ impl Viewer {
 
     /// The next message.
     pub(crate) async fn next(&mut self) -> Message {
-        timeout(PATIENCE, self.0.next())
+        timeout(MESSAGE_TIMEOUT, self.0.next())
             .await
-            .expect("a frame comes in time")
+            .expect("a message arrives in time")
             .expect("the socket is open")
             .unwrap()
     }
 
-    /// The next text, as it came.
-    pub(crate) async fn text(&mut self) -> String {
+    /// The next text message.
+    pub(crate) async fn next_text(&mut self) -> String {
         match self.next().await {
             Message::Text(text) => text.to_string(),
-            other => panic!("a text was expected, not {other:?}"),
+            other => panic!("expected a text message, not {other:?}"),
         }
     }
 
-    /// The next answer.
-    pub(crate) async fn answer(&mut self) -> Value {
-        serde_json::from_str(&self.text().await).unwrap()
+    /// The next text message, parsed.
+    pub(crate) async fn next_checklist(&mut self) -> Value {
+        serde_json::from_str(&self.next_text().await).unwrap()
     }
 
-    /// The next answer, or nothing once the socket has ended.
-    pub(crate) async fn answer_or_end(&mut self) -> Option<Value> {
+    /// The next checklist, or `None` once the socket has ended.
+    pub(crate) async fn next_checklist_or_end(&mut self) -> Option<Value> {
         loop {
             match self.0.next().await? {
                 Ok(Message::Text(text)) => return Some(serde_json::from_str(&text).unwrap()),
@@ -146,36 +152,36 @@ impl Viewer {
         }
     }
 
-    /// Reads until an answer's `last_modified` is this; `null` for none.
-    pub(crate) async fn until_last_modified(&mut self, expected: impl Into<Value>) -> Value {
+    /// Reads until a checklist has this `last_modified`; `null` means that it has none.
+    pub(crate) async fn read_until_modified(&mut self, expected: impl Into<Value>) -> Value {
         let expected = expected.into();
         loop {
-            let answer = self.answer().await;
-            if answer["last_modified"] == expected {
-                return answer;
+            let checklist = self.next_checklist().await;
+            if checklist["last_modified"] == expected {
+                return checklist;
             }
         }
     }
 
-    /// Sends a text.
-    pub(crate) async fn say(&mut self, text: &str) {
+    /// Sends a text message.
+    pub(crate) async fn send(&mut self, text: &str) {
         self.0.send(Message::text(text)).await.unwrap();
     }
 
-    /// Fails if a text comes within the time.
-    pub(crate) async fn silence(&mut self, time: Duration) {
+    /// Fails if a message arrives within the time.
+    pub(crate) async fn expect_no_message(&mut self, time: Duration) {
         if let Ok(unexpected) = timeout(time, self.0.next()).await {
-            panic!("nothing was to be sent, but {unexpected:?} was");
+            panic!("received {unexpected:?}, but expected nothing");
         }
     }
 
-    /// The code of the close, ignoring texts before it.
+    /// The code of the close frame. Messages before it are skipped.
     pub(crate) async fn close_code(&mut self) -> u16 {
         loop {
-            match timeout(PATIENCE, self.0.next()).await.expect("a close comes in time") {
+            match timeout(MESSAGE_TIMEOUT, self.0.next()).await.expect("a close frame arrives in time") {
                 Some(Ok(Message::Close(frame))) => return frame.map_or(1005, |frame| frame.code.into()),
                 Some(Ok(_)) => {}
-                other => panic!("a close was expected, not {other:?}"),
+                other => panic!("expected a close frame, not {other:?}"),
             }
         }
     }

@@ -1,8 +1,8 @@
-//! What a run's hash held at one moment.
+//! The fields of a run at one moment.
 
 use std::collections::HashMap;
 
-/// The fields of a run. A run that does not exist has none.
+/// The fields of a run's hash. A run that does not exist has none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RunHash(HashMap<String, String>);
 
@@ -14,15 +14,15 @@ impl RunHash {
 
     /// The value of a field, if it is a whole number.
     pub fn whole_number(&self, field: &str) -> Option<i128> {
-        self.get(field).and_then(whole_number)
+        self.get(field).and_then(parse_whole_number)
     }
 
-    /// True if the field's value is the text `true`.
+    /// Whether the field's value is `true`.
     pub fn is_true(&self, field: &str) -> bool {
         self.get(field) == Some("true")
     }
 
-    /// Names and values of the fields `<prefix><name>`, in no order.
+    /// Names, without the prefix, and values of the fields that begin with it. In no order.
     pub fn with_prefix(&self, prefix: &str) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().filter_map(move |(field, value)| Some((field.strip_prefix(prefix)?, value.as_str())))
     }
@@ -34,7 +34,7 @@ impl<F: Into<String>, V: Into<String>> FromIterator<(F, V)> for RunHash {
     }
 }
 
-/// A whole number: digits with an optional sign, nothing around them.
-pub(crate) fn whole_number(text: &str) -> Option<i128> {
+/// Digits with an optional sign, and nothing around them.
+pub(crate) fn parse_whole_number(text: &str) -> Option<i128> {
     text.parse().ok()
 }

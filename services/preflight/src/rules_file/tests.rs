@@ -1,19 +1,23 @@
-use super::*;
+use std::fs;
 
-/// The value of one entry of a built-in checklist for a run whose timestamps are given as `name=seconds`.
-fn entry(rules: &str, entry: &str, timestamps: &str) -> bool {
+use crate::rules::Rules;
+
+/// Evaluates one entry of built-in rules, for a run whose timestamps are given as `name=seconds`.
+fn evaluate(rules: &str, entry: &str, timestamps: &str) -> bool {
     let run = timestamps
         .split_whitespace()
         .filter_map(|pair| pair.split_once('='))
-        .map(|(name, at)| (if name.contains(':') { name.into() } else { format!("timestamps:{name}") }, at))
+        .map(|(name, time)| {
+            (if name.contains(':') { name.into() } else { format!("timestamps:{name}") }, time)
+        })
         .collect();
     let rules = Rules::load(rules).unwrap();
     let (_, check) = rules.checklist.iter().find(|(name, _)| name == entry).unwrap();
-    check.holds(&run)
+    check.is_true_for(&run)
 }
 
 #[test]
-fn each_entry_of_the_original_follows_the_table_of_the_contract() {
+fn each_weppcloud2_entry_follows_the_contract() {
     let four = "build_landuse=5 build_soils=6 build_climate=7 run_wepp=8";
     for (name, timestamps, expected) in [
         ("sbs_map", "attrs:has_sbs=true", true),
@@ -46,12 +50,12 @@ fn each_entry_of_the_original_follows_the_table_of_the_contract() {
         ("dss_export", "run_wepp=1 dss_export=2", true),
         ("dss_export", "run_wepp=2 dss_export=2", false),
     ] {
-        assert_eq!(entry("weppcloud2", name, timestamps), expected, "{name} of {timestamps}");
+        assert_eq!(evaluate("weppcloud2", name, timestamps), expected, "{name} of {timestamps}");
     }
 }
 
 #[test]
-fn each_entry_of_the_successor_follows_the_table_of_the_contract() {
+fn each_wepppy_entry_follows_the_contract() {
     let base = "build_landuse=5 build_soils=6 build_climate=7";
     for (name, timestamps, expected) in [
         ("outlet", "build_channels=1 find_outlet=2", true),
@@ -81,7 +85,7 @@ fn each_entry_of_the_successor_follows_the_table_of_the_contract() {
         ("dss_export", "run_watar=1 dss_export=2", true),
         ("dss_export", "dss_export=2", false),
     ] {
-        assert_eq!(entry("wepppy", name, timestamps), expected, "{name} of {timestamps}");
+        assert_eq!(evaluate("wepppy", name, timestamps), expected, "{name} of {timestamps}");
     }
 }
 
@@ -96,17 +100,17 @@ fn a_wrong_file_is_refused_with_the_line_and_the_reason() {
             "[checklist]\na = { presence = \"x\" }",
             "line 2: \"presence\" is not known: must be present, not-empty, is-true, all, any, or time with newer-than",
         ),
-        ("[checklist]\na = { present = 1 }", "line 2: must be a text, not a number"),
+        ("[checklist]\na = { present = 1 }", "line 2: must be a string, not a number"),
         ("[checklist]\na = { present = \"\" }", "line 2: must not be empty"),
         (
             "[checklist]\na = {}",
             "line 2: must be present, not-empty, is-true, all, any, or time with newer-than",
         ),
-        ("[checklist]\na = { time = \"x\" }", "line 2: time must have a newer-than beside it"),
-        ("[checklist]\na = { newer-than = \"x\" }", "line 2: newer-than must have a time beside it"),
+        ("[checklist]\na = { time = \"x\" }", "line 2: time needs a newer-than beside it"),
+        ("[checklist]\na = { newer-than = \"x\" }", "line 2: newer-than needs a time beside it"),
         (
             "[checklist]\na = { present = \"x\", is-true = \"y\" }",
-            "line 2: present and is-true do not go together: must be present, not-empty, is-true, all, any, or time with newer-than",
+            "line 2: present and is-true cannot be combined: must be present, not-empty, is-true, all, any, or time with newer-than",
         ),
         ("[checklist]\na = { all = [\n  { any = [] },\n] }", "line 3: must not be empty"),
         ("[checklist]\na = { all = { present = \"x\" } }", "line 2: must be a list, not a table"),
@@ -114,14 +118,14 @@ fn a_wrong_file_is_refused_with_the_line_and_the_reason() {
             "[checklist]\na = { time = { max-of = [\"x\"] }, newer-than = \"y\" }",
             "line 2: \"max-of\" is not known: must be a name, latest-of or first-of",
         ),
-        ("[times]\nt = { latest-of = [true] }\n[checklist]\n", "line 2: must be a table, not true or false"),
+        ("[times]\nt = { latest-of = [true] }\n[checklist]\n", "line 2: must be a table, not a boolean"),
     ] {
         assert_eq!(Rules::parse(text).unwrap_err().to_string(), error, "{text:?}");
     }
 }
 
 #[test]
-fn what_is_no_toml_is_refused_with_its_line() {
+fn invalid_toml_is_refused_with_its_line() {
     for (text, line) in [
         ("[checklist]\na = ", 2),
         ("[checklist]\na = 1\na = 2", 3),
@@ -135,13 +139,13 @@ fn what_is_no_toml_is_refused_with_its_line() {
 }
 
 #[test]
-fn a_file_of_ones_own_is_loaded_and_a_missing_one_named() {
+fn a_rules_file_is_loaded_by_its_path_and_errors_name_the_path() {
     let file = std::env::temp_dir().join(format!("preflight-rules-{}.toml", std::process::id()));
     fs::write(&file, "[checklist]\nready = { any = [{ present = \"a:b\" }, { is-true = \"attrs:go\" }] }\n")
         .unwrap();
     let rules = Rules::load(file.to_str().unwrap()).unwrap();
     assert_eq!(
-        rules.frame(&[("a:b", "")].into_iter().collect()),
+        rules.checklist_message(&[("a:b", "")].into_iter().collect()),
         r#"{"type":"preflight","checklist":{"ready":true},"lock_statuses":{}}"#
     );
 
@@ -159,7 +163,7 @@ fn a_file_of_ones_own_is_loaded_and_a_missing_one_named() {
 }
 
 #[test]
-fn the_example_of_the_readme_is_a_rules_file() {
+fn the_readmes_example_is_a_valid_rules_file() {
     let example =
         include_str!("../../README.md").split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
     let rules = Rules::parse(example).unwrap();
@@ -170,13 +174,13 @@ fn the_example_of_the_readme_is_a_rules_file() {
         ("timestamps:unit_tests", "3"),
         ("timestamps:waiver", "x"),
     ];
-    let frame = rules.frame(&run.into_iter().collect());
-    assert!(frame.contains(r#"{"approved":false,"sources":true,"built":true,"ready":true}"#), "{frame}");
+    let message = rules.checklist_message(&run.into_iter().collect());
+    assert!(message.contains(r#"{"approved":false,"sources":true,"built":true,"ready":true}"#), "{message}");
 }
 
 proptest::proptest! {
     #[test]
-    fn no_text_breaks_the_parser(text in "(\\[(checklist|times)\\]\n)?([a-z]{1,3} = [\\[{\" a-z=,}\\]-]{0,40}\n){0,4}") {
+    fn no_text_makes_the_parser_panic_or_name_a_line_that_does_not_exist(text in "(\\[(checklist|times)\\]\n)?([a-z]{1,3} = [\\[{\" a-z=,}\\]-]{0,40}\n){0,4}") {
         if let Err(error) = Rules::parse(&text) {
             proptest::prop_assert!(error.line <= text.lines().count() + 1);
         }
