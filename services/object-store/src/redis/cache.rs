@@ -1,15 +1,12 @@
-//! A least-recently-used cache that is limited by bytes.
+//! A least-recently-used cache that is limited by bytes: `lru` keeps the order, this counts the bytes.
 
-use std::collections::{BTreeMap, HashMap};
-use std::hash::Hash;
+use std::hash::{Hash, RandomState};
+
+use lru::LruCache;
 
 /// The values that were used last. A value may have any size.
 pub(crate) struct Cache<K, V> {
-    entries: HashMap<K, Entry<V>>,
-    /// The keys by the time of their last use.
-    by_use: BTreeMap<u64, K>,
-    /// A clock that advances with each use.
-    clock: u64,
+    entries: LruCache<K, Entry<V>, RandomState>,
     bytes: usize,
     max_bytes: usize,
 }
@@ -17,50 +14,40 @@ pub(crate) struct Cache<K, V> {
 struct Entry<V> {
     value: V,
     bytes: usize,
-    last_use: u64,
 }
 
-impl<K: Hash + Eq + Clone, V: Clone> Cache<K, V> {
+impl<K: Hash + Eq, V: Clone> Cache<K, V> {
     pub(crate) fn new(max_bytes: usize) -> Self {
-        Self { entries: HashMap::new(), by_use: BTreeMap::new(), clock: 0, bytes: 0, max_bytes }
+        // Clients choose some of the keys, so the hash has a random seed.
+        Self { entries: LruCache::unbounded_with_hasher(RandomState::new()), bytes: 0, max_bytes }
     }
 
     pub(crate) fn get(&mut self, key: &K) -> Option<V> {
-        let entry = self.entries.get_mut(key)?;
-        // The entry that was used last needs no update: a hot object costs one lookup.
-        if entry.last_use != self.clock {
-            self.by_use.remove(&entry.last_use);
-            self.clock += 1;
-            entry.last_use = self.clock;
-            self.by_use.insert(self.clock, key.clone());
-        }
-        Some(entry.value.clone())
+        self.entries.get(key).map(|entry| entry.value.clone())
     }
 
     /// Adds a value of `bytes` bytes, unless that is more than half of the cache. Returns the evicted values, so that the
     /// caller can free them after it has released its lock.
     pub(crate) fn insert(&mut self, key: K, value: V, bytes: usize) -> Vec<V> {
-        let mut evicted: Vec<V> = self.remove(&key).into_iter().collect();
-        if bytes > self.max_bytes / 2 {
-            return evicted;
-        }
-        self.clock += 1;
-        self.bytes += bytes;
-        self.by_use.insert(self.clock, key.clone());
-        self.entries.insert(key, Entry { value, bytes, last_use: self.clock });
+        let replaced = if bytes > self.max_bytes / 2 {
+            self.entries.pop(&key)
+        } else {
+            self.bytes += bytes;
+            self.entries.put(key, Entry { value, bytes })
+        };
+        let mut evicted = Vec::from_iter(replaced.map(|entry| self.release(entry)));
         while self.bytes > self.max_bytes
-            && let Some(oldest) = self.by_use.first_key_value().map(|(_, key)| key.clone())
+            && let Some((_, oldest)) = self.entries.pop_lru()
         {
-            evicted.extend(self.remove(&oldest));
+            evicted.push(self.release(oldest));
         }
         evicted
     }
 
-    fn remove(&mut self, key: &K) -> Option<V> {
-        let Entry { value, bytes, last_use } = self.entries.remove(key)?;
-        self.by_use.remove(&last_use);
-        self.bytes -= bytes;
-        Some(value)
+    /// Counts the bytes of an entry that was removed. Returns its value.
+    fn release(&mut self, entry: Entry<V>) -> V {
+        self.bytes -= entry.bytes;
+        entry.value
     }
 
     pub(crate) fn clear(&mut self) {
@@ -82,7 +69,7 @@ mod tests {
         assert_eq!(cache.insert(4, 4, 30), [2]);
         assert_eq!(cache.get(&2), None);
         assert_eq!(cache.get(&1), Some(1));
-        assert_eq!((cache.bytes, cache.entries.len(), cache.by_use.len()), (90, 3, 3));
+        assert_eq!((cache.bytes, cache.entries.len()), (90, 3));
     }
 
     #[test]
@@ -90,7 +77,7 @@ mod tests {
         let mut cache = Cache::new(100);
         cache.insert(1, "old", 30);
         assert_eq!(cache.insert(1, "new", 40), ["old"]);
-        assert_eq!((cache.get(&1), cache.bytes, cache.by_use.len()), (Some("new"), 40, 1));
+        assert_eq!((cache.get(&1), cache.bytes, cache.entries.len()), (Some("new"), 40, 1));
     }
 
     #[test]
