@@ -1,4 +1,4 @@
-//! Both clients in a program without async: `cargo run -p run-events --example blocking -- --run my-run`.
+//! Both types in a program without async: `cargo run -p run-events --example blocking -- --run my-run`.
 
 use clap::Parser;
 use run_events::blocking::{RedisPrep, StatusMessenger};
@@ -11,7 +11,7 @@ struct Args {
     /// The run.
     #[arg(long, default_value = "decimal-pleasing", value_parser = |text: &str| RunId::parse(text))]
     run: RunId,
-    /// The run's working directory: the dump file is written there.
+    /// The run's working directory. The dump file is written there.
     #[arg(long, default_value = ".")]
     directory: String,
 }

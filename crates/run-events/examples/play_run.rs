@@ -1,9 +1,9 @@
-//! Plays a recorded run into Redis: its timestamps, attributes and locks for preflight, its status lines for
+//! Plays a recorded run into Redis: its timestamps, attributes and locks for preflight, and its status lines for
 //! status-proxy.
 //!
 //! `cargo run -p run-events --example play_run -- --speed 4 crates/run-events/examples/data/decimal-pleasing.jsonl`
 //!
-//! A recording has a JSON object a line: `at`, the seconds since its start, and one event.
+//! A recording has one JSON object per line: `at`, the seconds since the start, and one event.
 
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
@@ -21,11 +21,11 @@ struct Args {
     redis: RedisConfig,
     /// The recording.
     recording: PathBuf,
-    /// The run to play it as [default: the name of the recording].
+    /// The run id to use [default: the name of the recording].
     #[arg(long, value_parser = |text: &str| RunId::parse(text))]
     run: Option<RunId>,
-    /// How many times as fast as it was recorded.
-    #[arg(long, default_value_t = 1.0, value_parser = positive)]
+    /// The speed, as a multiple of the recorded one.
+    #[arg(long, default_value_t = 1.0, value_parser = parse_positive)]
     speed: f64,
     /// The run's working directory, for the dump file [default: the system's directory for temporary files].
     #[arg(long)]
@@ -33,7 +33,7 @@ struct Args {
 }
 
 #[derive(Deserialize)]
-struct Recorded {
+struct RecordedEvent {
     at: f64,
     #[serde(flatten)]
     event: Event,
@@ -52,7 +52,7 @@ enum Event {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let args = Args::parse();
-    let recording = read(&args.recording)?;
+    let recording = read_recording(&args.recording)?;
     let run = match args.run {
         Some(run) => run,
         None => RunId::parse(args.recording.file_stem().unwrap_or_default().to_string_lossy())?,
@@ -61,11 +61,12 @@ async fn main() -> anyhow::Result<()> {
     let prep = RedisPrep::connect(&args.redis, run.clone(), directory).await?;
     let messenger = StatusMessenger::new(args.redis);
 
-    // Timestamps keep the distances of the recording, so that the order of the tasks survives any speed, and end now.
+    // Timestamps keep the intervals of the recording, so that the order of the tasks is kept at any speed. The last one is
+    // the end of the playback.
     let length = recording.last().map_or(0.0, |last| last.at);
     let last_task_at = SystemTime::now() + Duration::from_secs_f64(length / args.speed);
     let started = Instant::now();
-    for Recorded { at, event } in &recording {
+    for RecordedEvent { at, event } in &recording {
         sleep_until(started + Duration::from_secs_f64(at / args.speed)).await;
         match event {
             Event::Timestamp(task) => {
@@ -83,20 +84,20 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn read(path: &PathBuf) -> anyhow::Result<Vec<Recorded>> {
+fn read_recording(path: &PathBuf) -> anyhow::Result<Vec<RecordedEvent>> {
     let text = fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
     let mut recording = Vec::new();
     for (number, line) in text.lines().enumerate() {
-        let here = || format!("{} line {}", path.display(), number + 1);
-        let recorded: Recorded = serde_json::from_str(line).with_context(here)?;
-        let before = recording.last().map_or(0.0, |before: &Recorded| before.at);
-        ensure!(recorded.at >= before, "{}: at must not go back", here());
+        let location = || format!("{} line {}", path.display(), number + 1);
+        let recorded: RecordedEvent = serde_json::from_str(line).with_context(location)?;
+        let previous = recording.last().map_or(0.0, |previous: &RecordedEvent| previous.at);
+        ensure!(recorded.at >= previous, "{}: at must not go back", location());
         recording.push(recorded);
     }
     Ok(recording)
 }
 
-fn positive(text: &str) -> Result<f64, String> {
+fn parse_positive(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(number) if number > 0.0 && f64::is_finite(number) => Ok(number),
         _ => Err("must be a number greater than 0".to_owned()),

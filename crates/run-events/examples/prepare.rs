@@ -10,7 +10,7 @@ struct Args {
     /// The run.
     #[arg(long, default_value = "decimal-pleasing", value_parser = |text: &str| RunId::parse(text))]
     run: RunId,
-    /// The run's working directory: the dump file is written there.
+    /// The run's working directory. The dump file is written there.
     #[arg(long, default_value = ".")]
     directory: String,
 }
@@ -22,7 +22,7 @@ async fn main() -> anyhow::Result<()> {
 
     prep.set_attribute("has_sbs", true).await?;
     prep.set_locked("soils", true).await?;
-    // … the work …
+    // … build the soils …
     prep.timestamp("build_soils").await?;
     prep.set_locked("soils", false).await?;
 

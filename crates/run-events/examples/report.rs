@@ -1,4 +1,4 @@
-//! Reports progress of a run: `cargo run -p run-events --example report -- --run my-run --channel soils`.
+//! Reports the progress of a run: `cargo run -p run-events --example report -- --run my-run --channel soils`.
 
 use clap::Parser;
 use run_events::{ChannelName, RedisConfig, RunId, StatusMessenger};

@@ -1,6 +1,6 @@
-//! The same two types for programs without async. Each has a thread of its own that serves its connections.
+//! The same two types for programs without async. Each has its own thread for its connections.
 //!
-//! Not for use inside async code: a call there panics, as blocking calls of tokio do.
+//! Do not use them in async code: there a call panics, like every blocking call of tokio.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::{ChannelName, Error, RedisConfig, RunId};
 
-/// [`crate::RedisPrep`], blocking.
+/// [`crate::RedisPrep`] with blocking calls.
 ///
 /// ```no_run
 /// # use run_events::{RedisConfig, RunId, blocking::RedisPrep};
@@ -22,74 +22,74 @@ use crate::{ChannelName, Error, RedisConfig, RunId};
 /// ```
 pub struct RedisPrep {
     prep: crate::RedisPrep,
-    runtime: Serving,
+    runtime: BlockingRuntime,
 }
 
 impl RedisPrep {
-    /// As [`crate::RedisPrep::connect`].
+    /// Like [`crate::RedisPrep::connect`].
     ///
     /// # Errors
-    /// As there, or [`Error::Thread`].
+    /// The same, or [`Error::Thread`].
     pub fn connect(
         redis: &RedisConfig,
         run: RunId,
         working_directory: impl Into<PathBuf>,
     ) -> Result<Self, Error> {
-        let runtime = Serving::start()?;
-        let prep = runtime.wait(crate::RedisPrep::connect(redis, run, working_directory))?;
+        let runtime = BlockingRuntime::start()?;
+        let prep = runtime.block_on(crate::RedisPrep::connect(redis, run, working_directory))?;
         Ok(Self { prep, runtime })
     }
 
-    /// As [`crate::RedisPrep::timestamp`].
+    /// Like [`crate::RedisPrep::timestamp`].
     ///
     /// # Errors
-    /// As there.
+    /// The same.
     pub fn timestamp(&self, task: &str) -> Result<(), Error> {
-        self.runtime.wait(self.prep.timestamp(task))
+        self.runtime.block_on(self.prep.timestamp(task))
     }
 
-    /// As [`crate::RedisPrep::timestamp_at`].
+    /// Like [`crate::RedisPrep::timestamp_at`].
     ///
     /// # Errors
-    /// As there.
-    pub fn timestamp_at(&self, task: &str, at: SystemTime) -> Result<(), Error> {
-        self.runtime.wait(self.prep.timestamp_at(task, at))
+    /// The same.
+    pub fn timestamp_at(&self, task: &str, time: SystemTime) -> Result<(), Error> {
+        self.runtime.block_on(self.prep.timestamp_at(task, time))
     }
 
-    /// As [`crate::RedisPrep::remove_timestamp`].
+    /// Like [`crate::RedisPrep::remove_timestamp`].
     ///
     /// # Errors
-    /// As there.
+    /// The same.
     pub fn remove_timestamp(&self, task: &str) -> Result<(), Error> {
-        self.runtime.wait(self.prep.remove_timestamp(task))
+        self.runtime.block_on(self.prep.remove_timestamp(task))
     }
 
-    /// As [`crate::RedisPrep::set_attribute`].
+    /// Like [`crate::RedisPrep::set_attribute`].
     ///
     /// # Errors
-    /// As there.
+    /// The same.
     pub fn set_attribute(&self, name: &str, value: bool) -> Result<(), Error> {
-        self.runtime.wait(self.prep.set_attribute(name, value))
+        self.runtime.block_on(self.prep.set_attribute(name, value))
     }
 
-    /// As [`crate::RedisPrep::set_locked`].
+    /// Like [`crate::RedisPrep::set_locked`].
     ///
     /// # Errors
-    /// As there.
+    /// The same.
     pub fn set_locked(&self, name: &str, locked: bool) -> Result<(), Error> {
-        self.runtime.wait(self.prep.set_locked(name, locked))
+        self.runtime.block_on(self.prep.set_locked(name, locked))
     }
 
-    /// As [`crate::RedisPrep::fields`].
+    /// Like [`crate::RedisPrep::fields`].
     ///
     /// # Errors
-    /// As there.
+    /// The same.
     pub fn fields(&self) -> Result<BTreeMap<String, String>, Error> {
-        self.runtime.wait(self.prep.fields())
+        self.runtime.block_on(self.prep.fields())
     }
 }
 
-/// [`crate::StatusMessenger`], blocking.
+/// [`crate::StatusMessenger`] with blocking calls.
 ///
 /// ```no_run
 /// # use run_events::{ChannelName, RedisConfig, RunId, blocking::StatusMessenger};
@@ -101,48 +101,48 @@ impl RedisPrep {
 /// ```
 pub struct StatusMessenger {
     messenger: crate::StatusMessenger,
-    runtime: Serving,
+    runtime: BlockingRuntime,
 }
 
 impl StatusMessenger {
-    /// As [`crate::StatusMessenger::new`].
+    /// Like [`crate::StatusMessenger::new`].
     ///
     /// # Errors
     /// [`Error::Thread`].
     pub fn new(redis: RedisConfig) -> Result<Self, Error> {
-        Ok(Self { messenger: crate::StatusMessenger::new(redis), runtime: Serving::start()? })
+        Ok(Self { messenger: crate::StatusMessenger::new(redis), runtime: BlockingRuntime::start()? })
     }
 
-    /// As [`crate::StatusMessenger::publish`].
+    /// Like [`crate::StatusMessenger::publish`].
     ///
     /// # Errors
-    /// As there.
+    /// The same.
     pub fn publish(&self, run: &RunId, channel: &ChannelName, line: &str) -> Result<(), Error> {
-        self.runtime.wait(self.messenger.publish(run, channel, line))
+        self.runtime.block_on(self.messenger.publish(run, channel, line))
     }
 }
 
-/// The thread on which the connections live between the calls.
-struct Serving(Option<Runtime>);
+/// A runtime with one thread, which serves the connections between the calls.
+struct BlockingRuntime(Option<Runtime>);
 
-impl Serving {
+impl BlockingRuntime {
     fn start() -> Result<Self, Error> {
         let runtime =
             Builder::new_multi_thread().worker_threads(1).thread_name("run-events").enable_all().build();
         Ok(Self(Some(runtime.map_err(Error::Thread)?)))
     }
 
-    fn wait<T>(&self, call: impl Future<Output = T>) -> T {
+    fn block_on<T>(&self, call: impl Future<Output = T>) -> T {
         match &self.0 {
             Some(runtime) => runtime.block_on(call),
-            None => unreachable!("the runtime is taken in drop only"),
+            None => unreachable!("only drop takes the runtime"),
         }
     }
 }
 
-impl Drop for Serving {
+impl Drop for BlockingRuntime {
     fn drop(&mut self) {
-        // An ordinary drop would wait for the connections' tasks, and panics in async code.
+        // Dropping the runtime would wait for the connections' tasks, and would panic in async code.
         if let Some(runtime) = self.0.take() {
             runtime.shutdown_background();
         }

@@ -3,7 +3,7 @@
 pub mod blocking;
 mod dump;
 mod error;
-mod link;
+mod owned_pool;
 mod redis_prep;
 mod status_messenger;
 

@@ -3,17 +3,17 @@ use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use fred::interfaces::HashesInterface;
-use redis_core::{Key, RedisConfig};
+use redis_core::{Key, RedisConfig, RedisError};
 use tokio::sync::Mutex;
 use tokio::task;
 
-use crate::link::Link;
+use crate::owned_pool::OwnedPool;
 use crate::{Error, RunId, dump};
 
-/// One run's hash in Redis: what preflight's checklist is computed from.
+/// The hash of one run in Redis. preflight computes the run's checklist from it.
 ///
-/// After each change the whole hash is written to `redisprep.dump` in the run's working directory, as JSON; the file is
-/// replaced as a whole and never read back. Changes made through one `RedisPrep` reach the file in their order.
+/// After each change, the whole hash is written as JSON to `redisprep.dump` in the run's working directory. The file is
+/// replaced as a whole, and never read back. Changes through one `RedisPrep` reach the file in order.
 ///
 /// ```
 /// # use run_events::{RedisConfig, RedisPrep, RunId};
@@ -29,17 +29,17 @@ use crate::{Error, RunId, dump};
 /// # }
 /// ```
 ///
-/// `examples/prepare.rs` is a whole program.
+/// See `examples/prepare.rs` for a complete program.
 pub struct RedisPrep {
-    redis: Link,
+    redis: OwnedPool,
     key: String,
     dump: PathBuf,
-    // Held from a change to its file, so that an older hash never replaces a newer one there.
-    in_order: Mutex<()>,
+    // Held from a change until its file is written. Otherwise an older hash could replace a newer one in the file.
+    write_order: Mutex<()>,
 }
 
 impl RedisPrep {
-    /// Connects to Redis. The configuration's database must be the one that preflight reads: 0, unless changed there.
+    /// Connects to Redis. The database must be the one that preflight reads: 0, unless preflight is configured otherwise.
     ///
     /// # Errors
     /// [`Error::Connect`] when Redis cannot be reached.
@@ -49,56 +49,56 @@ impl RedisPrep {
         working_directory: impl Into<PathBuf>,
     ) -> Result<Self, Error> {
         Ok(Self {
-            redis: Link::connect(redis).await?,
+            redis: OwnedPool::connect(redis).await?,
             key: Key::Run(&run).to_string(),
             dump: working_directory.into().join("redisprep.dump"),
-            in_order: Mutex::new(()),
+            write_order: Mutex::new(()),
         })
     }
 
-    /// A task is done as of now.
+    /// Marks a task as done now.
     ///
     /// # Errors
-    /// [`Error::Redis`] or [`Error::Dump`], as of every change.
+    /// [`Error::Redis`] or [`Error::Dump`], like every change.
     pub async fn timestamp(&self, task: &str) -> Result<(), Error> {
         self.timestamp_at(task, SystemTime::now()).await
     }
 
-    /// A task was done at a moment; whole seconds are kept, and what is before 1970 counts as 1970.
+    /// Marks a task as done at a time. It is kept in whole seconds, and a time before 1970 counts as 1970.
     ///
     /// # Errors
-    /// As [`timestamp`](Self::timestamp).
-    pub async fn timestamp_at(&self, task: &str, at: SystemTime) -> Result<(), Error> {
-        let seconds = at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    /// Like [`timestamp`](Self::timestamp).
+    pub async fn timestamp_at(&self, task: &str, time: SystemTime) -> Result<(), Error> {
+        let seconds = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         self.set(format!("timestamps:{task}"), seconds.to_string()).await
     }
 
-    /// A task is no longer done.
+    /// Marks a task as not done.
     ///
     /// # Errors
-    /// As [`timestamp`](Self::timestamp).
+    /// Like [`timestamp`](Self::timestamp).
     pub async fn remove_timestamp(&self, task: &str) -> Result<(), Error> {
         let removed = self.redis.hdel(&self.key, format!("timestamps:{task}"));
         self.change("remove a timestamp", removed).await
     }
 
-    /// Sets the run's attribute of that name.
+    /// Sets an attribute of the run.
     ///
     /// # Errors
-    /// As [`timestamp`](Self::timestamp).
+    /// Like [`timestamp`](Self::timestamp).
     pub async fn set_attribute(&self, name: &str, value: bool) -> Result<(), Error> {
         self.set(format!("attrs:{name}"), value.to_string()).await
     }
 
-    /// Says whether a part of the run is being worked on.
+    /// Locks or unlocks a part of the run: `true` while it is being worked on.
     ///
     /// # Errors
-    /// As [`timestamp`](Self::timestamp).
+    /// Like [`timestamp`](Self::timestamp).
     pub async fn set_locked(&self, name: &str, locked: bool) -> Result<(), Error> {
         self.set(format!("locked:{name}"), locked.to_string()).await
     }
 
-    /// The whole hash, by field.
+    /// Reads all fields of the hash.
     ///
     /// # Errors
     /// [`Error::Redis`].
@@ -110,19 +110,19 @@ impl RedisPrep {
         self.change("set a field of the run", self.redis.hset(&self.key, (field, value))).await
     }
 
-    /// Makes a change, then writes the hash as it is now to the dump file.
+    /// Makes a change, and then writes the whole hash to the dump file.
     async fn change(
         &self,
-        what: &'static str,
-        change: impl Future<Output = Result<(), fred::error::Error>>,
+        operation: &'static str,
+        change: impl Future<Output = Result<(), RedisError>>,
     ) -> Result<(), Error> {
-        let _in_order = self.in_order.lock().await;
-        change.await.map_err(Error::redis(what))?;
+        let _order = self.write_order.lock().await;
+        change.await.map_err(Error::redis(operation))?;
         let fields = self.fields().await?;
         let path = self.dump.clone();
-        let written = task::spawn_blocking(move || dump::write(&path, &fields)).await;
+        let written = task::spawn_blocking(move || dump::replace(&path, &fields)).await;
         written
-            .unwrap_or_else(|died| Err(died.into()))
+            .unwrap_or_else(|panic| Err(panic.into()))
             .map_err(|source| Error::Dump { path: self.dump.clone(), source })
     }
 }

@@ -2,13 +2,13 @@ use fred::interfaces::PubsubInterface;
 use redis_core::{Channel, RedisConfig};
 use tokio::sync::OnceCell;
 
-use crate::link::Link;
+use crate::owned_pool::OwnedPool;
 use crate::{ChannelName, Error, RunId};
 
-/// Publishes the status lines of runs: what status-proxy carries to browsers.
+/// Publishes the status lines of runs. status-proxy carries them to browsers.
 ///
-/// It connects when the first line is published; where that fails, the next line tries again. Lines published one after
-/// another arrive in that order. A line is at most as durable as Pub/Sub: with Redis away, `publish` says so.
+/// It connects when the first line is published. If that fails, the next line tries again. Lines that are published one
+/// after another arrive in that order. Pub/Sub keeps no messages: while Redis is away, `publish` returns an error.
 ///
 /// ```
 /// # use run_events::{ChannelName, RedisConfig, RunId, StatusMessenger};
@@ -21,27 +21,27 @@ use crate::{ChannelName, Error, RunId};
 /// # }
 /// ```
 ///
-/// `examples/report.rs` is a whole program.
+/// See `examples/report.rs` for a complete program.
 pub struct StatusMessenger {
     redis: RedisConfig,
-    link: OnceCell<Link>,
+    pool: OnceCell<OwnedPool>,
 }
 
 impl StatusMessenger {
-    /// Does not connect yet.
+    /// A messenger that is not connected yet.
     pub fn new(redis: RedisConfig) -> Self {
-        Self { redis, link: OnceCell::new() }
+        Self { redis, pool: OnceCell::new() }
     }
 
-    /// Publishes one line, any text, on a channel of a run.
+    /// Publishes one line on a channel of a run. It may be any text.
     ///
     /// # Errors
-    /// [`Error::Connect`] when the first connect fails, [`Error::Redis`] when a later line is not accepted within 5 s.
+    /// [`Error::Connect`] if it cannot connect, [`Error::Redis`] if Redis does not accept the line within 5 s.
     pub async fn publish(&self, run: &RunId, channel: &ChannelName, line: &str) -> Result<(), Error> {
-        let link = self.link.get_or_try_init(|| Link::connect(&self.redis)).await?;
+        let pool = self.pool.get_or_try_init(|| OwnedPool::connect(&self.redis)).await?;
         let channel = Channel::Status(run, channel).to_string();
-        // One connection only: lines on two could overtake each other.
-        let connection = &link.clients()[0];
+        // Always the same connection: lines on two connections could overtake each other.
+        let connection = &pool.clients()[0];
         connection.publish(channel, line).await.map_err(Error::redis("publish a status line"))
     }
 }

@@ -1,4 +1,4 @@
-//! Every example program runs, and does what it says.
+//! Runs every example program and checks what it does.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use test_support::TestRedis;
 use tokio::process::Command;
 use tokio::sync::broadcast::Receiver;
 
-async fn example(name: &str, redis: &TestRedis, args: &[&str]) -> Output {
+async fn run_example(name: &str, redis: &TestRedis, args: &[&str]) -> Output {
     let test = std::env::current_exe().unwrap();
     let program = test.parent().unwrap().parent().unwrap().join("examples").join(name);
     let mut command = Command::new(program);
@@ -21,8 +21,8 @@ async fn example(name: &str, redis: &TestRedis, args: &[&str]) -> Output {
     output
 }
 
-/// What is published of the run from now on, as long as the client is there.
-async fn lines(redis: &TestRedis) -> (Client, Receiver<Message>) {
+/// Subscribes to all channels of the run. The messages arrive as long as the client lives.
+async fn subscribe(redis: &TestRedis) -> (Client, Receiver<Message>) {
     let subscriber = redis.client().await;
     let lines = subscriber.message_rx();
     subscriber.psubscribe("run-1:*").await.unwrap();
@@ -34,14 +34,14 @@ async fn lines(redis: &TestRedis) -> (Client, Receiver<Message>) {
 async fn prepare_and_blocking_fill_the_hash() {
     let (redis, directory) = (TestRedis::start().await, tempfile::tempdir().unwrap());
     let directory_arg = directory.path().to_str().unwrap();
-    let output = example("prepare", &redis, &["--directory", directory_arg]).await;
+    let output = run_example("prepare", &redis, &["--directory", directory_arg]).await;
     let printed = String::from_utf8(output.stdout).unwrap();
     assert!(
         printed.contains("attrs:has_sbs = true\nlocked:soils = false\ntimestamps:build_soils = "),
         "{printed}"
     );
 
-    example("blocking", &redis, &["--directory", directory_arg]).await;
+    run_example("blocking", &redis, &["--directory", directory_arg]).await;
     assert!(redis.client().await.hexists::<bool, _, _>("run-1", "timestamps:build_climate").await.unwrap());
     assert!(directory.path().join("redisprep.dump").exists());
 }
@@ -49,15 +49,15 @@ async fn prepare_and_blocking_fill_the_hash() {
 #[tokio::test]
 async fn report_publishes_lines() {
     let redis = TestRedis::start().await;
-    let (_subscriber, mut lines) = lines(&redis).await;
-    example("report", &redis, &[]).await;
+    let (_subscriber, mut lines) = subscribe(&redis).await;
+    run_example("report", &redis, &[]).await;
     assert_eq!(lines.recv().await.unwrap().value.as_string().as_deref(), Some("building soil 1/3"));
 }
 
 #[tokio::test]
 async fn play_run_plays_the_recorded_run_to_its_end() {
     let (redis, directory) = (TestRedis::start().await, tempfile::tempdir().unwrap());
-    let (_subscriber, mut lines) = lines(&redis).await;
+    let (_subscriber, mut lines) = subscribe(&redis).await;
     let recording = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("examples/data/decimal-pleasing.jsonl");
     let args =
         ["--speed", "1000", "--directory", directory.path().to_str().unwrap(), recording.to_str().unwrap()];
@@ -72,7 +72,7 @@ async fn play_run_plays_the_recorded_run_to_its_end() {
             }
         }
     });
-    example("play_run", &redis, &args).await;
+    run_example("play_run", &redis, &args).await;
 
     let hash: BTreeMap<String, String> = redis.client().await.hgetall("run-1").await.unwrap();
     let timestamps: Vec<(&str, u64)> = hash

@@ -1,4 +1,4 @@
-//! Producers against a real Redis.
+//! The producers' types, tested with a real Redis.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod examples;

@@ -5,7 +5,7 @@ use test_support::{TestRedis, eventually, free_port};
 use crate::{config, run};
 
 #[tokio::test]
-async fn lines_arrive_in_order_on_the_channel_of_the_run_with_their_text_unchanged() {
+async fn lines_arrive_in_order_on_the_channel_of_the_run_with_unchanged_text() {
     let redis = TestRedis::start().await;
     let subscriber = redis.client_for_db(2).await;
     let mut lines = subscriber.message_rx();
@@ -23,9 +23,9 @@ async fn lines_arrive_in_order_on_the_channel_of_the_run_with_their_text_unchang
 }
 
 #[tokio::test]
-async fn it_connects_on_first_use_and_tries_again_where_that_failed() {
-    let nobody: run_events::RedisConfig = format!("redis://127.0.0.1:{}", free_port()).parse().unwrap();
-    let messenger = StatusMessenger::new(nobody);
+async fn it_connects_on_first_use_and_tries_again_after_a_failure() {
+    let unreachable: run_events::RedisConfig = format!("redis://127.0.0.1:{}", free_port()).parse().unwrap();
+    let messenger = StatusMessenger::new(unreachable);
     let channel = ChannelName::parse("wepp").unwrap();
     assert!(matches!(messenger.publish(&run(), &channel, "x").await, Err(Error::Connect(_))));
 
@@ -40,7 +40,7 @@ async fn it_connects_on_first_use_and_tries_again_where_that_failed() {
 }
 
 #[test]
-fn the_blocking_client_publishes_too() {
+fn the_blocking_messenger_publishes_too() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let (redis, mut lines) = runtime.block_on(async {
         let redis = TestRedis::start().await;

@@ -10,7 +10,7 @@ use test_support::{TestRedis, eventually};
 
 use crate::{config, run};
 
-fn dump(directory: &Path) -> BTreeMap<String, String> {
+fn read_dump(directory: &Path) -> BTreeMap<String, String> {
     serde_json::from_slice(&fs::read(directory.join("redisprep.dump")).unwrap()).unwrap()
 }
 
@@ -28,17 +28,17 @@ async fn changes_reach_the_hash_and_the_dump_file() {
     );
     let hash: BTreeMap<String, String> = redis.client().await.hgetall("decimal-pleasing").await.unwrap();
     assert_eq!(hash, expected);
-    assert_eq!(dump(directory.path()), expected);
+    assert_eq!(read_dump(directory.path()), expected);
     assert_eq!(prep.fields().await.unwrap(), expected);
 
     prep.remove_timestamp("build_soils").await.unwrap();
-    assert!(!dump(directory.path()).contains_key("timestamps:build_soils"));
+    assert!(!read_dump(directory.path()).contains_key("timestamps:build_soils"));
     let files: Vec<_> = fs::read_dir(directory.path()).unwrap().collect();
     assert_eq!(files.len(), 1, "nothing is left beside the dump file");
 }
 
 #[tokio::test]
-async fn timestamp_is_now_in_whole_seconds() {
+async fn a_timestamp_is_the_present_time_in_whole_seconds() {
     let (redis, directory) = (TestRedis::start().await, tempfile::tempdir().unwrap());
     let prep = RedisPrep::connect(&config(&redis), run(), directory.path()).await.unwrap();
     let before = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
@@ -48,24 +48,24 @@ async fn timestamp_is_now_in_whole_seconds() {
 }
 
 #[tokio::test]
-async fn a_reader_of_the_dump_file_never_sees_a_part_of_it_and_the_last_change_wins() {
+async fn a_reader_never_sees_a_part_of_the_dump_file_and_the_last_change_wins() {
     let (redis, directory) = (TestRedis::start().await, tempfile::tempdir().unwrap());
     let prep = RedisPrep::connect(&config(&redis), run(), directory.path()).await.unwrap();
     prep.set_attribute("started", true).await.unwrap();
     let path = directory.path().to_owned();
-    let reader = tokio::task::spawn_blocking(move || while !dump(&path).contains_key("attrs:ended") {});
+    let reader = tokio::task::spawn_blocking(move || while !read_dump(&path).contains_key("attrs:ended") {});
     let changes: Vec<String> = (0..100).map(|n| format!("task_{n}")).collect();
     let all = changes.iter().map(|task| prep.timestamp(task));
     for change in futures_util::future::join_all(all).await {
         change.unwrap();
     }
-    assert_eq!(dump(directory.path()).len(), 101);
+    assert_eq!(read_dump(directory.path()).len(), 101);
     prep.set_attribute("ended", true).await.unwrap();
     reader.await.unwrap();
 }
 
 #[tokio::test]
-async fn a_failure_says_what_failed() {
+async fn an_error_says_what_failed() {
     let (mut redis, directory) = (TestRedis::start().await, tempfile::tempdir().unwrap());
     let prep = RedisPrep::connect(&config(&redis), run(), directory.path().join("missing")).await.unwrap();
     let error = prep.timestamp("a").await.unwrap_err();
@@ -85,7 +85,7 @@ async fn a_failure_says_what_failed() {
 }
 
 #[tokio::test]
-async fn changes_go_on_after_redis_was_away() {
+async fn changes_succeed_again_after_redis_was_down() {
     let (mut redis, directory) = (TestRedis::start().await, tempfile::tempdir().unwrap());
     let prep = RedisPrep::connect(&config(&redis), run(), directory.path()).await.unwrap();
     prep.timestamp("a").await.unwrap();
@@ -94,11 +94,11 @@ async fn changes_go_on_after_redis_was_away() {
 }
 
 #[test]
-fn the_blocking_client_does_the_same_and_ends_its_connections() {
+fn the_blocking_type_does_the_same_and_closes_its_connections() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let (redis, directory) = (runtime.block_on(TestRedis::start()), tempfile::tempdir().unwrap());
     let client = runtime.block_on(redis.client());
-    let before = runtime.block_on(connections(&client));
+    let before = runtime.block_on(count_connections(&client));
     let prep = blocking::RedisPrep::connect(&config(&redis), run(), directory.path()).unwrap();
     prep.timestamp("a").unwrap();
     prep.timestamp_at("b", UNIX_EPOCH).unwrap();
@@ -107,23 +107,25 @@ fn the_blocking_client_does_the_same_and_ends_its_connections() {
     prep.set_locked("d", false).unwrap();
     let fields = [("attrs:c", "true"), ("locked:d", "false"), ("timestamps:b", "0")];
     assert_eq!(prep.fields().unwrap(), fields.map(|(k, v)| (k.to_owned(), v.to_owned())).into());
-    assert_eq!(dump(directory.path()).len(), 3);
+    assert_eq!(read_dump(directory.path()).len(), 3);
     drop(prep);
-    runtime.block_on(eventually("its connections have ended", async || connections(&client).await == before));
+    runtime.block_on(eventually("its connections are closed", async || {
+        count_connections(&client).await == before
+    }));
 }
 
-async fn connections(client: &Client) -> usize {
+async fn count_connections(client: &Client) -> usize {
     let list: String = client.custom(fred::cmd!("CLIENT"), vec!["LIST"]).await.unwrap();
     list.lines().count()
 }
 
 #[tokio::test]
-async fn a_dropped_client_ends_its_connections() {
+async fn a_dropped_prep_closes_its_connections() {
     let (redis, directory) = (TestRedis::start().await, tempfile::tempdir().unwrap());
     let client = redis.client().await;
-    let before = connections(&client).await;
+    let before = count_connections(&client).await;
     let prep = RedisPrep::connect(&config(&redis), run(), directory.path()).await.unwrap();
-    assert!(connections(&client).await > before);
+    assert!(count_connections(&client).await > before);
     drop(prep);
-    eventually("its connections have ended", async || connections(&client).await == before).await;
+    eventually("its connections are closed", async || count_connections(&client).await == before).await;
 }

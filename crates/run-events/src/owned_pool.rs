@@ -1,3 +1,5 @@
+//! A pool of connections with an owner.
+
 use std::ops::Deref;
 
 use fred::clients::Pool;
@@ -5,19 +7,20 @@ use fred::interfaces::ClientLike;
 use redis_core::{ConnectError, RedisConfig, connect};
 use tokio::runtime::Handle;
 
-/// Connections to Redis that end when this is dropped; fred's own live as long as the process.
-pub(crate) struct Link {
+/// Connections to Redis that are closed when this is dropped. fred's own pool stays connected as long as the process
+/// lives.
+pub(crate) struct OwnedPool {
     pool: Pool,
     runtime: Handle,
 }
 
-impl Link {
+impl OwnedPool {
     pub(crate) async fn connect(redis: &RedisConfig) -> Result<Self, ConnectError> {
         Ok(Self { pool: connect::connected_pool(redis).await?, runtime: Handle::current() })
     }
 }
 
-impl Deref for Link {
+impl Deref for OwnedPool {
     type Target = Pool;
 
     fn deref(&self) -> &Pool {
@@ -25,7 +28,7 @@ impl Deref for Link {
     }
 }
 
-impl Drop for Link {
+impl Drop for OwnedPool {
     fn drop(&mut self) {
         let pool = self.pool.clone();
         self.runtime.spawn(async move { pool.quit().await });
