@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Tests deploy/ on a real Docker engine, in a Compose project of its own: `scripts/check_stack.sh [paths|scale|kill|restart…]`,
-# all of them if none is named. Fails if one of the six paths does not work, or if more is lost or doubled than the services
-# promise while containers are scaled, killed and restarted under load.
+# all of them if none is named. Fails if one of the six paths does not work, or if more is lost or repeated than the
+# services promise while containers are scaled, killed and restarted under load.
 set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 source scripts/docker.sh
@@ -12,18 +12,18 @@ compose+=(--project-name backplane-check)
 need python3
 use_python deploy/check/requirements.txt check-stack-venv
 
-trap 'quietly check-stack-down.log "not all could be removed" "${compose[@]}" down --volumes' EXIT
+trap 'quietly check-stack-down.log "the stack could not be removed completely" "${compose[@]}" down --volumes' EXIT
 trap 'exit 130' INT TERM
 say "building the images and starting the stack"
 quietly check-stack-build.log "the images could not be built" "${compose[@]}" --profile check build
 quietly check-stack-up.log "the stack could not be started" "${compose[@]}" up --detach
-loads=()
-for show; do
-  case $show in
+disruptions=()
+for check; do
+  case $check in
     paths) "${compose[@]}" run --rm -T check ;;
-    scale | kill | restart) loads+=("$show") ;;
+    scale | kill | restart) disruptions+=("$check") ;;
     *) fail "usage: scripts/check_stack.sh [paths|scale|kill|restart…]" ;;
   esac
 done
-[ ${#loads[@]} -eq 0 ] || COMPOSE="${compose[*]}" DOCKER="${docker[*]}" "${BACKPLANE_PYTHON:?the packages of deploy/check/requirements.txt}" deploy/check/load.py "${loads[@]}"
-say "all of it was seen"
+[ ${#disruptions[@]} -eq 0 ] || COMPOSE="${compose[*]}" DOCKER="${docker[*]}" "${BACKPLANE_PYTHON:?the packages of deploy/check/requirements.txt}" deploy/check/chaos.py "${disruptions[@]}"
+say "all checks passed"

@@ -14,7 +14,7 @@ port() {
 stop() {
   say "stopping everything"
   "${docker[@]}" rm --force backplane-demo-live >/dev/null 2>&1 || true
-  quietly demo-down.log "not all could be removed" "${compose[@]}" down --volumes
+  quietly demo-down.log "the stack could not be removed completely" "${compose[@]}" down --volumes
 }
 trap stop EXIT
 trap 'exit 130' INT TERM
@@ -25,7 +25,7 @@ say "starting Redis, Mosquitto, Kafka, haproxy, and two instances of each servic
 quietly demo-up.log "they could not be started" "${compose[@]}" up --detach --scale scenario-player=2 --scale preflight=2 \
   --scale status-proxy=2 --scale kafka-ingester=2 --scale etl-worker=2 --scale object-store=2
 
-"${compose[@]}" run --rm -T check || fail "not all was seen"
+"${compose[@]}" run --rm -T check || fail "a path does not work"
 [ -z "${CHECK-}" ] || exit 0
 
 # Customers who walk in circles, and a run that is built again and again.

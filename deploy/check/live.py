@@ -1,11 +1,11 @@
-"""Something to look at, until it is stopped: customers who walk in circles, and a run that is built again and again."""
+"""Live data for the demo, wait_until it is stopped: customers who walk in circles, and a run that is built again and again."""
 
 import signal
 import sys
 import time
 
 from paths import play
-from world import PLAYER, http, redis_client
+from stack import PLAYER, http, redis_client
 
 RUN = "decimal-pleasing"
 WALK = [("ENTER", 935, 50), ("MOVE", 935, 120), ("MOVE", 860, 180), ("MOVE", 720, 180), ("FOCUS", 640, 240), ("MOVE", 520, 240),

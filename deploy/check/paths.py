@@ -1,4 +1,4 @@
-"""The six paths, each through the published ports. A path prints what it does, and raises if nothing comes out."""
+"""The six paths of data, checked through the published ports. Each check prints what it did, and raises if the path fails."""
 
 import json
 import os
@@ -13,70 +13,70 @@ import uuid
 import pyarrow.dataset
 from websockets.sync.client import connect
 
-from world import (CLUSTER, ENTRY, KAFKA_TOPIC, OBJECTS, PLAYER, PREFLIGHT, RECORDING, RUN, STATUS, WORKER_CHANNEL,
-                   Silent, http, kafka_producer, mqtt_subscriber, redis_client, until)
+from stack import (CLUSTER, ENTRY, KAFKA_TOPIC, OBJECTS, PLAYER, PREFLIGHT, RECORDING, RUN, STATUS, WORKER_CHANNEL,
+                   CheckFailed, http, kafka_producer, mqtt_subscriber, redis_client, wait_until)
 
 
-def say(text):
+def report(text):
     print(f"  {text}", flush=True)
 
 
 def scenario_to_mqtt():
-    """scenario-player: a scenario is posted, and its steps come over MQTT"""
+    """scenario-player: a scenario is posted, and its steps are published over MQTT"""
     walk = [("ENTER", 935, 50), ("MOVE", 860, 180), ("FOCUS", 640, 240), ("MOVE", 400, 310), ("EXIT", 935, 50)]
     customers = [f"{RUN}-{name}" for name in ("amy", "bob", "cleo")]
-    came = []
-    subscriber = mqtt_subscriber(lambda topic, step: came.append((step["id"], topic, step.get("x"), step.get("y"))))
+    received = []
+    subscriber = mqtt_subscriber(lambda topic, step: received.append((step["id"], topic, step.get("x"), step.get("y"))))
     for customer in customers:
         path = [{"type": kind, "location": {"x": x, "y": y}, "timestamp": 1618323771180 + 300 * number}
                 for number, (kind, x, y) in enumerate(walk)]
         http("POST", f"{PLAYER}/scenario?recalculate_time=true", {"customer": {"customer_id": customer}, "path": path})
-    say(f"{len(customers)} scenarios of {len(walk)} steps were posted to {PLAYER}")
+    report(f"{len(customers)} scenarios of {len(walk)} steps were posted to {PLAYER}")
 
     def steps(customer):
-        return [rest for id, *rest in came if id == customer]
+        return [rest for id, *rest in received if id == customer]
 
     expected = [["customer/move", x, y] if kind in ("MOVE", "FOCUS") else [f"customer/{kind.lower()}", None, None]
                 for kind, x, y in walk]
-    until("every customer's steps over MQTT", lambda: all(steps(customer)[-1:] == [expected[-1]] for customer in customers))
+    wait_until("every customer's steps over MQTT", lambda: all(steps(customer)[-1:] == [expected[-1]] for customer in customers))
     subscriber.disconnect()
     wrong = [customer for customer in customers if steps(customer) != expected]
     if wrong:
-        raise Silent(f"the steps of {wrong[0]} are {steps(wrong[0])}, not {expected}")
-    say("each step came once, each customer's in order")
+        raise CheckFailed(f"the steps of {wrong[0]} are {steps(wrong[0])}, not {expected}")
+    report("each step was received once, and those of each customer in order")
 
 
 def kafka_to_redis():
-    """kafka-ingester: a message to Kafka becomes a hash in Redis and a notification"""
+    """kafka-ingester: a Kafka message becomes a hash in Redis and a notification"""
     redis, batteries = redis_client(), [f"{RUN}-{number}" for number in range(12)]
-    notified = redis.pubsub()
-    notified.psubscribe(f"battery:{RUN}-*:data")
+    pubsub = redis.pubsub()
+    pubsub.psubscribe(f"battery:{RUN}-*:data")
     producer = kafka_producer()
     for soc, battery in enumerate(batteries):
         producer.send(KAFKA_TOPIC, json.dumps({"battery_id": battery, "soc": soc, "voltage": 402.5}).encode(), key=battery.encode())
     producer.flush(60)
-    say(f"{len(batteries)} messages were sent to the topic {KAFKA_TOPIC}")
-    told = []
+    report(f"{len(batteries)} messages were sent to the topic {KAFKA_TOPIC}")
+    notifications = []
 
-    def listen():
-        message = notified.get_message(timeout=0.1)
+    def all_notified():
+        message = pubsub.get_message(timeout=0.1)
         if message and message["type"] == "pmessage":
-            told.append((message["channel"], message["data"]))
-        return len(told) >= len(batteries)
+            notifications.append((message["channel"], message["data"]))
+        return len(notifications) >= len(batteries)
 
-    until("a notification of each", listen, within=60)
-    if sorted(told) != sorted((f"battery:{battery}:data", "updates") for battery in batteries):
-        raise Silent(f"the notifications are {told}")
+    wait_until("a notification of each battery", all_notified, within=60)
+    if sorted(notifications) != sorted((f"battery:{battery}:data", "updates") for battery in batteries):
+        raise CheckFailed(f"the notifications are {notifications}")
     for soc, battery in enumerate(batteries):
         if redis.hgetall(f"battery:{battery}:data") != {"soc": str(soc), "voltage": "402.5"}:
-            raise Silent(f"battery:{battery}:data is {redis.hgetall(f'battery:{battery}:data')}")
+            raise CheckFailed(f"battery:{battery}:data is {redis.hgetall(f'battery:{battery}:data')}")
     if not all(redis.smismember("info:batteries:ids", batteries)):
-        raise Silent("info:batteries:ids has not all of them")
-    say(f"battery:{batteries[-1]}:data is {redis.hgetall(f'battery:{batteries[-1]}:data')}, and each was notified once")
+        raise CheckFailed("info:batteries:ids does not contain all batteries")
+    report(f"battery:{batteries[-1]}:data is {redis.hgetall(f'battery:{batteries[-1]}:data')}, and each battery was notified once")
 
 
 def lines_to_browsers():
-    """status-proxy: status lines are published, and a viewer gets each; one that was away gets what it missed"""
+    """status-proxy: a viewer gets each published status line; after a disconnect it gets those that it missed"""
     redis, lines = redis_client(), [f"line {number}" for number in range(20)]
 
     def read(viewer, count):
@@ -88,32 +88,32 @@ def lines_to_browsers():
             elif frame["type"] == "status":
                 frames.append(frame)
             elif frame != {"type": "resume", "recovered": True}:
-                raise Silent(f"a viewer was told {frame}")
+                raise CheckFailed(f"a viewer got {frame}")
         return frames
 
     with connect(f"{STATUS}/{RUN}:wepp?history=0") as viewer:
         for line in lines[:10]:
             redis.publish(f"{RUN}:wepp", line)
-        seen = read(viewer, 10)
+        received = read(viewer, 10)
     for line in lines[10:]:
         redis.publish(f"{RUN}:wepp", line)
-    # As the page at the one entry does it.
-    with connect(f"{ENTRY.replace('http', 'ws')}/status-proxy/{RUN}:wepp?since={seen[-1]['id']}") as viewer:
-        seen += read(viewer, 10)
-    if [frame["data"] for frame in seen] != lines:
-        raise Silent(f"the lines were {[frame['data'] for frame in seen]}")
-    say(f"{len(lines)} lines: 10 live through {STATUS}, 10 after coming back through {ENTRY}")
+    # As the page behind haproxy's entry does.
+    with connect(f"{ENTRY.replace('http', 'ws')}/status-proxy/{RUN}:wepp?since={received[-1]['id']}") as viewer:
+        received += read(viewer, 10)
+    if [frame["data"] for frame in received] != lines:
+        raise CheckFailed(f"the lines were {[frame['data'] for frame in received]}")
+    report(f"{len(lines)} lines: 10 live through {STATUS}, 10 after a reconnect through {ENTRY}")
 
 
 def play(redis, run, speed):
-    """A recorded run: its attributes, locks and timestamps for preflight, its lines for status-proxy."""
+    """Replays a recorded run: its attributes, locks and timestamps for preflight, its lines for status-proxy."""
     events = [json.loads(line) for line in RECORDING.read_text().splitlines()]
     began = time.monotonic()
     for event in events:
         time.sleep(max(0, began + event["at"] / speed - time.monotonic()))
         match event:
             case {"timestamp": task}:
-                # The order of the tasks survives any speed.
+                # The recorded times, moved to now: the order of the tasks is the same at any speed.
                 redis.hset(run, f"timestamps:{task}", int(time.time() - events[-1]["at"] + event["at"]))
             case {"attribute": [name, value]}:
                 redis.hset(run, f"attrs:{name}", str(value).lower())
@@ -133,7 +133,7 @@ def checklist_to_browsers():
         answers, deadline = [], time.monotonic() + 60
         while not answers or not all(answers[-1]["checklist"].values()):
             if time.monotonic() > deadline:
-                raise Silent(f"the checklist did not fill: {answers[-1:]}")
+                raise CheckFailed(f"the checklist did not fill: {answers[-1:]}")
             frame = json.loads(viewer.recv(timeout=30))
             if frame["type"] == "ping":
                 viewer.send('{"type":"pong"}')
@@ -141,12 +141,12 @@ def checklist_to_browsers():
                 answers.append(frame)
         player.join()
     if any(answers[0]["checklist"].values()):
-        raise Silent("the first answer was not that nothing is done")
-    say(f"{len(answers)} answers, from nothing done to all {len(answers[-1]['checklist'])} entries")
+        raise CheckFailed("the first answer was not that nothing is done")
+    report(f"{len(answers)} answers, from nothing done to all {len(answers[-1]['checklist'])} entries")
 
 
 def game():
-    """One game of three, its log, and the podium that its players must stand on."""
+    """A game of three players, its log, and the podium that follows from it."""
     one, two, three = (str(uuid.uuid4()) for _ in range(3))
     fights = [(one, two, 1500, 4000, 2500), (two, three, 900, 3000, 2100), (one, two, 2600, 2500, 0), (one, three, 2100, 2100, 0)]
     log = [{"TIMESTAMP": f"2022-10-01T12:00:0{second}Z", "PAYLOAD": {"GAME_TOKEN": "", "USER_TOKEN": attacker},
@@ -157,7 +157,7 @@ def game():
 
 
 def end_a_game(redis, token):
-    """As the game server does: the records, then a message for each player, encoded twice."""
+    """Writes what the game server writes: the records, then a message for each player, encoded twice."""
     players, log, podium = game()
     for number, (player, health) in enumerate(players.items()):
         redis.sadd(f"games:{token}", player)
@@ -177,37 +177,37 @@ def end_a_game(redis, token):
 
 
 def games_to_parquet():
-    """etl-worker: games end, and each is in the Parquet files once, with the podium that was fought for"""
+    """etl-worker: games end, and each is in the Parquet files once, with the right podium"""
     redis, output = redis_client(), pathlib.Path(os.environ.get("PARQUET", "/data/superhero"))
     games = {str(uuid.uuid4()): None for _ in range(10)}
     for token in games:
         games[token] = end_a_game(redis, token)
-    say(f"{len(games)} games of 3 have ended, {3 * len(games)} messages say so on {WORKER_CHANNEL}")
-    until("every game done", lambda: all(redis.hget(f"etl:game:{token}", "state") == "done" for token in games))
+    report(f"{len(games)} games of 3 players have ended, with {3 * len(games)} messages on {WORKER_CHANNEL}")
+    wait_until("every game done", lambda: all(redis.hget(f"etl:game:{token}", "state") == "done" for token in games))
     table = pyarrow.dataset.dataset(output / "GAME_PODIUM", format="parquet").to_table()
     for token, podium in games.items():
         rows = [row for row in table.to_pylist() if row["game_token"] == token]
         read = {row["user_token"]: (row["rank"], row["rounds"], row["damage_received"], row["damage_sent"]) for row in rows}
         if len(rows) != len(podium) or read != podium:
-            raise Silent(f"game {token} is in the files as {rows}, not as {podium}")
-    say(f"{len(table)} rows in {output}/GAME_PODIUM, those of the {len(games)} games as they were fought, each once")
+            raise CheckFailed(f"game {token} is in the files as {rows}, not as {podium}")
+    report(f"{len(table)} rows in {output}/GAME_PODIUM, among them those of the {len(games)} games, each once and with the right values")
 
 
 def objects_over_nodes():
-    """object-store: an unmodified opengris-scaler cluster computes with its objects here"""
+    """object-store: an unmodified opengris-scaler cluster computes with its objects in it"""
     content, url = os.urandom(100_000), f"{ENTRY}/object-store/objects/{uuid.uuid4().hex}"
     http("PUT", url, content)
-    for _ in range(4):  # each goes to another node, where there are several
-        with urllib.request.urlopen(url, timeout=10) as answer:
-            if answer.read() != content:
-                raise Silent("what was read is not what was put")
+    for _ in range(4):  # haproxy sends each to another node, if there are several
+        with urllib.request.urlopen(url, timeout=10) as response:
+            if response.read() != content:
+                raise CheckFailed("an object that was read is not the one that was put")
     http("DELETE", url)
-    say("an object that was put into one node was read from all")
+    report("an object that was put into one node was read from every node")
     cluster = subprocess.run([sys.executable, CLUSTER, OBJECTS, OBJECTS, OBJECTS, "--tasks", "200", "--largest", "1000000"],
                              capture_output=True, text=True, timeout=120)
     if cluster.returncode != 0:
-        raise Silent(f"the cluster did not compute: {cluster.stdout[-500:]} {cluster.stderr[-1500:]}")
-    say(cluster.stdout.strip().splitlines()[0] + f" over {OBJECTS}; {cluster.stdout.strip().splitlines()[-1]}")
+        raise CheckFailed(f"the cluster did not compute: {cluster.stdout[-500:]} {cluster.stderr[-1500:]}")
+    report(cluster.stdout.strip().splitlines()[0] + f" over {OBJECTS}; {cluster.stdout.strip().splitlines()[-1]}")
 
 
 PATHS = [scenario_to_mqtt, kafka_to_redis, lines_to_browsers, checklist_to_browsers, games_to_parquet, objects_over_nodes]

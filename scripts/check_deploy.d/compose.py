@@ -1,8 +1,9 @@
-"""deploy/docker-compose.yml and deploy/.env.example against the services themselves.
+"""Checks deploy/docker-compose.yml and deploy/.env.example against the --help of the services.
 
 compose.py BIN    the folder of the built services
 
-Every setting of a service can be given to its container, nothing that is no setting can, and the example names them all.
+The Compose file passes every setting of a service to its container, and nothing else. The example lists every variable
+that the Compose file reads.
 """
 
 import re
@@ -13,8 +14,9 @@ from pathlib import Path
 import yaml
 
 SERVICES = ["scenario-player", "preflight", "status-proxy", "kafka-ingester", "etl-worker", "object-store"]
-# Where a container listens and where Redis is follow from the file; a file or a name of its own no replica can have.
-LEFT_OUT = {"LISTEN_ADDR", "REDIS_HOST", "REDIS_PORT", "REDIS_DB", "REDIS_PASS", "ETL_WORKER", "OBJECT_STORE_CONFIG",
+# The Compose file itself determines the listen address and Redis. Replicas share one definition, so they cannot have files
+# or names of their own.
+NOT_PASSED = {"LISTEN_ADDR", "REDIS_HOST", "REDIS_PORT", "REDIS_DB", "REDIS_PASS", "ETL_WORKER", "OBJECT_STORE_CONFIG",
             "OBJECT_STORE_TLS_CERT", "OBJECT_STORE_TLS_KEY", "OBJECT_STORE_MAX_MEMORY"}
 OWN_REDIS = {"preflight": "PREFLIGHT_REDIS_URL", "status-proxy": "STATUS_REDIS_URL"}
 
@@ -24,28 +26,28 @@ def settings_of(program):
     return set(re.findall(r"\[env: ([A-Z_*]+)", text))
 
 
-def wrong(programs):
+def find_problems(programs):
     text = Path("deploy/docker-compose.yml").read_text()
     services = yaml.safe_load(text)["services"]
     for service in SERVICES:
         settings = settings_of(programs / service)
-        families = tuple(name[:-1] for name in settings if name.endswith("*"))
+        prefixes = tuple(name[:-1] for name in settings if name.endswith("*"))
         given = services[service]["environment"].keys() - {OWN_REDIS.get(service)}
-        for name in settings - given - LEFT_OUT:
+        for name in settings - given - NOT_PASSED:
             if not name.endswith("*"):
-                yield f"{service}: {name} cannot be given"
+                yield f"{service}: the Compose file does not pass {name}"
         for name in given - settings:
-            if not name.startswith(families or "none"):
-                yield f"{service}: {name} is no setting"
-    passed = {name for service in services.values() for name, value in (service.get("environment") or {}).items() if value is None}
-    taken = passed | set(re.findall(r"\$\{([A-Z_]+)", text))
-    named = re.findall(r"^([A-Z_]+)=", Path("deploy/.env.example").read_text(), re.MULTILINE)
-    yield from (f".env.example: {name} is missing" for name in taken - set(named))
-    yield from (f".env.example: {name} is not taken" for name in set(named) - taken)
-    yield from (f".env.example: {name} comes twice" for name in set(named) if named.count(name) > 1)
+            if not name.startswith(prefixes or "none"):
+                yield f"{service}: {name} is not a setting"
+    passed_through = {name for service in services.values() for name, value in (service.get("environment") or {}).items() if value is None}
+    read = passed_through | set(re.findall(r"\$\{([A-Z_]+)", text))
+    listed = re.findall(r"^([A-Z_]+)=", Path("deploy/.env.example").read_text(), re.MULTILINE)
+    yield from (f".env.example: {name} is missing" for name in read - set(listed))
+    yield from (f".env.example: the Compose file does not read {name}" for name in set(listed) - read)
+    yield from (f".env.example: {name} is listed twice" for name in set(listed) if listed.count(name) > 1)
 
 
-problems = sorted(wrong(Path(sys.argv[1])))
+problems = sorted(find_problems(Path(sys.argv[1])))
 if problems:
     sys.exit("\n".join(problems))
-print(f"{len(SERVICES)} services: every setting can be given, every variable is in .env.example")
+print(f"{len(SERVICES)} services: every setting is passed, and every variable is in .env.example")

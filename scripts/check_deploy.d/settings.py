@@ -1,8 +1,8 @@
-"""Settings in deploy/systemd/env and in built Kubernetes manifests, against the services themselves.
+"""Checks the settings in deploy/systemd/env and in built Kubernetes manifests against the services.
 
-settings.py BIN MANIFESTS…    the folder of the built services; built overlays
+settings.py BIN MANIFESTS…    the folder of the built services; the built overlays
 
-An example names every setting of its service: commented out with its default, or set to something that the service takes.
+An example lists every setting of its service: commented out with its default, or set to a value that the service accepts.
 """
 
 import re
@@ -16,26 +16,27 @@ import yaml
 
 UNITS = Path("deploy/systemd").resolve()
 ENV = UNITS / "env"
-# The unit sets the first from its instance; the second is the unit's own.
-OF_UNIT, FOR_UNIT = "LISTEN_ADDR", "LISTEN_HOST"
+# The unit derives the first from its instance name and the second, which no service reads.
+SET_BY_UNIT, READ_BY_UNIT = "LISTEN_ADDR", "LISTEN_HOST"
 
 
 def settings_of(program):
-    """Each variable and its default, as --help lists them. A default that is a description in words counts as none."""
+    """Each variable and its default, from --help. A default that is described in words counts as none."""
     text = subprocess.run([program, "--help"], check=True, capture_output=True, text=True, env={}).stdout
-    found = {}
+    settings = {}
     for option in re.split(r"^ +(?:-\w, )?--", text, flags=re.MULTILINE):
         if variable := re.search(r"\[env: ([^\]=]+)", option):
             default = re.search(r'\[default: "?([^\]" ]*)"?\]', option)
-            found[variable[1]] = default[1] if default else ""
-    return found
+            settings[variable[1]] = default[1] if default else ""
+    return settings
 
 
 def refusal(program, variables):
-    """What the service says to these settings, if it refuses them. It is not running, so 1 is the answer of --health."""
-    with tempfile.TemporaryDirectory() as nowhere:
-        asked = subprocess.run([program, "--health", "--listen-addr=127.0.0.1:9"], cwd=nowhere, env=variables, capture_output=True, text=True)
-    return "" if asked.returncode == 1 else asked.stderr.strip()
+    """The error of the service, if it refuses these settings. If it accepts them, --health exits with 1, because no instance
+    is running."""
+    with tempfile.TemporaryDirectory() as empty:
+        result = subprocess.run([program, "--health", "--listen-addr=127.0.0.1:9"], cwd=empty, env=variables, capture_output=True, text=True)
+    return "" if result.returncode == 1 else result.stderr.strip()
 
 
 def read_example(path):
@@ -44,27 +45,27 @@ def read_example(path):
     return {name: value for mark, name, value in pairs if not mark}, {name: value for mark, name, value in pairs if mark}
 
 
-def example(service, program):
+def check_example(service, program):
     settings = settings_of(program)
     both = [read_example(ENV / "common.env"), read_example(ENV / f"{service}.env")]
     given = {name: value for active, _ in both for name, value in active.items()}
     defaults = {name: value for _, inactive in both for name, value in inactive.items()}
-    for name in settings.keys() - given.keys() - defaults.keys() - {OF_UNIT}:
+    for name in settings.keys() - given.keys() - defaults.keys() - {SET_BY_UNIT}:
         if not name.endswith("*"):
             yield f"{name} is missing"
     for _, (active, inactive) in zip(("common", service), both, strict=True):
-        for name in (active.keys() | inactive.keys()) - settings.keys() - {FOR_UNIT}:
+        for name in (active.keys() | inactive.keys()) - settings.keys() - {READ_BY_UNIT}:
             if not any(name.startswith(family[:-1]) for family in settings if family.endswith("*")):
-                yield f"{name} is no setting"
+                yield f"{name} is not a setting"
     for name, value in defaults.items():
         if settings.get(name, value) != value:
             yield f"the default of {name} is {settings[name]}"
-    if said := refusal(program, given):
-        yield said
+    if error := refusal(program, given):
+        yield error
     drain = sum(seconds(given.get(name) or settings[name]) for name in ("DRAIN_DELAY", "DRAIN_TIMEOUT"))
-    patience = re.search(r"^TimeoutStopSec=(.*)", (UNITS / "backplane-@.service.d/10-common.conf").read_text(), re.MULTILINE)
-    if drain >= seconds(patience[1]):
-        yield f"drains for {drain} s, and is killed after {patience[1]}"
+    stop_timeout = re.search(r"^TimeoutStopSec=(.*)", (UNITS / "backplane-@.service.d/10-common.conf").read_text(), re.MULTILINE)
+    if drain >= seconds(stop_timeout[1]):
+        yield f"drains for up to {drain} s, but is killed after {stop_timeout[1]}"
 
 
 def seconds(duration):
@@ -75,7 +76,7 @@ def secret(value):
     return b64decode(value).decode()
 
 
-def deployments(manifests, programs):
+def check_deployments(manifests, programs):
     documents = [document for document in yaml.safe_load_all(Path(manifests).read_text()) if document]
     data = {
         document["metadata"]["name"]: {name: decode(value) for name, value in document["data"].items()}
@@ -86,28 +87,28 @@ def deployments(manifests, programs):
     for document in documents:
         if document["kind"] == "Deployment":
             service = document["metadata"]["labels"]["app.kubernetes.io/name"]
-            yield from (f"Deployment {service}: {problem}" for problem in deployment(document, data, programs / service))
+            yield from (f"Deployment {service}: {problem}" for problem in check_deployment(document, data, programs / service))
 
 
-def deployment(deployment, data, program):
+def check_deployment(deployment, data, program):
     [container] = deployment["spec"]["template"]["spec"]["containers"]
     variables = {variable["name"]: variable["value"] for variable in container["env"]}
     for source in container["envFrom"]:
         [reference] = source.values()
         variables |= data[reference["name"]]
     known = settings_of(program).keys()
-    yield from (f"{name} is no setting" for name in variables.keys() - known)
-    if said := refusal(program, variables):
-        yield said
+    yield from (f"{name} is not a setting" for name in variables.keys() - known)
+    if error := refusal(program, variables):
+        yield error
 
 
 def main(folder, *built):
     programs = Path(folder).resolve()
     services = sorted(path.stem for path in ENV.glob("*.env") if path.stem != "common")
-    wrong = [f"{service}.env: {problem}" for service in services for problem in example(service, programs / service)]
-    wrong += [problem for manifests in built for problem in deployments(manifests, programs)]
-    print("\n".join(wrong) or f"{len(services)} services take their settings")
-    sys.exit(bool(wrong))
+    problems = [f"{service}.env: {problem}" for service in services for problem in check_example(service, programs / service)]
+    problems += [problem for manifests in built for problem in check_deployments(manifests, programs)]
+    print("\n".join(problems) or f"{len(services)} services accept their settings")
+    sys.exit(bool(problems))
 
 
 main(*sys.argv[1:])

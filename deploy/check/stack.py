@@ -1,4 +1,4 @@
-"""Where the stack's published ports are, and what every check needs: waiting, HTTP, Redis, Kafka, MQTT."""
+"""The published ports of the stack, and clients for them: HTTP, Redis, Kafka, MQTT. All checks use it."""
 
 import json
 import os
@@ -25,47 +25,47 @@ OBJECTS = f"tcp://{HOST}:{port('OBJECT_STORE', 2346)}"
 STATISTICS = f"http://{HOST}:{port('STATISTICS', 8404)}"
 KAFKA_TOPIC = os.environ.get("KAFKA_TOPIC") or "batteries"
 WORKER_CHANNEL = os.environ.get("WORKER_CHANNEL") or "lib.server.lobby"
-# Unique to this run, so that no check sees what another has left behind.
+# Unique to this run, so that no check sees what an earlier one has left behind.
 RUN = f"check-{int(time.time())}"
 
 
 def file(name, in_repository):
-    """A file of the image, or where the repository has it."""
+    """The path of a file: beside this one in the image, elsewhere in the repository."""
     here = pathlib.Path(__file__).parent
-    own = here / name
-    return own if own.exists() else here.parents[1] / in_repository
+    in_image = here / name
+    return in_image if in_image.exists() else here.parents[1] / in_repository
 
 
 RECORDING = file("decimal-pleasing.jsonl", "crates/run-events/examples/data/decimal-pleasing.jsonl")
 CLUSTER = file("cluster.py", "services/object-store/tests/peer/cluster.py")
 
 
-class Silent(Exception):
-    """What was waited for did not come."""
+class CheckFailed(Exception):
+    """Something that the stack must do did not happen."""
 
 
-def until(what, seen, within=30):
-    """Asks `seen` until it answers with something true, which is returned."""
+def wait_until(what, condition, within=30):
+    """Calls `condition` until it returns something true, and returns that. Fails after `within` seconds."""
     deadline = time.monotonic() + within
     while True:
-        answer = seen()
-        if answer:
-            return answer
+        result = condition()
+        if result:
+            return result
         if time.monotonic() > deadline:
-            raise Silent(f"not seen within {within} s: {what}")
+            raise CheckFailed(f"did not happen within {within} s: {what}")
         time.sleep(0.1)
 
 
 def http(method, url, body=None):
-    """The answer's body; an answer that is no success raises."""
+    """Sends a request and returns the body of the response. Raises if the status is no success."""
     data = json.dumps(body).encode() if isinstance(body, (dict, list)) else body
     request = urllib.request.Request(url, data=data, method=method, headers={"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        return answer.read().decode()
+    with urllib.request.urlopen(request, timeout=10) as response:
+        return response.read().decode()
 
 
-def ready():
-    """How many instances of each service haproxy gives clients to."""
+def ready_counts():
+    """How many instances of each service haproxy sends clients to."""
     return json.loads(http("GET", f"{ENTRY}/ready.json"))
 
 
@@ -79,14 +79,14 @@ def kafka_producer(**more):
 
 
 def make_topic():
-    """A producer's first request creates it. Before that kafka-ingester is not ready, because the topic does not exist."""
+    """Creates the topic: the first request of a producer does that. kafka-ingester is not ready before the topic exists."""
     producer = kafka_producer()
     producer.partitions_for(KAFKA_TOPIC)
     producer.close()
 
 
 def mqtt_subscriber(on_message, client_id=""):
-    """Subscribed to all customers; with a client id, what comes while it is away is kept for it."""
+    """A subscriber to all customers. With a client id, the broker keeps messages for it while it is disconnected."""
     subscribed = []
     client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id, clean_session=not client_id)
     client.on_connect = lambda client, *_: client.subscribe("customer/#", qos=1)
@@ -95,5 +95,5 @@ def mqtt_subscriber(on_message, client_id=""):
     client.reconnect_delay_set(1, 1)
     client.connect(HOST, port("MOSQUITTO", 1883))
     client.loop_start()
-    until("a subscription to mosquitto", lambda: subscribed)
+    wait_until("a subscription to mosquitto", lambda: subscribed)
     return client
