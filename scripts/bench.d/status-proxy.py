@@ -1,5 +1,5 @@
-"""A peer for scripts/bench.d/status-proxy.sh: status lines in the manner of the Python original, as a Python program would
-do it today. Every socket has its own subscription, and its own loop that turns each message into JSON.
+"""A peer for scripts/bench.d/status-proxy.sh: works like the Python original, with today's libraries. Every socket has its
+own subscription, and its own loop that turns each message into JSON.
 
     status-proxy.py PORT REDIS_PORT
 """

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# status-proxy: latency, CPU and memory of many viewers beside a bare loop of sockets, and beside a peer in Python.
+# status-proxy: latency, CPU and memory with many viewers, compared with a bare loop of sockets and a Python program.
 set -euo pipefail
 source "$(dirname "$0")/../lib.sh"
 : "${BIN:?scripts/bench.sh sets it}"

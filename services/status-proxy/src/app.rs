@@ -1,6 +1,7 @@
-//! Wires the parts: the only file that knows them all.
+//! Builds the parts and connects them. No other file knows them all.
 
 use std::net::TcpListener;
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,101 +11,103 @@ use chassis::{Lifecycle, Settings};
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tracing::info;
-use ws_chassis::{Front, drain_time};
+use ws_chassis::{HttpFront, drain_time};
 use ws_server::Server;
 
 use crate::config::Config;
 use crate::endpoint::Endpoint;
+use crate::history_reader::HistoryReader;
 use crate::hub::Hub;
-use crate::interest::{Interests, Wishes};
-use crate::line::Id;
+use crate::line::LineId;
 use crate::metrics::Metrics;
-use crate::recorder::Recorder;
-use crate::shard::Policy;
-use crate::source::{Place, Source};
+use crate::position::StreamPosition;
+use crate::recorder::{Recorder, RecorderInput};
+use crate::shard::ChannelPolicy;
 use crate::store::Store;
+use crate::subscriber::{LineRouter, Subscriber};
+use crate::subscription_table::SubscriptionTable;
+use crate::subscriptions::Subscriptions;
 
-/// With history in Redis: how long lines of a channel that nobody watches stay in memory. By then they are recorded.
-const UNTIL_RECORDED: Duration = Duration::from_secs(15);
+/// With history in Redis: how long the lines of a channel without viewers stay in memory. By then they are recorded.
+const RECORDED_WITHIN: Duration = Duration::from_secs(15);
 
-/// The parts, ready to run.
-pub struct App {
+/// Runs the service until a signal or a failure ends it.
+///
+/// # Errors
+/// When the service cannot start.
+pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
+    let lifecycle = Lifecycle::new(config.process());
+    let App { listener, server } = App::build(&config, &lifecycle)?;
+    let (stopping, drain) = (lifecycle.stopping(), drain_time(config.process()));
+    lifecycle
+        .spawn("server", async move { server.run(listener, stopping, drain).await.context("serve sockets") });
+    Ok(lifecycle.run().await)
+}
+
+struct App {
     listener: TcpListener,
     server: Server<Endpoint>,
-    drain: Duration,
 }
 
 impl App {
-    /// Builds the parts, binds the port and starts all but the server. Redis is connected to in the background.
-    ///
-    /// # Errors
-    /// When the port is taken or a part cannot be made.
-    pub fn build(config: &Config, lifecycle: &Lifecycle) -> anyhow::Result<Self> {
+    /// Builds the parts, binds the port, and starts everything but the server. Redis is connected to in the background.
+    fn build(config: &Config, lifecycle: &Lifecycle) -> anyhow::Result<Self> {
         let registry = chassis::metrics::registry(Config::SERVICE)?;
-        let metrics = Metrics::register(&registry)?;
-        let sockets = ws_server::Metrics::register(&registry, "status_proxy")?;
+        let metrics = Metrics::new(&registry)?;
+        let socket_metrics = ws_server::Metrics::register(&registry, "status_proxy")?;
         // Below 10^18, so that ids stay short.
-        let own = chassis::unique::instance_id() % 10u64.pow(18);
-        let (store, said) = Store::new(&config.redis, format!("{own:x}"))?;
+        let instance = chassis::unique::instance_id() % 10u64.pow(18);
+        let (store, events) = Store::new(&config.redis, format!("{instance:x}"))?;
         let store = Arc::new(store);
-        let linger = if config.records() { UNTIL_RECORDED } else { config.keep().age };
-        let policy = Policy { keep: config.keep(), linger, hears_all: config.records() };
-        let (hub, shards) = Hub::new(policy, &metrics);
-        let (wishes, changes) = Wishes::new();
-        // With history in Redis the first mark replaces this.
-        let mark = if config.records() { 0 } else { own };
-        let position = Arc::new(Mutex::new(Place { latest: Id { mark, number: 0 }, begin: 0 }));
 
+        let retention = config.retention();
+        let records = config.has_history_in_redis();
+        let idle_ttl = if records { RECORDED_WITHIN } else { retention.age };
+        let (hub, shards) = Hub::new(ChannelPolicy { retention, idle_ttl, receives_all: records }, &metrics);
         for shard in shards {
             spawn(lifecycle, "shard", shard);
         }
-        let heard = config.records().then(|| {
-            let (sender, heard) = mpsc::unbounded_channel();
-            spawn(
-                lifecycle,
-                "recorder",
-                Recorder::new(store.clone(), config.keep(), metrics.clone()).run(heard),
-            );
+
+        let recorder = records.then(|| {
+            let (sender, inputs) = mpsc::unbounded_channel::<RecorderInput>();
+            let recorder = Recorder::new(store.clone(), retention, metrics.clone());
+            spawn(lifecycle, "recorder", recorder.run(inputs));
             sender
         });
-        let interests = Interests::new(wishes.clone());
-        let source =
-            Source::new(store.clone(), said, hub.clone(), metrics, interests, heard, position.clone());
+
+        // With history in Redis the first epoch replaces this.
+        let epoch = if records { 0 } else { instance };
+        let position = StreamPosition { latest: LineId::start_of(epoch), complete_since: 0 };
+        let position = Arc::new(Mutex::new(position));
+        let (subscriptions, commands) = Subscriptions::new();
+        let table = SubscriptionTable::new(subscriptions.clone());
+        let router =
+            LineRouter::new(hub.clone(), metrics.clone(), recorder, position.clone(), store.epochs_channel());
+        let subscriber = Subscriber::new(store.clone(), events, table, router, metrics);
         let readiness = lifecycle.readiness();
-        let [_, pool] = store.states();
-        for (name, state) in [("subscription", source.state()), ("redis", pool)] {
+        for (name, state) in [("subscription", subscriber.state()), ("redis", store.pool_state())] {
             tokio::spawn(readiness.gate(name).follow(state));
         }
-        spawn(lifecycle, "source", source.run(changes));
+        spawn(lifecycle, "subscriber", subscriber.run(commands));
 
         let listener = chassis::http::listen(&config.process.listen_addr)
             .with_context(|| format!("listen on {}", config.process.listen_addr))?;
         let probes = Probes::new(readiness, registry);
+        let subscribe_timeout = config.sockets.handshake_timeout;
         let endpoint = Endpoint {
-            front: Front::new(&config.sockets, probes, include_str!("page.html")),
+            front: HttpFront::new(&config.sockets, probes, include_str!("page.html")),
             hub,
-            wishes,
-            position,
-            recording: config.records().then_some(store),
-            patience: config.sockets.handshake_timeout,
+            subscriptions,
+            history: HistoryReader::new(records.then_some(store), position, subscribe_timeout),
+            subscribe_timeout,
         };
-        info!(redis = %config.redis, "lines are heard from {}", config.redis);
-        let server = Server::new(config.socket_options(), sockets, endpoint);
-        Ok(Self { listener, server, drain: drain_time(&config.process) })
-    }
-
-    /// Starts to serve.
-    pub fn spawn(self, lifecycle: &Lifecycle) {
-        let Self { listener, server, drain } = self;
-        let stopping = lifecycle.stopping();
-        lifecycle.spawn("server", async move {
-            server.run(listener, stopping, drain).await.context("serve sockets")
-        });
+        info!(redis = %config.redis, "receiving status lines from {}", config.redis);
+        Ok(Self { listener, server: Server::new(config.socket_options(), socket_metrics, endpoint) })
     }
 }
 
-/// Runs a task that serves clients until the process ends: its own end before that is a failure, and at the stop it
-/// must not end before the sockets are drained, so nobody waits for it.
+/// Runs a task that must not end before the process does. Its end before the stop is a failure. At the stop nobody waits
+/// for it: it serves clients until the last socket is drained.
 fn spawn(lifecycle: &Lifecycle, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
     let stopping = lifecycle.stopping();
     let task = tokio::spawn(task);

@@ -1,4 +1,4 @@
-//! Settings, each documented where it stands; `--help` and the README are made from the same lines.
+//! The settings. Their doc comments are the lines of `--help`.
 
 use std::time::Duration;
 
@@ -7,14 +7,14 @@ use redis_core::RedisConfig;
 use ws_chassis::SocketSettings;
 use ws_server::{Options, Overflow};
 
-use crate::ring::Keep;
+use crate::replay_buffer::Retention;
 
 /// The settings of status-proxy.
 #[derive(clap::Parser)]
 #[command(about = "Carries the status lines of long-running work from Redis Pub/Sub to browsers")]
 pub struct Config {
     #[command(flatten)]
-    /// The section that every process has.
+    /// The settings that every process has.
     pub process: ProcessSettings,
     #[command(flatten)]
     pub(crate) redis: RedisConfig,
@@ -23,7 +23,7 @@ pub struct Config {
     #[command(flatten)]
     pub(crate) sockets: SocketSettings,
 
-    /// Bytes that may wait for a client when another line comes; then it is closed with 1013
+    /// The most bytes that wait for a slow client; at the next line it is closed with 1013
     #[arg(long, env = "STATUS_OUTBOX_SIZE", default_value = "1MB", value_parser = parsers::size, help_heading = "Sockets")]
     outbox_size: usize,
 }
@@ -31,19 +31,19 @@ pub struct Config {
 #[derive(clap::Args)]
 #[command(next_help_heading = "History")]
 struct History {
-    /// memory: of the channels that are or were just watched, in this process; redis: of all channels, for all instances
-    #[arg(long, env = "STATUS_HISTORY", value_enum, default_value_t = Place::Memory)]
-    history: Place,
+    /// memory: lines of channels with viewers, in this process; redis: lines of all channels, for all instances
+    #[arg(long, env = "STATUS_HISTORY", value_enum, default_value_t = HistoryLocation::Memory)]
+    history: HistoryLocation,
 
-    /// Lines kept of a channel
+    /// The most lines kept of a channel
     #[arg(long, env = "STATUS_HISTORY_LINES", default_value_t = 1000)]
     history_lines: usize,
 
-    /// Bytes of text kept of a channel in memory
+    /// The most bytes of text kept of a channel in memory
     #[arg(long, env = "STATUS_HISTORY_SIZE", default_value = "256KB", value_parser = parsers::size)]
     history_size: usize,
 
-    /// Age up to which lines are kept; also how long a channel's are kept after its last viewer (memory) or line (redis)
+    /// The greatest age of a kept line; also how long a channel is kept after its last viewer (memory) or line (redis)
     #[arg(long, env = "STATUS_HISTORY_AGE", default_value = "10m", value_parser = parsers::positive_duration)]
     history_age: Duration,
 }
@@ -51,7 +51,7 @@ struct History {
 /// Where history is kept.
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 #[value(rename_all = "lower")]
-enum Place {
+enum HistoryLocation {
     Memory,
     Redis,
 }
@@ -75,12 +75,12 @@ impl Settings for Config {
 
 impl Config {
     /// Whether history is kept in Redis.
-    pub(crate) fn records(&self) -> bool {
-        self.history.history == Place::Redis
+    pub(crate) fn has_history_in_redis(&self) -> bool {
+        self.history.history == HistoryLocation::Redis
     }
 
-    pub(crate) fn keep(&self) -> Keep {
-        Keep {
+    pub(crate) fn retention(&self) -> Retention {
+        Retention {
             lines: self.history.history_lines,
             bytes: self.history.history_size,
             age: self.history.history_age,
@@ -88,7 +88,7 @@ impl Config {
     }
 
     pub(crate) fn socket_options(&self) -> Options {
-        // Every line counts: a client that cannot take them resumes later.
+        // No line may be dropped: a client that is too slow is closed, and resumes later.
         self.sockets.options(Overflow::Close { max_bytes: self.outbox_size })
     }
 }

@@ -1,4 +1,4 @@
-//! The way in to the shards, for lines and for clients.
+//! Passes lines and clients on to the shards.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -7,100 +7,116 @@ use tokio::sync::mpsc;
 use tracing::warn;
 use ws_server::Client;
 
-use crate::line::{Id, Line};
+use crate::line::{Line, LineId};
 use crate::metrics::Metrics;
-use crate::ring::Ask;
-use crate::shard::{Backlog, Input, Join, Joined, Policy, Shard, weight};
-use crate::target::{Target, shard_of};
+use crate::resume::ResumeRequest;
+use crate::run_channels::{RunChannels, shard_index};
+use crate::shard::{
+    ChannelPolicy, ChannelSubscription, JoinRequest, QueuedBytes, Shard, ShardCommand, ViewerId, queued_size,
+};
 
-/// Bytes that may wait for a shard. What comes beyond is a gap: waiting here would make Redis drop the connection.
-const MAX_BACKLOG: usize = 64 * 1024 * 1024;
+/// The most bytes of lines in a shard's queue. Lines beyond that are dropped, and a gap is announced: if this waited
+/// instead, Redis would drop the connection.
+const MAX_QUEUED_BYTES: usize = 64 * 1024 * 1024;
 
-/// All shards. Cloning shares them.
+/// All shards. Clones share them.
 #[derive(Clone)]
 pub(crate) struct Hub(Arc<Inner>);
 
 struct Inner {
-    shards: Vec<Handle>,
-    next_token: AtomicU64,
+    shards: Vec<ShardHandle>,
+    next_viewer: AtomicU64,
     metrics: Metrics,
 }
 
-struct Handle {
-    queue: mpsc::UnboundedSender<Input>,
-    backlog: Backlog,
-    has_lost: AtomicBool,
+struct ShardHandle {
+    queue: mpsc::UnboundedSender<ShardCommand>,
+    queued_bytes: QueuedBytes,
+    /// Lines have been dropped since the last one that was queued.
+    is_dropping: AtomicBool,
 }
 
 impl Hub {
-    /// The hub and what its shards do, one future each.
-    pub(crate) fn new(policy: Policy, metrics: &Metrics) -> (Self, Vec<impl Future<Output = ()> + use<>>) {
+    /// The hub, and the tasks of its shards.
+    pub(crate) fn new(
+        policy: ChannelPolicy,
+        metrics: &Metrics,
+    ) -> (Self, Vec<impl Future<Output = ()> + use<>>) {
         let count = std::thread::available_parallelism().map_or(1, usize::from);
-        let (shards, work) = (0..count)
+        let (shards, tasks) = (0..count)
             .map(|_| {
-                let (queue, inputs) = mpsc::unbounded_channel();
-                let backlog = Backlog::default();
-                let shard = Shard::new(policy, metrics.clone(), backlog.clone());
-                (Handle { queue, backlog, has_lost: AtomicBool::new(false) }, shard.run(inputs))
+                let (queue, commands) = mpsc::unbounded_channel();
+                let queued_bytes = QueuedBytes::default();
+                let shard = Shard::new(policy, metrics.clone(), queued_bytes.clone());
+                let handle = ShardHandle { queue, queued_bytes, is_dropping: AtomicBool::new(false) };
+                (handle, shard.run(commands))
             })
             .unzip();
-        (Self(Arc::new(Inner { shards, next_token: AtomicU64::new(0), metrics: metrics.clone() })), work)
+        (Self(Arc::new(Inner { shards, next_viewer: AtomicU64::new(0), metrics: metrics.clone() })), tasks)
     }
 
-    /// Gives a line to those who watch its channel. Ids must grow from call to call.
-    pub(crate) fn line(&self, channel: Arc<str>, line: Line) {
-        let shard = &self.0.shards[shard_of(&channel, self.0.shards.len())];
-        if shard.backlog.load(Ordering::Relaxed) > MAX_BACKLOG {
-            if !shard.has_lost.swap(true, Ordering::Relaxed) {
-                warn!("lines come faster than they can be given on: some are lost, and a gap is announced");
+    /// Publishes a line to the viewers of its channel. Ids must grow from call to call.
+    pub(crate) fn publish(&self, channel: Arc<str>, line: Line) {
+        let shard = &self.0.shards[shard_index(&channel, self.0.shards.len())];
+        if shard.queued_bytes.load(Ordering::Relaxed) > MAX_QUEUED_BYTES {
+            if !shard.is_dropping.swap(true, Ordering::Relaxed) {
+                warn!("lines arrive faster than they can be sent: some are dropped, and a gap is announced");
             }
             return;
         }
-        if shard.has_lost.swap(false, Ordering::Relaxed) {
-            // What was lost had lesser ids than this line, which is the first of the next lines.
+        if shard.is_dropping.swap(false, Ordering::Relaxed) {
+            // The dropped lines have lesser ids than this line, which is the first after the gap.
             self.0.metrics.gaps.inc();
-            shard.send(Input::Gap(Id { number: line.id.number.saturating_sub(1), ..line.id }));
+            shard.send(ShardCommand::Gap(line.id.previous()));
         }
-        shard.backlog.fetch_add(weight(&line), Ordering::Relaxed);
-        shard.send(Input::Line(channel, line));
+        shard.queued_bytes.fetch_add(queued_size(&line), Ordering::Relaxed);
+        shard.send(ShardCommand::Publish(channel, line));
     }
 
-    /// Announces that lines of any channel may have been missed.
-    pub(crate) fn gap(&self, at: Id) {
+    /// Announces that lines of any channel up to `id` may have been missed.
+    pub(crate) fn announce_gap(&self, id: LineId) {
         self.0.metrics.gaps.inc();
-        self.0.shards.iter().for_each(|shard| shard.send(Input::Gap(at)));
+        self.0.shards.iter().for_each(|shard| shard.send(ShardCommand::Gap(id)));
     }
 
-    /// Says that what was missed has been given after all, as far as anybody watches.
-    pub(crate) fn caught_up(&self, at: Id) {
-        self.0.shards.iter().for_each(|shard| shard.send(Input::CaughtUp(at)));
+    /// Says that the missed lines up to `id` have been published to every subscribed channel.
+    pub(crate) fn caught_up(&self, id: LineId) {
+        self.0.shards.iter().for_each(|shard| shard.send(ShardCommand::CaughtUp(id)));
     }
 
-    /// Seats a client; it leaves when what is returned is dropped.
-    pub(crate) fn join(&self, client: Client, target: Target, ask: Ask, channels: Vec<Joined>) -> Leave {
-        let token = self.0.next_token.fetch_add(1, Ordering::Relaxed);
-        let shard = shard_of(target.channels().next().unwrap_or_default(), self.0.shards.len());
-        self.0.shards[shard].send(Input::Join(Box::new(Join { client, target, ask, channels, token })));
-        Leave { hub: self.clone(), shard, token }
+    /// Lets a client watch until the returned guard is dropped.
+    pub(crate) fn join(
+        &self,
+        client: Client,
+        channels: RunChannels,
+        resume: ResumeRequest,
+        subscriptions: Vec<ChannelSubscription>,
+    ) -> ViewerGuard {
+        let viewer = self.0.next_viewer.fetch_add(1, Ordering::Relaxed);
+        // All channels of a run are in one shard.
+        let shard = shard_index(channels.channels().next().unwrap_or_default(), self.0.shards.len());
+        let request = JoinRequest { viewer, client, channels, resume, subscriptions };
+        self.0.shards[shard].send(ShardCommand::Join(Box::new(request)));
+        ViewerGuard { hub: self.clone(), shard, viewer }
     }
 }
 
-impl Handle {
-    fn send(&self, input: Input) {
-        // A shard ends with the process only; then nobody is left to be told.
-        let _ = self.queue.send(input);
+impl ShardHandle {
+    fn send(&self, command: ShardCommand) {
+        // A shard ends only with the process. Then nobody needs the command.
+        let _ = self.queue.send(command);
     }
 }
 
-/// Makes its client leave when dropped.
-pub(crate) struct Leave {
+/// Keeps a client watching until it is dropped.
+pub(crate) struct ViewerGuard {
     hub: Hub,
     shard: usize,
-    token: u64,
+    viewer: ViewerId,
 }
 
-impl Drop for Leave {
+impl Drop for ViewerGuard {
     fn drop(&mut self) {
-        self.hub.0.shards[self.shard].send(Input::Leave(self.token));
+        self.hub.0.shards[self.shard].send(ShardCommand::Leave(self.viewer));
     }
 }

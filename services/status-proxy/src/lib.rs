@@ -1,18 +1,23 @@
 #![doc = include_str!("../README.md")]
 
-mod app;
+pub mod app;
 mod config;
 mod endpoint;
+mod frame;
+mod history_reader;
 mod hub;
-mod interest;
+mod json;
 mod line;
 mod metrics;
+mod position;
 mod recorder;
-mod ring;
+mod replay_buffer;
+mod resume;
+mod run_channels;
 mod shard;
-mod source;
 mod store;
-mod target;
+mod subscriber;
+mod subscription_table;
+mod subscriptions;
 
-pub use app::App;
 pub use config::Config;

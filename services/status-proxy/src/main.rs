@@ -2,14 +2,10 @@
 
 use std::process::ExitCode;
 
-use chassis::Lifecycle;
-use status_proxy::{App, Config};
+use chassis::settings;
+use status_proxy::{Config, app};
 
-#[tokio::main]
-async fn main() -> anyhow::Result<ExitCode> {
-    let config: Config = chassis::settings::from_env();
-    chassis::telemetry::init(&config.process);
-    let lifecycle = Lifecycle::new(&config.process);
-    App::build(&config, &lifecycle)?.spawn(&lifecycle);
-    Ok(lifecycle.run().await)
+fn main() -> ExitCode {
+    let config: Config = settings::from_env();
+    chassis::run(config, app::run)
 }

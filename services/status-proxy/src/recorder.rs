@@ -1,62 +1,59 @@
-//! Records all lines in Redis Streams, so that history survives a restart and serves every instance.
+//! Records all lines in Redis Streams, so that history survives a restart and is the same for every instance.
 //!
-//! Every instance hears every line and numbers it alike (see [`Id`](crate::line::Id)). One of them, the holder of a lease,
-//! writes; the others keep what is not yet recorded, and go on from there when the lease runs out. A line that was
-//! written by both is refused the second time, because its id is not new.
+//! Every instance receives every line and numbers it alike (see [`LineId`](crate::line::LineId)). One instance, the
+//! recorder, holds a lease and writes. The others keep the lines that are not yet recorded, and one of them continues when
+//! the lease runs out. If two write the same line, Redis refuses the second one, because its id is not new.
 
-use std::collections::VecDeque;
+mod backlog;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
+use self::backlog::Backlog;
 use crate::line::Line;
 use crate::metrics::Metrics;
-use crate::ring::Keep;
+use crate::replay_buffer::Retention;
 use crate::store::Store;
 
-/// How often the recorder publishes a mark and renews its lease, and the others look at how far it is.
+/// How often the recorder publishes an epoch and renews its lease, and the others look how far it is.
 const TICK: Duration = Duration::from_millis(250);
-/// Lines in one call.
-const AT_ONCE: usize = 256;
-/// Bytes of lines that are kept until they are recorded. Beyond that the recording has a gap.
-const MAX_BYTES: usize = 64 * 1024 * 1024;
+/// The most lines in one call.
+const BATCH_SIZE: usize = 256;
+/// The most bytes of lines that are not yet recorded. Beyond that the recorded history has a gap.
+const MAX_BACKLOG_BYTES: usize = 64 * 1024 * 1024;
 
-/// What the recorder hears, in the order in which Redis sent it.
-pub(crate) enum Heard {
+/// What the recorder is told, in the order in which Redis sent it.
+pub(crate) enum RecorderInput {
     Line(Arc<str>, Line),
-    Mark(u64),
-    /// Lines may have been missed before this mark, and none since.
-    Begin(u64),
+    /// A new epoch started.
+    Epoch(u64),
+    /// A new epoch started. Lines may have been missed before it, and none since.
+    Restart(u64),
 }
 
 pub(crate) struct Recorder {
     store: Arc<Store>,
-    keep: Keep,
+    retention: Retention,
     metrics: Metrics,
-    /// Not recorded yet, as far as is known.
-    lines: VecDeque<(Arc<str>, Line)>,
-    bytes: usize,
-    /// Every line from this mark on is in `lines`, or recorded. `None`: not before the next mark.
-    start: Option<u64>,
-    last_mark: u64,
+    backlog: Backlog,
     is_recorder: bool,
 }
 
 impl Recorder {
-    pub(crate) fn new(store: Arc<Store>, keep: Keep, metrics: Metrics) -> Self {
-        let lines = VecDeque::new();
-        Self { store, keep, metrics, lines, bytes: 0, start: None, last_mark: 0, is_recorder: false }
+    pub(crate) fn new(store: Arc<Store>, retention: Retention, metrics: Metrics) -> Self {
+        Self { store, retention, metrics, backlog: Backlog::default(), is_recorder: false }
     }
 
-    /// Runs until the sender is gone.
-    pub(crate) async fn run(mut self, mut heard: mpsc::UnboundedReceiver<Heard>) {
+    /// Runs until the sender is dropped.
+    pub(crate) async fn run(mut self, mut inputs: mpsc::UnboundedReceiver<RecorderInput>) {
         let mut tick = tokio::time::interval(TICK);
-        let mut inputs = Vec::with_capacity(AT_ONCE);
+        let mut batch = Vec::with_capacity(BATCH_SIZE);
         loop {
             let is_tick = tokio::select! {
-                count = heard.recv_many(&mut inputs, AT_ONCE) => {
+                count = inputs.recv_many(&mut batch, BATCH_SIZE) => {
                     if count == 0 {
                         return;
                     }
@@ -64,87 +61,64 @@ impl Recorder {
                 }
                 _ = tick.tick() => true,
             };
-            inputs.drain(..).for_each(|input| self.hear(input));
+            batch.drain(..).for_each(|input| self.apply(input));
             if is_tick && self.is_recorder {
-                // Without it the recording is not known to be any further; the next one makes up for it.
-                let _ = self.store.publish_mark().await;
+                // Without a new epoch the recording is not known to reach further. The next epoch makes up for a failure.
+                let _ = self.store.history.publish_epoch().await;
             }
-            if is_tick
-                || (self.is_recorder && heard.is_empty())
-                || (self.is_recorder && self.lines.len() >= AT_ONCE)
-            {
+            let is_due = self.is_recorder && (inputs.is_empty() || self.backlog.len() >= BATCH_SIZE);
+            if is_tick || is_due {
                 self.record(is_tick).await;
             }
         }
     }
 
-    fn hear(&mut self, heard: Heard) {
-        match heard {
-            Heard::Line(channel, line) => {
-                if self.start.is_some() {
-                    self.bytes += line.text.len();
-                    self.lines.push_back((channel, line));
-                }
-                if self.bytes > MAX_BYTES {
-                    warn!("lines come faster than they can be recorded: history has a gap");
-                    self.forget();
+    fn apply(&mut self, input: RecorderInput) {
+        match input {
+            RecorderInput::Line(channel, line) => {
+                self.backlog.push(channel, line);
+                if self.backlog.bytes() > MAX_BACKLOG_BYTES {
+                    warn!("lines arrive faster than they can be recorded: the recorded history has a gap");
+                    self.backlog.clear();
                 }
             }
-            Heard::Mark(mark) => {
-                self.start.get_or_insert(mark);
-                self.last_mark = mark;
-            }
-            Heard::Begin(mark) => {
-                self.forget();
-                self.start = Some(mark);
-                self.last_mark = mark;
+            RecorderInput::Epoch(epoch) => self.backlog.start_epoch(epoch),
+            RecorderInput::Restart(epoch) => {
+                self.backlog.clear();
+                self.backlog.start_epoch(epoch);
             }
         }
     }
 
-    fn forget(&mut self) {
-        self.lines.clear();
-        self.bytes = 0;
-        self.start = None;
-    }
-
-    /// Writes what there is, as the recorder; or tries to become it.
-    async fn record(&mut self, mut try_anyway: bool) {
-        while let Some(start) = self.start {
-            let count = if self.is_recorder { self.lines.len().min(AT_ONCE) } else { 0 };
-            if count == 0 && !try_anyway {
+    /// As the recorder: writes the backlog. As another instance: tries to become the recorder, and drops what is recorded.
+    async fn record(&mut self, mut even_without_lines: bool) {
+        while let Some(since) = self.backlog.complete_since() {
+            let count = if self.is_recorder { self.backlog.len().min(BATCH_SIZE) } else { 0 };
+            if count == 0 && !even_without_lines {
                 return;
             }
-            try_anyway = false;
-            // All before the first line that is not in this call.
-            let upto = self.lines.get(count).map_or(self.last_mark, |(_, line)| line.id.mark);
-            let batch = &self.lines.make_contiguous()[..count];
-            let state = match self.store.record(start, upto, self.keep, batch).await {
-                Ok(state) => state,
-                // Tried again with the next tick; what comes meanwhile waits.
-                Err(_) => return,
+            even_without_lines = false;
+            let until = self.backlog.epoch_after(count);
+            let lines = self.backlog.first(count);
+            let Ok(state) = self.store.history.record(since, until, self.retention, lines).await else {
+                // Tried again at the next tick. Until then lines wait in the backlog.
+                return;
             };
-            if state.is_recorder != self.is_recorder {
-                self.is_recorder = state.is_recorder;
-                self.metrics.is_recorder.set(state.is_recorder.into());
-                info!(
-                    "this instance {} history",
-                    if state.is_recorder { "records" } else { "no longer records" }
-                );
-            }
-            if state.is_recorder {
-                self.metrics.recorded.inc_by(count as u64);
-                self.drop_first(count);
-            } else {
-                let recorded = self.lines.partition_point(|(_, line)| line.id.mark < state.upto);
-                self.drop_first(recorded);
-                self.start = Some(start.max(state.upto));
+            self.set_is_recorder(state.is_recorder);
+            if !state.is_recorder {
+                self.backlog.drop_before(state.complete_until);
                 return;
             }
+            self.metrics.recorded.inc_by(count as u64);
+            self.backlog.drop_first(count);
         }
     }
 
-    fn drop_first(&mut self, count: usize) {
-        self.bytes -= self.lines.drain(..count).map(|(_, line)| line.text.len()).sum::<usize>();
+    fn set_is_recorder(&mut self, is_recorder: bool) {
+        if is_recorder != self.is_recorder {
+            self.is_recorder = is_recorder;
+            self.metrics.is_recorder.set(is_recorder.into());
+            info!("this instance {} history", if is_recorder { "records" } else { "no longer records" });
+        }
     }
 }

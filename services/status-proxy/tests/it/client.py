@@ -1,4 +1,4 @@
-"""A client and a producer as the contract describes them, with nothing of ours: Python's websockets and a bare socket."""
+"""A client and a producer written from the contract, without our code: Python's websockets and a plain socket."""
 import asyncio, socket, sys
 import websockets
 
@@ -9,7 +9,7 @@ def publish(channel, text):
     with socket.create_connection(("127.0.0.1", REDIS)) as redis:
         parts = [b"PUBLISH", channel.encode(), text.encode()]
         redis.sendall(b"*3\r\n" + b"".join(b"$%d\r\n%s\r\n" % (len(part), part) for part in parts))
-        assert redis.recv(100) == b":1\r\n", "one connection of the service hears it"
+        assert redis.recv(100) == b":1\r\n", "one connection of the service receives it"
 
 
 async def main():

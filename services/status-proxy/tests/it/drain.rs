@@ -1,33 +1,33 @@
-//! SIGTERM.
+//! What SIGTERM does.
 
 use test_support::{TestRedis, eventually};
 
-use crate::world::{Producer, Viewer, service};
+use crate::support::{Producer, Viewer, start_service};
 
 #[tokio::test]
-async fn a_stop_is_served_for_the_delay_and_then_closes_with_1012() {
+async fn after_sigterm_clients_are_served_for_the_delay_and_then_closed_with_1012() {
     let redis = TestRedis::start().await;
-    let mut service = service(&redis, &[("DRAIN_DELAY", "2s"), ("DRAIN_TIMEOUT", "2s")]).await;
-    let producer = Producer::of(&redis).await;
-    let mut early = Viewer::of(&service, "r:a").await;
+    let mut service = start_service(&redis, &[("DRAIN_DELAY", "2s"), ("DRAIN_TIMEOUT", "2s")]).await;
+    let producer = Producer::connect(&redis).await;
+    let mut early = Viewer::connect(&service, "r:a").await;
     service.signal("TERM").await;
     eventually("not ready at once", async || service.get("/ready").await.0 == 404).await;
     assert_eq!(service.get("/health").await.0, 200);
-    let mut late = Viewer::of(&service, "r:a").await;
+    let mut late = Viewer::connect(&service, "r:a").await;
     assert_eq!(producer.publish("r:a", "served as before").await, 1);
     for viewer in [&mut early, &mut late] {
-        assert_eq!(viewer.line().await, "served as before");
+        assert_eq!(viewer.next_line().await, "served as before");
     }
     let (early, late) = tokio::join!(early.next(), late.next());
-    assert_eq!((early, late), (Err(Some(1012)), Err(Some(1012))), "and no hangup before it");
+    assert_eq!((early, late), (Err(Some(1012)), Err(Some(1012))), "no hangup comes before it");
     assert_eq!(service.wait_for_exit().await, 0);
 }
 
 #[tokio::test]
-async fn a_hangup_is_said_before_the_close_only_if_it_is_asked_for() {
+async fn a_hangup_comes_before_the_close_if_the_setting_asks_for_it() {
     let redis = TestRedis::start().await;
-    let mut service = service(&redis, &[("STATUS_HANGUP_ON_DRAIN", "true")]).await;
-    let mut viewer = Viewer::of(&service, "r:a").await;
+    let mut service = start_service(&redis, &[("STATUS_HANGUP_ON_DRAIN", "true")]).await;
+    let mut viewer = Viewer::connect(&service, "r:a").await;
     service.signal("TERM").await;
     assert_eq!(viewer.next().await, Ok(r#"{"type":"hangup"}"#.to_owned()));
     assert_eq!(viewer.next().await, Err(Some(1012)));

@@ -1,4 +1,4 @@
-//! status-proxy as its clients and producers see it: the real binary, a real Redis.
+//! Tests status-proxy as its clients and producers use it: the real binary, with a real Redis.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod contract;
@@ -9,4 +9,4 @@ mod page;
 mod refusals;
 mod replicas;
 mod scale;
-mod world;
+mod support;

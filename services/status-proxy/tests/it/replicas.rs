@@ -7,9 +7,9 @@ use std::time::Duration;
 use test_support::{Haproxy, ServiceProcess, TestRedis, eventually};
 use tokio::process::Command;
 
-use crate::world::{Producer, Viewer, service, size};
+use crate::support::{Producer, Viewer, size_from_env, start_service};
 
-/// What a viewer has got: the number of lines, none missing and none twice, and how often it had to come back.
+/// What the viewers have received, and how often they had to reconnect. No line is missing, and none came twice.
 #[derive(Default)]
 struct Tally {
     lines: AtomicUsize,
@@ -18,15 +18,15 @@ struct Tally {
     unrecovered: AtomicUsize,
 }
 
-/// A viewer that comes back with the last id that it has, until it has seen the last line.
-async fn resume_until(port: u16, last: usize, tally: Arc<Tally>) {
+/// A viewer that reconnects with its last id until it has received the last line.
+async fn watch_until(port: u16, last: usize, tally: Arc<Tally>) {
     let (mut next, mut id) = (0, None::<String>);
     while next <= last {
         let path = match &id {
             Some(id) => format!("r:a?since={id}"),
             None => "r:a?history=0".to_owned(),
         };
-        let Ok(mut viewer) = Viewer::at(port, &path).await else {
+        let Ok(mut viewer) = Viewer::connect_to(port, &path).await else {
             tally.failed.fetch_add(1, Ordering::Relaxed);
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
@@ -54,27 +54,32 @@ async fn resume_until(port: u16, last: usize, tally: Arc<Tally>) {
     }
 }
 
-/// Runs viewers behind haproxy on two instances, while `harm` is done to the first.
-async fn viewers_survive(harm: impl AsyncFnOnce(&mut ServiceProcess), last: usize) -> (Arc<Tally>, usize) {
+/// Runs viewers behind haproxy on two instances, and stops the first one while lines are published.
+async fn check_viewers_survive(
+    stop: impl AsyncFnOnce(&mut ServiceProcess),
+    last: usize,
+) -> (Arc<Tally>, usize) {
     let redis = TestRedis::start().await;
     let vars = [("STATUS_HISTORY", "redis"), ("DRAIN_DELAY", "3s"), ("DRAIN_TIMEOUT", "3s")];
-    let mut first = service(&redis, &vars).await;
+    let mut first = start_service(&redis, &vars).await;
     eventually("the first records", async || first.metric("status_proxy_is_recorder").await == 1.0).await;
-    let second = service(&redis, &vars).await;
+    let second = start_service(&redis, &vars).await;
     let haproxy = Haproxy::start("status-proxy", &[first.port(), second.port()]).await;
-    eventually("haproxy passes clients on", async || Viewer::at(haproxy.port(), "r:warm-up").await.is_ok())
-        .await;
-    let count = size("REPLICA_VIEWERS", 40);
+    eventually("haproxy passes clients on", async || {
+        Viewer::connect_to(haproxy.port(), "r:warm-up").await.is_ok()
+    })
+    .await;
+    let count = size_from_env("REPLICA_VIEWERS", 40);
     let tally = Arc::new(Tally::default());
     let viewers: Vec<_> =
-        (0..count).map(|_| tokio::spawn(resume_until(haproxy.port(), last, tally.clone()))).collect();
+        (0..count).map(|_| tokio::spawn(watch_until(haproxy.port(), last, tally.clone()))).collect();
     eventually("both have viewers", async || {
         let (a, b) =
             (first.metric("status_proxy_viewers").await, second.metric("status_proxy_viewers").await);
         a >= 1.0 && b >= 1.0 && (a + b) as usize >= count
     })
     .await;
-    let producer = Producer::of(&redis).await;
+    let producer = Producer::connect(&redis).await;
     let done = Arc::new(AtomicBool::new(false));
     let publishing = tokio::spawn({
         let done = done.clone();
@@ -90,20 +95,20 @@ async fn viewers_survive(harm: impl AsyncFnOnce(&mut ServiceProcess), last: usiz
         }
     });
     eventually("lines flow", async || tally.lines.load(Ordering::Relaxed) > count * 20).await;
-    harm(&mut first).await;
+    stop(&mut first).await;
     done.store(true, Ordering::Relaxed);
     for viewer in viewers {
         viewer.await.unwrap();
     }
     publishing.await.unwrap();
     assert_eq!(tally.lines.load(Ordering::Relaxed), count * (last + 1));
-    assert!(tally.reconnects.load(Ordering::Relaxed) > 0, "somebody had to move");
+    assert!(tally.reconnects.load(Ordering::Relaxed) > 0, "some viewers had to move");
     (tally, count)
 }
 
 #[tokio::test]
 async fn clients_of_a_killed_instance_miss_nothing_with_history_in_redis() {
-    let (tally, count) = viewers_survive(async |instance| instance.kill().await, 2000).await;
+    let (tally, count) = check_viewers_survive(async |instance| instance.kill().await, 2000).await;
     let moved = tally.reconnects.load(Ordering::Relaxed);
     eprintln!("{moved} of {count} moved, {} failed attempts", tally.failed.load(Ordering::Relaxed));
     assert_eq!(tally.unrecovered.load(Ordering::Relaxed), 0);
@@ -112,7 +117,7 @@ async fn clients_of_a_killed_instance_miss_nothing_with_history_in_redis() {
 #[tokio::test]
 async fn a_stopped_instance_moves_all_its_sockets_and_no_reconnect_fails() {
     let stop = async |instance: &mut ServiceProcess| assert_eq!(instance.terminate().await, 0);
-    let (tally, count) = viewers_survive(stop, 3500).await;
+    let (tally, count) = check_viewers_survive(stop, 3500).await;
     eprintln!("{} of {count} moved", tally.reconnects.load(Ordering::Relaxed));
     assert_eq!(tally.failed.load(Ordering::Relaxed), 0);
     assert_eq!(tally.unrecovered.load(Ordering::Relaxed), 0);
@@ -124,6 +129,6 @@ async fn the_repositorys_configuration_loads_without_a_warning() {
     let search = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin";
     let checked =
         Command::new("haproxy").env("PATH", search).args(["-c", "-f", path]).output().await.unwrap();
-    let said = String::from_utf8_lossy(&checked.stderr);
-    assert!(checked.status.success() && !said.contains("WARNING"), "{said}");
+    let log = String::from_utf8_lossy(&checked.stderr);
+    assert!(checked.status.success() && !log.contains("WARNING"), "{log}");
 }

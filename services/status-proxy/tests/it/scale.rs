@@ -1,34 +1,34 @@
-//! Many viewers, many channels, one that does not read.
+//! Many viewers, many channels, and a viewer that does not read.
 
 use std::time::{Duration, Instant};
 
 use fred::interfaces::ClientLike;
 use test_support::TestRedis;
 
-use crate::world::{Producer, Viewer, service, size};
+use crate::support::{Producer, Viewer, size_from_env, start_service};
 
-async fn redis_connections(redis: &TestRedis) -> usize {
+async fn count_redis_connections(redis: &TestRedis) -> usize {
     let client = redis.client().await;
     let list: String = client.custom(fred::cmd!("CLIENT"), vec!["LIST"]).await.unwrap();
     client.quit().await.unwrap();
-    // Without the one that asks.
+    // Without this client's own.
     list.lines().count() - 1
 }
 
 #[tokio::test]
-async fn every_viewer_gets_every_message_in_order_over_a_constant_number_of_redis_connections() {
+async fn every_viewer_gets_every_line_in_order_over_a_constant_number_of_redis_connections() {
     let redis = TestRedis::start().await;
-    let service = service(&redis, &[]).await;
-    let before = redis_connections(&redis).await;
-    let producer = Producer::of(&redis).await;
-    let (viewers, messages) = (size("VIEWERS", 300), 20);
+    let service = start_service(&redis, &[]).await;
+    let before = count_redis_connections(&redis).await;
+    let producer = Producer::connect(&redis).await;
+    let (viewers, messages) = (size_from_env("VIEWERS", 300), 20);
     let mut same = Vec::new();
     let mut own = Vec::new();
     for number in 0..viewers {
-        same.push(Viewer::of(&service, "shared:a").await);
-        own.push(Viewer::of(&service, &format!("run-{number}:a").to_owned()).await);
+        same.push(Viewer::connect(&service, "shared:a").await);
+        own.push(Viewer::connect(&service, &format!("run-{number}:a").to_owned()).await);
     }
-    assert_eq!(redis_connections(&redis).await, before + 1, "the producer's");
+    assert_eq!(count_redis_connections(&redis).await, before + 1, "the producer's");
     for message in 0..messages {
         producer.publish("shared:a", message.to_string()).await;
         for number in 0..viewers {
@@ -37,33 +37,38 @@ async fn every_viewer_gets_every_message_in_order_over_a_constant_number_of_redi
     }
     for (number, (same, own)) in same.iter_mut().zip(&mut own).enumerate() {
         for message in 0..messages {
-            assert_eq!(same.line().await, message.to_string());
-            assert_eq!(own.line().await, format!("{number}.{message}"));
+            assert_eq!(same.next_line().await, message.to_string());
+            assert_eq!(own.next_line().await, format!("{number}.{message}"));
         }
     }
 }
 
 #[tokio::test]
-async fn ten_thousand_lines_at_once_arrive_whole() {
+async fn ten_thousand_lines_at_once_all_arrive() {
     for history in ["memory", "redis"] {
         let redis = TestRedis::start().await;
-        let service = service(&redis, &[("STATUS_HISTORY", history)]).await;
-        let mut viewer = Viewer::of(&service, "r:a?history=0").await;
-        viewer.text().await;
-        Producer::of(&redis).await.publish_all("r:a", 10_000).await;
+        let service = start_service(&redis, &[("STATUS_HISTORY", history)]).await;
+        let mut viewer = Viewer::connect(&service, "r:a?history=0").await;
+        viewer.next_text().await;
+        Producer::connect(&redis).await.publish_all("r:a", 10_000).await;
         for number in 0..10_000 {
-            assert_eq!(viewer.line().await, number.to_string());
+            assert_eq!(viewer.next_line().await, number.to_string());
         }
     }
 }
 
-/// From publish to arrival, of as many messages.
-async fn latencies(producer: &Producer, viewer: &mut Viewer, channel: &str, count: usize) -> Vec<Duration> {
+/// Measures the time from publication to arrival of `count` messages.
+async fn measure_latencies(
+    producer: &Producer,
+    viewer: &mut Viewer,
+    channel: &str,
+    count: usize,
+) -> Vec<Duration> {
     let mut all = Vec::new();
     for _ in 0..count {
         let begin = Instant::now();
         producer.publish(channel, "x".repeat(2000)).await;
-        viewer.line().await;
+        viewer.next_line().await;
         all.push(begin.elapsed());
     }
     all.sort();
@@ -71,7 +76,7 @@ async fn latencies(producer: &Producer, viewer: &mut Viewer, channel: &str, coun
 }
 
 #[tokio::test]
-async fn who_stops_reading_is_closed_with_1013_and_resumes_and_nobody_else_waits() {
+async fn a_viewer_that_stops_reading_is_closed_with_1013_and_can_resume_and_delays_nobody() {
     let redis = TestRedis::start().await;
     let limits = [
         ("STATUS_OUTBOX_SIZE", "64KB"),
@@ -79,42 +84,42 @@ async fn who_stops_reading_is_closed_with_1013_and_resumes_and_nobody_else_waits
         ("STATUS_HISTORY_SIZE", "100MB"),
         ("STATUS_HISTORY_LINES", "100000"),
     ];
-    let service = service(&redis, &limits).await;
-    let producer = Producer::of(&redis).await;
-    let mut reader = Viewer::of(&service, "r:a").await;
-    let before = latencies(&producer, &mut reader, "r:a", 300).await;
-    let mut stalled = Viewer::of(&service, "r:a?history=0").await;
-    stalled.text().await;
+    let service = start_service(&redis, &limits).await;
+    let producer = Producer::connect(&redis).await;
+    let mut reader = Viewer::connect(&service, "r:a").await;
+    let before = measure_latencies(&producer, &mut reader, "r:a", 300).await;
+    let mut stalled = Viewer::connect(&service, "r:a?history=0").await;
+    stalled.next_text().await;
     let mut during = Vec::new();
     while service.metric("status_proxy_connections_closed_total{cause=\"slow\"}").await == 0.0 {
-        during.extend(latencies(&producer, &mut reader, "r:a", 100).await);
+        during.extend(measure_latencies(&producer, &mut reader, "r:a", 100).await);
     }
     during.sort();
     let p99 = |all: &[Duration]| all[all.len() * 99 / 100];
     let (before, during) = (p99(&before), p99(&during));
     eprintln!("p99 before {before:?}, with a reader that stopped {during:?}");
-    // On a busy machine this says only that nobody waits for a timeout of somebody else.
+    // On a busy machine this shows only that no viewer waits for the timeout of another.
     assert!(during < before + Duration::from_millis(500), "{before:?} {during:?}");
 
-    let (mut seen, mut id) = (0, String::new());
+    let (mut received, mut id) = (0, String::new());
     let code = loop {
         match stalled.next().await {
             Ok(text) => {
                 let frame: serde_json::Value = serde_json::from_str(&text).unwrap();
                 if frame["type"] == "status" {
                     id = frame["id"].as_str().unwrap().to_owned();
-                    seen += 1;
+                    received += 1;
                 }
             }
             Err(code) => break code,
         }
     };
-    assert_eq!(code, Some(1013), "after {seen} lines");
+    assert_eq!(code, Some(1013), "after {received} lines");
     let total = service.metric("status_proxy_lines_total").await as usize - 300;
-    assert!(seen < total);
-    let mut resumed = Viewer::of(&service, &format!("r:a?since={id}")).await;
-    assert_eq!(resumed.text().await, r#"{"type":"resume","recovered":true}"#);
-    for _ in seen..total {
-        resumed.line().await;
+    assert!(received < total);
+    let mut resumed = Viewer::connect(&service, &format!("r:a?since={id}")).await;
+    assert_eq!(resumed.next_text().await, r#"{"type":"resume","recovered":true}"#);
+    for _ in received..total {
+        resumed.next_line().await;
     }
 }

@@ -1,0 +1,70 @@
+//! The lines that are not yet recorded.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::line::Line;
+
+/// The lines that are not yet recorded, as far as this instance knows, oldest first.
+#[derive(Default)]
+pub(super) struct Backlog {
+    lines: VecDeque<(Arc<str>, Line)>,
+    bytes: usize,
+    /// Every line from this epoch on is here, or recorded. `None`: lines were dropped, and the next epoch is awaited.
+    complete_since: Option<u64>,
+    latest_epoch: u64,
+}
+
+impl Backlog {
+    /// Adds a line, unless the next epoch is awaited.
+    pub(super) fn push(&mut self, channel: Arc<str>, line: Line) {
+        if self.complete_since.is_some() {
+            self.bytes += line.text.len();
+            self.lines.push_back((channel, line));
+        }
+    }
+
+    /// Drops all lines until the next epoch.
+    pub(super) fn clear(&mut self) {
+        self.lines.clear();
+        self.bytes = 0;
+        self.complete_since = None;
+    }
+
+    /// A new epoch has started.
+    pub(super) fn start_epoch(&mut self, epoch: u64) {
+        self.complete_since.get_or_insert(epoch);
+        self.latest_epoch = epoch;
+    }
+
+    /// Every line before this epoch is recorded: drops them.
+    pub(super) fn drop_before(&mut self, epoch: u64) {
+        self.drop_first(self.lines.partition_point(|(_, line)| line.id.epoch < epoch));
+        self.complete_since = self.complete_since.map(|since| since.max(epoch));
+    }
+
+    pub(super) fn drop_first(&mut self, count: usize) {
+        self.bytes -= self.lines.drain(..count).map(|(_, line)| line.text.len()).sum::<usize>();
+    }
+
+    pub(super) fn first(&mut self, count: usize) -> &[(Arc<str>, Line)] {
+        &self.lines.make_contiguous()[..count]
+    }
+
+    /// The epoch before which no line remains when the first `count` lines are recorded.
+    pub(super) fn epoch_after(&self, count: usize) -> u64 {
+        self.lines.get(count).map_or(self.latest_epoch, |(_, line)| line.id.epoch)
+    }
+
+    pub(super) fn complete_since(&self) -> Option<u64> {
+        self.complete_since
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.lines.len()
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+}

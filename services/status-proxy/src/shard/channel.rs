@@ -1,0 +1,65 @@
+//! What a shard knows of one channel.
+
+use std::time::{Duration, Instant};
+
+use crate::line::{Line, LineId};
+use crate::replay_buffer::{ReplayBuffer, Retention};
+use crate::subscriptions::SubscriptionGuard;
+
+/// How channels are kept.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ChannelPolicy {
+    pub(crate) retention: Retention,
+    /// How long a channel without viewers keeps its lines, and its subscription.
+    pub(crate) idle_ttl: Duration,
+    /// This instance receives the lines of all channels, with or without viewers. A channel exists from its first line.
+    pub(crate) receives_all: bool,
+}
+
+/// One channel.
+pub(super) struct ChannelState {
+    pub(super) buffer: ReplayBuffer,
+    /// The fan-out groups that watch it.
+    pub(super) groups: Vec<usize>,
+    /// Keeps it subscribed.
+    pub(super) guard: Option<SubscriptionGuard>,
+    /// Since when it has no viewers and, where all lines are received, no new line.
+    idle_since: Instant,
+}
+
+impl ChannelState {
+    /// A channel whose lines after `complete_after` will all be pushed.
+    pub(super) fn new(complete_after: LineId) -> Self {
+        Self {
+            buffer: ReplayBuffer::new(complete_after),
+            groups: Vec::new(),
+            guard: None,
+            idle_since: Instant::now(),
+        }
+    }
+
+    pub(super) fn push(&mut self, line: Line, policy: ChannelPolicy) {
+        let now = Instant::now();
+        if policy.receives_all {
+            self.idle_since = now;
+        }
+        self.buffer.push(line, now, policy.retention);
+    }
+
+    /// Removes a group that has no clients any more.
+    pub(super) fn remove_group(&mut self, group: usize) {
+        self.groups.retain(|&other| other != group);
+        self.idle_since = Instant::now();
+    }
+
+    /// Drops old lines. `false`: the channel has been idle for too long, and should be dropped.
+    pub(super) fn expire(&mut self, now: Instant, policy: ChannelPolicy) -> bool {
+        let is_idle = self.groups.is_empty();
+        let age = if is_idle { policy.idle_ttl } else { policy.retention.age };
+        if let Some(cutoff) = now.checked_sub(age) {
+            self.buffer.expire(cutoff);
+        }
+        let is_over = now.checked_sub(policy.idle_ttl).is_some_and(|cutoff| self.idle_since < cutoff);
+        !(is_idle && is_over)
+    }
+}

@@ -1,0 +1,160 @@
+//! The channels of a shard and the clients that watch them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::BytesMut;
+
+use super::channel::{ChannelPolicy, ChannelState};
+use super::command::{JoinRequest, ViewerId};
+use super::fanout::{FanoutGroups, SlotId};
+use crate::frame::FrameFormat;
+use crate::line::{Line, LineId};
+use crate::metrics::Metrics;
+use crate::run_channels::short_name;
+
+pub(super) struct Channels {
+    policy: ChannelPolicy,
+    metrics: Metrics,
+    channels: HashMap<Arc<str>, ChannelState>,
+    groups: FanoutGroups,
+    slots: HashMap<ViewerId, SlotId>,
+    /// Where all lines are received: a channel that is not in `channels` had no line after this id.
+    watermark: LineId,
+    /// The id of the last line.
+    latest: LineId,
+    /// The number of channels that the metric includes.
+    counted: usize,
+}
+
+impl Channels {
+    pub(super) fn new(policy: ChannelPolicy, metrics: Metrics) -> Self {
+        Self {
+            policy,
+            metrics,
+            channels: HashMap::new(),
+            groups: FanoutGroups::default(),
+            slots: HashMap::new(),
+            watermark: LineId::default(),
+            latest: LineId::default(),
+            counted: 0,
+        }
+    }
+
+    /// Keeps a line and buffers it for the channel's viewers.
+    pub(super) fn publish(&mut self, channel: Arc<str>, line: Line) {
+        self.latest = self.latest.max(line.id);
+        let state = match self.channels.get_mut(&channel) {
+            Some(state) => state,
+            None if self.policy.receives_all => {
+                self.channels.entry(channel.clone()).or_insert(ChannelState::new(self.watermark))
+            }
+            None => return,
+        };
+        for &group in &state.groups {
+            self.groups.push_line(group, short_name(&channel), &line);
+        }
+        state.push(line, self.policy);
+    }
+
+    /// Lines of any channel up to `id` may have been missed: marks every channel, and tells its viewers.
+    pub(super) fn mark_gap(&mut self, id: LineId) {
+        self.watermark = self.watermark.max(id);
+        self.latest = self.latest.max(id);
+        for (channel, state) in &mut self.channels {
+            state.buffer.mark_gap(id);
+            for &group in &state.groups {
+                self.groups.push_gap(group, short_name(channel));
+            }
+        }
+    }
+
+    /// The missed lines up to `id` have been published to every subscribed channel. The other channels have a gap.
+    pub(super) fn catch_up(&mut self, id: LineId) {
+        self.watermark = self.watermark.max(id);
+        for state in self.channels.values_mut().filter(|state| state.guard.is_none()) {
+            state.buffer.mark_gap(id);
+        }
+    }
+
+    /// Sends a client the history that it asked for, and lets it watch from here on.
+    ///
+    /// [`flush`](Self::flush) before this: otherwise the client also gets buffered lines, which are in its history.
+    pub(super) fn join(&mut self, request: JoinRequest) {
+        let JoinRequest { viewer, client, channels, resume, subscriptions } = request;
+        let format = FrameFormat {
+            transport: client.transport(),
+            with_ids: resume.is_some(),
+            with_channel: channels.is_list(),
+        };
+        // Where only subscribed channels are received, nothing is known of a new channel's lines before now.
+        let complete_after = if self.policy.receives_all { self.watermark } else { self.latest };
+        let mut replayed = Vec::new();
+        let mut out = BytesMut::new();
+        for (channel, subscription) in channels.channels().zip(subscriptions) {
+            let state = self.channels.entry(channel.into()).or_insert(ChannelState::new(complete_after));
+            state.guard.get_or_insert(subscription.guard);
+            if resume.is_some() {
+                let name = short_name(channel);
+                let replay = resume.replay(&state.buffer, subscription.stored.as_ref());
+                self.metrics.count_resume(replay.recovered);
+                format.encode_resume(&mut out, name, replay.recovered);
+                replayed.extend(replay.lines.into_iter().map(|line| (line, name)));
+            }
+        }
+        replayed.sort_by_key(|(line, _)| line.id);
+        for (line, name) in &replayed {
+            format.encode_status(&mut out, name, line);
+        }
+        if !out.is_empty() {
+            client.send(&out.freeze());
+        }
+        let group = self.groups.find(&channels, format).unwrap_or_else(|| {
+            let group = self.groups.create(channels.clone(), format);
+            for channel in channels.channels() {
+                if let Some(state) = self.channels.get_mut(channel) {
+                    state.groups.push(group);
+                }
+            }
+            group
+        });
+        self.slots.insert(viewer, self.groups.add(group, client));
+        self.metrics.viewers.inc();
+    }
+
+    pub(super) fn leave(&mut self, viewer: ViewerId) {
+        let Some(slot) = self.slots.remove(&viewer) else { return };
+        self.metrics.viewers.dec();
+        let Some(channels) = self.groups.remove(slot) else { return };
+        for channel in channels.channels() {
+            if let Some(state) = self.channels.get_mut(channel) {
+                state.remove_group(slot.group);
+            }
+        }
+    }
+
+    /// Drops old lines and idle channels.
+    pub(super) fn expire(&mut self, now: Instant) {
+        self.channels.retain(|_, state| {
+            let stays = state.expire(now, self.policy);
+            if !stays {
+                // The channel's next entry starts with the watermark: it must not claim lines that are dropped here.
+                self.watermark = self.watermark.max(state.buffer.complete_after());
+            }
+            stays
+        });
+        self.metrics.channels.add(self.channels.len() as i64 - self.counted as i64);
+        self.counted = self.channels.len();
+    }
+
+    /// Whether buffered lines should be sent before more commands are handled.
+    pub(super) fn must_flush(&self) -> bool {
+        self.groups.must_flush()
+    }
+
+    /// Sends what is buffered.
+    pub(super) async fn flush(&mut self) {
+        self.groups.flush(&self.metrics).await;
+    }
+}

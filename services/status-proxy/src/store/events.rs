@@ -1,0 +1,105 @@
+//! What the subscribing connection reports: its state, and the messages of its channels.
+
+use std::sync::Arc;
+
+use fred::clients::Client;
+use fred::interfaces::EventInterface;
+use fred::types::config::Server;
+use fred::types::{Message, Value};
+use redis_core::{Connection, State};
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
+use tokio::sync::{broadcast, watch};
+
+/// An event of the subscribing connection.
+pub(crate) enum PubSubEvent {
+    /// It is connected anew, and has no subscriptions yet.
+    Connected,
+    /// It was lost, or is up again.
+    StateChanged(State),
+    Message(PubSubMessage),
+    /// This many messages were dropped, because they arrived faster than they were taken.
+    Lagged(u64),
+    /// There will be no further event.
+    Closed,
+}
+
+/// The events of the subscribing connection, from its first moment on.
+pub(crate) struct PubSubEvents {
+    messages: broadcast::Receiver<Message>,
+    connects: broadcast::Receiver<Server>,
+    state: watch::Receiver<State>,
+}
+
+impl PubSubEvents {
+    pub(super) fn of(connection: &Connection<Client>) -> Self {
+        Self {
+            messages: connection.client.message_rx(),
+            connects: connection.client.reconnect_rx(),
+            state: connection.state.clone(),
+        }
+    }
+
+    /// The next event: changes of the connection before messages. Cancelling this loses none.
+    pub(crate) async fn next(&mut self) -> PubSubEvent {
+        tokio::select! {
+            biased;
+            _ = self.connects.recv() => PubSubEvent::Connected,
+            Ok(()) = self.state.changed() => PubSubEvent::StateChanged(self.state.borrow_and_update().clone()),
+            message = self.messages.recv() => match message {
+                Ok(message) => PubSubEvent::Message(PubSubMessage(message)),
+                Err(RecvError::Lagged(count)) => PubSubEvent::Lagged(count),
+                Err(RecvError::Closed) => PubSubEvent::Closed,
+            },
+        }
+    }
+
+    /// The next message, or how many were dropped before it; `None` if none has arrived.
+    pub(crate) fn try_next_message(&mut self) -> Option<Result<PubSubMessage, u64>> {
+        match self.messages.try_recv() {
+            Ok(message) => Some(Ok(PubSubMessage(message))),
+            Err(TryRecvError::Lagged(count)) => Some(Err(count)),
+            Err(TryRecvError::Empty | TryRecvError::Closed) => None,
+        }
+    }
+
+    /// Waits for this message, and returns those that came before it.
+    ///
+    /// # Errors
+    /// When messages were dropped meanwhile, or there are no further ones.
+    pub(crate) async fn messages_before(
+        &mut self,
+        channel: &str,
+        epoch: u64,
+    ) -> Result<Vec<PubSubMessage>, RecvError> {
+        let mut earlier = Vec::new();
+        loop {
+            let message = PubSubMessage(self.messages.recv().await?);
+            if message.channel() == channel && message.epoch() == Some(epoch) {
+                return Ok(earlier);
+            }
+            earlier.push(message);
+        }
+    }
+}
+
+/// A message that was published on a subscribed channel.
+pub(crate) struct PubSubMessage(Message);
+
+impl PubSubMessage {
+    pub(crate) fn channel(&self) -> &str {
+        &self.0.channel
+    }
+
+    /// Its text. Bytes that are not UTF-8 become U+FFFD.
+    pub(crate) fn text(&self) -> Arc<str> {
+        match &self.0.value {
+            Value::String(text) => Arc::from(&**text),
+            other => String::from_utf8_lossy(other.as_bytes().unwrap_or_default()).into(),
+        }
+    }
+
+    /// The epoch that it announces, if it is from the channel of epochs.
+    pub(crate) fn epoch(&self) -> Option<u64> {
+        self.0.value.as_str().and_then(|text| text.parse().ok())
+    }
+}

@@ -1,0 +1,138 @@
+//! Numbers the messages from Redis and passes them on to the hub and the recorder.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use tracing::{info, warn};
+
+use crate::hub::Hub;
+use crate::line::{FIRST_LOCAL_SEQUENCE, Line, LineId};
+use crate::metrics::Metrics;
+use crate::position::{SharedPosition, StreamPosition};
+use crate::recorder::RecorderInput;
+use crate::run_channels::is_status_channel;
+use crate::store::PubSubMessage;
+
+/// Routes messages. With a recorder history is in Redis: all channels are received, and all instances number lines alike.
+pub(crate) struct LineRouter {
+    hub: Hub,
+    metrics: Metrics,
+    recorder: Option<mpsc::UnboundedSender<RecorderInput>>,
+    position: SharedPosition,
+    epochs_channel: Arc<str>,
+    /// With history in Redis: messages were dropped. The next ones cannot be numbered as other instances number them, until
+    /// a new epoch starts on a new connection.
+    has_lost_count: bool,
+}
+
+impl LineRouter {
+    pub(crate) fn new(
+        hub: Hub,
+        metrics: Metrics,
+        recorder: Option<mpsc::UnboundedSender<RecorderInput>>,
+        position: SharedPosition,
+        epochs_channel: Arc<str>,
+    ) -> Self {
+        Self { hub, metrics, recorder, position, epochs_channel, has_lost_count: false }
+    }
+
+    /// Whether history is in Redis.
+    pub(super) fn has_recorder(&self) -> bool {
+        self.recorder.is_some()
+    }
+
+    /// The id of the last line.
+    pub(super) fn latest(&self) -> LineId {
+        self.position.lock().latest
+    }
+
+    pub(super) fn epochs_channel(&self) -> &Arc<str> {
+        &self.epochs_channel
+    }
+
+    /// Passes a message on.
+    pub(super) fn route(&mut self, message: &PubSubMessage) {
+        let channel = message.channel();
+        if *channel == *self.epochs_channel {
+            if let Some(epoch) = message.epoch() {
+                self.position.lock().latest = LineId::start_of(epoch);
+                self.tell_recorder(|| RecorderInput::Epoch(epoch));
+            }
+            return;
+        }
+        if self.has_lost_count {
+            return;
+        }
+        // Every message gets a number, also one that is no status line, so that all instances count alike.
+        let id = self.next_id();
+        if !is_status_channel(channel) {
+            return;
+        }
+        self.metrics.lines.inc();
+        let (channel, line): (Arc<str>, _) = (channel.into(), Line { id, text: message.text() });
+        self.tell_recorder(|| RecorderInput::Line(channel.clone(), line.clone()));
+        self.hub.publish(channel, line);
+    }
+
+    /// fred has dropped messages, because they arrived faster than they were taken. `true`: the count is lost, so a new
+    /// connection is needed.
+    pub(super) fn on_lag(&mut self, count: u64) -> bool {
+        warn!("{count} messages were dropped, because they arrived too fast");
+        if self.recorder.is_none() {
+            self.announce_gap();
+        }
+        self.has_lost_count = self.recorder.is_some();
+        self.has_lost_count
+    }
+
+    /// With history in memory: lines may have been missed before now.
+    pub(super) fn announce_gap(&self) {
+        self.hub.announce_gap(self.next_id());
+    }
+
+    /// With history in Redis: starts an epoch, from which on every line is received.
+    ///
+    /// `missed` are the lines between the last one and the epoch, if they are all known. If not, there is a gap, and the
+    /// messages that arrived before the epoch, `early`, are published in their place.
+    pub(super) fn start_epoch(
+        &mut self,
+        epoch: u64,
+        missed: Option<Vec<(Arc<str>, Line)>>,
+        early: &[PubSubMessage],
+    ) {
+        self.has_lost_count = false;
+        let start = LineId::start_of(epoch);
+        match missed {
+            Some(lines) => {
+                info!("read {} missed lines from the recorded history", lines.len());
+                lines.into_iter().for_each(|(channel, line)| self.hub.publish(channel, line));
+                self.hub.caught_up(start);
+            }
+            None => {
+                self.hub.announce_gap(start);
+                // Nobody knows the numbers of these lines, so no client can resume from them.
+                let epoch = self.latest().epoch;
+                let early = early.iter().filter(|message| is_status_channel(message.channel()));
+                for (sequence, message) in (FIRST_LOCAL_SEQUENCE..).zip(early) {
+                    let line = Line { id: LineId { epoch, sequence }, text: message.text() };
+                    self.hub.publish(message.channel().into(), line);
+                }
+            }
+        }
+        *self.position.lock() = StreamPosition { latest: start, complete_since: epoch };
+        self.tell_recorder(|| RecorderInput::Restart(epoch));
+    }
+
+    fn next_id(&self) -> LineId {
+        let mut position = self.position.lock();
+        position.latest.sequence += 1;
+        position.latest
+    }
+
+    fn tell_recorder(&self, input: impl FnOnce() -> RecorderInput) {
+        if let Some(recorder) = &self.recorder {
+            // The recorder ends only with the process.
+            let _ = recorder.send(input());
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! Which channels have to be subscribed, and who waits for that.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use crate::subscriptions::{SubscriptionCommand, SubscriptionGuard, Subscriptions};
+
+/// The channels with subscribers, by reference counts.
+pub(crate) struct SubscriptionTable {
+    subscriptions: Subscriptions,
+    channels: HashMap<Arc<str>, Entry>,
+    /// In use, and not yet subscribed in Redis.
+    pending: HashSet<Arc<str>>,
+    /// Subscribed in Redis, and no longer in use.
+    unused: HashSet<Arc<str>>,
+}
+
+#[derive(Default)]
+struct Entry {
+    guards: usize,
+    waiters: Vec<oneshot::Sender<SubscriptionGuard>>,
+}
+
+impl SubscriptionTable {
+    /// An empty table, whose guards send their release to `subscriptions`.
+    pub(crate) fn new(subscriptions: Subscriptions) -> Self {
+        Self { subscriptions, channels: HashMap::new(), pending: HashSet::new(), unused: HashSet::new() }
+    }
+
+    pub(crate) fn apply(&mut self, command: SubscriptionCommand) {
+        match command {
+            SubscriptionCommand::Subscribe(channel, waiter) => {
+                let entry = self.channels.entry(channel.clone()).or_default();
+                if entry.guards == 0 && entry.waiters.is_empty() && !self.unused.remove(&channel) {
+                    self.pending.insert(channel.clone());
+                }
+                entry.waiters.push(waiter);
+                if !self.pending.contains(&channel) {
+                    self.confirm(&channel);
+                }
+            }
+            SubscriptionCommand::Release(channel) => {
+                let Some(entry) = self.channels.get_mut(&channel) else { return };
+                entry.guards -= 1;
+                if entry.guards == 0 && entry.waiters.is_empty() {
+                    self.channels.remove(&channel);
+                    if !self.pending.remove(&channel) {
+                        self.unused.insert(channel);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The connection was lost: every channel in use has to be subscribed again.
+    pub(crate) fn reset(&mut self) {
+        self.pending = self.channels.keys().cloned().collect();
+        self.unused.clear();
+    }
+
+    /// The channels that have to be subscribed.
+    pub(crate) fn pending(&self) -> Vec<Arc<str>> {
+        self.pending.iter().cloned().collect()
+    }
+
+    /// Takes out the channels that have to be unsubscribed.
+    pub(crate) fn take_unused(&mut self) -> Vec<Arc<str>> {
+        self.unused.drain().collect()
+    }
+
+    /// All channels in use.
+    pub(crate) fn channels(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.channels.keys()
+    }
+
+    /// Redis has confirmed a channel's subscription: everyone who waits for it gets a guard.
+    pub(crate) fn confirm(&mut self, channel: &Arc<str>) {
+        self.pending.remove(channel);
+        let Some(entry) = self.channels.get_mut(channel) else { return };
+        for waiter in std::mem::take(&mut entry.waiters) {
+            // The guard counts even if the waiter has gone: the send fails, and dropping the guard releases it.
+            entry.guards += 1;
+            let _ = waiter.send(self.subscriptions.guard(channel.clone()));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    fn new_table() -> (Subscriptions, mpsc::UnboundedReceiver<SubscriptionCommand>, SubscriptionTable) {
+        let (subscriptions, commands) = Subscriptions::new();
+        let table = SubscriptionTable::new(subscriptions.clone());
+        (subscriptions, commands, table)
+    }
+
+    fn apply_all(table: &mut SubscriptionTable, commands: &mut mpsc::UnboundedReceiver<SubscriptionCommand>) {
+        while let Ok(command) = commands.try_recv() {
+            table.apply(command);
+        }
+    }
+
+    #[test]
+    fn a_channel_is_subscribed_once_and_unsubscribed_after_the_last_release() {
+        let (subscriptions, mut commands, mut table) = new_table();
+        let (mut one, mut two) = (subscriptions.subscribe("r:a"), subscriptions.subscribe("r:a"));
+        apply_all(&mut table, &mut commands);
+        assert_eq!(table.pending(), ["r:a".into()]);
+        assert!(one.try_recv().is_err(), "it is not confirmed yet");
+        table.confirm(&"r:a".into());
+        let (one, two) = (one.try_recv().unwrap(), two.try_recv().unwrap());
+        let mut three = subscriptions.subscribe("r:a");
+        apply_all(&mut table, &mut commands);
+        let three = three.try_recv().expect("it is confirmed already");
+        assert!(table.pending().is_empty());
+        drop((one, two));
+        apply_all(&mut table, &mut commands);
+        assert!(table.take_unused().is_empty());
+        drop(three);
+        apply_all(&mut table, &mut commands);
+        assert_eq!(table.take_unused(), ["r:a".into()]);
+    }
+
+    #[test]
+    fn a_waiter_that_has_gone_keeps_no_subscription() {
+        let (subscriptions, mut commands, mut table) = new_table();
+        drop(subscriptions.subscribe("r:a"));
+        apply_all(&mut table, &mut commands);
+        table.confirm(&"r:a".into());
+        apply_all(&mut table, &mut commands);
+        assert_eq!(table.take_unused(), ["r:a".into()]);
+        assert_eq!(table.channels().count(), 0);
+    }
+
+    #[test]
+    fn a_channel_that_is_used_again_before_it_is_unsubscribed_stays_subscribed() {
+        let (subscriptions, mut commands, mut table) = new_table();
+        let mut first = subscriptions.subscribe("r:a");
+        apply_all(&mut table, &mut commands);
+        table.confirm(&"r:a".into());
+        drop(first.try_recv().unwrap());
+        apply_all(&mut table, &mut commands);
+        let mut again = subscriptions.subscribe("r:a");
+        apply_all(&mut table, &mut commands);
+        assert!(again.try_recv().is_ok() && table.take_unused().is_empty());
+    }
+
+    #[test]
+    fn after_a_reconnect_every_channel_in_use_is_pending() {
+        let (subscriptions, mut commands, mut table) = new_table();
+        let _waiter = subscriptions.subscribe("r:a");
+        apply_all(&mut table, &mut commands);
+        table.confirm(&"r:a".into());
+        table.reset();
+        assert_eq!(table.pending(), ["r:a".into()]);
+    }
+}

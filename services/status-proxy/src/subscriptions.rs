@@ -1,0 +1,50 @@
+//! The requests to subscribe to channels in Redis. The subscriber serves them.
+
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot};
+
+/// A request to the subscriber.
+pub(crate) enum SubscriptionCommand {
+    /// Subscribe to the channel, and send the guard when Redis has confirmed it.
+    Subscribe(Arc<str>, oneshot::Sender<SubscriptionGuard>),
+    /// A guard of the channel was dropped.
+    Release(Arc<str>),
+}
+
+/// Sends requests to the subscriber. Clones send to the same one.
+#[derive(Clone)]
+pub(crate) struct Subscriptions(mpsc::UnboundedSender<SubscriptionCommand>);
+
+impl Subscriptions {
+    /// The sender, and the receiver for the subscriber.
+    pub(crate) fn new() -> (Self, mpsc::UnboundedReceiver<SubscriptionCommand>) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        (Self(sender), receiver)
+    }
+
+    /// Subscribes to a channel. The guard arrives when Redis has confirmed the subscription.
+    pub(crate) fn subscribe(&self, channel: &str) -> oneshot::Receiver<SubscriptionGuard> {
+        let (sender, receiver) = oneshot::channel();
+        // The subscriber ends only with the process. Then the guard never comes.
+        let _ = self.0.send(SubscriptionCommand::Subscribe(channel.into(), sender));
+        receiver
+    }
+
+    /// A guard for a channel whose subscription is confirmed.
+    pub(crate) fn guard(&self, channel: Arc<str>) -> SubscriptionGuard {
+        SubscriptionGuard { channel, subscriptions: self.clone() }
+    }
+}
+
+/// Keeps its channel subscribed until it is dropped.
+pub(crate) struct SubscriptionGuard {
+    channel: Arc<str>,
+    subscriptions: Subscriptions,
+}
+
+impl Drop for SubscriptionGuard {
+    fn drop(&mut self) {
+        let _ = self.subscriptions.0.send(SubscriptionCommand::Release(self.channel.clone()));
+    }
+}
