@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# object-store: speed and memory beside a bare loop of the same frames, the released server and redis-benchmark.
+# object-store: speed and memory, compared with a bare loop of the same frames, the released server and redis-benchmark.
 set -euo pipefail
 source "$(dirname "$0")/../lib.sh"
 : "${BIN:?scripts/bench.sh sets it}"
@@ -22,14 +22,14 @@ released() { # sets target
   target=$port,${children[-1]}
 }
 has_released() { type -P scaler_object_storage_server >/dev/null; }
-measure() { timeout 280 "$load" "$@" || fail "the load could not be run"; }
+measure() { timeout 280 "$load" "$@" || fail "the load failed"; }
 
 if has_released; then
   released
   theirs=$target
 else
   theirs=
-  echo "there is no released server here: nothing is compared with it"
+  echo "the released server is not installed here: no comparison with it"
 fi
 node
 ours=$target

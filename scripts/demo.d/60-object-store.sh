@@ -11,20 +11,20 @@ export OBJECT_STORE_BACKEND=redis REDIS_URL=redis://127.0.0.1:$REDIS_PORT/9 DRAI
 OBJECT_STORE_ADDRESS=tcp://127.0.0.1:$first LISTEN_ADDR=127.0.0.1:$first_http start "$first" "$work/first.log" "$BIN/object-store"
 OBJECT_STORE_ADDRESS=tcp://127.0.0.1:$second LISTEN_ADDR=127.0.0.1:$second_http start "$second" "$work/second.log" "$BIN/object-store"
 for port in "$first_http" "$second_http"; do
-  curl -sSf --retry 50 --retry-delay 1 --retry-all-errors "http://127.0.0.1:$port/ready" >/dev/null || fail "a node does not become ready"
+  curl -sSf --retry 50 --retry-delay 1 --retry-all-errors "http://127.0.0.1:$port/ready" >/dev/null || fail "a node did not become ready"
 done
 
-echo "an object is put into one node with curl, and read from the other"
+echo "an object is stored on one node with curl, and read from the other"
 curl -sSf -X PUT --data-binary 'from one node to the other' "http://127.0.0.1:$first_http/objects/c0ffee"
-[ "$(curl -sSf "http://127.0.0.1:$second_http/objects/c0ffee")" = 'from one node to the other' ] || fail "it is not the same"
+[ "$(curl -sSf "http://127.0.0.1:$second_http/objects/c0ffee")" = 'from one node to the other' ] || fail "the other node returned something else"
 curl -sSf "http://127.0.0.1:$second_http/info" && echo
 
 if "${BACKPLANE_PYTHON:-python3}" -c 'import scaler' 2>/dev/null; then
-  echo "scheduler and workers use one node, the client the other"
+  echo "a real cluster: its scheduler and workers use one node, its client the other"
   "$BACKPLANE_PYTHON" services/object-store/tests/peer/cluster.py "tcp://127.0.0.1:$first" "tcp://127.0.0.1:$first" \
     "tcp://127.0.0.1:$second" --tasks 300 --largest 1000000 2>"$work/cluster.log" ||
-    fail "the cluster did not compute: $(tail -n 20 "$work/cluster.log")"
+    fail "the cluster failed: $(tail -n 20 "$work/cluster.log")"
 else
-  echo "there is no opengris-scaler here; the same store from a Rust program:"
+  echo "opengris-scaler is not installed here, so a Rust program uses the store instead:"
   "$BIN/examples/library" "$REDIS_URL"
 fi

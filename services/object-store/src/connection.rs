@@ -40,8 +40,8 @@ impl Connection {
             let more = self.read_requests().await?;
             let all_answered = self.in_flight() == 0;
             self.write_ready().await?;
-            if all_answered && (self.stopped || self.may_say_goodbye()) {
-                return Ok(self.say_goodbye().await);
+            if all_answered && (self.stopped || self.may_send_goodbye()) {
+                return Ok(self.send_goodbye().await);
             }
             self.flush().await?;
             if more && !self.is_blocked() {
@@ -53,7 +53,7 @@ impl Connection {
             let (awaits_hello, mid_message) =
                 (self.decoder.awaits_hello(), self.decoder.is_mid_message(&self.input));
             tokio::select! {
-                // What has arrived is read before the stop is looked at: a client does not repeat its requests.
+                // Requests that have arrived are read before the stop is handled: a client does not repeat them.
                 biased;
                 read = read(&mut self.stream, &mut self.input), if !blocked => {
                     self.timeouts.count(read?);

@@ -57,7 +57,7 @@ impl Connection {
 
     async fn write(&mut self, response: OutgoingResponse) -> Result<(), CloseReason> {
         match response {
-            _ if self.said_goodbye => {}
+            _ if self.goodbye_sent => {}
             OutgoingResponse::Encoded { header, payload } => self.output.push_response(&header, payload),
             OutgoingResponse::Remote { request, object } => self.write_remote(&request, object).await?,
         }

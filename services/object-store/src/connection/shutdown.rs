@@ -16,7 +16,7 @@ use crate::ymq::GOODBYE;
 
 /// Time for a client to send one more request, and then to read the goodbye and end the connection.
 const LEAVE_TIMEOUT: Duration = Duration::from_millis(500);
-/// A client that was written nothing for this long has read everything, unless it is held up.
+/// If nothing was written for this long, the client has read everything, unless it is delayed.
 const QUIET_TIME: Duration = Duration::from_millis(100);
 
 /// Resolves when the process is stopping and `deadline` has passed.
@@ -40,7 +40,7 @@ impl Connection {
 
     /// True if the process is stopping and the goodbye can be sent together with a response. A client that sends one request
     /// at a time has then sent no other, so none is lost.
-    pub(super) fn may_say_goodbye(&self) -> bool {
+    pub(super) fn may_send_goodbye(&self) -> bool {
         self.output.len() > 0
             && !self.order.has_deferred()
             && self.stopping.is_cancelled()
@@ -52,9 +52,9 @@ impl Connection {
         matches!(self.stream, Stream::Tls(_))
     }
 
-    /// Says goodbye. Requests that the client sent before it read the goodbye are executed but not answered: the client will
+    /// Sends the goodbye. Requests that the client sent before it read the goodbye are executed but not answered: the client will
     /// not repeat them.
-    pub(super) async fn say_goodbye(&mut self) -> CloseReason {
+    pub(super) async fn send_goodbye(&mut self) -> CloseReason {
         if self.client.is_none() || self.is_tls() {
             return CloseReason::Stopped;
         }
@@ -62,7 +62,7 @@ impl Connection {
         if let Err(reason) = self.flush().await {
             return reason;
         }
-        (self.stopped, self.said_goodbye) = (false, true);
+        (self.stopped, self.goodbye_sent) = (false, true);
         // A client that does not end the connection by then is reset.
         let _ = timeout(LEAVE_TIMEOUT, self.execute_the_rest()).await;
         while self.in_flight() > 0 {

@@ -42,8 +42,8 @@ pub(super) struct Connection {
     pub(super) stopping: CancellationToken,
     /// No further request is read until those in flight have been answered.
     pub(super) stopped: bool,
-    /// The goodbye has been written. Nothing is written after it.
-    pub(super) said_goodbye: bool,
+    /// Nothing is written after the goodbye.
+    pub(super) goodbye_sent: bool,
     pub(super) last_write: Instant,
     /// When the connection ends at the latest, once the node is stopping.
     pub(super) stop_deadline: Option<Instant>,
@@ -66,7 +66,7 @@ impl Connection {
             timeouts: IdleTimeouts::new(),
             stopping,
             stopped: false,
-            said_goodbye: false,
+            goodbye_sent: false,
             last_write: Instant::now(),
             stop_deadline: None,
         }
