@@ -19,9 +19,9 @@ pub enum Key<'a> {
     TimelineMeta,
     /// scenario-player: sorted set, the instances that are alive.
     TimelineInstances,
-    /// scenario-player: hash, which instance plays which lane of customers.
-    TimelineLanes,
-    /// scenario-player: sorted set, looping playbacks by the end of their present round.
+    /// scenario-player: hash, which instance plays which partition of the customers.
+    TimelinePartitions,
+    /// scenario-player: sorted set, looping playbacks by the end of their last scheduled iteration.
     TimelineLoops,
 
     /// kafka-ingester: set, the ids of all batteries.
@@ -139,7 +139,7 @@ impl fmt::Display for Key<'_> {
             Key::Timeline => f.write_str("TIMELINE:CURRENT"),
             Key::TimelineMeta => f.write_str("TIMELINE:META"),
             Key::TimelineInstances => f.write_str("TIMELINE:INSTANCES"),
-            Key::TimelineLanes => f.write_str("TIMELINE:LANES"),
+            Key::TimelinePartitions => f.write_str("TIMELINE:LANES"),
             Key::TimelineLoops => f.write_str("TIMELINE:LOOPS"),
 
             Key::BatteryIds => f.write_str("info:batteries:ids"),
@@ -218,9 +218,20 @@ pub const GAMES_OF_PLAYERS_PREFIX: &str = "games:players:";
 /// What precedes the number in [`Key::GamesOfParticipants`]. etl-worker passes it to a script.
 pub const GAMES_OF_PARTICIPANTS_PREFIX: &str = "games:participants:";
 
+/// The hash slot of a name, as Redis Cluster computes it: 0 to 16383. scenario-player partitions its customers by it.
+pub fn hash_slot(name: &str) -> u16 {
+    fred::util::redis_keyslot(name.as_bytes())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_hash_slot_is_that_of_redis_cluster() {
+        // As CLUSTER KEYSLOT says.
+        assert_eq!([hash_slot("foo"), hash_slot("somekey")], [12182, 11058]);
+    }
 
     #[test]
     fn every_layout_is_the_literal_text_of_its_contract() {
@@ -235,7 +246,7 @@ mod tests {
             (Key::Timeline, "TIMELINE:CURRENT"),
             (Key::TimelineMeta, "TIMELINE:META"),
             (Key::TimelineInstances, "TIMELINE:INSTANCES"),
-            (Key::TimelineLanes, "TIMELINE:LANES"),
+            (Key::TimelinePartitions, "TIMELINE:LANES"),
             (Key::TimelineLoops, "TIMELINE:LOOPS"),
             (Key::BatteryIds, "info:batteries:ids"),
             (Key::Battery("7"), "battery:7:data"),

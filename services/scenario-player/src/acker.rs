@@ -1,4 +1,4 @@
-//! Takes published events off the timeline, many at once: while one acknowledgement is under way, the next gathers.
+//! Takes published events off the timeline, many at once. While one call is under way, the next batch gathers.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,53 +7,53 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use crate::holdings::Holdings;
-use crate::lanes::View;
+use crate::assignment::Assignment;
+use crate::claimed::ClaimedEvents;
 use crate::metrics::Metrics;
-use crate::timeline::{Claimed, Timeline};
+use crate::range::ClaimedEvent;
+use crate::timeline::Timeline;
 
-/// Acknowledges to the timeline what the broker has acknowledged to the player.
+/// The task that acknowledges to the timeline what the broker has acknowledged to the player.
 pub(crate) struct Acker {
     pub(crate) timeline: Timeline,
-    pub(crate) view: watch::Receiver<View>,
-    pub(crate) holdings: Arc<Holdings>,
-    pub(crate) published: mpsc::UnboundedReceiver<Claimed>,
-    pub(crate) batch: Arc<Semaphore>,
+    pub(crate) assignment: watch::Receiver<Assignment>,
+    pub(crate) claimed: Arc<ClaimedEvents>,
+    /// The events that the broker has acknowledged.
+    pub(crate) published: mpsc::UnboundedReceiver<ClaimedEvent>,
+    /// The player takes a permit for each event. The acker gives it back.
+    pub(crate) permits: Arc<Semaphore>,
     pub(crate) metrics: Metrics,
-    /// Cancelled when all is done.
+    /// Cancelled by the acker when it ends.
     pub(crate) finished: CancellationToken,
 }
 
 impl Acker {
-    /// Runs until the player is gone and all that it published is off the timeline.
+    /// Runs until the player has ended and everything that it published is off the timeline.
     pub(crate) async fn run(mut self) -> anyhow::Result<()> {
-        let _finished = self.finished.clone().drop_guard();
+        let _cancelled_at_the_end = self.finished.clone().drop_guard();
         let mut batch = Vec::new();
-        while self.published.recv_many(&mut batch, ACK_AT_ONCE).await > 0 {
-            let instance = Arc::clone(&self.view.borrow().instance);
+        while self.published.recv_many(&mut batch, MAX_BATCH).await > 0 {
+            let instance = Arc::clone(&self.assignment.borrow().instance);
             loop {
                 match self.timeline.ack(&instance, &batch).await {
                     Ok(true) => break,
                     Ok(false) => {
-                        // Others own these by now and will publish them again.
-                        self.metrics.repeated(batch.len());
-                        warn!(
-                            events = batch.len(),
-                            "the lease was lost before {} events were acknowledged",
-                            batch.len()
-                        );
+                        // The partitions may belong to other instances by now, which publish these events again.
+                        let events = batch.len();
+                        self.metrics.count_given_up(events);
+                        warn!(events, "the lease was lost before {events} events were acknowledged");
                         break;
                     }
-                    Err(_) => tokio::time::sleep(RETRY).await,
+                    Err(_) => tokio::time::sleep(RETRY_DELAY).await,
                 }
             }
-            self.holdings.release(&batch);
-            self.batch.add_permits(batch.len());
+            self.claimed.release(&batch);
+            self.permits.add_permits(batch.len());
             batch.clear();
         }
         Ok(())
     }
 }
 
-const ACK_AT_ONCE: usize = 5_000;
-const RETRY: Duration = Duration::from_millis(100);
+const MAX_BATCH: usize = 5_000;
+const RETRY_DELAY: Duration = Duration::from_millis(100);

@@ -1,12 +1,13 @@
-//! The time of whoever keeps the timeline, as seen from here.
+//! The timeline's clock, as this instance knows it. With Redis that is Redis's clock.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::time::Micros;
+use parking_lot::Mutex;
 
-/// The timeline's clock: this process's monotonic clock and an offset. A jump of the system's clock moves nothing, and no
-/// two instances disagree by more than half a round trip.
+use crate::time::EpochMicros;
+
+/// This process's monotonic clock plus an offset. A jump of the system clock does not affect it, and two instances differ
+/// by no more than half a round trip.
 pub(crate) struct Clock {
     origin: Instant,
     best: Mutex<Sample>,
@@ -14,10 +15,10 @@ pub(crate) struct Clock {
 
 #[derive(Clone, Copy)]
 struct Sample {
-    /// What the timeline's clock showed at `origin`, in milliseconds.
+    /// The timeline's time at `origin`, in milliseconds.
     offset_ms: f64,
     round_trip: Duration,
-    taken: Instant,
+    taken_at: Instant,
 }
 
 impl Clock {
@@ -25,40 +26,36 @@ impl Clock {
     pub(crate) fn new() -> Self {
         let now = Instant::now();
         let offset_ms = jiff::Timestamp::now().as_microsecond() as f64 / 1000.0;
-        Self { origin: now, best: Mutex::new(Sample { offset_ms, round_trip: Duration::MAX, taken: now }) }
+        Self { origin: now, best: Mutex::new(Sample { offset_ms, round_trip: Duration::MAX, taken_at: now }) }
     }
 
-    /// Takes in what the timeline's clock showed somewhere between `asked` and now. The sample with the shortest round trip
-    /// of the last seconds counts.
-    pub(crate) fn sample(&self, shown_ms: f64, asked: Instant) {
+    /// Takes a sample: the timeline's clock showed `timeline_ms` at some moment between `requested_at` and now. Of the
+    /// samples of the last seconds, the one with the shortest round trip is used.
+    pub(crate) fn sample(&self, timeline_ms: f64, requested_at: Instant) {
         let now = Instant::now();
-        let round_trip = now - asked;
-        let middle = (asked - self.origin) + round_trip / 2;
-        let offset_ms = shown_ms - middle.as_secs_f64() * 1000.0;
-        let mut best = self.lock();
-        if round_trip <= best.round_trip || now - best.taken > SAMPLE_LIFE {
-            *best = Sample { offset_ms, round_trip, taken: now };
+        let round_trip = now - requested_at;
+        let middle = (requested_at - self.origin) + round_trip / 2;
+        let offset_ms = timeline_ms - middle.as_secs_f64() * 1000.0;
+        let mut best = self.best.lock();
+        if round_trip <= best.round_trip || now - best.taken_at > SAMPLE_TTL {
+            *best = Sample { offset_ms, round_trip, taken_at: now };
         }
     }
 
     /// Milliseconds since the epoch.
     pub(crate) fn now_ms(&self) -> f64 {
-        self.lock().offset_ms + self.origin.elapsed().as_secs_f64() * 1000.0
+        self.best.lock().offset_ms + self.origin.elapsed().as_secs_f64() * 1000.0
     }
 
-    /// The same as a time.
-    pub(crate) fn now(&self) -> Micros {
-        Micros::from_ms(self.now_ms()).unwrap_or_default()
+    /// The same as an [`EpochMicros`].
+    pub(crate) fn now(&self) -> EpochMicros {
+        EpochMicros::from_ms(self.now_ms()).unwrap_or_default()
     }
 
-    /// When the clock will show `ms`.
-    pub(crate) fn instant_of(&self, ms: f64) -> Instant {
+    /// The moment at which this clock will show `ms`.
+    pub(crate) fn instant_at(&self, ms: f64) -> Instant {
         let ahead_s = (ms - self.now_ms()).max(0.0) / 1000.0;
-        Instant::now() + Duration::try_from_secs_f64(ahead_s).unwrap_or(SAMPLE_LIFE)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Sample> {
-        self.best.lock().unwrap_or_else(PoisonError::into_inner)
+        Instant::now() + Duration::try_from_secs_f64(ahead_s).unwrap_or(SAMPLE_TTL)
     }
 }
 
@@ -68,14 +65,14 @@ impl Default for Clock {
     }
 }
 
-const SAMPLE_LIFE: Duration = Duration::from_secs(10);
+const SAMPLE_TTL: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_sample_with_the_shortest_round_trip_counts() {
+    fn the_sample_with_the_shortest_round_trip_is_used() {
         let clock = Clock::new();
         clock.sample(5_000_000.0, Instant::now());
         assert!((clock.now_ms() - 5_000_000.0).abs() < 50.0);

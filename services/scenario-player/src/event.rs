@@ -1,111 +1,91 @@
-//! An event: a step of a customer on the timeline, and how it is written there, in the store and over MQTT.
+//! An event: a step of a customer on the timeline. And how events and steps are written in Redis.
 
 use std::sync::Arc;
 
 use redis_core::id::CustomerId;
-use serde::Serialize;
 
 use crate::scenario::{Step, StepKind};
-use crate::time::Micros;
+use crate::time::EpochMicros;
 
-/// A step that waits on the timeline for its time.
+/// A step on the timeline, to be published when it is due.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Event {
-    /// Whose step.
+    /// The customer.
     pub customer: Arc<CustomerId>,
-    /// The step; `step.at` is when it is due.
+    /// The step. `step.time` is when it is due.
     pub step: Step,
-    /// Tells equal steps apart and keeps those of one millisecond in order.
-    pub place: Place,
+    /// Distinguishes equal steps, and orders steps of the same millisecond.
+    pub sequence: Sequence,
 }
 
-/// Where an event came from: the number of the post and the index of the step in it.
+/// The order in which events were put on the timeline: the number of the post, and the index of the step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Place {
-    /// Counts every time that steps were put on the timeline, from 1. Zero for a member that names no place.
+pub struct Sequence {
+    /// The number of the post. Each time that steps are put on the timeline, they get the next one, from 1 on. Zero: the
+    /// member in Redis names none.
     pub post: u32,
-    /// Index of the step in its post.
+    /// Index of the step in its scenario.
     pub index: u32,
 }
 
 impl Event {
-    /// The events of a post, one a step.
+    /// The events of a post, one for each step.
     pub fn of_steps<'a>(
         customer: &'a Arc<CustomerId>,
         steps: impl IntoIterator<Item = (u32, Step)> + 'a,
         post: u32,
     ) -> impl Iterator<Item = Event> + 'a {
-        let event =
-            move |(index, step)| Event { customer: Arc::clone(customer), step, place: Place { post, index } };
+        let event = move |(index, step)| Event {
+            customer: Arc::clone(customer),
+            step,
+            sequence: Sequence { post, index },
+        };
         steps.into_iter().map(event)
     }
 
-    /// The member of the timeline: `customer_id|x|y|TYPE|2021-04-14 08:40:15.513000+0000`.
+    /// The member of the sorted set: `customer_id|x|y|TYPE|2021-04-14 08:40:15.513000+0000`.
     pub fn member(&self) -> String {
-        let Step { at, x, y, kind } = self.step;
-        format!("{}|{x}|{y}|{}|{}", self.customer, kind.as_str(), at.redis())
+        let Step { time, x, y, kind } = self.step;
+        format!("{}|{x}|{y}|{}|{}", self.customer, kind.as_str(), time.display_redis())
     }
 
-    /// The member with its place, `…|post.index`: for an equal step, or a second one in the same millisecond.
-    pub fn placed_member(&self) -> String {
-        format!("{}|{}.{}", self.member(), self.place.post, self.place.index)
+    /// The member with `|post.index` at its end. It is used for a step that equals another one, or is not the first of its
+    /// post in its millisecond.
+    pub fn member_with_sequence(&self) -> String {
+        format!("{}|{}.{}", self.member(), self.sequence.post, self.sequence.index)
     }
 
-    /// Reads a member, with or without its place. An id may hold any character, so the fields count from the right.
+    /// Parses a member, with or without a sequence. An id may contain `|`, so the fields are counted from the right.
     pub fn parse(member: &str) -> Option<Self> {
-        let (plain, place) = match member.rsplit_once('|')? {
+        let (plain, sequence) = match member.rsplit_once('|')? {
             (plain, last) if !last.contains(':') => {
                 let (post, index) = last.split_once('.')?;
-                (plain, Place { post: post.parse().ok()?, index: index.parse().ok()? })
+                (plain, Sequence { post: post.parse().ok()?, index: index.parse().ok()? })
             }
-            _ => (member, Place::default()),
+            _ => (member, Sequence::default()),
         };
         let mut fields = plain.rsplitn(5, '|');
-        let at = Micros::parse(fields.next()?).ok()?;
+        let time = EpochMicros::parse(fields.next()?).ok()?;
         let kind = StepKind::parse(fields.next()?)?;
         let y = fields.next()?.parse().ok()?;
         let x = fields.next()?.parse().ok()?;
         let customer = Arc::new(CustomerId::parse(fields.next()?).ok()?);
-        Some(Self { customer, step: Step { at, x, y, kind }, place })
+        Some(Self { customer, step: Step { time, x, y, kind }, sequence })
     }
 }
 
-/// A step in the stored list of its scenario: `2021-04-14 08:40:15.513000+0000|ENTER|935|50`.
+/// A step in the stored list of a scenario: `2021-04-14 08:40:15.513000+0000|ENTER|935|50`.
 pub fn stored_step(step: &Step) -> String {
-    format!("{}|{}|{}|{}", step.at.redis(), step.kind.as_str(), step.x, step.y)
+    format!("{}|{}|{}|{}", step.time.display_redis(), step.kind.as_str(), step.x, step.y)
 }
 
-/// Reads a step of a stored list.
+/// Parses a step of the stored list.
 pub fn parse_stored_step(text: &str) -> Option<Step> {
     let mut fields = text.split('|');
-    let at = Micros::parse(fields.next()?).ok()?;
+    let time = EpochMicros::parse(fields.next()?).ok()?;
     let kind = StepKind::parse(fields.next()?)?;
     let (x, y) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
-    fields.next().is_none().then_some(Step { at, x, y, kind })
-}
-
-/// The payload of the message: `{"id":"127","ts":192322800}`, with `x` and `y` for a move.
-pub fn payload(event: &Event) -> String {
-    let Step { at, x, y, kind } = event.step;
-    let moves = matches!(kind, StepKind::Move | StepKind::Focus);
-    let message = Message {
-        id: event.customer.as_str(),
-        ts: at.as_secs(),
-        x: moves.then_some(x),
-        y: moves.then_some(y),
-    };
-    // A text and numbers, which JSON can always hold.
-    serde_json::to_string(&message).unwrap_or_default()
-}
-
-#[derive(Serialize)]
-struct Message<'a> {
-    id: &'a str,
-    ts: i64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    x: Option<i32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    y: Option<i32>,
+    fields.next().is_none().then_some(Step { time, x, y, kind })
 }
 
 #[cfg(test)]
@@ -113,12 +93,12 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn event(customer: &str, kind: StepKind, x: i32, y: i32, at: &str) -> Event {
-        let step = Step { at: Micros::parse(at).unwrap(), x, y, kind };
+    fn event(customer: &str, kind: StepKind, x: i32, y: i32, time: &str) -> Event {
+        let step = Step { time: EpochMicros::parse(time).unwrap(), x, y, kind };
         Event {
             customer: Arc::new(CustomerId::parse(customer).unwrap()),
             step,
-            place: Place { post: 7, index: 3 },
+            sequence: Sequence { post: 7, index: 3 },
         }
     }
 
@@ -126,32 +106,13 @@ mod tests {
     fn a_member_and_a_stored_step_are_the_literal_text_of_the_contract() {
         let event = event("1", StepKind::Enter, 935, 50, "2021-04-14T08:40:15.513+00:00");
         assert_eq!(event.member(), "1|935|50|ENTER|2021-04-14 08:40:15.513000+0000");
-        assert_eq!(event.placed_member(), "1|935|50|ENTER|2021-04-14 08:40:15.513000+0000|7.3");
+        assert_eq!(event.member_with_sequence(), "1|935|50|ENTER|2021-04-14 08:40:15.513000+0000|7.3");
         assert_eq!(stored_step(&event.step), "2021-04-14 08:40:15.513000+0000|ENTER|935|50");
         assert_eq!(parse_stored_step(&stored_step(&event.step)), Some(event.step));
     }
 
     #[test]
-    fn payloads_are_the_literal_text_of_the_contract() {
-        let at = "1976-02-04T23:00:00Z";
-        assert_eq!(payload(&event("127", StepKind::Enter, 5, 6, at)), r#"{"id":"127","ts":192322800}"#);
-        assert_eq!(payload(&event("127", StepKind::Exit, 5, 6, at)), r#"{"id":"127","ts":192322800}"#);
-        assert_eq!(
-            payload(&event("127", StepKind::Move, 0, 0, at)),
-            r#"{"id":"127","ts":192322800,"x":0,"y":0}"#
-        );
-        assert_eq!(
-            payload(&event("127", StepKind::Focus, 1, 2, at)),
-            r#"{"id":"127","ts":192322800,"x":1,"y":2}"#
-        );
-        assert_eq!(
-            payload(&event("a\"|\n", StepKind::Exit, 0, 0, at)),
-            "{\"id\":\"a\\\"|\\n\",\"ts\":192322800}"
-        );
-    }
-
-    #[test]
-    fn what_is_no_member_is_not_read_as_one() {
+    fn a_text_that_is_not_a_member_is_not_parsed() {
         for text in [
             "",
             "1",
@@ -166,14 +127,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_member_is_read_back_whatever_the_id_holds(
+        fn a_member_is_parsed_again_whatever_the_id_contains(
             customer in "(?s).{1,40}", x in any::<i32>(), y in any::<i32>(), us in 0..200_000_000_000_000_000_i64,
         ) {
             prop_assume!(CustomerId::parse(customer.as_str()).is_ok());
-            let step = Step { at: Micros::new(us).unwrap(), x, y, kind: StepKind::Exit };
-            let event = Event { customer: Arc::new(CustomerId::parse(customer).unwrap()), step, place: Place { post: 1, index: 2 } };
-            prop_assert_eq!(Event::parse(&event.placed_member()), Some(event.clone()));
-            let plain = Event { place: Place::default(), ..event.clone() };
+            let step = Step { time: EpochMicros::new(us).unwrap(), x, y, kind: StepKind::Exit };
+            let event = Event { customer: Arc::new(CustomerId::parse(customer).unwrap()), step, sequence: Sequence { post: 1, index: 2 } };
+            prop_assert_eq!(Event::parse(&event.member_with_sequence()), Some(event.clone()));
+            let plain = Event { sequence: Sequence::default(), ..event.clone() };
             prop_assert_eq!(Event::parse(&event.member()), Some(plain));
         }
 

@@ -1,82 +1,35 @@
-//! HTTP: the contract's routes, what goes beyond them, the page and the documentation.
+//! HTTP: the routes of the contract, those beyond it, the page, and the API documentation.
 //!
 //! | method, path | answer |
 //! |---|---|
 //! | `POST /scenario`, `POST /scenario_draft`, `GET /state` | as in the contract |
 //! | `GET /scenarios`, `GET`, `DELETE /scenarios/{customer_id}` | what is stored |
 //! | `POST /scenarios/{customer_id}/replay`, `GET`, `PATCH /scenarios/{customer_id}/playback` | how it is played |
-//! | `GET /timeline`, `GET /events` | what is to come; what is published, as Server-Sent Events |
-//! | `GET /`, `GET /docs/`, `GET /openapi.json` | the page, the documentation |
+//! | `GET /timeline` | the next steps |
+//! | `GET /events` | each step when it is published, as Server-Sent Events |
+//! | `GET /`, `GET /docs/`, `GET /openapi.json` | the page, the API documentation |
 
 mod body;
+mod error;
 mod events;
-mod failure;
+mod openapi;
 mod page;
+mod params;
+mod playbacks;
 mod scenarios;
+mod state;
 mod wire;
 
-use std::sync::Arc;
-
 use actix_web::web::{self, Data, ServiceConfig};
-use tokio_util::sync::CancellationToken;
-use utoipa::OpenApi;
 
-use crate::metrics::Metrics;
-use crate::shop::Shop;
-use crate::timeline::Timeline;
-
-/// What a request may ask for at most.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Limits {
-    pub(crate) body_bytes: usize,
-    pub(crate) steps: usize,
-}
-
-/// Everything that handlers need.
-struct Desk {
-    shop: Arc<Shop>,
-    timeline: Timeline,
-    limits: Limits,
-    metrics: Metrics,
-    stopping: CancellationToken,
-}
-
-#[derive(OpenApi)]
-#[openapi(
-    info(
-        title = "scenario-player",
-        description = "Plays scenarios of customers walking through a shop over MQTT."
-    ),
-    // Relative to the document, so that it holds behind a proxy that puts the service under a path.
-    servers((url = ".")),
-    paths(
-        scenarios::post,
-        scenarios::post_draft,
-        scenarios::state,
-        scenarios::list,
-        scenarios::show,
-        scenarios::delete,
-        scenarios::replay,
-        scenarios::playback,
-        scenarios::change,
-        events::timeline,
-        events::events,
-    )
-)]
-struct Document;
+pub(crate) use self::state::{AppState, Limits};
 
 /// The routes of the service, to be given to an actix application.
-pub(crate) fn routes(
-    shop: Arc<Shop>,
-    timeline: Timeline,
-    limits: Limits,
-    metrics: Metrics,
-    stopping: CancellationToken,
-) -> impl Fn(&mut ServiceConfig) + Clone + Send + 'static {
-    let desk = Data::new(Desk { shop, timeline, limits, metrics, stopping });
+pub(crate) fn routes(state: AppState) -> impl Fn(&mut ServiceConfig) + Clone + Send + 'static {
+    let state = Data::new(state);
     move |routes| {
         routes
-            .app_data(desk.clone())
+            .app_data(state.clone())
             .service(web::resource("/scenario").route(web::post().to(scenarios::post)))
             .service(web::resource("/scenario_draft").route(web::post().to(scenarios::post_draft)))
             .service(web::resource("/state").route(web::get().to(scenarios::state)))
@@ -87,12 +40,12 @@ pub(crate) fn routes(
                     .route(web::delete().to(scenarios::delete)),
             )
             .service(
-                web::resource("/scenarios/{customer_id}/replay").route(web::post().to(scenarios::replay)),
+                web::resource("/scenarios/{customer_id}/replay").route(web::post().to(playbacks::replay)),
             )
             .service(
                 web::resource("/scenarios/{customer_id}/playback")
-                    .route(web::get().to(scenarios::playback))
-                    .route(web::patch().to(scenarios::change)),
+                    .route(web::get().to(playbacks::playback))
+                    .route(web::patch().to(playbacks::change)),
             )
             .service(web::resource("/timeline").route(web::get().to(events::timeline)))
             .service(web::resource("/events").route(web::get().to(events::events)))

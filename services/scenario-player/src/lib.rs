@@ -2,24 +2,31 @@
 
 mod acker;
 pub mod app;
+mod assignment;
+mod claimed;
 mod clock;
 pub mod config;
 pub mod event;
-mod feed;
-mod hands;
-mod holdings;
+mod hint;
 mod http;
-mod lanes;
+mod loops;
+mod membership;
 mod memory;
 mod metrics;
 mod mqtt;
+mod partitions;
 pub mod playback;
 mod player;
+mod publish_queue;
+mod range;
+mod reader;
+mod records;
+mod release_request;
 pub mod scenario;
-mod shop;
+mod service;
 mod store;
 pub mod time;
 mod timeline;
+mod unavailable;
 
-pub use app::App;
 pub use config::Config;

@@ -1,19 +1,11 @@
-//! The scenario-player service; see the library's documentation.
+//! The scenario-player service. The library's documentation says what it does.
 
 use std::process::ExitCode;
 
-use chassis::{Lifecycle, settings, telemetry};
-use scenario_player::{App, Config};
-use tracing::error;
+use chassis::settings;
+use scenario_player::{Config, app};
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let config: Config = settings::from_env();
-    telemetry::init(&config.process);
-    let lifecycle = Lifecycle::new(&config.process);
-    if let Err(reason) = App::build(config).and_then(|app| app.spawn(&lifecycle)) {
-        error!("start: {reason:#}");
-        return ExitCode::FAILURE;
-    }
-    lifecycle.run().await
+    chassis::run(config, app::run)
 }

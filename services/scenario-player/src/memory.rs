@@ -1,20 +1,23 @@
-//! The timeline of one process. Nothing outlives it.
+//! The timeline in this process's memory. It is lost when the process ends.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
-use fred::bytes_utils::Str;
+use bytes::Bytes;
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use redis_core::id::CustomerId;
 use tokio::sync::broadcast;
 
-use crate::event::{Event, Place};
-use crate::lanes::lane_of;
-use crate::time::Micros;
-use crate::timeline::{BROADCAST_CAPACITY, Claimed, Hint, Look, Page, Post, Stored, Summary, Swap};
+use crate::event::{Event, Sequence};
+use crate::hint::{BROADCAST_CAPACITY, Hint};
+use crate::partitions::partition_of;
+use crate::range::{ClaimedEvent, Page, RangeQuery};
+use crate::records::{NewSteps, PlaybackUpdate, ScenarioSummary, StoredScenario};
+use crate::time::EpochMicros;
 
-/// Scenarios and steps to come, behind one lock that is never held across an await.
-pub(crate) struct Memory {
+/// Scenarios and upcoming events. The lock is never held across an await.
+pub(crate) struct MemoryTimeline {
     state: Mutex<State>,
     hints: broadcast::Sender<Hint>,
     published: broadcast::Sender<Event>,
@@ -24,12 +27,12 @@ pub(crate) struct Memory {
 struct State {
     posts: u32,
     changes: u64,
-    scenarios: BTreeMap<Arc<CustomerId>, Stored>,
-    /// By due time in milliseconds; the place makes the key unique.
-    due: BTreeMap<(i64, Place), Event>,
+    scenarios: BTreeMap<Arc<CustomerId>, StoredScenario>,
+    /// By due time in milliseconds. The sequence makes the key unique.
+    events: BTreeMap<(i64, Sequence), Event>,
 }
 
-impl Default for Memory {
+impl Default for MemoryTimeline {
     fn default() -> Self {
         Self {
             state: Mutex::default(),
@@ -39,56 +42,56 @@ impl Default for Memory {
     }
 }
 
-impl Memory {
+impl MemoryTimeline {
     pub(crate) fn next_post(&self) -> u32 {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.posts += 1;
         state.posts
     }
 
-    pub(crate) fn post(&self, post: Post) {
-        let mut state = self.lock();
-        let Post { customer, steps, replaces, playback, events } = post;
+    pub(crate) fn post(&self, new: NewSteps) {
+        let mut state = self.state.lock();
+        let NewSteps { customer, steps, replaces, playback, events } = new;
         match state.scenarios.get_mut(&customer) {
             Some(stored) if !replaces => {
                 stored.steps.extend(steps);
                 stored.playback = playback;
             }
             _ => {
-                state.scenarios.insert(customer, Stored { steps, playback });
+                state.scenarios.insert(customer, StoredScenario { steps, playback });
             }
         }
         state.changes += 1;
-        state.due.extend(events.into_iter().map(keyed));
+        state.events.extend(events.into_iter().map(with_key));
         drop(state);
-        self.tell(Hint::Posted);
+        self.send_hint(Hint::Posted);
     }
 
-    pub(crate) fn load(&self, customer: &CustomerId) -> Option<Stored> {
-        self.lock().scenarios.get(customer).cloned()
+    pub(crate) fn load(&self, customer: &CustomerId) -> Option<StoredScenario> {
+        self.state.lock().scenarios.get(customer).cloned()
     }
 
-    pub(crate) fn summary(&self, customer: &CustomerId) -> Option<Summary> {
-        let state = self.lock();
+    pub(crate) fn summary(&self, customer: &CustomerId) -> Option<ScenarioSummary> {
+        let state = self.state.lock();
         let stored = state.scenarios.get(customer)?;
-        Some(Summary { steps: stored.steps.len(), playback: stored.playback.clone() })
+        Some(ScenarioSummary { steps: stored.steps.len(), playback: stored.playback.clone() })
     }
 
     pub(crate) fn customers(&self) -> Vec<Arc<CustomerId>> {
-        self.lock().scenarios.keys().cloned().collect()
+        self.state.lock().scenarios.keys().cloned().collect()
     }
 
-    pub(crate) fn swap(&self, swap: Swap) -> bool {
-        let mut state = self.lock();
-        let Swap { customer, old, new, remove, add } = swap;
+    pub(crate) fn update_playback(&self, update: PlaybackUpdate) -> bool {
+        let mut state = self.state.lock();
+        let PlaybackUpdate { customer, old, new, remove, add } = update;
         if state.scenarios.get(&customer).is_none_or(|stored| stored.playback != old) {
             return false;
         }
         state.changes += 1;
-        for (key, _) in remove.into_iter().map(keyed) {
-            state.due.remove(&key);
+        for (key, _) in remove.into_iter().map(with_key) {
+            state.events.remove(&key);
         }
-        state.due.extend(add.into_iter().map(keyed));
+        state.events.extend(add.into_iter().map(with_key));
         match new {
             Some(playback) => {
                 if let Some(stored) = state.scenarios.get_mut(&customer) {
@@ -100,56 +103,53 @@ impl Memory {
             }
         }
         drop(state);
-        self.tell(Hint::Reset);
+        self.send_hint(Hint::Reset);
         true
     }
 
-    pub(crate) fn rounds_ending(&self, until: Micros) -> Vec<Arc<CustomerId>> {
-        let state = self.lock();
+    pub(crate) fn loops_ending_by(&self, until: EpochMicros) -> Vec<Arc<CustomerId>> {
+        let state = self.state.lock();
         let ending = state
             .scenarios
             .iter()
-            .filter(|(_, stored)| stored.playback.round_end().is_some_and(|end| end <= until));
+            .filter(|(_, stored)| stored.playback.iteration_end().is_some_and(|end| end <= until));
         ending.map(|(customer, _)| Arc::clone(customer)).collect()
     }
 
     pub(crate) fn upcoming(&self, limit: usize) -> Vec<Event> {
-        self.lock().due.values().take(limit).cloned().collect()
+        self.state.lock().events.values().take(limit).cloned().collect()
     }
 
-    pub(crate) fn read(&self, look: Look) -> Page {
-        let Look { from_ms, until_ms, limit, start_ms: _ } = look;
-        let after_ms = until_ms + 1;
-        let state = self.lock();
-        let soon = state.due.range((from_ms, Place::default())..(after_ms, Place::default())).take(limit);
-        let claimed: Vec<Claimed> = soon
-            .map(|((due_ms, _), event)| Claimed {
-                due_ms: *due_ms,
-                lane: lane_of(&event.customer),
-                event: event.clone(),
-                member: Str::default(),
-            })
-            .collect();
-        let due_ms = |key: &(i64, Place)| key.0;
+    pub(crate) fn read(&self, query: RangeQuery) -> Page {
+        let RangeQuery { from_ms, until_ms, limit, start_ms: _ } = query;
+        let (from, after) = ((from_ms, Sequence::default()), (until_ms + 1, Sequence::default()));
+        let state = self.state.lock();
+        let claimed = |((due_ms, _), event): (&(i64, Sequence), &Event)| ClaimedEvent {
+            due_ms: *due_ms,
+            partition: partition_of(&event.customer),
+            event: event.clone(),
+            member: Bytes::new(),
+        };
+        let events: Vec<ClaimedEvent> = state.events.range(from..after).take(limit).map(claimed).collect();
         Page {
             now_ms: Timestamp::now().as_microsecond() as f64 / 1000.0,
             changes: state.changes,
-            full: claimed.len() >= limit,
-            claimed,
-            first_due_ms: state.due.keys().next().map(due_ms),
-            next_due_ms: state.due.range((after_ms, Place::default())..).next().map(|(key, _)| due_ms(key)),
+            is_full: events.len() >= limit,
+            events,
+            first_due_ms: state.events.keys().next().map(|(due_ms, _)| *due_ms),
+            next_due_ms: state.events.range(after..).next().map(|((due_ms, _), _)| *due_ms),
         }
     }
 
-    pub(crate) fn ack(&self, claimed: &[Claimed]) -> bool {
-        let mut state = self.lock();
-        for claimed in claimed {
-            state.due.remove(&(claimed.due_ms, claimed.event.place));
+    pub(crate) fn ack(&self, events: &[ClaimedEvent]) -> bool {
+        let mut state = self.state.lock();
+        for claimed in events {
+            state.events.remove(&(claimed.due_ms, claimed.event.sequence));
         }
         drop(state);
         if self.published.receiver_count() > 0 {
-            for claimed in claimed {
-                // The last listener may have gone meanwhile.
+            for claimed in events {
+                // This fails if the last subscriber has left in the meantime.
                 let _ = self.published.send(claimed.event.clone());
             }
         }
@@ -164,16 +164,12 @@ impl Memory {
         self.published.subscribe()
     }
 
-    fn tell(&self, hint: Hint) {
-        // Without a player there is nobody to tell.
+    fn send_hint(&self, hint: Hint) {
+        // This fails if no task waits for hints, as while the process stops.
         let _ = self.hints.send(hint);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn keyed(event: Event) -> ((i64, Place), Event) {
-    ((event.step.at.as_ms(), event.place), event)
+fn with_key(event: Event) -> ((i64, Sequence), Event) {
+    ((event.step.time.as_ms(), event.sequence), event)
 }

@@ -1,78 +1,49 @@
 //! What this service counts.
 
-use prometheus::{Histogram, HistogramOpts, IntCounter, IntGauge, Opts, Registry};
+use prometheus::IntGauge;
 
-/// The service's metrics. Cloning shares them.
-#[derive(Clone)]
-pub(crate) struct Metrics {
-    published: IntCounter,
-    repeated: IntCounter,
-    lateness: Histogram,
-    posted_steps: IntCounter,
-    listeners: IntGauge,
+/// In seconds. Lateness is usually below a millisecond, so most buckets are around there.
+const LATENESS_BUCKETS: [f64; 15] = [
+    0.000_25, 0.000_5, 0.000_75, 0.001, 0.001_25, 0.001_5, 0.002, 0.003, 0.004, 0.005, 0.007_5, 0.01, 0.025,
+    0.1, 1.0,
+];
+
+chassis::metrics! {
+    /// The service's metrics. Clones share them.
+    pub(crate) struct Metrics("scenario_player_") {
+        published: IntCounter = "events_published_total", "events handed to the broker, including repeated ones";
+        given_up: IntCounter = "events_given_up_total", "published events whose lease was lost before they were acknowledged";
+        lateness: Histogram{LATENESS_BUCKETS.to_vec()} = "lateness_seconds", "time from when an event was due to when it was published";
+        posted_steps: IntCounter = "steps_posted_total", "steps put on the timeline by requests";
+        subscribers: IntGauge = "event_listeners", "open streams of /events";
+    }
 }
 
 impl Metrics {
-    /// Registers them.
-    ///
-    /// # Errors
-    /// When the registry has them already.
-    pub(crate) fn new(registry: &Registry) -> prometheus::Result<Self> {
-        let counter = |name: &str, help: &str| -> prometheus::Result<IntCounter> {
-            let counter = IntCounter::with_opts(Opts::new(name, help))?;
-            registry.register(Box::new(counter.clone()))?;
-            Ok(counter)
-        };
-        let lateness = HistogramOpts::new("scenario_player_lateness_seconds", "publish minus due").buckets(
-            [0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 5.0, 7.5, 10.0, 25.0, 100.0, 1000.0]
-                .map(|ms| ms / 1000.0)
-                .to_vec(),
-        );
-        let lateness = Histogram::with_opts(lateness)?;
-        registry.register(Box::new(lateness.clone()))?;
-        let listeners = IntGauge::new("scenario_player_event_listeners", "open streams of /events")?;
-        registry.register(Box::new(listeners.clone()))?;
-        Ok(Self {
-            published: counter(
-                "scenario_player_events_published_total",
-                "events handed to the broker, repeats included",
-            )?,
-            repeated: counter(
-                "scenario_player_events_given_up_total",
-                "published events whose lease was lost before they were acknowledged",
-            )?,
-            lateness,
-            posted_steps: counter(
-                "scenario_player_steps_posted_total",
-                "steps put on the timeline by requests",
-            )?,
-            listeners,
-        })
-    }
-
-    pub(crate) fn published(&self, late_ms: f64) {
+    pub(crate) fn count_published(&self, late_ms: f64) {
         self.published.inc();
         self.lateness.observe(late_ms.max(0.0) / 1000.0);
     }
 
-    pub(crate) fn repeated(&self, events: usize) {
-        self.repeated.inc_by(u64::try_from(events).unwrap_or(u64::MAX));
+    pub(crate) fn count_given_up(&self, events: usize) {
+        self.given_up.inc_by(u64::try_from(events).unwrap_or(u64::MAX));
     }
 
-    pub(crate) fn posted(&self, steps: usize) {
+    pub(crate) fn count_posted_steps(&self, steps: usize) {
         self.posted_steps.inc_by(u64::try_from(steps).unwrap_or(u64::MAX));
     }
 
-    /// Counts a listener for as long as the guard lives.
-    pub(crate) fn listener(&self) -> ListenerGuard {
-        self.listeners.inc();
-        ListenerGuard(self.listeners.clone())
+    /// Counts a subscriber of `/events` for as long as the guard lives.
+    pub(crate) fn count_subscriber(&self) -> SubscriberGuard {
+        self.subscribers.inc();
+        SubscriberGuard(self.subscribers.clone())
     }
 }
 
-pub(crate) struct ListenerGuard(IntGauge);
+/// Counts the subscriber no longer when it is dropped.
+pub(crate) struct SubscriberGuard(IntGauge);
 
-impl Drop for ListenerGuard {
+impl Drop for SubscriberGuard {
     fn drop(&mut self) {
         self.0.dec();
     }

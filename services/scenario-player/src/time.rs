@@ -1,4 +1,4 @@
-//! Times as whole microseconds since the epoch, and how the contract writes them.
+//! Times in whole microseconds since the epoch, and how the contract writes them.
 
 use std::fmt;
 
@@ -7,9 +7,9 @@ use jiff::tz::Offset;
 
 /// Microseconds since 1970, at most the end of the year 9999.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Micros(i64);
+pub struct EpochMicros(i64);
 
-/// A text or number that is no time of day on the calendar with a zone.
+/// Why a text or a number is not a time.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TimeError {
     /// Not ISO 8601, or without a zone.
@@ -20,19 +20,19 @@ pub enum TimeError {
     Range,
 }
 
-impl Micros {
+impl EpochMicros {
     /// From whole microseconds.
     ///
     /// # Errors
     /// [`TimeError::Range`].
     pub fn new(micros: i64) -> Result<Self, TimeError> {
-        if (0..=LAST).contains(&micros) { Ok(Self(micros)) } else { Err(TimeError::Range) }
+        if (0..=MAX_MICROS).contains(&micros) { Ok(Self(micros)) } else { Err(TimeError::Range) }
     }
 
     /// From ISO 8601 text with a zone.
     ///
     /// # Errors
-    /// [`TimeError`], by what is wrong.
+    /// [`TimeError`] says what is wrong.
     pub fn parse(text: &str) -> Result<Self, TimeError> {
         let timestamp: Timestamp = text.parse().map_err(|_| TimeError::Text)?;
         Self::new(timestamp.as_microsecond())
@@ -51,9 +51,9 @@ impl Micros {
         }
     }
 
-    /// This time and `micros` more, held within the calendar.
+    /// This time plus `micros`, but at most the end of 9999 and at least 1970.
     pub fn plus(self, micros: i64) -> Self {
-        Self(self.0.saturating_add(micros).clamp(0, LAST))
+        Self(self.0.saturating_add(micros).clamp(0, MAX_MICROS))
     }
 
     /// Whole microseconds since the epoch.
@@ -72,39 +72,40 @@ impl Micros {
     }
 
     /// `2021-04-14T08:40:15.513000+00:00`, as in JSON.
-    pub fn iso(self) -> impl fmt::Display {
-        Written { time: self, between: 'T', zone: "+00:00" }
+    pub fn display_iso(self) -> impl fmt::Display {
+        Formatted { time: self, separator: 'T', zone: "+00:00" }
     }
 
     /// `2021-04-14 08:40:15.513000+0000`, as in Redis.
-    pub fn redis(self) -> impl fmt::Display {
-        Written { time: self, between: ' ', zone: "+0000" }
+    pub fn display_redis(self) -> impl fmt::Display {
+        Formatted { time: self, separator: ' ', zone: "+0000" }
     }
 }
 
-const LAST: i64 = 253_402_300_799_999_999;
+/// The last microsecond of the year 9999.
+const MAX_MICROS: i64 = 253_402_300_799_999_999;
 
-struct Written {
-    time: Micros,
-    between: char,
+struct Formatted {
+    time: EpochMicros,
+    separator: char,
     zone: &'static str,
 }
 
-impl fmt::Display for Written {
+impl fmt::Display for Formatted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let at = Timestamp::from_microsecond(self.time.0).map_err(|_| fmt::Error)?;
-        let at = Offset::UTC.to_datetime(at);
+        let timestamp = Timestamp::from_microsecond(self.time.0).map_err(|_| fmt::Error)?;
+        let date = Offset::UTC.to_datetime(timestamp);
         write!(
             f,
             "{:04}-{:02}-{:02}{}{:02}:{:02}:{:02}.{:06}{}",
-            at.year(),
-            at.month(),
-            at.day(),
-            self.between,
-            at.hour(),
-            at.minute(),
-            at.second(),
-            at.subsec_nanosecond() / 1000,
+            date.year(),
+            date.month(),
+            date.day(),
+            self.separator,
+            date.hour(),
+            date.minute(),
+            date.second(),
+            date.subsec_nanosecond() / 1000,
             self.zone
         )
     }
@@ -115,26 +116,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_time_is_read_in_any_zone_and_written_in_utc() {
-        let time = Micros::parse("2021-04-14T10:40:15.513+02:00").unwrap();
+    fn a_time_is_parsed_in_any_zone_and_written_in_utc() {
+        let time = EpochMicros::parse("2021-04-14T10:40:15.513+02:00").unwrap();
         assert_eq!(time.as_ms(), 1_618_389_615_513);
-        assert_eq!(time.iso().to_string(), "2021-04-14T08:40:15.513000+00:00");
-        assert_eq!(time.redis().to_string(), "2021-04-14 08:40:15.513000+0000");
-        assert_eq!(Micros::parse(&time.redis().to_string()), Ok(time));
-        assert_eq!(Micros::parse("2021-04-14T08:40:15.513Z"), Ok(time));
+        assert_eq!(time.display_iso().to_string(), "2021-04-14T08:40:15.513000+00:00");
+        assert_eq!(time.display_redis().to_string(), "2021-04-14 08:40:15.513000+0000");
+        assert_eq!(EpochMicros::parse(&time.display_redis().to_string()), Ok(time));
+        assert_eq!(EpochMicros::parse("2021-04-14T08:40:15.513Z"), Ok(time));
     }
 
     #[test]
     fn a_time_without_a_zone_is_refused() {
-        assert_eq!(Micros::parse("2021-04-14T08:40:15.513000"), Err(TimeError::Text));
-        assert_eq!(Micros::parse("yesterday"), Err(TimeError::Text));
-        assert_eq!(Micros::parse("1969-12-31T23:59:59Z"), Err(TimeError::Range));
+        assert_eq!(EpochMicros::parse("2021-04-14T08:40:15.513000"), Err(TimeError::Text));
+        assert_eq!(EpochMicros::parse("yesterday"), Err(TimeError::Text));
+        assert_eq!(EpochMicros::parse("1969-12-31T23:59:59Z"), Err(TimeError::Range));
     }
 
     #[test]
-    fn epoch_milliseconds_may_have_a_fraction_and_must_be_on_the_calendar() {
-        assert_eq!(Micros::from_ms(1_618_323_771_180.5).unwrap().as_micros(), 1_618_323_771_180_500);
-        assert_eq!(Micros::from_ms(-1.0), Err(TimeError::Range));
-        assert_eq!(Micros::from_ms(f64::INFINITY), Err(TimeError::Range));
+    fn epoch_milliseconds_may_have_a_fraction_and_must_be_within_the_years_1970_to_9999() {
+        assert_eq!(EpochMicros::from_ms(1_618_323_771_180.5).unwrap().as_micros(), 1_618_323_771_180_500);
+        assert_eq!(EpochMicros::from_ms(-1.0), Err(TimeError::Range));
+        assert_eq!(EpochMicros::from_ms(f64::INFINITY), Err(TimeError::Range));
     }
 }

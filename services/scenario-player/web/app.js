@@ -1,23 +1,25 @@
-// The page of scenario-player: joins what the other files do, and listens to what is published.
+// The page of scenario-player: connects the other files, and receives steps as they are published.
 //
-// For tests: scenarioPlayer.positions() is what the floor shows, [{customer_id, x, y, status, timestamp, screen}] with
-// x, y as published last, and screen: {x, y} in CSS pixels of #floor, where the (gliding) marker was drawn last.
-// #connection[data-state] is connecting, live or reconnecting; li.scenario[data-customer] is a customer's controls.
-import { askTimeline, coming, showComing } from "./coming.js";
-import { askState, customers, isHere, labelOf, place, prune, refit } from "./customers.js";
+// For tests: scenarioPlayer.positions() returns what the floor shows, [{customer_id, x, y, status, timestamp, screen}]. x and y
+// are as published last. screen is {x, y} in CSS pixels of #floor, where the (moving) marker was last drawn.
+// #connection[data-state] is connecting, live or reconnecting. li.scenario[data-customer] has a customer's controls.
+import { customers, fitBounds, isPresent, labelOf, refreshState, removeExpired, updateCustomer } from "./customers.js";
 import { $, plural, setText } from "./dom.js";
-import { look, startDrawing } from "./floor.js";
+import { floorState, startDrawing } from "./floor.js";
 import { renewExample, startForm } from "./form.js";
-import { askScenarios, heed, scenarios, select, showRows, startScenarios } from "./scenarios.js";
+import {
+  onPublishedStep, refreshScenarios, scenarios, selectCustomer, showRows, startScenarios,
+} from "./scenarios.js";
+import { refreshUpcoming, showUpcoming, upcoming } from "./upcoming.js";
 
-let events = 0, eventsBefore = 0;
+let publishedCount = 0, publishedCountBefore = 0;
 let lastPublished = null;
 
-function published(step) {
-  events++;
+function onPublished(step) {
+  publishedCount++;
   lastPublished = step;
-  place(step.customer_id, step.location, step.type, step.timestamp);
-  heed(step);
+  updateCustomer(step.customer_id, step.location, step.type, step.timestamp);
+  onPublishedStep(step);
 }
 
 function setConnection(state, text) {
@@ -25,30 +27,30 @@ function setConnection(state, text) {
   setText($("connection"), text);
 }
 
-const askAll = () => [askState, askScenarios, askTimeline].forEach((ask) => ask());
+const refreshAll = () => [refreshState, refreshScenarios, refreshUpcoming].forEach((refresh) => refresh());
 
-function listen() {
+function subscribe() {
   const source = new EventSource("events");
   source.onopen = () => {
     setConnection("live", "live");
-    askAll();
+    refreshAll();
   };
-  source.onmessage = ({ data }) => published(JSON.parse(data));
-  source.addEventListener("gap", askState);
+  source.onmessage = ({ data }) => onPublished(JSON.parse(data));
+  source.addEventListener("gap", refreshState);
   source.onerror = () => {
     setConnection("reconnecting", "reconnecting…");
-    // It tries again by itself when cut, but not after an answer such as a proxy's 503.
-    if (source.readyState === EventSource.CLOSED) setTimeout(listen, 2_000);
+    // EventSource reconnects by itself after a lost connection, but not after an answer such as a proxy's 503.
+    if (source.readyState === EventSource.CLOSED) setTimeout(subscribe, 2_000);
   };
 }
 
-function show() {
-  prune();
+function render() {
+  removeExpired();
   if (document.hidden) return;
-  const present = [...customers.values()].filter(isHere).length;
+  const present = [...customers.values()].filter(isPresent).length;
   setText($("count-customers"), present.toLocaleString("en"));
   setText($("count-scenarios"), scenarios.size.toLocaleString("en"));
-  setText($("count-events"), events.toLocaleString("en"));
+  setText($("count-events"), publishedCount.toLocaleString("en"));
   $("floor-empty").hidden = customers.size > 0;
   $("floor").setAttribute("aria-label", `Shop floor: ${present ? plural(present, "customer") : "nobody is here"}`);
   if (lastPublished) {
@@ -56,28 +58,28 @@ function show() {
     setText($("last"), `Last published: ${type} of ${labelOf(customer_id)} at ${location.x}, ${location.y}`);
   }
   showRows();
-  showComing();
+  showUpcoming();
   renewExample();
 }
 
 window.scenarioPlayer = {
   positions: () =>
     [...customers.values()]
-      .filter(isHere)
+      .filter(isPresent)
       .map(({ id, x, y, status, timestamp, screen }) => ({ customer_id: id, x, y, status, timestamp, screen })),
 };
 
-startDrawing(select);
+startDrawing(selectCustomer);
 startScenarios();
 startForm();
-$("fit").onclick = () => refit([...look.planned, ...coming.map(({ location }) => location)]);
-setInterval(show, 250);
+$("fit").onclick = () => fitBounds([...floorState.plannedPath, ...upcoming.map(({ location }) => location)]);
+setInterval(render, 250);
 setInterval(() => {
-  setText($("count-rate"), (events - eventsBefore).toLocaleString("en"));
-  eventsBefore = events;
+  setText($("count-rate"), (publishedCount - publishedCountBefore).toLocaleString("en"));
+  publishedCountBefore = publishedCount;
 }, 1_000);
 document.addEventListener("visibilitychange", () => {
-  if (!document.hidden) askAll();
+  if (!document.hidden) refreshAll();
 });
-askAll();
-listen();
+refreshAll();
+subscribe();

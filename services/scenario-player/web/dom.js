@@ -1,4 +1,4 @@
-// Ids hold any character: they reach the page as text, never as HTML.
+// Small helpers for the page. Ids may contain any character, so they are set as text, never as HTML.
 export const $ = (id) => document.getElementById(id);
 
 export function setText(element, text) {

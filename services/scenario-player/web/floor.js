@@ -1,34 +1,35 @@
-// The shop floor on its canvas: drawn once a frame, and only while something moves.
-import { COLOURS, customers, fadedAt, glide, goneAt, isHere, onChange, seen } from "./customers.js";
+// The shop floor on its canvas. It is drawn once per frame, and only while something changes.
+import { bounds, COLOURS, customers, fadeOut, isPresent, markerPosition, onChange, trailAge } from "./customers.js";
 import { $ } from "./dom.js";
 
-const AGES = 4; // steps in which a trail fades
+const AGES = 4; // levels of brightness of a trail
 const MAX_LABELS = 300;
 
-// What the floor shows of the scenarios: who is selected, the places that are planned for them, who is paused.
-export const look = { selected: null, planned: [], isPaused: () => false };
-export let paint = {}; // the colours
+// What the floor shows of the scenarios: the selected customer, the path of its scenario, and which customers are paused.
+export const floorState = { selected: null, plannedPath: [], isPaused: () => false };
+export let palette = {}; // the colours, from the style sheet
 
 const canvas = $("floor");
 const context = canvas.getContext("2d", { alpha: false });
 const FONT = "12px system-ui, sans-serif";
-const stillness = matchMedia("(prefers-reduced-motion: reduce)");
-const darkness = matchMedia("(prefers-color-scheme: dark)");
-let view = null; // what it holds, on its way to what has been seen
+const reducedMotion = matchMedia("(prefers-reduced-motion: reduce)");
+const darkMode = matchMedia("(prefers-color-scheme: dark)");
+let viewport = null; // the part of the floor that is drawn; it moves towards the bounds
 let hovered = null;
-let frame = 0, laterFrame = 0;
+let frame = 0, delayedFrame = 0;
 
-function readPaint() {
+function readPalette() {
   const style = getComputedStyle(document.documentElement);
   const colour = (name) => style.getPropertyValue(name).trim();
-  const tone = darkness.matches ? "0.74 0.14" : "0.55 0.16";
+  const tone = darkMode.matches ? "0.74 0.14" : "0.55 0.16";
   const colours = Array.from({ length: COLOURS }, (_, i) => `oklch(${tone} ${(i * 360) / COLOURS + 20})`);
-  paint = { floor: colour("--floor"), grid: colour("--grid"), quiet: colour("--quiet"), ink: colour("--ink"), colours };
+  const [floor, grid, quiet, ink] = ["--floor", "--grid", "--quiet", "--ink"].map(colour);
+  palette = { floor, grid, quiet, ink, customers: colours };
   sprites.clear();
-  wake();
+  requestDraw();
 }
 
-export const wake = () => {
+export const requestDraw = () => {
   frame ||= requestAnimationFrame(draw);
 };
 
@@ -38,49 +39,51 @@ function resize() {
   canvas.height = Math.round(canvas.clientHeight * scale);
   sprites.clear();
   if (frame) cancelAnimationFrame(frame);
-  draw(performance.now()); // at once: a new size empties it
+  draw(performance.now()); // at once, because a new size clears the canvas
 }
 
-// Moves the view towards what has to be held; true while it is on its way.
-function ease() {
-  if (!seen) return false;
-  const room = 0.06 * Math.max(seen.x1 - seen.x0, seen.y1 - seen.y0, 100);
-  const goal = { x0: seen.x0 - room, y0: seen.y0 - room, x1: seen.x1 + room, y1: seen.y1 + room };
-  const near = 0.002 * (goal.x1 - goal.x0 + goal.y1 - goal.y0);
-  if (!view || stillness.matches || Object.keys(goal).every((k) => Math.abs(goal[k] - view[k]) < near)) {
-    view = goal;
+// Moves the viewport towards the bounds. Returns whether it has still to move.
+function moveViewport() {
+  if (!bounds) return false;
+  const margin = 0.06 * Math.max(bounds.x1 - bounds.x0, bounds.y1 - bounds.y0, 100);
+  const target = { x0: bounds.x0 - margin, y0: bounds.y0 - margin, x1: bounds.x1 + margin, y1: bounds.y1 + margin };
+  const tolerance = 0.002 * (target.x1 - target.x0 + target.y1 - target.y0);
+  const isNear = (edge) => Math.abs(target[edge] - viewport[edge]) < tolerance;
+  if (!viewport || reducedMotion.matches || Object.keys(target).every(isNear)) {
+    viewport = target;
     return false;
   }
-  for (const k in goal) view[k] += (goal[k] - view[k]) * 0.15;
+  for (const edge in target) viewport[edge] += (target[edge] - viewport[edge]) * 0.15;
   return true;
 }
 
 function draw(now) {
   frame = 0;
   const width = canvas.clientWidth, height = canvas.clientHeight;
-  let busy = ease();
+  let busy = moveViewport();
   context.setTransform(canvas.width / width, 0, 0, canvas.height / height, 0, 0);
-  context.fillStyle = paint.floor;
+  context.fillStyle = palette.floor;
   context.fillRect(0, 0, width, height);
-  if (!view) return;
-  const scale = Math.min(width / (view.x1 - view.x0), height / (view.y1 - view.y0));
-  const left = (width - scale * (view.x0 + view.x1)) / 2, top = (height - scale * (view.y0 + view.y1)) / 2;
+  if (!viewport) return;
+  const scale = Math.min(width / (viewport.x1 - viewport.x0), height / (viewport.y1 - viewport.y0));
+  const left = (width - scale * (viewport.x0 + viewport.x1)) / 2;
+  const top = (height - scale * (viewport.y0 + viewport.y1)) / 2;
   const toX = (x) => left + x * scale, toY = (y) => top + y * scale;
   drawGrid(width, height, scale, left, top);
   for (const customer of customers.values()) {
-    const [x, y] = glide(customer, now);
+    const [x, y] = markerPosition(customer, now);
     customer.screen = { x: toX(x), y: toY(y) };
-    busy ||= now < customer.until || !isHere(customer);
+    busy ||= now < customer.moveEnd || !isPresent(customer);
   }
   const fading = drawTrails(now, toX, toY);
-  drawPlanned(toX, toY);
+  drawPlannedPath(toX, toY);
   drawMarkers(now);
   drawLabels(width, height);
-  if (busy) wake();
-  else if (fading && !laterFrame) {
-    laterFrame = setTimeout(() => {
-      laterFrame = 0;
-      wake();
+  if (busy) requestDraw();
+  else if (fading && !delayedFrame) {
+    delayedFrame = setTimeout(() => {
+      delayedFrame = 0;
+      requestDraw();
     }, 250);
   }
 }
@@ -89,8 +92,8 @@ function drawGrid(width, height, scale, left, top) {
   const rough = 70 / scale;
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = power * [1, 2, 5, 10].find((times) => times * power >= rough);
-  context.strokeStyle = paint.grid;
-  context.fillStyle = paint.quiet;
+  context.strokeStyle = palette.grid;
+  context.fillStyle = palette.quiet;
   context.font = "10px system-ui, sans-serif";
   context.textAlign = "left";
   context.textBaseline = "top";
@@ -111,14 +114,14 @@ function drawGrid(width, height, scale, left, top) {
   context.stroke();
 }
 
-// One path per colour and age: a few strokes, however many customers.
+// One path per colour and age, so that the number of strokes does not grow with the customers.
 function drawTrails(now, toX, toY) {
   const paths = new Map();
   const many = customers.size > 200;
   for (const customer of customers.values()) {
     const { trail, screen, colour } = customer;
     for (let i = 0; i < trail.length; i += 3) {
-      const age = Math.floor(fadedAt(trail[i + 2], now) * AGES);
+      const age = Math.floor(trailAge(trail[i + 2], now) * AGES);
       if (age >= AGES) continue;
       const key = colour * AGES + age;
       let path = paths.get(key);
@@ -131,7 +134,7 @@ function drawTrails(now, toX, toY) {
   context.lineWidth = many ? 1 : 2;
   context.lineCap = "round";
   for (const [key, path] of paths) {
-    context.strokeStyle = paint.colours[Math.floor(key / AGES)];
+    context.strokeStyle = palette.customers[Math.floor(key / AGES)];
     context.globalAlpha = (many ? 0.4 : 0.6) * (1 - (key % AGES) / AGES) ** 1.5;
     context.stroke(path);
   }
@@ -139,18 +142,18 @@ function drawTrails(now, toX, toY) {
   return paths.size > 0;
 }
 
-function drawPlanned(toX, toY) {
-  if (look.planned.length < 2) return;
-  context.strokeStyle = paint.quiet;
+function drawPlannedPath(toX, toY) {
+  if (floorState.plannedPath.length < 2) return;
+  context.strokeStyle = palette.quiet;
   context.lineWidth = 1;
   context.setLineDash([3, 4]);
   context.beginPath();
-  for (const { x, y } of look.planned) context.lineTo(toX(x), toY(y));
+  for (const { x, y } of floorState.plannedPath) context.lineTo(toX(x), toY(y));
   context.stroke();
   context.setLineDash([]);
 }
 
-// Markers are painted once each and then copied: a thousand circles a frame are too much without a graphics card.
+// Each kind of marker is drawn once and then copied. Drawing a thousand circles per frame is too slow without a GPU.
 const sprites = new Map();
 
 function spriteOf(colour, hollow, radius) {
@@ -163,8 +166,8 @@ function spriteOf(colour, hollow, radius) {
   brush.scale(scale, scale);
   brush.lineWidth = 2;
   brush.arc(radius + 2, radius + 2, radius, 0, 2 * Math.PI);
-  brush.fillStyle = hollow ? paint.floor : paint.colours[colour];
-  brush.strokeStyle = hollow ? paint.colours[colour] : paint.floor;
+  brush.fillStyle = hollow ? palette.floor : palette.customers[colour];
+  brush.strokeStyle = hollow ? palette.customers[colour] : palette.floor;
   brush.stroke();
   brush.fill();
   sprites.set(key, sprite);
@@ -175,30 +178,30 @@ function drawMarkers(now) {
   const radius = customers.size > 300 ? 4 : 6;
   const size = 2 * (radius + 2);
   for (const customer of customers.values()) {
-    const sprite = spriteOf(customer.colour, look.isPaused(customer.id), radius);
-    context.globalAlpha = 1 - goneAt(customer, now);
+    const sprite = spriteOf(customer.colour, floorState.isPaused(customer.id), radius);
+    context.globalAlpha = 1 - fadeOut(customer, now);
     context.drawImage(sprite, customer.screen.x - size / 2, customer.screen.y - size / 2, size, size);
   }
   context.globalAlpha = 1;
-  const chosen = customers.get(look.selected);
-  if (!chosen) return;
-  context.strokeStyle = paint.ink;
+  const selected = customers.get(floorState.selected);
+  if (!selected) return;
+  context.strokeStyle = palette.ink;
   context.lineWidth = 2;
   context.beginPath();
-  context.arc(chosen.screen.x, chosen.screen.y, radius + 5, 0, 2 * Math.PI);
+  context.arc(selected.screen.x, selected.screen.y, radius + 5, 0, 2 * Math.PI);
   context.stroke();
 }
 
-// Names where there is room; who had one keeps it, so that they do not flicker.
+// Draws labels where they do not overlap. A customer that had a label goes first, so that labels do not flicker.
 function drawLabels(width, height) {
-  const taken = new Set();
+  const occupied = new Set();
   let count = 0;
   context.font = FONT;
   context.textBaseline = "middle";
   context.lineJoin = "round";
   context.lineWidth = 3;
-  context.strokeStyle = paint.floor;
-  context.fillStyle = paint.ink;
+  context.strokeStyle = palette.floor;
+  context.fillStyle = palette.ink;
   const label = (customer, text, always) => {
     const textWidth = text === customer.label ? widthOf(customer) : context.measureText(text).width;
     const { x, y } = customer.screen;
@@ -209,13 +212,13 @@ function drawLabels(width, height) {
     for (let cell = Math.floor(start / 12); cell <= Math.floor((start + textWidth) / 12); cell++) {
       cells.push(cell * 4096 + Math.floor((y - 7) / 14), cell * 4096 + Math.floor((y + 7) / 14));
     }
-    if (!always && cells.some((cell) => taken.has(cell))) return false;
-    cells.forEach((cell) => taken.add(cell));
+    if (!always && cells.some((cell) => occupied.has(cell))) return false;
+    cells.forEach((cell) => occupied.add(cell));
     context.strokeText(text, start, y);
     context.fillText(text, start, y);
     return ++count > 0;
   };
-  const first = [hovered, look.selected].map((id) => customers.get(id)).filter(Boolean);
+  const first = [hovered, floorState.selected].map((id) => customers.get(id)).filter(Boolean);
   for (const one of first) label(one, `${one.label} · ${one.status} at ${one.x}, ${one.y}`, true);
   const others = [...customers.values()].filter((one) => !first.includes(one));
   const labelledBefore = others.filter((one) => one.labelled);
@@ -226,30 +229,30 @@ function drawLabels(width, height) {
 
 const widthOf = (customer) => (customer.width ??= context.measureText(customer.label).width);
 
-function customerNear(event) {
+function customerAt(event) {
   const box = canvas.getBoundingClientRect();
   const x = event.clientX - box.left, y = event.clientY - box.top;
   let nearest = null, distance = 16;
-  for (const { id, screen } of [...customers.values()].filter(isHere)) {
-    const away = screen ? Math.hypot(screen.x - x, screen.y - y) : Infinity;
-    if (away < distance) [nearest, distance] = [id, away];
+  for (const { id, screen } of [...customers.values()].filter(isPresent)) {
+    const gap = screen ? Math.hypot(screen.x - x, screen.y - y) : Infinity;
+    if (gap < distance) [nearest, distance] = [id, gap];
   }
   return nearest;
 }
 
-export function startDrawing(select) {
+export function startDrawing(onSelect) {
   canvas.onpointermove = (event) => {
-    hovered = customerNear(event);
+    hovered = customerAt(event);
     canvas.style.cursor = hovered === null ? "" : "pointer";
-    wake();
+    requestDraw();
   };
   canvas.onpointerleave = () => {
     hovered = null;
-    wake();
+    requestDraw();
   };
-  canvas.onclick = (event) => select(customerNear(event));
-  darkness.addEventListener("change", readPaint);
-  onChange(wake);
-  readPaint();
+  canvas.onclick = (event) => onSelect(customerAt(event));
+  darkMode.addEventListener("change", readPalette);
+  onChange(requestDraw);
+  readPalette();
   new ResizeObserver(resize).observe(canvas);
 }

@@ -1,19 +1,20 @@
-// The form to post a scenario, with an example in it.
-import { askTimeline } from "./coming.js";
+// The form to post a scenario. It always contains an example.
 import { $, plural, setText } from "./dom.js";
 import { scenarios, selectWhenListed } from "./scenarios.js";
-import { call, serverNow } from "./server.js";
+import { request, serverNow } from "./server.js";
+import { refreshUpcoming } from "./upcoming.js";
 
 const HINTS = {
-  scenario: "Times are ISO 8601 with a zone, or epoch milliseconds. An untouched example gets fresh ones when posted.",
-  draft: "The walk starts in 10 s, at 0.03 s a unit; who comes to a FOCUS stays there for 37.5 s. Steps need no times.",
+  scenario: "Times are ISO 8601 with a zone, or epoch milliseconds. An unchanged example gets new times when posted.",
+  draft: "Steps need no times. The first is due in 10 s, each next one after 0.03 s per unit of distance. "
+    + "At a FOCUS the customer stays for 37.5 s.",
 };
-let walk, exampleText = "";
+let example, exampleText = "";
 const kind = () => $("form").elements.kind.value;
-const isUntouched = () => $("body").value === exampleText;
+const isUnchanged = () => $("body").value === exampleText;
 
-// Through three aisles of a shop: in at the door, a look at a shelf, out by the tills.
-function newWalk() {
+// A way through three aisles of the shop: in through the entrance, a stop at a shelf, out past the tills.
+function newExample() {
   let number = 1;
   while (scenarios.has(`customer-${number}`)) number++;
   const aisles = [120, 280, 440, 600, 760, 920].sort(() => Math.random() - 0.5).slice(0, 3);
@@ -24,28 +25,28 @@ function newWalk() {
     corners.push({ type: "MOVE", x, y }, { type: x === aisles[1] ? "FOCUS" : "MOVE", x, y: otherEnd });
   }
   corners.push({ type: "MOVE", x: 60, y: corners.at(-1).y }, { type: "EXIT", x: 60, y: 50 });
-  walk = { id: `customer-${number}`, corners };
+  example = { id: `customer-${number}`, corners };
 }
 
 function showExample() {
   const draft = kind() === "draft";
   let time = Math.ceil(serverNow() / 1000) * 1000 + 3_000;
   const lines = [];
-  walk.corners.forEach(({ type, x, y }, index) => {
-    const before = walk.corners[index - 1] ?? { x, y };
-    const parts = draft ? 1 : Math.max(1, Math.round(Math.hypot(x - before.x, y - before.y) / 90));
+  example.corners.forEach(({ type, x, y }, index) => {
+    const previous = example.corners[index - 1] ?? { x, y };
+    const parts = draft ? 1 : Math.max(1, Math.round(Math.hypot(x - previous.x, y - previous.y) / 90));
     for (let part = 1; part <= parts; part++) {
-      const between = (from, to) => Math.round(from + ((to - from) * part) / parts);
+      const interpolate = (from, to) => Math.round(from + ((to - from) * part) / parts);
       const step = {
         type: part === parts ? type : "MOVE",
-        location: { x: between(before.x, x), y: between(before.y, y) },
+        location: { x: interpolate(previous.x, x), y: interpolate(previous.y, y) },
         ...(draft ? {} : { timestamp: new Date(time).toISOString().replace(".000", "") }),
       };
       lines.push(`    ${JSON.stringify(step)}`);
       time += 1_000;
     }
   });
-  const customer = JSON.stringify({ customer_id: walk.id });
+  const customer = JSON.stringify({ customer_id: example.id });
   exampleText = `{\n  "customer": ${customer},\n  "path": [\n${lines.join(",\n")}\n  ]\n}\n`;
   $("body").value = exampleText;
 }
@@ -53,10 +54,10 @@ function showExample() {
 function showKind() {
   setText($("hint"), HINTS[kind()]);
   $("recalculate-label").hidden = kind() === "draft";
-  if (isUntouched()) showExample();
+  if (isUnchanged()) showExample();
 }
 
-function formError(text) {
+function showFormError(text) {
   setText($("form-error"), text);
   $("form-error").hidden = !text;
   $("body").setAttribute("aria-invalid", String(Boolean(text)));
@@ -65,39 +66,39 @@ function formError(text) {
   $("body").focus();
   const [, line, column] = /line (\d+),? column (\d+)/.exec(text) ?? [];
   if (!line) return;
-  const before = $("body").value.split("\n").slice(0, line - 1).join("\n");
-  const at = before.length + (line > 1 ? 1 : 0) + Math.max(0, column - 1);
-  $("body").setSelectionRange(at, at + 1);
+  const linesBefore = $("body").value.split("\n").slice(0, line - 1).join("\n");
+  const position = linesBefore.length + (line > 1 ? 1 : 0) + Math.max(0, column - 1);
+  $("body").setSelectionRange(position, position + 1);
 }
 
 async function post() {
-  if (isUntouched()) showExample();
+  if (isUnchanged()) showExample();
   const text = $("body").value;
   const draft = kind() === "draft";
   $("post").disabled = true;
   try {
     const path = draft ? "scenario_draft" : `scenario?recalculate_time=${$("recalculate").checked}`;
-    const answer = await call("POST", path, text);
-    formError("");
+    const answer = await request("POST", path, text);
+    showFormError("");
     const id = draft ? answer.customer.customer_id : answer.customer_id;
     setText($("posted"), `Posted ${id}: ${plural(draft ? answer.path.length : answer.steps, "step")}.`);
     selectWhenListed(id);
-    askTimeline();
+    refreshUpcoming();
   } catch (error) {
-    formError(error.message);
+    showFormError(error.message);
   }
   $("post").disabled = false;
 }
 
-// An example for a customer who has come meanwhile would replace theirs.
+// Makes a new example if the customer of the old one has a scenario by now, which a post would replace.
 export function renewExample() {
-  if (!isUntouched() || !scenarios.has(walk.id) || document.activeElement === $("body")) return;
-  newWalk();
+  if (!isUnchanged() || !scenarios.has(example.id) || document.activeElement === $("body")) return;
+  newExample();
   showExample();
 }
 
 export function startForm() {
-  newWalk();
+  newExample();
   showExample();
   showKind();
   $("form").onchange = showKind;
@@ -109,8 +110,8 @@ export function startForm() {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) $("form").requestSubmit();
   };
   $("example").onclick = () => {
-    newWalk();
+    newExample();
     showExample();
-    formError("");
+    showFormError("");
   };
 }

@@ -1,76 +1,77 @@
 // The stored scenarios and their controls.
-import { askState, colourOf, customers, isHere, jump, see } from "./customers.js";
-import { askTimeline } from "./coming.js";
+import { clearTrail, colourOf, customers, extendBounds, isPresent, refreshState } from "./customers.js";
 import { $, setText } from "./dom.js";
-import { look, paint, wake } from "./floor.js";
-import { call, pathOf, poll, report } from "./server.js";
+import { floorState, palette, requestDraw } from "./floor.js";
+import { poll, reportProblem, request, scenarioPath } from "./server.js";
+import { refreshUpcoming } from "./upcoming.js";
 
-const ROWS = 10; // a page
-const PARTS = ["name", "place", "state", "pause", "seek", "time", "speed", "loop", "replay", "delete"];
+const ROWS_PER_PAGE = 10;
+const ROW_PARTS = ["name", "position", "state", "pause", "seek", "time", "speed", "loop", "replay", "delete"];
 
-export const scenarios = new Map(); // id -> {steps, playback, at}
-let toSelect = null; // the id of a scenario that was posted and has yet to be listed
+export const scenarios = new Map(); // id -> {steps, playback, updatedAt}
+let pendingSelection = null; // the id of a scenario that was posted and is not listed yet
 let ids = [];
-const rows = new Map(); // of the page that is shown
+const rows = new Map(); // id -> row, of the page that is shown
 let firstRow = 0;
 const collator = new Intl.Collator("en", { numeric: true });
 
-// The list that was asked for at `asked`: a playback that was changed since then is newer.
-function takeScenarios(list, asked) {
-  const at = performance.now();
+// Applies a list that was requested at `requestedAt`. Playbacks that were changed since then are newer, and stay.
+function updateScenarios(list, requestedAt) {
+  const updatedAt = performance.now();
   const listed = new Set(list.map(({ customer_id }) => customer_id));
-  const isKnown = listed.size === scenarios.size && [...listed].every((id) => scenarios.has(id));
+  const isUnchanged = listed.size === scenarios.size && [...listed].every((id) => scenarios.has(id));
   for (const id of scenarios.keys()) if (!listed.has(id)) scenarios.delete(id);
   for (const { customer_id: id, steps, playback } of list) {
-    if (!(scenarios.get(id)?.at > asked)) scenarios.set(id, { steps, playback, at });
+    if (!(scenarios.get(id)?.updatedAt > requestedAt)) scenarios.set(id, { steps, playback, updatedAt });
   }
-  if (!isKnown) ids = [...listed].sort(collator.compare);
-  if (look.selected !== null && !scenarios.has(look.selected)) select(null);
-  if (scenarios.has(toSelect)) select(toSelect);
+  if (!isUnchanged) ids = [...listed].sort(collator.compare);
+  if (floorState.selected !== null && !scenarios.has(floorState.selected)) selectCustomer(null);
+  if (scenarios.has(pendingSelection)) selectCustomer(pendingSelection);
   showScenarios();
-  wake();
+  requestDraw();
 }
 
-function takePlayback(playback) {
+function updatePlayback(playback) {
   const scenario = scenarios.get(playback.customer_id);
-  if (scenario) Object.assign(scenario, { playback, at: performance.now() });
+  if (scenario) Object.assign(scenario, { playback, updatedAt: performance.now() });
   showScenarios();
-  wake();
+  requestDraw();
 }
 
-function positionOf({ playback: { state, speed, loop, position_ms, length_ms }, at }) {
+function positionOf({ playback: { state, speed, loop, position_ms, length_ms }, updatedAt }) {
   if (state !== "running") return Math.max(0, position_ms);
-  const position = position_ms + (performance.now() - at) * speed;
-  // A second lies between the rounds of a loop.
+  const position = position_ms + (performance.now() - updatedAt) * speed;
+  // Between two iterations of a loop there is a second.
   return Math.min(loop ? position % (length_ms + 1_000 * speed) : position, length_ms);
 }
 
-function clock(ms) {
+function formatTime(ms) {
   const tenths = Math.floor(ms / 100);
   const seconds = Math.floor(tenths / 10), minutes = Math.floor(seconds / 60), hours = Math.floor(minutes / 60);
-  const two = (number) => String(number).padStart(2, "0");
-  return `${hours ? `${hours}:${two(minutes % 60)}` : minutes}:${two(seconds % 60)}.${tenths % 10}`;
+  const pad = (number) => String(number).padStart(2, "0");
+  return `${hours ? `${hours}:${pad(minutes % 60)}` : minutes}:${pad(seconds % 60)}.${tenths % 10}`;
 }
 
-async function act(work) {
+async function runAction(action) {
   try {
-    const playback = await work();
-    report("action");
-    if (playback?.customer_id !== undefined) takePlayback(playback);
+    const playback = await action();
+    reportProblem("action");
+    if (playback?.customer_id !== undefined) updatePlayback(playback);
   } catch (error) {
-    report("action", error);
+    reportProblem("action", error);
   }
-  askScenarios();
-  askTimeline();
+  refreshScenarios();
+  refreshUpcoming();
 }
 
-const patch = (id, change) => act(async () => call("PATCH", pathOf(id, "/playback"), JSON.stringify(change)));
+const changePlayback = (id, change) =>
+  runAction(async () => request("PATCH", scenarioPath(id, "/playback"), JSON.stringify(change)));
 
 function makeRow(id) {
   const item = $("scenario-row").content.firstElementChild.cloneNode(true);
   const part = (name) => item.querySelector(`.${name}`);
   const row = { item, seeking: false };
-  for (const name of PARTS) row[name] = part(name);
+  for (const name of ROW_PARTS) row[name] = part(name);
   item.dataset.customer = id;
   item.querySelector("bdi").textContent = id;
   row.dot = item.querySelector("i");
@@ -80,39 +81,41 @@ function makeRow(id) {
   row.loop.setAttribute("aria-label", `Loop ${id}`);
   row.replay.setAttribute("aria-label", `Replay ${id} from its start`);
   row.delete.setAttribute("aria-label", `Delete ${id}`);
-  row.name.onclick = () => select(look.selected === id ? null : id);
-  row.pause.onclick = () => patch(id, { paused: scenarios.get(id)?.playback.state !== "paused" });
+  row.name.onclick = () => selectCustomer(floorState.selected === id ? null : id);
+  row.pause.onclick = () => changePlayback(id, { paused: scenarios.get(id)?.playback.state !== "paused" });
   row.seek.oninput = () => {
     row.seeking = true;
     showRow(id, row);
   };
   row.seek.onchange = async () => {
-    jump(id);
-    await patch(id, { position_ms: Math.min(Number(row.seek.value), scenarios.get(id)?.playback.length_ms ?? 0) });
+    clearTrail(id);
+    const length_ms = scenarios.get(id)?.playback.length_ms ?? 0;
+    await changePlayback(id, { position_ms: Math.min(Number(row.seek.value), length_ms) });
     row.seeking = false;
-    askState();
+    refreshState();
   };
   row.speed.onchange = () => {
-    if (row.speed.reportValidity()) patch(id, { speed: Number(row.speed.value) });
+    if (row.speed.reportValidity()) changePlayback(id, { speed: Number(row.speed.value) });
   };
-  row.loop.onchange = () => patch(id, { loop: row.loop.checked });
+  row.loop.onchange = () => changePlayback(id, { loop: row.loop.checked });
   row.replay.onclick = () => {
-    jump(id);
+    clearTrail(id);
     const speed = row.speed.checkValidity() ? Number(row.speed.value) : 1;
-    act(async () => call("POST", pathOf(id, "/replay"), JSON.stringify({ speed, loop: row.loop.checked })));
+    const replay = JSON.stringify({ speed, loop: row.loop.checked });
+    runAction(async () => request("POST", scenarioPath(id, "/replay"), replay));
   };
   row.delete.onclick = () => {
-    if (row.delete.classList.contains("sure")) {
-      act(async () => call("DELETE", pathOf(id))).then(askState);
+    if (row.delete.classList.contains("confirming")) {
+      runAction(async () => request("DELETE", scenarioPath(id))).then(refreshState);
     } else {
-      setTimeout(() => sure(false), 4_000);
+      setTimeout(() => setConfirming(false), 4_000);
     }
-    sure(!row.delete.classList.contains("sure"));
+    setConfirming(!row.delete.classList.contains("confirming"));
   };
-  const sure = (yes) => {
-    row.delete.classList.toggle("sure", yes);
-    row.delete.textContent = yes ? "Really?" : "Delete";
-    row.delete.setAttribute("aria-label", yes ? `Really delete ${id}?` : `Delete ${id}`);
+  const setConfirming = (isConfirming) => {
+    row.delete.classList.toggle("confirming", isConfirming);
+    row.delete.textContent = isConfirming ? "Really?" : "Delete";
+    row.delete.setAttribute("aria-label", isConfirming ? `Really delete ${id}?` : `Delete ${id}`);
   };
   return row;
 }
@@ -122,10 +125,10 @@ function showRow(id, row) {
   if (!scenario) return;
   const { state, speed, loop, length_ms } = scenario.playback;
   const customer = customers.get(id);
-  row.item.classList.toggle("selected", look.selected === id);
-  row.name.setAttribute("aria-pressed", look.selected === id);
-  row.dot.style.background = paint.colours[colourOf(id)];
-  setText(row.place, customer && isHere(customer) ? `${customer.x}, ${customer.y}` : "");
+  row.item.classList.toggle("selected", floorState.selected === id);
+  row.name.setAttribute("aria-pressed", floorState.selected === id);
+  row.dot.style.background = palette.customers[colourOf(id)];
+  setText(row.position, customer && isPresent(customer) ? `${customer.x}, ${customer.y}` : "");
   setText(row.state, state);
   row.state.dataset.state = state;
   setText(row.pause, state === "paused" ? "Resume" : "Pause");
@@ -136,28 +139,28 @@ function showRow(id, row) {
   row.seek.step = step;
   row.seek.max = Math.ceil(length_ms / step) * step;
   if (!row.seeking) row.seek.value = positionOf(scenario);
-  const position = clock(row.seeking ? Number(row.seek.value) : positionOf(scenario));
-  setText(row.time, `${position} / ${clock(length_ms)}`);
-  row.seek.setAttribute("aria-valuetext", `${position} of ${clock(length_ms)}`);
+  const position = formatTime(row.seeking ? Number(row.seek.value) : positionOf(scenario));
+  setText(row.time, `${position} / ${formatTime(length_ms)}`);
+  row.seek.setAttribute("aria-valuetext", `${position} of ${formatTime(length_ms)}`);
   if (document.activeElement !== row.speed) row.speed.value = speed;
   row.loop.checked = loop;
 }
 
 function shownIds() {
-  const wanted = $("filter").value.trim().toLowerCase();
-  const found = wanted ? ids.filter((id) => id.toLowerCase().includes(wanted)) : ids;
-  firstRow = Math.max(0, Math.min(firstRow, Math.floor((found.length - 1) / ROWS) * ROWS));
-  const shown = found.slice(firstRow, firstRow + ROWS);
-  // Who was chosen on the floor is at hand, wherever the list is.
-  if (look.selected !== null && !shown.includes(look.selected)) shown.unshift(look.selected);
-  $("pager").hidden = found.length <= ROWS;
-  const last = Math.min(firstRow + ROWS, found.length);
+  const searched = $("filter").value.trim().toLowerCase();
+  const found = searched ? ids.filter((id) => id.toLowerCase().includes(searched)) : ids;
+  firstRow = Math.max(0, Math.min(firstRow, Math.floor((found.length - 1) / ROWS_PER_PAGE) * ROWS_PER_PAGE));
+  const shown = found.slice(firstRow, firstRow + ROWS_PER_PAGE);
+  // The selected customer is always shown, whatever page it is on.
+  if (floorState.selected !== null && !shown.includes(floorState.selected)) shown.unshift(floorState.selected);
+  $("pager").hidden = found.length <= ROWS_PER_PAGE;
+  const last = Math.min(firstRow + ROWS_PER_PAGE, found.length);
   const [from, to, of] = [firstRow + 1, last, found.length].map((number) => number.toLocaleString("en"));
   setText($("range"), `${from}–${to} of ${of}`);
   $("previous").disabled = firstRow === 0;
   $("next").disabled = last === found.length;
   $("scenarios-empty").hidden = shown.length > 0;
-  setText($("scenarios-empty"), ids.length ? "No customer has this in the id." : "No scenarios yet.");
+  setText($("scenarios-empty"), ids.length ? "No id contains this text." : "No scenarios yet.");
   return shown;
 }
 
@@ -177,49 +180,49 @@ function showScenarios() {
   });
 }
 
-export async function select(id) {
-  Object.assign(look, { selected: id, planned: [] });
-  toSelect = null;
+export async function selectCustomer(id) {
+  Object.assign(floorState, { selected: id, plannedPath: [] });
+  pendingSelection = null;
   showScenarios();
-  wake();
+  requestDraw();
   const steps = scenarios.get(id)?.steps ?? 0;
-  if (!steps || steps > 5_000) return; // too long a line to be of use
+  if (!steps || steps > 5_000) return; // such a long path would not be readable
   try {
-    const { path } = await call("GET", pathOf(id));
-    if (look.selected !== id) return;
-    look.planned = path.map(({ location }) => location);
-    for (const { x, y } of look.planned) see(x, y);
-    wake();
+    const { path } = await request("GET", scenarioPath(id));
+    if (floorState.selected !== id) return;
+    floorState.plannedPath = path.map(({ location }) => location);
+    for (const { x, y } of floorState.plannedPath) extendBounds(x, y);
+    requestDraw();
   } catch (error) {
-    report("action", error);
+    reportProblem("action", error);
   }
 }
 
 export const showRows = () => rows.forEach((row, id) => showRow(id, row));
 
 export function selectWhenListed(id) {
-  toSelect = id;
-  askScenarios();
+  pendingSelection = id;
+  refreshScenarios();
 }
 
-// A step that tells of more than a place: what is shown of its scenario is out of date.
-export function heed({ customer_id, type }) {
-  const isNews = type === "EXIT" || scenarios.get(customer_id)?.playback.state === "waiting";
-  if (isNews && rows.has(customer_id)) askScenarios();
+// After a step that has changed the state of its playback, the list is out of date.
+export function onPublishedStep({ customer_id, type }) {
+  const changesState = type === "EXIT" || scenarios.get(customer_id)?.playback.state === "waiting";
+  if (changesState && rows.has(customer_id)) refreshScenarios();
 }
 
-export const askScenarios = poll("scenarios", 2_000, async () => {
-  const asked = performance.now();
-  takeScenarios(await call("GET", "scenarios"), asked);
+export const refreshScenarios = poll("scenarios", 2_000, async () => {
+  const requestedAt = performance.now();
+  updateScenarios(await request("GET", "scenarios"), requestedAt);
 });
 
 export function startScenarios() {
-  const turn = (first) => {
+  const showPage = (first) => {
     firstRow = first;
     showScenarios();
   };
-  $("filter").oninput = () => turn(0);
-  $("previous").onclick = () => turn(firstRow - ROWS);
-  $("next").onclick = () => turn(firstRow + ROWS);
-  look.isPaused = (id) => scenarios.get(id)?.playback.state === "paused";
+  $("filter").oninput = () => showPage(0);
+  $("previous").onclick = () => showPage(firstRow - ROWS_PER_PAGE);
+  $("next").onclick = () => showPage(firstRow + ROWS_PER_PAGE);
+  floorState.isPaused = (id) => scenarios.get(id)?.playback.state === "paused";
 }

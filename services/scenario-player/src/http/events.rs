@@ -1,4 +1,4 @@
-//! What is to come, and what is published as it happens.
+//! The next events, and a stream of events as they are published.
 
 use std::time::Duration;
 
@@ -9,14 +9,14 @@ use serde::Deserialize;
 use tokio_stream::wrappers::BroadcastStream;
 use utoipa::IntoParams;
 
-use super::Desk;
-use super::failure::{Detail, Failure};
+use super::error::{ApiError, Detail};
+use super::state::AppState;
 use super::wire::EventBody;
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct TimelineQuery {
-    /// 1 to 1000; 50 if it is not given.
+    /// 1 to 1000. Without it: 50.
     #[param(value_type = Option<u16>, minimum = 1, maximum = 1000)]
     limit: Option<String>,
 }
@@ -25,43 +25,43 @@ pub(super) struct TimelineQuery {
 #[utoipa::path(get, path = "/timeline", params(TimelineQuery), responses(
     (status = 200, body = Vec<EventBody>), (status = 422, body = Detail), (status = 503, body = Detail)))]
 pub(super) async fn timeline(
-    desk: Data<Desk>,
+    state: Data<AppState>,
     query: Result<Query<TimelineQuery>, actix_web::Error>,
-) -> Result<Json<Vec<EventBody>>, Failure> {
-    let query = query.map_err(|error| Failure::unprocessable(error.to_string()))?;
+) -> Result<Json<Vec<EventBody>>, ApiError> {
+    let query = query.map_err(|error| ApiError::unprocessable(error.to_string()))?;
     let limit = query.limit.as_deref().map_or(Some(50), |text| text.parse().ok());
     let limit = limit.filter(|limit| (1..=1000).contains(limit));
     let limit =
-        limit.ok_or_else(|| Failure::unprocessable("limit: must be a whole number from 1 to 1000"))?;
-    Ok(Json(desk.shop.upcoming(limit).await?.iter().map(EventBody::of).collect()))
+        limit.ok_or_else(|| ApiError::unprocessable("limit: must be a whole number from 1 to 1000"))?;
+    Ok(Json(state.service.upcoming(limit).await?.iter().map(EventBody::of).collect()))
 }
 
-/// Server-Sent Events: each step as it is published, by any instance. An event named `gap` says that this listener was
+/// Server-Sent Events: each step when it is published, by any instance. An event named `gap` says that this client was
 /// too slow and missed some.
 #[utoipa::path(get, path = "/events", responses(
     (status = 200, body = String, content_type = "text/event-stream")))]
-pub(super) async fn events(desk: Data<Desk>) -> HttpResponse {
-    let stopped = desk.stopping.clone().cancelled_owned();
+pub(super) async fn events(state: Data<AppState>) -> HttpResponse {
+    let stopping = state.stopping.clone().cancelled_owned();
     HttpResponse::Ok()
         .content_type("text/event-stream")
         .insert_header(("Cache-Control", "no-cache"))
-        // A proxy that gathers answers would hold events back.
+        // A proxy that buffers answers would delay events.
         .insert_header(("X-Accel-Buffering", "no"))
-        .streaming(published(&desk).take_until(stopped).map(Ok::<_, actix_web::Error>))
+        .streaming(published(&state).take_until(stopping).map(Ok::<_, actix_web::Error>))
 }
 
-fn published(desk: &Desk) -> impl Stream<Item = Bytes> + use<> {
-    let listener = desk.metrics.listener();
-    let published = BroadcastStream::new(desk.timeline.published()).map(move |event| {
-        let _counted = &listener;
+fn published(state: &AppState) -> impl Stream<Item = Bytes> + use<> {
+    let guard = state.metrics.count_subscriber();
+    let published = BroadcastStream::new(state.service.timeline.published()).map(move |event| {
+        let _counted = &guard;
         match event.map(|event| serde_json::to_string(&EventBody::of(&event))) {
             Ok(Ok(json)) => Bytes::from(format!("data: {json}\n\n")),
             _ => Bytes::from_static(b"event: gap\ndata: {}\n\n"),
         }
     });
-    // A first word, so that the browser knows at once that it is connected, and how soon to come back.
-    let hello = stream::once(async { Bytes::from_static(b"retry: 1000\n\n") });
-    hello.chain(stream::select(
+    // Sent at once, so that the browser knows that it is connected, and after how many ms to reconnect.
+    let first = stream::once(async { Bytes::from_static(b"retry: 1000\n\n") });
+    first.chain(stream::select(
         published,
         stream::unfold((), |()| async {
             tokio::time::sleep(KEEP_ALIVE).await;

@@ -1,11 +1,11 @@
-//! The page at `/`, and the documentation at `/docs/`. All of it is in the binary; nothing is fetched from elsewhere.
+//! The page at `/`, and the API documentation at `/docs/`. The binary contains all files, so nothing is loaded from elsewhere.
 
 use actix_web::HttpResponse;
 use actix_web::web::{self, ServiceConfig};
 use utoipa::OpenApi;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
-use super::Document;
+use super::openapi::Document;
 
 pub(super) fn routes(routes: &mut ServiceConfig) {
     for (path, content_type, text) in FILES {
@@ -18,7 +18,7 @@ pub(super) fn routes(routes: &mut ServiceConfig) {
             let document = document.clone();
             async move { web::Json(document) }
         })))
-        // Relative, so that it holds behind a proxy that puts the service under a path.
+        // Relative, so that it also works behind a proxy that adds a path prefix.
         .service(web::redirect("/docs", "docs/"))
         .service(SwaggerUi::new("/docs/{_:.*}").config(Config::from("../openapi.json")));
 }
@@ -28,11 +28,11 @@ const FILES: [(&str, &str, &str); 10] = [
     ("/", "text/html; charset=utf-8", include_str!("../../web/index.html")),
     ("/style.css", "text/css; charset=utf-8", include_str!("../../web/style.css")),
     ("/app.js", JAVASCRIPT, include_str!("../../web/app.js")),
-    ("/coming.js", JAVASCRIPT, include_str!("../../web/coming.js")),
     ("/customers.js", JAVASCRIPT, include_str!("../../web/customers.js")),
     ("/dom.js", JAVASCRIPT, include_str!("../../web/dom.js")),
     ("/floor.js", JAVASCRIPT, include_str!("../../web/floor.js")),
     ("/form.js", JAVASCRIPT, include_str!("../../web/form.js")),
     ("/scenarios.js", JAVASCRIPT, include_str!("../../web/scenarios.js")),
     ("/server.js", JAVASCRIPT, include_str!("../../web/server.js")),
+    ("/upcoming.js", JAVASCRIPT, include_str!("../../web/upcoming.js")),
 ];

@@ -1,4 +1,4 @@
-//! The JSON shapes of requests and answers.
+//! Requests and answers as JSON. The names of these types are those of the schemas in the OpenAPI document.
 
 mod playback;
 mod scalar;
@@ -12,7 +12,7 @@ pub(super) use self::scalar::Id;
 use self::scalar::{Coordinate, Kind, Time, TimeSchema};
 use crate::event::Event;
 use crate::scenario::{DraftStep, Scenario, Step};
-use crate::shop::CustomerState;
+use crate::service::CustomerState;
 
 /// A customer's visit.
 #[derive(Serialize, Deserialize, ToSchema)]
@@ -32,7 +32,7 @@ pub(super) struct DraftBody {
     path: Vec<DraftStepBody>,
 }
 
-/// Who.
+/// A customer.
 #[derive(Serialize, Deserialize, ToSchema)]
 pub(super) struct Customer {
     /// Any text of 1 to 256 characters.
@@ -59,7 +59,7 @@ struct DraftStepBody {
     location: Location,
 }
 
-/// A place; fractions are cut.
+/// A position. Fractions are cut off.
 #[derive(Clone, Copy, Serialize, Deserialize, ToSchema)]
 pub(super) struct Location {
     #[schema(value_type = f64, minimum = -2_147_483_648.0, maximum = 2_147_483_647.0)]
@@ -68,7 +68,7 @@ pub(super) struct Location {
     y: Coordinate,
 }
 
-/// What was put on the timeline.
+/// What a post has put on the timeline.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Posted {
     #[schema(value_type = String)]
@@ -85,12 +85,12 @@ pub(super) struct State {
     /// The type of the last step.
     #[schema(value_type = String)]
     status: Kind,
-    /// When the last step came.
+    /// When the last step was due.
     #[schema(value_type = String, format = DateTime)]
     timestamp: Time,
 }
 
-/// A step that is to come, or was published.
+/// A step that is due next, or was published.
 #[derive(Serialize, ToSchema)]
 pub(super) struct EventBody {
     #[schema(value_type = String)]
@@ -107,7 +107,7 @@ impl ScenarioBody {
     /// The scenario, if it has at least one step.
     pub(super) fn into_scenario(self) -> Option<Scenario> {
         let step = |step: StepBody| Step {
-            at: step.timestamp.0,
+            time: step.timestamp.0,
             x: step.location.x.0,
             y: step.location.y.0,
             kind: step.kind.0,
@@ -120,7 +120,7 @@ impl ScenarioBody {
         let step = |step: &Step| StepBody {
             kind: Kind(step.kind),
             location: Location::of(step),
-            timestamp: Time(step.at),
+            timestamp: Time(step.time),
         };
         Self { customer: Customer::of(customer), path: steps.iter().map(step).collect() }
     }
@@ -162,7 +162,7 @@ impl State {
             customer_description: Customer::of(&state.customer),
             location: Location::of(&state.step),
             status: Kind(state.step.kind),
-            timestamp: Time(state.step.at),
+            timestamp: Time(state.step.time),
         }
     }
 }
@@ -173,7 +173,7 @@ impl EventBody {
             customer_id: Id((*event.customer).clone()),
             kind: Kind(event.step.kind),
             location: Location::of(&event.step),
-            timestamp: Time(event.step.at),
+            timestamp: Time(event.step.time),
         }
     }
 }

@@ -1,8 +1,7 @@
 //! MQTT 3.1.1.
 
-use rumqttc::{AsyncClient, Event, EventLoop as Events, MqttOptions, Outgoing, Packet, QoS};
+use rumqttc::{AsyncClient, Event, EventLoop as RumqttEventLoop, MqttOptions, Outgoing, Packet, QoS};
 
-use super::{KEEP_ALIVE, Step};
-use crate::config::Broker;
-
-super::version::version!(|options, window| options.set_clean_session(true).set_inflight(window));
+super::protocol::protocol!(|options, max_inflight| options
+    .set_clean_session(true)
+    .set_inflight(max_inflight));

@@ -1,84 +1,79 @@
-//! What Redis tells over Pub/Sub: hints, and events as they are published.
+//! What other instances say over Pub/Sub: hints of changes, and events as they are published.
 
 use fred::clients::SubscriberClient;
 use fred::interfaces::{EventInterface, PubsubInterface};
-use redis_core::{Channel, Connection};
-use tokio::sync::broadcast;
+use redis_core::{Channel, RedisError};
 use tokio::sync::broadcast::error::RecvError;
 
-use super::Store;
+use super::client::Store;
 use crate::event::Event;
-use crate::timeline::Hint;
+use crate::hint::Hint;
 
 impl Store {
-    /// Listens for hints, and for published events while somebody wants them. Ends with the subscriber.
-    pub(crate) async fn listen(&self, connection: &Connection<SubscriberClient>) -> anyhow::Result<()> {
-        let (mut messages, mut state) = (self.subscriber.message_rx(), connection.state.clone());
-        let changed = Channel::TimelineChanged.to_string();
-        let published = Channel::TimelinePublished.to_string();
-        let mut audience = tokio::time::interval(AUDIENCE_CHECK);
-        let (mut has_channel, mut has_audience) = (false, false);
+    /// Passes on hints; and published events while there are subscribers of `/events`. Ends with the connection.
+    pub(crate) async fn run_subscriber(&self) -> anyhow::Result<()> {
+        let client = &self.subscriber.client;
+        let (mut messages, mut state) = (client.message_rx(), self.subscriber.state.clone());
+        let hint_channel = Channel::TimelineChanged.to_string();
+        let mut subscriber_check = tokio::time::interval(SUBSCRIBER_CHECK_INTERVAL);
+        let (mut gets_hints, mut gets_events) = (false, false);
         loop {
             tokio::select! {
                 message = messages.recv() => match message {
-                    Ok(message) if message.channel == changed.as_str() => self.hint(message.value.as_str().as_deref()),
-                    Ok(message) => self.announce(message.value.as_str().as_deref()),
-                    Err(RecvError::Lagged(_)) => self.tell(Hint::Reset),
+                    Ok(message) if message.channel == hint_channel.as_str() => {
+                        self.on_hint(message.value.as_str().as_deref());
+                    }
+                    Ok(message) => self.on_published(message.value.as_str().as_deref()),
+                    Err(RecvError::Lagged(_)) => self.send_hint(Hint::Reset),
                     Err(RecvError::Closed) => return Ok(()),
                 },
-                stands = state.changed() => {
-                    if stands.is_err() { return Ok(()) }
+                changed = state.changed() => {
+                    if changed.is_err() { return Ok(()) }
                     if state.borrow_and_update().is_ok() {
-                        // The first time; after that the client subscribes again by itself.
-                        has_channel = has_channel || self.subscriber.subscribe(&changed).await.is_ok();
-                        // Whatever was said while nobody listened is found by looking.
-                        self.tell(Hint::Posted);
-                        self.tell(Hint::Lanes);
+                        // Only once: after a reconnect the client subscribes again by itself.
+                        gets_hints = gets_hints || client.subscribe(&hint_channel).await.is_ok();
+                        // Hints may have been missed before the subscription, so look at the data.
+                        self.send_hint(Hint::Posted);
+                        self.send_hint(Hint::Partitions);
                     }
                 }
-                _ = audience.tick() => {
-                    let wanted = self.published.receiver_count() > 0;
-                    if wanted != has_audience {
-                        let done = match wanted {
-                            true => self.subscriber.subscribe(&published).await,
-                            false => self.subscriber.unsubscribe(&published).await,
-                        };
-                        has_audience = if done.is_ok() { wanted } else { has_audience };
+                _ = subscriber_check.tick() => {
+                    let has_subscribers = self.published.receiver_count() > 0;
+                    if has_subscribers != gets_events && subscribe_to_events(client, has_subscribers).await.is_ok() {
+                        gets_events = has_subscribers;
                     }
                 }
             }
         }
     }
 
-    fn hint(&self, payload: Option<&str>) {
+    fn on_hint(&self, payload: Option<&str>) {
         match payload {
-            Some("posted") => self.tell(Hint::Posted),
-            Some("lanes") => self.tell(Hint::Lanes),
-            _ => self.tell(Hint::Reset),
+            Some("posted") => self.send_hint(Hint::Posted),
+            Some("lanes") => self.send_hint(Hint::Partitions),
+            _ => self.send_hint(Hint::Reset),
         }
     }
 
-    fn announce(&self, payload: Option<&str>) {
+    fn on_published(&self, payload: Option<&str>) {
         let members: Vec<String> =
             payload.and_then(|payload| serde_json::from_str(payload).ok()).unwrap_or_default();
         for event in members.iter().filter_map(|member| Event::parse(member)) {
-            // The last listener may have gone meanwhile.
+            // This fails if the last subscriber has left in the meantime.
             let _ = self.published.send(event);
         }
     }
 
-    fn tell(&self, hint: Hint) {
-        // Without a player there is nobody to tell.
+    fn send_hint(&self, hint: Hint) {
+        // This fails if no task waits for hints, as while the process stops.
         let _ = self.hints.send(hint);
-    }
-
-    pub(crate) fn hints(&self) -> broadcast::Receiver<Hint> {
-        self.hints.subscribe()
-    }
-
-    pub(crate) fn published(&self) -> broadcast::Receiver<Event> {
-        self.published.subscribe()
     }
 }
 
-const AUDIENCE_CHECK: std::time::Duration = std::time::Duration::from_millis(500);
+async fn subscribe_to_events(client: &SubscriberClient, subscribed: bool) -> Result<(), RedisError> {
+    let channel = Channel::TimelinePublished.to_string();
+    if subscribed { client.subscribe(channel).await } else { client.unsubscribe(channel).await }
+}
+
+/// How often it is checked whether `/events` has subscribers.
+const SUBSCRIBER_CHECK_INTERVAL: std::time::Duration = std::time::Duration::from_millis(500);

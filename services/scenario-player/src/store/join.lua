@@ -1,44 +1,51 @@
--- Renews an instance's lease, gives up the lanes it names, and takes free ones up to its fair share.
--- KEYS: instances, lanes, meta
--- ARGV: channel, instance, lease (ms), number of lanes, start ('now' or ms), age of the process (ms), 'new', 'back' or 'known',
---       then the lanes it gives up
--- -> now (ms), '1' if the lease had run out, start of the timeline (ms), fair share, lanes...
-local t = redis.call('TIME')
-local now = t[1] * 1000 + t[2] / 1000
-local me, count = ARGV[2], tonumber(ARGV[4])
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now))
-local known = redis.call('ZSCORE', KEYS[1], me)
--- What others may have taken since is theirs; the name is not used again.
-if ARGV[7] == 'known' and not known then return { string.format('%.3f', now), '1', '0', 0, {} } end
+-- Renews an instance's lease, gives up the partitions that it names, and assigns free ones to it up to its fair share.
+-- KEYS: instances, partitions, meta
+-- ARGV: channel of hints, instance, lease (ms), number of partitions, start of the timeline ('now' or ms), uptime of the
+--       process (ms), 'new', 'returning' or 'member', then the partitions to give up
+-- Returns: '1' if the lease had ended, else '0'; start of the timeline (ms); fair share; the instance's partitions.
+local channel, instance, lease_ms, partition_count = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
+local requested_start, uptime_ms, status, first_given_up = ARGV[5], ARGV[6], ARGV[7], 8
+local time = redis.call('TIME')
+local now_ms = time[1] * 1000 + time[2] / 1000
 
--- The first of a group decides where its timeline starts; one that comes back may only take it further back.
-local start = ARGV[5] == 'now' and math.floor(now - ARGV[6]) or tonumber(ARGV[5])
-local stored = redis.call('HGET', KEYS[3], 'start')
-local alone = redis.call('ZCARD', KEYS[1]) == 0
-if not stored or alone or (ARGV[7] ~= 'new' and start < tonumber(stored)) then
-  stored = string.format('%.0f', start)
-  redis.call('HSET', KEYS[3], 'start', stored)
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now_ms))
+local has_lease = redis.call('ZSCORE', KEYS[1], instance)
+-- Since the lease ended, others may have taken its partitions. It must come back under another name.
+if status == 'member' and not has_lease then return { '1', '0', 0, {} } end
+
+-- The first instance of a group decides where the timeline starts. One that returns can only move the start back.
+local start_ms = requested_start == 'now' and math.floor(now_ms - uptime_ms) or tonumber(requested_start)
+local stored_start = redis.call('HGET', KEYS[3], 'start')
+local is_alone = redis.call('ZCARD', KEYS[1]) == 0
+if not stored_start or is_alone or (status ~= 'new' and start_ms < tonumber(stored_start)) then
+  stored_start = string.format('%.0f', start_ms)
+  redis.call('HSET', KEYS[3], 'start', stored_start)
 end
-redis.call('ZADD', KEYS[1], string.format('%.0f', now + ARGV[3]), me)
+redis.call('ZADD', KEYS[1], string.format('%.0f', now_ms + lease_ms), instance)
 
-local live, members = {}, redis.call('ZRANGE', KEYS[1], 0, -1)
-for _, instance in ipairs(members) do live[instance] = true end
-local owner, lanes = {}, redis.call('HGETALL', KEYS[2])
-for i = 1, #lanes, 2 do if live[lanes[i + 1]] then owner[tonumber(lanes[i])] = lanes[i + 1] end end
-for i = 8, #ARGV do
-  if owner[tonumber(ARGV[i])] == me then
-    owner[tonumber(ARGV[i])] = nil
+-- Partitions of instances whose lease has ended count as free.
+local is_live, instances = {}, redis.call('ZRANGE', KEYS[1], 0, -1)
+for _, live in ipairs(instances) do is_live[live] = true end
+local owner_of, owners = {}, redis.call('HGETALL', KEYS[2])
+for i = 1, #owners, 2 do
+  if is_live[owners[i + 1]] then owner_of[tonumber(owners[i])] = owners[i + 1] end
+end
+for i = first_given_up, #ARGV do
+  if owner_of[tonumber(ARGV[i])] == instance then
+    owner_of[tonumber(ARGV[i])] = nil
     redis.call('HDEL', KEYS[2], ARGV[i])
   end
 end
-local share, mine = math.ceil(count / #members), {}
-for lane = 0, count - 1 do if owner[lane] == me then mine[#mine + 1] = lane end end
-for lane = 0, count - 1 do
-  if #mine < share and not owner[lane] then
-    redis.call('HSET', KEYS[2], lane, me)
-    mine[#mine + 1] = lane
+local fair_share, own = math.ceil(partition_count / #instances), {}
+for partition = 0, partition_count - 1 do
+  if owner_of[partition] == instance then own[#own + 1] = partition end
+end
+for partition = 0, partition_count - 1 do
+  if #own < fair_share and not owner_of[partition] then
+    redis.call('HSET', KEYS[2], partition, instance)
+    own[#own + 1] = partition
   end
 end
--- Others see at once that they hold too many, or that some are free.
-if not known or #ARGV > 7 then redis.call('PUBLISH', ARGV[1], 'lanes') end
-return { string.format('%.3f', now), '0', stored, share, mine }
+-- Tells the others at once that they own more than their share now, or that partitions became free.
+if not has_lease or #ARGV >= first_given_up then redis.call('PUBLISH', channel, 'lanes') end
+return { '0', stored_start, fair_share, own }

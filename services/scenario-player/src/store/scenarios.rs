@@ -1,4 +1,4 @@
-//! Scenarios in Redis: their steps, how they are played, and what of them comes on the timeline.
+//! Stored scenarios: their steps, their playbacks, and what they put on the timeline.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -10,38 +10,39 @@ use fred::types::Value;
 use redis_core::id::CustomerId;
 use redis_core::{Channel, Key};
 
-use super::{Store, unavailable};
+use super::client::{Store, unavailable};
 use crate::event::{Event, parse_stored_step, stored_step};
 use crate::playback::Playback;
+use crate::records::{NewSteps, PlaybackUpdate, ScenarioSummary, StoredScenario};
 use crate::scenario::Step;
-use crate::time::Micros;
-use crate::timeline::{Post, Stored, Summary, Swap, Unavailable};
+use crate::time::EpochMicros;
+use crate::unavailable::Unavailable;
 
 impl Store {
     pub(crate) async fn next_post(&self) -> Result<u32, Unavailable> {
         let posts: u64 =
-            self.pool.hincrby(Key::TimelineMeta.to_string(), "posts", 1).await.map_err(unavailable)?;
-        // Places only have to differ among steps that are on the timeline together.
+            self.client().hincrby(Key::TimelineMeta.to_string(), "posts", 1).await.map_err(unavailable)?;
+        // It may wrap around: the numbers only have to differ among events that are on the timeline at the same time.
         Ok(u32::try_from(posts % u64::from(u32::MAX)).unwrap_or_default() + 1)
     }
 
-    pub(crate) async fn post(&self, post: Post) -> Result<(), Unavailable> {
-        let list = Key::Scenario(&post.customer).to_string();
-        // One transaction: nobody reads half a list.
-        let transaction = self.pool.next().multi();
+    pub(crate) async fn post(&self, new: NewSteps) -> Result<(), Unavailable> {
+        let list = Key::Scenario(&new.customer).to_string();
+        // One transaction, so that nobody reads half of a list.
+        let transaction = self.client().multi();
         let queued = async {
-            if post.replaces {
+            if new.replaces {
                 transaction.del::<(), _>(&list).await?;
             }
-            for steps in post.steps.chunks(STEPS_A_COMMAND) {
+            for steps in new.steps.chunks(STEPS_PER_COMMAND) {
                 transaction
                     .rpush::<(), _, _>(&list, steps.iter().map(stored_step).collect::<Vec<_>>())
                     .await?;
             }
             transaction
                 .set::<(), _, _>(
-                    Key::Playback(&post.customer).to_string(),
-                    record(&post.playback),
+                    Key::Playback(&new.customer).to_string(),
+                    playback_json(&new.playback),
                     None,
                     None,
                     false,
@@ -55,23 +56,23 @@ impl Store {
                     None,
                     false,
                     false,
-                    (posted_ms, post.customer.as_str()),
+                    (posted_ms, new.customer.as_str()),
                 )
                 .await?;
-            transaction.zrem::<(), _, _>(Key::TimelineLoops.to_string(), post.customer.as_str()).await?;
+            transaction.zrem::<(), _, _>(Key::TimelineLoops.to_string(), new.customer.as_str()).await?;
             transaction.exec::<()>(true).await
         };
         queued.await.map_err(unavailable)?;
-        for events in added(&post.events).chunks(EVENTS_A_SCRIPT * 4) {
-            let args =
-                [Value::from(Channel::TimelineChanged.to_string())].into_iter().chain(events.iter().cloned());
-            self.call::<()>(&self.scripts.post, &[Key::Timeline, Key::TimelineMeta], args.collect()).await?;
+        for args in add_args(&new.events).chunks(EVENTS_PER_CALL * ARGS_PER_EVENT) {
+            let channel = Value::from(Channel::TimelineChanged.to_string());
+            let args = [channel].into_iter().chain(args.iter().cloned()).collect();
+            self.run_script::<()>(&self.scripts.post, &[Key::Timeline, Key::TimelineMeta], args).await?;
         }
         Ok(())
     }
 
-    pub(crate) async fn load(&self, customer: &CustomerId) -> Result<Option<Stored>, Unavailable> {
-        let pipeline = self.pool.next().pipeline();
+    pub(crate) async fn load(&self, customer: &CustomerId) -> Result<Option<StoredScenario>, Unavailable> {
+        let pipeline = self.client().pipeline();
         let queued = async {
             pipeline.lrange::<(), _>(Key::Scenario(customer).to_string(), 0, -1).await?;
             pipeline.get::<(), _>(Key::Playback(customer).to_string()).await?;
@@ -82,14 +83,17 @@ impl Store {
         if steps.is_empty() {
             return Ok(None);
         }
-        // A list that the original wrote has no playback: it is played as recorded.
+        // A scenario that the original stored has no playback. It is played as recorded.
         let playback = playback.and_then(|json| serde_json::from_str(&json).ok());
         let playback = playback.unwrap_or_else(|| Playback::as_recorded(&steps, 0));
-        Ok(Some(Stored { steps, playback }))
+        Ok(Some(StoredScenario { steps, playback }))
     }
 
-    pub(crate) async fn summary(&self, customer: &CustomerId) -> Result<Option<Summary>, Unavailable> {
-        let pipeline = self.pool.next().pipeline();
+    pub(crate) async fn summary(
+        &self,
+        customer: &CustomerId,
+    ) -> Result<Option<ScenarioSummary>, Unavailable> {
+        let pipeline = self.client().pipeline();
         let queued = async {
             pipeline.llen::<(), _>(Key::Scenario(customer).to_string()).await?;
             pipeline.get::<(), _>(Key::Playback(customer).to_string()).await?;
@@ -97,47 +101,50 @@ impl Store {
         };
         let (steps, playback) = queued.await.map_err(unavailable)?;
         match playback.and_then(|json| serde_json::from_str(&json).ok()) {
-            Some(playback) if steps > 0 => Ok(Some(Summary { steps, playback })),
+            Some(playback) if steps > 0 => Ok(Some(ScenarioSummary { steps, playback })),
             _ => Ok(self
                 .load(customer)
                 .await?
-                .map(|Stored { steps, playback }| Summary { steps: steps.len(), playback })),
+                .map(|StoredScenario { steps, playback }| ScenarioSummary { steps: steps.len(), playback })),
         }
     }
 
     pub(crate) async fn customers(&self) -> Result<Vec<Arc<CustomerId>>, Unavailable> {
         let ids: Vec<String> = self
-            .pool
+            .client()
             .zrange(Key::Scenarios.to_string(), 0, -1, None, false, None, false)
             .await
             .map_err(unavailable)?;
         Ok(customer_ids(ids))
     }
 
-    pub(crate) async fn rounds_ending(&self, until: Micros) -> Result<Vec<Arc<CustomerId>>, Unavailable> {
+    pub(crate) async fn loops_ending_by(
+        &self,
+        until: EpochMicros,
+    ) -> Result<Vec<Arc<CustomerId>>, Unavailable> {
         let until_ms = until.as_ms() as f64;
         let key = Key::TimelineLoops.to_string();
         let ids: Vec<String> = self
-            .pool
+            .client()
             .zrangebyscore(key, f64::NEG_INFINITY, until_ms, false, Some((0, 1000)))
             .await
             .map_err(unavailable)?;
         Ok(customer_ids(ids))
     }
 
-    pub(crate) async fn swap(&self, swap: Swap) -> Result<bool, Unavailable> {
-        let Swap { customer, old, new, remove, add } = &swap;
-        let round_end = new.as_ref().and_then(Playback::round_end).map(|end| end.as_ms().to_string());
+    pub(crate) async fn update_playback(&self, update: PlaybackUpdate) -> Result<bool, Unavailable> {
+        let PlaybackUpdate { customer, old, new, remove, add } = &update;
+        let iteration_end = new.as_ref().and_then(Playback::iteration_end).map(|end| end.as_ms().to_string());
         let mut args: Vec<Value> = vec![
             Channel::TimelineChanged.to_string().into(),
             customer.as_str().into(),
-            record(old).into(),
-            new.as_ref().map(record).unwrap_or_default().into(),
-            round_end.unwrap_or_default().into(),
+            playback_json(old).into(),
+            new.as_ref().map(playback_json).unwrap_or_default().into(),
+            iteration_end.unwrap_or_default().into(),
             i64::try_from(remove.len()).unwrap_or(i64::MAX).into(),
         ];
-        args.extend(remove.iter().flat_map(|event| [event.member().into(), place(event)]));
-        args.extend(added(add));
+        args.extend(remove.iter().flat_map(|event| [event.member().into(), sequence_arg(event)]));
+        args.extend(add_args(add));
         let keys = [
             Key::Timeline,
             Key::Playback(customer),
@@ -146,33 +153,29 @@ impl Store {
             Key::Scenarios,
             Key::TimelineMeta,
         ];
-        self.call::<i64>(&self.scripts.swap, &keys, args).await.map(|done| done == 1)
+        self.run_script::<i64>(&self.scripts.update_playback, &keys, args).await.map(|updated| updated == 1)
     }
 }
 
-/// The arguments that put events on the timeline: score, member, place, and whether an earlier event has the same score.
-fn added(events: &[Event]) -> Vec<Value> {
-    let mut args = Vec::with_capacity(events.len() * 4);
-    let mut seen = HashSet::with_capacity(events.len());
+/// The arguments of `add_events` in add_events.lua: per event a score, a member, a sequence, and whether an earlier event of
+/// the same list has the same score.
+fn add_args(events: &[Event]) -> Vec<Value> {
+    let mut args = Vec::with_capacity(events.len() * ARGS_PER_EVENT);
+    let mut scores = HashSet::with_capacity(events.len());
     for event in events {
-        let score = event.step.at.as_ms();
-        let tied = !seen.insert(score);
-        args.extend([
-            score.into(),
-            event.member().into(),
-            place(event),
-            Value::from(if tied { "1" } else { "" }),
-        ]);
+        let score = event.step.time.as_ms();
+        let tied = if scores.insert(score) { "" } else { "1" };
+        args.extend([score.into(), event.member().into(), sequence_arg(event), tied.into()]);
     }
     args
 }
 
-fn place(event: &Event) -> Value {
-    format!("{}.{}", event.place.post, event.place.index).into()
+fn sequence_arg(event: &Event) -> Value {
+    format!("{}.{}", event.sequence.post, event.sequence.index).into()
 }
 
-fn record(playback: &Playback) -> String {
-    // A playback is numbers and booleans, which JSON can always hold.
+fn playback_json(playback: &Playback) -> String {
+    // Serializing numbers and booleans cannot fail.
     serde_json::to_string(playback).unwrap_or_default()
 }
 
@@ -180,6 +183,7 @@ fn customer_ids(ids: Vec<String>) -> Vec<Arc<CustomerId>> {
     ids.into_iter().filter_map(|id| CustomerId::parse(id).ok()).map(Arc::new).collect()
 }
 
-/// Keeps a single command short enough that others hardly wait for it.
-const EVENTS_A_SCRIPT: usize = 2_000;
-const STEPS_A_COMMAND: usize = 5_000;
+const ARGS_PER_EVENT: usize = 4;
+/// These keep a single call so short that other clients hardly have to wait for it.
+const EVENTS_PER_CALL: usize = 2_000;
+const STEPS_PER_COMMAND: usize = 5_000;

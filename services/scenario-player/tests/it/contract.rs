@@ -1,10 +1,10 @@
-//! The contract's literal bytes: routes, topics, payloads, and the layout in Redis.
+//! The literal bytes of the contract: routes, topics, payloads, and the layout in Redis.
 
 use fred::prelude::{ClientLike, HashesInterface, ListInterface, SortedSetsInterface};
 use serde_json::{Value, json};
 use test_support::{TestMosquitto, eventually};
 
-use crate::support::{Listener, World, alone, get_json, now_ms, post, send, walk};
+use crate::support::{Subscriber, TestServers, get_json, now_ms, post, send, start_standalone, walk};
 
 fn scenario() -> Value {
     json!({"customer": {"customer_id": "1"}, "path": [
@@ -20,23 +20,25 @@ async fn messages_have_the_topics_and_payloads_of_the_contract_in_both_protocols
     for protocol in ["MQTTv5", "MQTTv311"] {
         for qos in ["0", "1", "2"] {
             let mqtt = TestMosquitto::start().await;
-            let listener = Listener::start(mqtt.port()).await;
+            let subscriber = Subscriber::start(mqtt.port()).await;
             let port = mqtt.port().to_string();
             let vars = [("MQTT_HOST", "127.0.0.1"), ("MQTT_PORT", &port), ("MQTT_QOS", qos)];
             let more = [("MQTT_PROTOCOL_VERSION", protocol), ("USE_REDIS_BACKEND", "false")];
-            let player =
-                crate::support::alone(&[&vars[..], &more, &[("TESTING_MOCK_MQTT", "false")]].concat()).await;
+            let player = crate::support::start_standalone(
+                &[&vars[..], &more, &[("TESTING_MOCK_MQTT", "false")]].concat(),
+            )
+            .await;
             player.wait_until_ready().await;
             post(&player, &scenario()).await;
-            eventually("four messages came", async || listener.all().len() == 4).await;
+            eventually("four messages have arrived", async || subscriber.messages().len() == 4).await;
             let expected = [
                 ("customer/enter", r#"{"id":"1","ts":1618389615}"#),
                 ("customer/move", r#"{"id":"1","ts":1618389616,"x":936,"y":-51}"#),
                 ("customer/move", r#"{"id":"1","ts":1618389617,"x":7,"y":8}"#),
                 ("customer/exit", r#"{"id":"1","ts":1618389618}"#),
             ];
-            let heard = listener.all();
-            for ((topic, payload), (expected_topic, expected_payload)) in heard.iter().zip(expected) {
+            let received = subscriber.messages();
+            for ((topic, payload), (expected_topic, expected_payload)) in received.iter().zip(expected) {
                 assert_eq!(topic, expected_topic);
                 assert_eq!(payload, &serde_json::from_str::<Value>(expected_payload).unwrap());
             }
@@ -46,7 +48,7 @@ async fn messages_have_the_topics_and_payloads_of_the_contract_in_both_protocols
 
 #[tokio::test]
 async fn without_a_broker_messages_are_printed_byte_for_byte() {
-    let player = alone(&[]).await;
+    let player = start_standalone(&[]).await;
     post(&player, &scenario()).await;
     eventually("all are printed", async || player.log().contains("customer/exit")).await;
     for line in [
@@ -60,8 +62,8 @@ async fn without_a_broker_messages_are_printed_byte_for_byte() {
 
 #[tokio::test]
 async fn redis_holds_the_layout_that_operators_look_at() {
-    let world = World::start().await;
-    let player = world.player(&[]).await;
+    let servers = TestServers::start().await;
+    let player = servers.start_player(&[]).await;
     player.wait_until_ready().await;
     let start = 4_000_000_000_000_i64;
     let path = json!([
@@ -69,7 +71,7 @@ async fn redis_holds_the_layout_that_operators_look_at() {
         {"type": "MOVE", "location": {"x": 1, "y": 2}, "timestamp": start + 1},
     ]);
     post(&player, &json!({"customer": {"customer_id": "1"}, "path": path})).await;
-    let redis = world.redis.client().await;
+    let redis = servers.redis.client().await;
     let list: Vec<String> = redis.lrange("SCENARIO:1", 0, -1).await.unwrap();
     assert_eq!(
         list,
@@ -89,29 +91,29 @@ async fn redis_holds_the_layout_that_operators_look_at() {
 
 #[tokio::test]
 async fn a_list_that_the_original_wrote_can_be_shown_and_replayed() {
-    let world = World::start().await;
-    let redis = world.redis.client().await;
+    let servers = TestServers::start().await;
+    let redis = servers.redis.client().await;
     let list = ["2021-04-14 08:40:15.513000+0000|ENTER|935|50", "2021-04-14 08:40:15.613000+0000|EXIT|1|2"];
     redis.rpush::<(), _, _>("SCENARIO:old", list.to_vec()).await.unwrap();
-    let player = world.player(&[]).await;
+    let player = servers.start_player(&[]).await;
     player.wait_until_ready().await;
-    let listener = Listener::start(world.mqtt.port()).await;
+    let subscriber = Subscriber::start(servers.mqtt.port()).await;
     let shown = get_json(&player, "/scenarios/old").await;
     assert_eq!(
         shown["path"][0],
         json!({"type": "ENTER", "location": {"x": 935, "y": 50}, "timestamp": "2021-04-14T08:40:15.513000+00:00"})
     );
     assert_eq!(send(&player, "POST", "/scenarios/old/replay", &json!({})).await.0, 200);
-    eventually("it was played", async || listener.all().len() == 2).await;
+    eventually("it was published", async || subscriber.messages().len() == 2).await;
 }
 
 #[tokio::test]
-async fn a_scenario_posted_again_replaces_the_stored_one_unless_told_otherwise() {
-    let world = World::start().await;
-    let redis = world.redis.client().await;
+async fn a_scenario_posted_again_replaces_the_stored_one_unless_overwriting_is_off() {
+    let servers = TestServers::start().await;
+    let redis = servers.redis.client().await;
     for (overwrite, stored) in [("true", 3), ("false", 6)] {
         redis.flushall::<()>(false).await.unwrap();
-        let player = world.player(&[("SCENARIO_OVERWRITE", overwrite)]).await;
+        let player = servers.start_player(&[("SCENARIO_OVERWRITE", overwrite)]).await;
         player.wait_until_ready().await;
         for n in 0..2 {
             post(&player, &walk("1", 4_000_000_000_000 + n * 10, 3, 1000)).await;
@@ -127,43 +129,45 @@ async fn a_scenario_posted_again_replaces_the_stored_one_unless_told_otherwise()
 }
 
 #[tokio::test]
-async fn equal_steps_do_not_collapse_and_ids_may_hold_any_character() {
-    let world = World::start().await;
-    let player = world.player(&[]).await;
+async fn equal_steps_are_all_published_and_ids_may_contain_any_character() {
+    let servers = TestServers::start().await;
+    let player = servers.start_player(&[]).await;
     player.wait_until_ready().await;
-    let listener = Listener::start(world.mqtt.port()).await;
-    let odd = "a|b\"\n{}:ü 1.2|3";
+    let subscriber = Subscriber::start(servers.mqtt.port()).await;
+    let unusual_id = "a|b\"\n{}:ü 1.2|3";
     let step = json!({"type": "MOVE", "location": {"x": 5, "y": 5}, "timestamp": now_ms() + 200});
-    let scenario = json!({"customer": {"customer_id": odd}, "path": [step, step, step]});
+    let scenario = json!({"customer": {"customer_id": unusual_id}, "path": [step, step, step]});
     post(&player, &scenario).await;
     post(&player, &scenario).await;
-    eventually("six equal steps came", async || listener.all().len() == 6).await;
-    assert!(listener.all().iter().all(|(_, payload)| payload["id"] == odd));
-    let redis = world.redis.client().await;
-    eventually("none is left", async || redis.zcard::<usize, _>("TIMELINE:CURRENT").await.unwrap() == 0)
-        .await;
+    eventually("six equal steps have arrived", async || subscriber.messages().len() == 6).await;
+    assert!(subscriber.messages().iter().all(|(_, payload)| payload["id"] == unusual_id));
+    let redis = servers.redis.client().await;
+    eventually("the timeline is empty", async || {
+        redis.zcard::<usize, _>("TIMELINE:CURRENT").await.unwrap() == 0
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn steps_of_one_millisecond_keep_their_order() {
-    let world = World::start().await;
-    let player = world.player(&[]).await;
+    let servers = TestServers::start().await;
+    let player = servers.start_player(&[]).await;
     player.wait_until_ready().await;
-    let listener = Listener::start(world.mqtt.port()).await;
-    let at = now_ms() + 300;
+    let subscriber = Subscriber::start(servers.mqtt.port()).await;
+    let time = now_ms() + 300;
     let path: Vec<Value> = (0..3000)
-        .map(|n| json!({"type": "MOVE", "location": {"x": n, "y": 9000 - n}, "timestamp": at}))
+        .map(|n| json!({"type": "MOVE", "location": {"x": n, "y": 9000 - n}, "timestamp": time}))
         .collect();
     post(&player, &json!({"customer": {"customer_id": "hasty"}, "path": path})).await;
-    listener.has_heard(3000).await;
-    listener.heard_all_in_order(1, 3000, 0);
+    subscriber.wait_for_steps(3000).await;
+    subscriber.assert_all_in_order(1, 3000, 0);
 }
 
 #[tokio::test]
-async fn reading_the_state_changes_nothing_and_knows_who_is_there() {
+async fn reading_the_state_changes_nothing_and_returns_who_is_present() {
     for redis in [true, false] {
-        let world = World::start().await;
-        let player = if redis { world.player(&[]).await } else { alone(&[]).await };
+        let servers = TestServers::start().await;
+        let player = if redis { servers.start_player(&[]).await } else { start_standalone(&[]).await };
         player.wait_until_ready().await;
         let start = 4_000_000_000_000_i64;
         let path = json!([
@@ -190,8 +194,8 @@ async fn reading_the_state_changes_nothing_and_knows_who_is_there() {
 }
 
 #[tokio::test]
-async fn a_draft_is_answered_with_its_times_and_started() {
-    let player = alone(&[]).await;
+async fn the_answer_to_a_draft_has_its_times_and_it_is_started() {
+    let player = start_standalone(&[]).await;
     let draft = json!({"customer": {"customer_id": "d"}, "path": [
         {"type": "ENTER", "location": {"x": 0, "y": 0}},
         {"type": "FOCUS", "location": {"x": 300, "y": 400}, "timestamp": "ignored"},
@@ -203,31 +207,31 @@ async fn a_draft_is_answered_with_its_times_and_started() {
     assert!(path.iter().all(|step| step["type"] == "MOVE"));
     assert_eq!(get_json(&player, "/scenarios/d").await, scenario);
     assert_eq!(get_json(&player, "/timeline").await.as_array().unwrap().len(), 7);
-    let at = |n: usize| {
+    let time_ms = |n: usize| {
         path[n]["timestamp"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap().as_millisecond()
     };
-    assert_eq!(at(1) - at(0), 15_000);
-    assert_eq!(at(6) - at(1), 37_500);
-    assert!((at(0) - now_ms() - 10_000).abs() < 2_000);
+    assert_eq!(time_ms(1) - time_ms(0), 15_000);
+    assert_eq!(time_ms(6) - time_ms(1), 37_500);
+    assert!((time_ms(0) - now_ms() - 10_000).abs() < 2_000);
 }
 
 #[tokio::test]
-async fn events_of_every_instance_reach_every_listener_of_the_stream() {
-    let world = World::start().await;
-    let (one, two) = (world.player(&[]).await, world.player(&[]).await);
+async fn a_stream_of_events_has_the_events_of_every_instance() {
+    let servers = TestServers::start().await;
+    let (one, two) = (servers.start_player(&[]).await, servers.start_player(&[]).await);
     one.wait_until_ready().await;
     two.wait_until_ready().await;
     let stream = reqwest::get(format!("{}/events", one.base_url())).await.unwrap();
-    let text = std::sync::Arc::new(std::sync::Mutex::new(String::new()));
-    let kept = text.clone();
+    let received = std::sync::Arc::new(parking_lot::Mutex::new(String::new()));
+    let shared = received.clone();
     tokio::spawn(async move {
         let mut stream = stream;
         while let Ok(Some(chunk)) = stream.chunk().await {
-            kept.lock().unwrap().push_str(&String::from_utf8_lossy(&chunk));
+            shared.lock().push_str(&String::from_utf8_lossy(&chunk));
         }
     });
-    let redis = world.redis.client().await;
-    eventually("the stream is listened to", async || {
+    let redis = servers.redis.client().await;
+    eventually("the instance has subscribed to published events", async || {
         use fred::prelude::PubsubInterface;
         let counts: Vec<(String, i64)> = redis.pubsub_numsub("TIMELINE:PUBLISHED").await.unwrap();
         counts.first().is_some_and(|(_, count)| *count == 1)
@@ -236,8 +240,8 @@ async fn events_of_every_instance_reach_every_listener_of_the_stream() {
     for customer in 0..20 {
         post(&two, &walk(&customer.to_string(), now_ms() + 1500, 5, 50)).await;
     }
-    eventually("all events came", async || text.lock().unwrap().matches("data: {").count() == 100).await;
-    let text = text.lock().unwrap().clone();
+    eventually("all events have arrived", async || received.lock().matches("data: {").count() == 100).await;
+    let text = received.lock().clone();
     assert!(text.starts_with("retry: 1000\n\n"));
     assert!(
         text.contains(r#"data: {"customer_id":"7","type":"MOVE","location":{"x":4,"y":0},"timestamp":""#),

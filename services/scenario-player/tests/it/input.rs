@@ -1,11 +1,12 @@
-//! What is wrong with a request is told, with its place; the instance goes on.
+//! A wrong request is answered with what is wrong and where. The instance goes on working.
 
 use serde_json::{Value, json};
 use test_support::ServiceProcess;
 
-use crate::support::{alone, post, walk};
+use crate::support::{post, start_standalone, walk};
 
-async fn refused(player: &ServiceProcess, path: &str, body: impl Into<reqwest::Body>) -> (u16, String) {
+/// Status and detail of the answer to a post.
+async fn post_body(player: &ServiceProcess, path: &str, body: impl Into<reqwest::Body>) -> (u16, String) {
     let url = format!("{}{path}", player.base_url());
     let answer = reqwest::Client::new().post(url).body(body).send().await.unwrap();
     let status = answer.status().as_u16();
@@ -18,17 +19,19 @@ fn with_step(step: &Value) -> String {
 }
 
 #[tokio::test]
-async fn bad_input_is_refused_with_the_reason_and_the_place() {
-    let player = alone(&[]).await;
-    let place = json!({"x": 1, "y": 2});
+async fn bad_input_is_refused_with_what_is_wrong_and_where() {
+    let player = start_standalone(&[]).await;
+    let location = json!({"x": 1, "y": 2});
     for (body, status, detail) in [
         (
-            with_step(&json!({"type": "MOVE", "location": place, "timestamp": "2021-04-14T08:40:15.513000"})),
+            with_step(
+                &json!({"type": "MOVE", "location": location, "timestamp": "2021-04-14T08:40:15.513000"}),
+            ),
             422,
             "path[1].timestamp: must be ISO 8601 with a zone, such as 2021-04-14T08:40:15.513000+00:00 at line 1",
         ),
         (
-            with_step(&json!({"type": "RUN", "location": place, "timestamp": 1})),
+            with_step(&json!({"type": "RUN", "location": location, "timestamp": 1})),
             422,
             "path[1].type: invalid value: string \"RUN\", expected ENTER, MOVE, EXIT or FOCUS at line 1",
         ),
@@ -43,11 +46,15 @@ async fn bad_input_is_refused_with_the_reason_and_the_place() {
             "path[1].location.x: must lie between",
         ),
         (
-            with_step(&json!({"type": "MOVE", "location": place, "timestamp": -1})),
+            with_step(&json!({"type": "MOVE", "location": location, "timestamp": -1})),
             422,
             "path[1].timestamp: must lie between the years 1970",
         ),
-        (with_step(&json!({"type": "MOVE", "location": place})), 422, "path[1]: missing field `timestamp`"),
+        (
+            with_step(&json!({"type": "MOVE", "location": location})),
+            422,
+            "path[1]: missing field `timestamp`",
+        ),
         (json!({"customer": {"customer_id": "1"}}).to_string(), 422, "body: missing field `path`"),
         (
             json!({"customer": {"customer_id": "1"}, "path": []}).to_string(),
@@ -63,11 +70,12 @@ async fn bad_input_is_refused_with_the_reason_and_the_place() {
         ("customer=1".to_owned(), 400, "the body is not JSON: expected value at line 1 column 1"),
         (String::new(), 400, "the body is not JSON: EOF"),
     ] {
-        let (got, text) = refused(&player, "/scenario", body.clone()).await;
+        let (got, text) = post_body(&player, "/scenario", body.clone()).await;
         assert_eq!(got, status, "{body}: {text}");
         assert!(text.starts_with(detail), "{body}: {text}");
     }
-    let (status, text) = refused(&player, "/scenario?recalculate_time=perhaps", with_step(&json!({}))).await;
+    let (status, text) =
+        post_body(&player, "/scenario?recalculate_time=perhaps", with_step(&json!({}))).await;
     assert_eq!((status, text.as_str()), (422, "recalculate_time: must be true or false"));
     let (status, text) = player.get("/state?timestamp=2021-04-14T08:40:15").await;
     assert!(status == 422 && text.contains("timestamp: must be ISO 8601 with a zone"), "{text}");
@@ -75,17 +83,17 @@ async fn bad_input_is_refused_with_the_reason_and_the_place() {
 }
 
 #[tokio::test]
-async fn too_much_is_413_and_the_instance_goes_on() {
-    let player = alone(&[]).await;
-    let (status, text) = refused(&player, "/scenario", vec![b' '; 100 << 20]).await;
+async fn a_request_that_is_too_large_is_413_and_the_instance_goes_on() {
+    let player = start_standalone(&[]).await;
+    let (status, text) = post_body(&player, "/scenario", vec![b' '; 100 << 20]).await;
     assert_eq!((status, text.as_str()), (413, "the body is larger than 33554432 bytes"));
 
     let step = r#"{"type":"MOVE","location":{"x":1,"y":2},"timestamp":1}"#;
     let million =
         format!(r#"{{"customer":{{"customer_id":"1"}},"path":[{}]}}"#, vec![step; 1_000_000].join(","));
-    assert_eq!(refused(&player, "/scenario", million).await.0, 413);
+    assert_eq!(post_body(&player, "/scenario", million).await.0, 413);
     let more = format!(r#"{{"customer":{{"customer_id":"1"}},"path":[{}]}}"#, vec![step; 500_001].join(","));
-    let (status, text) = refused(&player, "/scenario", more).await;
+    let (status, text) = post_body(&player, "/scenario", more).await;
     assert_eq!((status, text.as_str()), (413, "path: has 500001 steps, more than 500000"));
     assert_eq!(player.get("/timeline").await, (200, "[]".to_owned()));
     post(&player, &walk("1", 1, 1, 1)).await;
@@ -93,7 +101,7 @@ async fn too_much_is_413_and_the_instance_goes_on() {
 
 #[tokio::test]
 async fn every_route_and_answer_is_in_the_document() {
-    let player = alone(&[]).await;
+    let player = start_standalone(&[]).await;
     let document: Value = serde_json::from_str(&player.get("/openapi.json").await.1).unwrap();
     let paths: Vec<&str> = document["paths"].as_object().unwrap().keys().map(String::as_str).collect();
     for path in [
@@ -107,7 +115,10 @@ async fn every_route_and_answer_is_in_the_document() {
     ] {
         assert!(paths.contains(&path), "{path} is not in {paths:?}");
     }
-    assert_eq!(document["servers"][0]["url"], ".", "beside the document, wherever a proxy puts it");
+    assert_eq!(
+        document["servers"][0]["url"], ".",
+        "relative to the document, for proxies that add a path prefix"
+    );
     let (status, page) = player.get("/docs/").await;
     assert!(status == 200 && page.contains("swagger-ui"), "{page}");
     assert_eq!(player.get("/docs").await.0, 200, "after the redirect");
@@ -121,7 +132,7 @@ async fn schemathesis_finds_no_failure_and_no_answer_that_is_not_documented() {
         eprintln!("NOT RUN: schemathesis needs BACKPLANE_PYTHON; run scripts/test.sh");
         return;
     };
-    let player = alone(&[]).await;
+    let player = start_standalone(&[]).await;
     let schemathesis = std::path::Path::new(&python).with_file_name("schemathesis");
     let output = tokio::process::Command::new(schemathesis)
         .args(["run", &format!("{}/openapi.json", player.base_url())])

@@ -1,4 +1,4 @@
-//! The service as a process, with a real Redis, a real broker and a real browser.
+//! Tests of the real binary, with a real Redis, a real broker and a real browser.
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 

@@ -5,42 +5,42 @@ use serde_json::{Value, json};
 use test_support::{Browser, FlakyProxy, ServiceProcess, eventually};
 
 #[tokio::test]
-async fn a_posted_customer_walks_on_the_floor_and_stands_still_while_paused() {
-    let (service, browser) = (player().await, Browser::start().await);
+async fn a_posted_customer_moves_on_the_floor_and_stops_while_paused() {
+    let (service, browser) = (start_player().await, Browser::start().await);
     let page = Page::open(&browser, service.port()).await;
 
     page.click("#recalculate").await;
     page.click("#post").await;
-    eventually("the first customer is painted on the floor", async || page.is_painted("customer-1").await)
-        .await;
+    eventually("the first customer is drawn on the floor", async || page.is_drawn("customer-1").await).await;
     let start = page.position("customer-1").await;
-    eventually("the first customer walks", async || page.position("customer-1").await != start).await;
+    eventually("the first customer moves", async || page.position("customer-1").await != start).await;
 
     page.click("[data-customer='customer-1'] .pause").await;
     eventually("it is paused", async || page.text("[data-customer='customer-1'] .state").await == "paused")
         .await;
 
-    // The second customer is the clock by which the first one is seen to stand still.
+    // While the second customer moves, the first one must stay where it is.
     eventually("there is a new example", async || page.value("#body").await.contains("customer-2")).await;
     page.click("#post").await;
-    eventually("the second customer came", async || page.position("customer-2").await.is_some()).await;
-    let here = page.position("customer-1").await;
-    assert!(here.is_some(), "who is paused is still on the floor");
+    eventually("the second customer is on the floor", async || page.position("customer-2").await.is_some())
+        .await;
+    let paused_at = page.position("customer-1").await;
+    assert!(paused_at.is_some(), "a paused customer is still on the floor");
     for _ in 0..3 {
         let before = page.position("customer-2").await;
-        eventually("the second customer walks on", async || page.position("customer-2").await != before)
+        eventually("the second customer moves on", async || page.position("customer-2").await != before)
             .await;
     }
-    assert_eq!(page.position("customer-1").await, here);
+    assert_eq!(page.position("customer-1").await, paused_at);
 
     page.click("[data-customer='customer-1'] .pause").await;
-    eventually("the first customer walks on", async || page.position("customer-1").await != here).await;
+    eventually("the first customer moves on", async || page.position("customer-1").await != paused_at).await;
     browser.close().await;
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_a_scenario_stands_beside_the_form() {
-    let (service, browser) = (player().await, Browser::start().await);
+async fn an_error_in_a_scenario_is_shown_beside_the_form() {
+    let (service, browser) = (start_player().await, Browser::start().await);
     let page = Page::open(&browser, service.port()).await;
     for (body, part) in [
         ("{\"customer\":", "line 1 column"),
@@ -64,12 +64,12 @@ async fn what_is_wrong_with_a_scenario_stands_beside_the_form() {
 }
 
 #[tokio::test]
-async fn an_id_is_shown_as_text_and_its_controls_work_whatever_it_holds() {
-    let (service, browser) = (player().await, Browser::start().await);
+async fn an_id_is_shown_as_text_and_its_controls_work_whatever_it_contains() {
+    let (service, browser) = (start_player().await, Browser::start().await);
     let page = Page::open(&browser, service.port()).await;
     let id = "<img src=x onerror=document.title='owned'>/?#%2e";
-    let place = |n: i32| json!({"type": "MOVE", "location": {"x": n, "y": 5}, "timestamp": 60_000 * n});
-    let path: Vec<Value> = (1..=3).map(place).collect();
+    let step = |n: i32| json!({"type": "MOVE", "location": {"x": n, "y": 5}, "timestamp": 60_000 * n});
+    let path: Vec<Value> = (1..=3).map(step).collect();
     page.click("#recalculate").await;
     page.fill("#body", &json!({"customer": {"customer_id": id}, "path": path}).to_string()).await;
     page.click("#post").await;
@@ -96,12 +96,12 @@ async fn an_id_is_shown_as_text_and_its_controls_work_whatever_it_holds() {
 }
 
 #[tokio::test]
-async fn a_page_that_lost_the_service_says_so_and_comes_back_by_itself() {
-    let (service, browser) = (player().await, Browser::start().await);
+async fn a_page_that_lost_the_service_says_so_and_reconnects_by_itself() {
+    let (service, browser) = (start_player().await, Browser::start().await);
     let proxy = FlakyProxy::start(service.port()).await;
     let page = Page::open(&browser, proxy.port()).await;
     proxy.cut();
-    eventually("the page says that it is cut off", async || {
+    eventually("the page says that it reconnects", async || {
         page.text("#connection").await == "reconnecting…"
     })
     .await;
@@ -110,16 +110,16 @@ async fn a_page_that_lost_the_service_says_so_and_comes_back_by_itself() {
     browser.close().await;
 }
 
-/// A player of its own: timeline in memory, messages printed.
-async fn player() -> ServiceProcess {
+/// Starts an instance that keeps its timeline in memory and prints its messages.
+async fn start_player() -> ServiceProcess {
     ServiceProcess::start(env!("CARGO_BIN_EXE_scenario-player"), &[("TESTING_MOCK_MQTT", "true")]).await
 }
 
-/// Keys as WebDriver names them.
+/// Keys, by their WebDriver names.
 const CONTROL: char = '\u{e009}';
 const RELEASE: char = '\u{e000}';
 
-/// The page as a user and its `window.scenarioPlayer` see it.
+/// The page: what a user sees, and what `window.scenarioPlayer` returns.
 struct Page<'a>(&'a Client);
 
 impl<'a> Page<'a> {
@@ -135,16 +135,16 @@ impl<'a> Page<'a> {
     }
 
     async fn click(&self, css: &str) {
-        let element = self.0.wait().for_element(Locator::Css(css)).await.expect("an element to click");
+        let element = self.0.wait().for_element(Locator::Css(css)).await.expect("find the element to click");
         element.click().await.expect("click it");
     }
 
     async fn fill(&self, css: &str, text: &str) {
-        let element = self.0.find(Locator::Css(css)).await.expect("an element to fill");
+        let element = self.0.find(Locator::Css(css)).await.expect("find the element to fill");
         element.send_keys(&format!("{CONTROL}a{RELEASE}{text}")).await.expect("type into it");
     }
 
-    /// The text that is to be seen; empty while there is no such element.
+    /// The visible text of an element. Empty if there is no such element.
     async fn text(&self, css: &str) -> String {
         let script = "return document.querySelector(arguments[0])?.innerText ?? ''";
         self.run(script, vec![css.into()]).await.as_str().unwrap_or_default().to_owned()
@@ -155,7 +155,7 @@ impl<'a> Page<'a> {
         self.run(script, vec![css.into()]).await.as_str().unwrap_or_default().to_owned()
     }
 
-    /// Where the floor shows a customer, by the coordinates of the shop.
+    /// Where the floor shows a customer, in coordinates of the shop.
     async fn position(&self, id: &str) -> Option<(i64, i64)> {
         let script =
             "return scenarioPlayer.positions().find((one) => one.customer_id === arguments[0]) ?? null";
@@ -163,8 +163,8 @@ impl<'a> Page<'a> {
         Some((customer["x"].as_i64()?, customer["y"].as_i64()?))
     }
 
-    /// Whether the canvas has another colour where the customer is said to be than in its empty corner.
-    async fn is_painted(&self, id: &str) -> bool {
+    /// Whether the canvas has another colour at the customer's position than in its empty corner.
+    async fn is_drawn(&self, id: &str) -> bool {
         let script = "
             const screen = scenarioPlayer.positions().find((one) => one.customer_id === arguments[0])?.screen;
             if (!screen) return false;

@@ -1,11 +1,11 @@
-//! Settings, and the life of the process.
+//! Settings, start and stop.
 
 use test_support::{ServiceProcess, TestMosquitto, eventually};
 
-use crate::support::{BINARY, alone, now_ms, post, walk};
+use crate::support::{BINARY, now_ms, post, start_standalone, walk};
 
 #[tokio::test]
-async fn a_setting_that_cannot_be_used_ends_the_start_with_one_line_and_code_2() {
+async fn with_an_unusable_setting_the_process_prints_one_line_and_exits_2() {
     for (vars, line) in [
         (&[][..], "scenario-player: MQTT_HOST must be set unless TESTING_MOCK_MQTT=true\n"),
         (
@@ -21,6 +21,21 @@ async fn a_setting_that_cannot_be_used_ends_the_start_with_one_line_and_code_2()
         assert_eq!(player.wait_for_exit().await, 2);
         assert_eq!(player.log(), line);
     }
+}
+
+#[tokio::test]
+async fn a_failed_start_is_logged_as_json_and_exits_1() {
+    let occupied = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = occupied.local_addr().unwrap().to_string();
+    let vars = [("TESTING_MOCK_MQTT", "true"), ("LOG_FORMAT", "json"), ("LISTEN_ADDR", &addr)];
+    let output = tokio::process::Command::new(BINARY).env_clear().envs(vars).output().await.unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    for line in stderr.lines() {
+        let event: serde_json::Value = serde_json::from_str(line).expect(line);
+        assert!(event.is_object(), "{line}");
+    }
+    assert!(stderr.lines().any(|line| line.contains(&addr)), "{stderr}");
 }
 
 #[tokio::test]
@@ -74,37 +89,37 @@ async fn a_dotenv_file_is_read_and_the_environment_wins() {
     assert_eq!(
         start("1883").await.unwrap().status.code(),
         Some(1),
-        "the settings are good and nobody listens"
+        "the settings are valid, but nothing listens on that port"
     );
 }
 
 #[tokio::test]
-async fn the_health_flag_asks_the_running_instance() {
-    let player = alone(&[]).await;
-    let ask = async |addr: String| {
+async fn the_health_flag_checks_the_running_instance() {
+    let player = start_standalone(&[]).await;
+    let exit_code = async |addr: String| {
         let mut command = tokio::process::Command::new(BINARY);
         command.env("TESTING_MOCK_MQTT", "true").env("LISTEN_ADDR", addr).arg("--health");
         command.status().await.unwrap().code()
     };
-    assert_eq!(ask(format!(":{}", player.port())).await, Some(0));
-    assert_eq!(ask(format!(":{}", test_support::free_port())).await, Some(1));
+    assert_eq!(exit_code(format!(":{}", player.port())).await, Some(0));
+    assert_eq!(exit_code(format!(":{}", test_support::free_port())).await, Some(1));
 }
 
 #[tokio::test]
-async fn a_stop_drains_publishes_nothing_twice_and_exits_0() {
-    let mut player = alone(&[("DRAIN_DELAY", "1s")]).await;
+async fn a_stopped_instance_drains_first_and_exits_0() {
+    let mut player = start_standalone(&[("DRAIN_DELAY", "1s")]).await;
     player.wait_until_ready().await;
     post(&player, &walk("1", now_ms(), 100, 50)).await;
-    eventually("it walks", async || player.log().matches("customer/move").count() > 3).await;
+    eventually("steps are published", async || player.log().matches("customer/move").count() > 3).await;
     player.signal("TERM").await;
-    eventually("new work is refused", async || player.get("/ready").await.0 == 404).await;
+    eventually("/ready is 404", async || player.get("/ready").await.0 == 404).await;
     assert_eq!(player.get("/health").await.0, 200);
     assert_eq!(player.wait_for_exit().await, 0);
-    assert!(player.log().matches("customer/move").count() > 15, "work went on while it drained");
+    assert!(player.log().matches("customer/move").count() > 15, "steps were published while it drained");
 }
 
 #[tokio::test]
-async fn tls_and_a_password_reach_a_broker_that_asks_for_them() {
+async fn tls_and_a_password_work_with_a_broker_that_requires_them() {
     let dir = tempfile::tempdir().unwrap();
     let run = |program: &str, args: &str| {
         let status = std::process::Command::new(program)
@@ -141,10 +156,10 @@ async fn tls_and_a_password_reach_a_broker_that_asks_for_them() {
             ServiceProcess::start(BINARY, &[&common[..], &[("MQTT_PASSWORD", "secret")]].concat()).await;
         right.wait_until_ready().await;
         post(&right, &walk("1", now_ms(), 3, 1)).await;
-        eventually("all is acknowledged", async || right.get("/timeline").await.1 == "[]").await;
+        eventually("everything is acknowledged", async || right.get("/timeline").await.1 == "[]").await;
         let wrong =
             ServiceProcess::start(BINARY, &[&common[..], &[("MQTT_PASSWORD", "wrong")]].concat()).await;
-        eventually("the refusal is told", async || {
+        eventually("/ready says that the broker refuses the password", async || {
             let (status, body) = wrong.get("/ready").await;
             status == 503 && body.contains("mqtt: ") && !body.contains("starting")
         })

@@ -1,97 +1,98 @@
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS};
 use serde_json::{Value, json};
 use test_support::{ServiceProcess, TestMosquitto, TestRedis, eventually};
 
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_scenario-player");
 
-/// A Redis and a broker, each behind its own port.
-pub(crate) struct World {
+/// A Redis and a broker of this test's own.
+pub(crate) struct TestServers {
     pub(crate) redis: TestRedis,
     pub(crate) mqtt: TestMosquitto,
 }
 
-impl World {
+impl TestServers {
     pub(crate) async fn start() -> Self {
         Self { redis: TestRedis::start().await, mqtt: TestMosquitto::start().await }
     }
 
-    /// An instance on the shared Redis.
-    pub(crate) async fn player(&self, more: &[(&str, &str)]) -> ServiceProcess {
-        player(self.redis.port(), self.mqtt.port(), more).await
+    /// Starts an instance that uses these servers.
+    pub(crate) async fn start_player(&self, vars: &[(&str, &str)]) -> ServiceProcess {
+        start_player(self.redis.port(), self.mqtt.port(), vars).await
     }
 }
 
-/// An instance on Redis and a broker at these ports.
-pub(crate) async fn player(redis: u16, mqtt: u16, more: &[(&str, &str)]) -> ServiceProcess {
+/// Starts an instance that uses the Redis and the broker at these ports.
+pub(crate) async fn start_player(redis: u16, mqtt: u16, vars: &[(&str, &str)]) -> ServiceProcess {
     let (redis, mqtt) = (redis.to_string(), mqtt.to_string());
-    let vars = [
+    let common = [
         ("USE_REDIS_BACKEND", "true"),
         ("REDIS_HOST", "127.0.0.1"),
         ("REDIS_PORT", &redis),
         ("MQTT_HOST", "127.0.0.1"),
         ("MQTT_PORT", &mqtt),
     ];
-    ServiceProcess::start(BINARY, &[&vars, more].concat()).await
+    ServiceProcess::start(BINARY, &[&common, vars].concat()).await
 }
 
-/// An instance alone, which prints its messages.
-pub(crate) async fn alone(more: &[(&str, &str)]) -> ServiceProcess {
-    ServiceProcess::start(BINARY, &[&[("TESTING_MOCK_MQTT", "true")], more].concat()).await
+/// Starts an instance that keeps its timeline in memory and prints its messages.
+pub(crate) async fn start_standalone(vars: &[(&str, &str)]) -> ServiceProcess {
+    ServiceProcess::start(BINARY, &[&[("TESTING_MOCK_MQTT", "true")], vars].concat()).await
 }
 
-/// A subscriber that keeps every message of `customer/#`, through restarts of the broker.
+/// An MQTT client that subscribes to `customer/#` and stores every message. It reconnects after a restart of the broker.
 #[derive(Clone)]
-pub(crate) struct Listener {
+pub(crate) struct Subscriber {
     messages: Arc<Mutex<Vec<(String, Value)>>>,
     subscribed: Arc<Mutex<bool>>,
 }
 
-impl Listener {
+impl Subscriber {
     pub(crate) async fn start(port: u16) -> Self {
-        let listener = Self { messages: Arc::default(), subscribed: Arc::default() };
-        let mut options = MqttOptions::new(format!("listener-{port}"), "127.0.0.1", port);
-        // What is published while it is away waits for it at the broker.
+        let subscriber = Self { messages: Arc::default(), subscribed: Arc::default() };
+        let mut options = MqttOptions::new(format!("subscriber-{port}"), "127.0.0.1", port);
+        // With a persistent session the broker queues messages while this client is disconnected.
         options.set_clean_session(false).set_keep_alive(std::time::Duration::from_secs(5));
         let (client, mut events) = AsyncClient::new(options, 10);
-        let kept = listener.clone();
+        let shared = subscriber.clone();
         tokio::spawn(async move {
             loop {
                 match events.poll().await {
                     Ok(Event::Incoming(Packet::ConnAck(_))) => {
                         client.try_subscribe("customer/#", QoS::AtLeastOnce).unwrap();
                     }
-                    Ok(Event::Incoming(Packet::SubAck(_))) => *kept.subscribed.lock().unwrap() = true,
+                    Ok(Event::Incoming(Packet::SubAck(_))) => *shared.subscribed.lock() = true,
                     Ok(Event::Incoming(Packet::Publish(message))) => {
                         let payload = serde_json::from_slice(&message.payload).unwrap();
-                        kept.messages.lock().unwrap().push((message.topic, payload));
+                        shared.messages.lock().push((message.topic, payload));
                     }
                     Ok(_) => {}
                     Err(_) => {
-                        *kept.subscribed.lock().unwrap() = false;
+                        *shared.subscribed.lock() = false;
                         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
                     }
                 }
             }
         });
-        listener.is_listening().await;
-        listener
+        subscriber.wait_until_subscribed().await;
+        subscriber
     }
 
-    pub(crate) async fn is_listening(&self) {
-        eventually("the listener has subscribed", async || *self.subscribed.lock().unwrap()).await;
+    pub(crate) async fn wait_until_subscribed(&self) {
+        eventually("the subscriber has subscribed", async || *self.subscribed.lock()).await;
     }
 
-    pub(crate) fn all(&self) -> Vec<(String, Value)> {
-        self.messages.lock().unwrap().clone()
+    pub(crate) fn messages(&self) -> Vec<(String, Value)> {
+        self.messages.lock().clone()
     }
 
-    /// The `x` of each customer's moves in the order they came, without repeats of what had come before.
+    /// The `x` of each customer's moves in the order they arrived, without repeated ones; and the number of repeated ones.
     pub(crate) fn walks(&self) -> (HashMap<String, Vec<i64>>, usize) {
         let (mut walks, mut repeats) = (HashMap::<String, Vec<i64>>::new(), 0);
-        for (_, payload) in self.all() {
+        for (_, payload) in self.messages() {
             let walk = walks.entry(payload["id"].as_str().unwrap().to_owned()).or_default();
             let x = payload["x"].as_i64().unwrap();
             if walk.contains(&x) { repeats += 1 } else { walk.push(x) }
@@ -99,36 +100,37 @@ impl Listener {
         (walks, repeats)
     }
 
-    pub(crate) async fn has_heard(&self, steps: usize) {
-        let what = format!("{steps} steps were heard");
+    /// Waits until this many different steps have arrived.
+    pub(crate) async fn wait_for_steps(&self, steps: usize) {
+        let what = format!("{steps} steps have arrived");
         eventually(&what, async || {
-            let mut heard: Vec<_> = self
-                .all()
+            let mut received: Vec<_> = self
+                .messages()
                 .into_iter()
                 .map(|(_, payload)| (payload["id"].to_string(), payload["x"].as_i64()))
                 .collect();
-            heard.sort();
-            heard.dedup();
-            heard.len() >= steps
+            received.sort();
+            received.dedup();
+            received.len() >= steps
         })
         .await;
     }
 
-    /// Every customer's every step came, in order; at most `most_repeats` came again.
-    pub(crate) fn heard_all_in_order(&self, customers: usize, steps: i64, most_repeats: usize) {
+    /// Asserts that all steps of every customer arrived in order, and at most `max_repeats` of them twice.
+    pub(crate) fn assert_all_in_order(&self, customers: usize, steps: i64, max_repeats: usize) {
         let (walks, repeats) = self.walks();
         assert_eq!(walks.len(), customers);
         for (customer, walk) in walks {
             assert_eq!(walk, (0..steps).collect::<Vec<_>>(), "customer {customer}");
         }
-        assert!(repeats <= most_repeats, "{repeats} steps came again, more than {most_repeats}");
+        assert!(repeats <= max_repeats, "{repeats} steps were repeated, more than {max_repeats}");
     }
 }
 
-/// `steps` moves of one customer, `apart_ms` apart from `start_ms` on; the n-th is at x = n.
-pub(crate) fn walk(customer: &str, start_ms: i64, steps: i64, apart_ms: i64) -> Value {
+/// A scenario: `steps` moves of one customer, one every `interval_ms` from `start_ms` on. Move number n is at x = n.
+pub(crate) fn walk(customer: &str, start_ms: i64, steps: i64, interval_ms: i64) -> Value {
     let step =
-        |n| json!({"type": "MOVE", "location": {"x": n, "y": 0}, "timestamp": start_ms + n * apart_ms});
+        |n| json!({"type": "MOVE", "location": {"x": n, "y": 0}, "timestamp": start_ms + n * interval_ms});
     json!({"customer": {"customer_id": customer}, "path": (0..steps).map(step).collect::<Vec<_>>()})
 }
 
@@ -137,7 +139,7 @@ pub(crate) fn now_ms() -> i64 {
     i64::try_from(since.as_millis()).unwrap()
 }
 
-/// Status and body of a request with a JSON body.
+/// Sends a request with a JSON body. Returns the status and the body of the answer.
 pub(crate) async fn send(player: &ServiceProcess, method: &str, path: &str, body: &Value) -> (u16, Value) {
     let method = method.parse().unwrap();
     let request = reqwest::Client::new().request(method, format!("{}{path}", player.base_url())).json(body);

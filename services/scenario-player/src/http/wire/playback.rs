@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::scalar::{Id, Rate};
-use crate::playback::{Change, Phase, Playback, Speed};
-use crate::time::Micros;
+use crate::playback::{Change, Playback, PlaybackState, Speed};
+use crate::time::EpochMicros;
 
 /// A stored scenario.
 #[derive(Serialize, ToSchema)]
@@ -28,7 +28,7 @@ pub(in crate::http) struct PlaybackBody {
     /// 0.1 to 1000.
     speed: f64,
     r#loop: bool,
-    /// Where it stands, from the first step on.
+    /// Its position, counted from the first step.
     position_ms: i64,
     /// From the first step to the last.
     length_ms: i64,
@@ -37,7 +37,7 @@ pub(in crate::http) struct PlaybackBody {
 /// How to play a scenario again.
 #[derive(Deserialize, ToSchema)]
 pub(in crate::http) struct Replay {
-    /// 0.1 to 1000; 1 if it is not given.
+    /// 0.1 to 1000. Without it: 1.
     #[schema(minimum = 0.1, maximum = 1000.0)]
     #[serde(default)]
     speed: Option<Rate>,
@@ -46,7 +46,7 @@ pub(in crate::http) struct Replay {
     r#loop: bool,
 }
 
-/// What to change of a playback; what is not given stays.
+/// What to change about a playback. What is not given stays as it is.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct PlaybackChange {
@@ -61,17 +61,17 @@ pub(in crate::http) struct PlaybackChange {
 }
 
 impl PlaybackBody {
-    pub(in crate::http) fn of(customer: &CustomerId, playback: &Playback, now: Micros) -> Self {
+    pub(in crate::http) fn of(customer: &CustomerId, playback: &Playback, now: EpochMicros) -> Self {
         Self {
             customer_id: Id(customer.clone()),
-            state: match playback.phase(now) {
-                Phase::Waiting => "waiting",
-                Phase::Running => "running",
-                Phase::Paused => "paused",
-                Phase::Ended => "ended",
+            state: match playback.state(now) {
+                PlaybackState::Waiting => "waiting",
+                PlaybackState::Running => "running",
+                PlaybackState::Paused => "paused",
+                PlaybackState::Ended => "ended",
             },
             speed: playback.speed().factor(),
-            r#loop: playback.looping(),
+            r#loop: playback.is_looping(),
             position_ms: playback.position_us(now) / 1000,
             length_ms: playback.length_us() / 1000,
         }
@@ -83,7 +83,7 @@ impl Replay {
         self.speed.as_ref().map_or(Speed::NORMAL, |rate| rate.0)
     }
 
-    pub(in crate::http) fn looping(&self) -> bool {
+    pub(in crate::http) fn is_looping(&self) -> bool {
         self.r#loop
     }
 }

@@ -1,4 +1,4 @@
-//! Single values in JSON: parsed when they are read, so that no other value is ever held.
+//! Single values in JSON. They are checked while they are read, so these types hold valid values only.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use crate::playback::Speed;
 use crate::scenario::StepKind;
-use crate::time::Micros;
+use crate::time::EpochMicros;
 
 /// A customer's id in JSON.
 pub(in crate::http) struct Id(pub(in crate::http) CustomerId);
@@ -37,8 +37,8 @@ impl Serialize for Kind {
 
 impl<'de> Deserialize<'de> for Kind {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Name;
-        impl Visitor<'_> for Name {
+        struct KindVisitor;
+        impl Visitor<'_> for KindVisitor {
             type Value = Kind;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("ENTER, MOVE, EXIT or FOCUS")
@@ -49,11 +49,11 @@ impl<'de> Deserialize<'de> for Kind {
                     .ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
             }
         }
-        deserializer.deserialize_str(Name)
+        deserializer.deserialize_str(KindVisitor)
     }
 }
 
-/// A coordinate in JSON: any number; its fraction is cut.
+/// A coordinate in JSON: any number. Its fraction is cut off.
 #[derive(Clone, Copy)]
 pub(super) struct Coordinate(pub(super) i32);
 
@@ -76,24 +76,24 @@ impl<'de> Deserialize<'de> for Coordinate {
 }
 
 /// A time in JSON.
-pub(super) struct Time(pub(super) Micros);
+pub(super) struct Time(pub(super) EpochMicros);
 
 impl Serialize for Time {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&self.0.iso())
+        serializer.collect_str(&self.0.display_iso())
     }
 }
 
 impl<'de> Deserialize<'de> for Time {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct TextOrMilliseconds;
-        impl Visitor<'_> for TextOrMilliseconds {
+        struct TimeVisitor;
+        impl Visitor<'_> for TimeVisitor {
             type Value = Time;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("ISO 8601 with a zone, or epoch milliseconds")
             }
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Time, E> {
-                Micros::parse(text).map(Time).map_err(E::custom)
+                EpochMicros::parse(text).map(Time).map_err(E::custom)
             }
             fn visit_u64<E: de::Error>(self, ms: u64) -> Result<Time, E> {
                 self.visit_f64(ms as f64)
@@ -102,10 +102,10 @@ impl<'de> Deserialize<'de> for Time {
                 self.visit_f64(ms as f64)
             }
             fn visit_f64<E: de::Error>(self, ms: f64) -> Result<Time, E> {
-                Micros::from_ms(ms).map(Time).map_err(E::custom)
+                EpochMicros::from_ms(ms).map(Time).map_err(E::custom)
             }
         }
-        deserializer.deserialize_any(TextOrMilliseconds)
+        deserializer.deserialize_any(TimeVisitor)
     }
 }
 

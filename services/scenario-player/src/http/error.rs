@@ -1,4 +1,4 @@
-//! What cannot be done, as an answer: a status and `{"detail": "…"}`.
+//! Errors as HTTP answers: a status and `{"detail": "…"}`.
 
 use std::fmt;
 
@@ -7,12 +7,11 @@ use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::shop::ShopError;
-use crate::timeline::Unavailable;
+use crate::service::ScenarioError;
 
-/// An answer that is no success.
+/// An answer that is not a success.
 #[derive(Debug)]
-pub(super) struct Failure {
+pub(super) struct ApiError {
     status: StatusCode,
     detail: String,
 }
@@ -24,7 +23,7 @@ pub(super) struct Detail<'a> {
     detail: &'a str,
 }
 
-impl Failure {
+impl ApiError {
     pub(super) fn bad_request(detail: impl Into<String>) -> Self {
         Self { status: StatusCode::BAD_REQUEST, detail: detail.into() }
     }
@@ -38,30 +37,24 @@ impl Failure {
     }
 }
 
-impl From<ShopError> for Failure {
-    fn from(error: ShopError) -> Self {
+impl From<ScenarioError> for ApiError {
+    fn from(error: ScenarioError) -> Self {
         let status = match error {
-            ShopError::NotFound => StatusCode::NOT_FOUND,
-            ShopError::Busy => StatusCode::CONFLICT,
-            ShopError::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            ScenarioError::NotFound => StatusCode::NOT_FOUND,
+            ScenarioError::Conflict => StatusCode::CONFLICT,
+            ScenarioError::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
         };
         Self { status, detail: error.to_string() }
     }
 }
 
-impl From<Unavailable> for Failure {
-    fn from(error: Unavailable) -> Self {
-        ShopError::from(error).into()
-    }
-}
-
-impl fmt::Display for Failure {
+impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.detail)
     }
 }
 
-impl ResponseError for Failure {
+impl ResponseError for ApiError {
     fn status_code(&self) -> StatusCode {
         self.status
     }

@@ -1,0 +1,53 @@
+//! Scenarios over HTTP.
+
+use std::net::TcpListener;
+use std::sync::Arc;
+
+use actix_web::web::ServiceConfig;
+use chassis::Lifecycle;
+use chassis::probe::Probes;
+
+use super::parts::Shared;
+use crate::config::Config;
+use crate::http::{self, AppState, Limits};
+use crate::loops;
+use crate::service::ScenarioService;
+use crate::timeline::Timeline;
+
+/// The stored scenarios, and the task that keeps looping ones going.
+pub(super) fn spawn_service(
+    config: &Config,
+    timeline: Timeline,
+    shared: &Shared,
+    lifecycle: &Lifecycle,
+) -> Arc<ScenarioService> {
+    let service = Arc::new(ScenarioService {
+        timeline,
+        clock: Arc::clone(&shared.clock),
+        overwrite: config.timeline.scenario_overwrite,
+        metrics: shared.metrics.clone(),
+    });
+    lifecycle.spawn("loops", loops::run(Arc::clone(&service), shared.stopping.clone()));
+    service
+}
+
+/// The HTTP server, with the probes.
+pub(super) fn spawn_server(
+    config: &Config,
+    service: Arc<ScenarioService>,
+    probes: Probes,
+    listener: TcpListener,
+    shared: &Shared,
+    lifecycle: &Lifecycle,
+) {
+    let limits =
+        Limits { body_bytes: config.timeline.max_body_bytes, steps: config.timeline.max_scenario_steps };
+    let (metrics, stopping) = (shared.metrics.clone(), shared.stopping.clone());
+    let probe_routes = chassis::http::probe_routes(probes);
+    let service_routes = http::routes(AppState { service, limits, metrics, stopping });
+    let routes = move |config: &mut ServiceConfig| {
+        probe_routes(config);
+        service_routes(config);
+    };
+    lifecycle.spawn("http", chassis::http::serve(listener, routes, shared.stopping.clone()));
+}

@@ -1,0 +1,29 @@
+//! The OpenAPI document: the handlers and their documentation.
+
+use utoipa::OpenApi;
+
+use super::{events, playbacks, scenarios};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "scenario-player",
+        description = "Plays scenarios of customers walking through a shop over MQTT."
+    ),
+    // Relative to the document, so that it also works behind a proxy that adds a path prefix.
+    servers((url = ".")),
+    paths(
+        scenarios::post,
+        scenarios::post_draft,
+        scenarios::state,
+        scenarios::list,
+        scenarios::show,
+        scenarios::delete,
+        playbacks::replay,
+        playbacks::playback,
+        playbacks::change,
+        events::timeline,
+        events::events,
+    )
+)]
+pub(super) struct Document;

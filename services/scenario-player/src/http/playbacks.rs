@@ -1,0 +1,60 @@
+//! Playbacks: replaying, showing and changing them.
+
+use actix_web::web::{Data, Json, Path, Payload};
+
+use super::body;
+use super::error::{ApiError, Detail};
+use super::params::customer_id;
+use super::state::AppState;
+use super::wire::{PlaybackBody, PlaybackChange, Replay};
+use crate::playback::{Change, Speed};
+
+/// Play a stored scenario again from its beginning, starting now.
+#[utoipa::path(post, path = "/scenarios/{customer_id}/replay", tag = "scenarios", params(("customer_id" = String, Path)),
+    request_body = Option<Replay>, responses(
+    (status = 200, body = PlaybackBody), (status = 400, body = Detail), (status = 404, body = Detail),
+    (status = 409, body = Detail), (status = 413, body = Detail), (status = 422, body = Detail),
+    (status = 503, body = Detail)))]
+pub(super) async fn replay(
+    state: Data<AppState>,
+    path: Path<String>,
+    payload: Payload,
+) -> Result<Json<PlaybackBody>, ApiError> {
+    let customer = customer_id(path)?;
+    let body = body::read(payload, state.limits.body_bytes).await?;
+    let replay: Option<Replay> = if body.is_empty() { None } else { body::parse(&body)? };
+    let (speed, looping) =
+        replay.map_or((Speed::NORMAL, false), |replay| (replay.speed(), replay.is_looping()));
+    let playback = state.service.replay(&customer, speed, looping).await?;
+    Ok(Json(PlaybackBody::of(&customer, &playback, state.service.now())))
+}
+
+/// How a scenario is being played.
+#[utoipa::path(get, path = "/scenarios/{customer_id}/playback", tag = "scenarios", params(("customer_id" = String, Path)),
+    responses((status = 200, body = PlaybackBody), (status = 404, body = Detail), (status = 422, body = Detail),
+    (status = 503, body = Detail)))]
+pub(super) async fn playback(
+    state: Data<AppState>,
+    path: Path<String>,
+) -> Result<Json<PlaybackBody>, ApiError> {
+    let customer = customer_id(path)?;
+    let stored = state.service.scenario(&customer).await?;
+    Ok(Json(PlaybackBody::of(&customer, &stored.playback, state.service.now())))
+}
+
+/// Pause, resume, seek, change the speed, loop.
+#[utoipa::path(patch, path = "/scenarios/{customer_id}/playback", tag = "scenarios", params(("customer_id" = String, Path)),
+    request_body = PlaybackChange, responses(
+    (status = 200, body = PlaybackBody), (status = 400, body = Detail), (status = 404, body = Detail),
+    (status = 409, body = Detail), (status = 413, body = Detail), (status = 422, body = Detail),
+    (status = 503, body = Detail)))]
+pub(super) async fn change(
+    state: Data<AppState>,
+    path: Path<String>,
+    payload: Payload,
+) -> Result<Json<PlaybackBody>, ApiError> {
+    let customer = customer_id(path)?;
+    let change: PlaybackChange = body::parse(&body::read(payload, state.limits.body_bytes).await?)?;
+    let playback = state.service.change(&customer, Change::from(change)).await?;
+    Ok(Json(PlaybackBody::of(&customer, &playback, state.service.now())))
+}

@@ -1,0 +1,215 @@
+//! Reads events from the timeline shortly before they are due, and hands them to the player.
+//!
+//! Reading takes nothing off the timeline. The claimed events are remembered, so reading again from the start finds only
+//! new ones. The reader does that on a timer, because a hint may be lost.
+
+mod read_state;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+use self::read_state::{FULL_READ_INTERVAL, PAGE_SIZE, ReadState};
+use crate::assignment::Assignment;
+use crate::claimed::ClaimedEvents;
+use crate::clock::Clock;
+use crate::hint::Hint;
+use crate::range::{ClaimedEvent, Page, RangeQuery};
+use crate::release_request::ReleaseRequest;
+use crate::timeline::Timeline;
+use crate::unavailable::Unavailable;
+
+/// The task that reads ahead for the player.
+pub(crate) struct TimelineReader {
+    pub(crate) timeline: Timeline,
+    pub(crate) clock: Arc<Clock>,
+    pub(crate) claimed: Arc<ClaimedEvents>,
+    /// The instance name under which it reads.
+    pub(crate) instance: Arc<str>,
+    pub(crate) assignment: watch::Receiver<Assignment>,
+    /// Whether there is anything to publish soon.
+    pub(crate) has_work: watch::Sender<bool>,
+    /// Where the player gets its events.
+    pub(crate) pages: mpsc::Sender<Vec<ClaimedEvent>>,
+    pub(crate) release_requests: mpsc::Sender<ReleaseRequest>,
+    pub(crate) stopping: CancellationToken,
+}
+
+/// What the reader does next.
+enum Next {
+    Poll,
+    PollFromStart,
+    ReleaseAndPoll,
+    Stop,
+}
+
+impl TimelineReader {
+    /// Reads until it is stopped.
+    pub(crate) async fn run(mut self) -> anyhow::Result<()> {
+        let mut hints = self.timeline.hints();
+        let mut state = ReadState::default();
+        loop {
+            let assignment = self.refresh_assignment(&mut state);
+            if assignment.instance != self.instance {
+                // The lease was lost. Other instances may publish our claimed events by now.
+                self.instance = Arc::clone(&assignment.instance);
+                self.release_unpublished(&mut state).await;
+            }
+            let next_poll = match self.poll(&mut state, &assignment).await {
+                Ok(next_poll) => next_poll,
+                Err(_) => Instant::now() + RETRY_DELAY,
+            };
+            match self.hand_over_until(next_poll, &mut hints, &mut state).await {
+                Next::Poll => {}
+                Next::PollFromStart => state.rewind(),
+                Next::ReleaseAndPoll => self.release_unpublished(&mut state).await,
+                Next::Stop => return Ok(()),
+            }
+        }
+    }
+
+    /// The assignment to poll with. If it is a new one the cursor goes back to the start, whatever woke the reader: a new
+    /// partition may have events that are due before the cursor.
+    fn refresh_assignment(&mut self, state: &mut ReadState) -> Assignment {
+        let assignment = self.assignment.borrow_and_update();
+        if assignment.has_changed() {
+            state.rewind();
+        }
+        assignment.clone()
+    }
+
+    /// Reads what is due soon, and returns when to poll again.
+    async fn poll(&self, state: &mut ReadState, assignment: &Assignment) -> Result<Instant, Unavailable> {
+        if state.needs_full_read() {
+            state.rewind();
+        }
+        loop {
+            let Assignment { partitions, start_ms, .. } = *assignment;
+            let from_ms = state.cursor_ms.max(start_ms);
+            self.claimed.begin_read();
+            let requested_at = Instant::now();
+            let until_ms = self.clock.now_ms() as i64 + PREFETCH_MS;
+            let query = RangeQuery { from_ms, until_ms, limit: state.limit, start_ms };
+            let page = self.timeline.read(query).await?;
+            self.clock.sample(page.now_ms, requested_at);
+            if page.changes != state.changes {
+                // Events may have been added before the cursor. They come first, or a customer's order would be lost.
+                state.changes = page.changes;
+                state.rewind();
+                continue;
+            }
+            self.update_has_work(&page);
+            let next_poll =
+                if page.is_full { requested_at } else { self.next_poll(page.next_due_ms, requested_at) };
+            let Some(events) = state.advance(page, until_ms) else { continue };
+            // A partition must be ours both when the read began and now: another instance may have had it in between. The
+            // first is checked here, the second by `claim`.
+            let ours = events.into_iter().filter(|claimed| partitions[claimed.partition]).collect();
+            state.prefetched.extend(self.claimed.claim(ours));
+            return Ok(next_poll);
+        }
+    }
+
+    /// Hands events to the player, until it is time for the next poll or there is another reason for one.
+    async fn hand_over_until(
+        &mut self,
+        next_poll: Instant,
+        hints: &mut broadcast::Receiver<Hint>,
+        state: &mut ReadState,
+    ) -> Next {
+        let events = &mut state.prefetched;
+        loop {
+            tokio::select! {
+                biased;
+                () = self.stopping.cancelled() => return Next::Stop,
+                hint = hints.recv() => match hint {
+                    // The poll sees the count of changes, and starts where it must.
+                    Ok(Hint::Posted) => return Next::Poll,
+                    Ok(Hint::Partitions) => {}
+                    Ok(Hint::Reset) | Err(RecvError::Lagged(_)) => return Next::ReleaseAndPoll,
+                    Err(RecvError::Closed) => return Next::Stop,
+                },
+                changed = self.assignment.changed() => {
+                    return if changed.is_ok() { Next::PollFromStart } else { Next::Stop };
+                }
+                slot = self.pages.reserve(), if !events.is_empty() => match slot {
+                    Ok(slot) => slot.send(events.drain(..events.len().min(PAGE_SIZE)).collect()),
+                    Err(_) => return Next::Stop,
+                },
+                // To read more than the player can take would only fill memory.
+                () = tokio::time::sleep_until(next_poll.into()), if events.len() < PAGE_SIZE => return Next::Poll,
+            }
+        }
+    }
+
+    /// Releases all events that are not published yet, here and in the player, and rewinds.
+    async fn release_unpublished(&self, state: &mut ReadState) {
+        state.rewind();
+        self.claimed.release(&state.prefetched);
+        state.prefetched.clear();
+        let (reply, unpublished) = oneshot::channel();
+        let request = ReleaseRequest { instance: Arc::clone(&self.instance), reply };
+        if self.release_requests.send(request).await.is_ok()
+            && let Ok(unpublished) = unpublished.await
+        {
+            self.claimed.release(&unpublished);
+        }
+    }
+
+    /// There is work while any event is overdue or due soon, even one of another instance, which may be about to fail.
+    fn update_has_work(&self, page: &Page) {
+        let is_soon = |due_ms: i64| due_ms.saturating_sub(page.now_ms as i64) < JOIN_AHEAD_MS;
+        let has_work = page.first_due_ms.is_some_and(is_soon) || !self.claimed.is_empty();
+        self.has_work.send_if_modified(|old| std::mem::replace(old, has_work) != has_work);
+    }
+
+    /// Just before the next event must be read, within limits.
+    fn next_poll(&self, next_due_ms: Option<i64>, requested_at: Instant) -> Instant {
+        let has_work = *self.has_work.borrow();
+        let ahead_ms = if has_work { PREFETCH_MS } else { JOIN_AHEAD_MS - 1 };
+        let latest = requested_at + if has_work { FULL_READ_INTERVAL } else { IDLE_POLL_INTERVAL };
+        let next = next_due_ms.map(|due_ms| self.clock.instant_at(due_ms as f64 - ahead_ms as f64));
+        next.unwrap_or(latest).clamp(requested_at + MIN_POLL_INTERVAL, latest)
+    }
+}
+
+/// How long before it is due an event is read. Longer than usual delays of Redis, and so short that a change of a playback
+/// releases few events.
+const PREFETCH_MS: i64 = 100;
+/// An instance without work joins this long before the next event is due.
+const JOIN_AHEAD_MS: i64 = 6_000;
+/// Between two polls, so that many small reads become one.
+const MIN_POLL_INTERVAL: Duration = Duration::from_millis(20);
+const IDLE_POLL_INTERVAL: Duration = Duration::from_secs(20);
+const RETRY_DELAY: Duration = Duration::from_millis(250);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::MemoryTimeline;
+
+    #[test]
+    fn a_new_assignment_rewinds_the_cursor_even_if_something_else_woke_the_reader() {
+        let (assignments, assignment) = watch::channel(Assignment::all());
+        let mut reader = TimelineReader {
+            timeline: Timeline::Memory(Arc::new(MemoryTimeline::default())),
+            clock: Arc::new(Clock::new()),
+            claimed: Arc::new(ClaimedEvents::for_all_partitions()),
+            instance: "memory".into(),
+            assignment,
+            has_work: watch::channel(false).0,
+            pages: mpsc::channel(1).0,
+            release_requests: mpsc::channel(1).0,
+            stopping: CancellationToken::new(),
+        };
+        let mut state = ReadState { cursor_ms: 5, ..ReadState::default() };
+        reader.refresh_assignment(&mut state);
+        assert_eq!(state.cursor_ms, 5);
+        assignments.send_modify(|assignment| assignment.partitions[7] = false);
+        reader.refresh_assignment(&mut state);
+        assert_eq!(state.cursor_ms, i64::MIN);
+    }
+}

@@ -1,0 +1,71 @@
+//! How far the timeline has been read.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use crate::range::{ClaimedEvent, Page};
+
+/// Events to read at once, and to hand to the player at once.
+pub(crate) const PAGE_SIZE: usize = 2_000;
+/// Reading again from the start at this interval limits what a lost hint can cost.
+pub(crate) const FULL_READ_INTERVAL: Duration = Duration::from_secs(5);
+
+/// The reader's cursor, and the events that the player does not have yet.
+pub(crate) struct ReadState {
+    /// Every event that is due before this time has been read (ms).
+    pub(crate) cursor_ms: i64,
+    /// Events to read at once.
+    pub(crate) limit: usize,
+    /// The count of changes for which the cursor holds.
+    pub(crate) changes: u64,
+    /// Events that were read ahead.
+    pub(crate) prefetched: VecDeque<ClaimedEvent>,
+    /// When the cursor was last set to the start of the timeline.
+    pub(crate) rewound_at: Instant,
+}
+
+impl ReadState {
+    /// Sets the cursor to the start of the timeline.
+    pub(crate) fn rewind(&mut self) {
+        self.cursor_ms = i64::MIN;
+        self.rewound_at = Instant::now();
+    }
+
+    pub(crate) fn needs_full_read(&self) -> bool {
+        self.rewound_at.elapsed() > FULL_READ_INTERVAL
+    }
+
+    /// Moves the cursor behind a page that was read up to `until_ms`, and returns the page's events in the order of
+    /// publishing. `None`: nothing can be used, and a larger page must be read.
+    pub(crate) fn advance(&mut self, page: Page, until_ms: i64) -> Option<Vec<ClaimedEvent>> {
+        let (mut events, mut read_ms) = (page.events, until_ms);
+        if page.is_full {
+            // The next page may hold more events of the last millisecond. They are read together with those.
+            read_ms = events.last().map_or(read_ms, |last| last.due_ms);
+            events.retain(|claimed| claimed.due_ms < read_ms);
+            if events.is_empty() {
+                // The whole page is due in one millisecond.
+                self.limit *= 2;
+                return None;
+            }
+        } else {
+            self.limit = PAGE_SIZE;
+        }
+        // Events of the same millisecond are published in the order they were posted.
+        events.sort_by_key(|claimed| (claimed.due_ms, claimed.event.sequence));
+        self.cursor_ms = read_ms;
+        Some(events)
+    }
+}
+
+impl Default for ReadState {
+    fn default() -> Self {
+        Self {
+            cursor_ms: i64::MIN,
+            limit: PAGE_SIZE,
+            changes: 0,
+            prefetched: VecDeque::new(),
+            rewound_at: Instant::now(),
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! The Lua scripts.
+
+use fred::types::scripts::Script;
+
+pub(super) struct Scripts {
+    pub(super) post: Script,
+    pub(super) update_playback: Script,
+    pub(super) ack: Script,
+    pub(super) join: Script,
+    pub(super) leave: Script,
+}
+
+impl Scripts {
+    pub(super) fn new() -> Self {
+        Self {
+            post: Script::from_lua(concat!(include_str!("add_events.lua"), include_str!("post.lua"))),
+            update_playback: Script::from_lua(concat!(
+                include_str!("add_events.lua"),
+                include_str!("update_playback.lua")
+            )),
+            ack: Script::from_lua(include_str!("ack.lua")),
+            join: Script::from_lua(include_str!("join.lua")),
+            leave: Script::from_lua(include_str!("leave.lua")),
+        }
+    }
+}
