@@ -6,7 +6,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-/// A TCP proxy on a free port of 127.0.0.1, for breaking connections in the ways in which networks break them.
+/// A TCP proxy on a free port of 127.0.0.1, for breaking connections in the ways in which networks break
+/// them.
 pub struct FlakyProxy {
     port: u16,
     target: Arc<AtomicU16>,
@@ -65,8 +66,8 @@ impl FlakyProxy {
         self.target.store(port, Ordering::Relaxed);
     }
 
-    /// Forgets the existing connections, as a NAT gateway does: they stay open, but nothing is forwarded on them. New ones
-    /// work.
+    /// Forgets the existing connections, as a NAT gateway does: they stay open, but nothing is forwarded on
+    /// them. New ones work.
     pub fn forget(&self) {
         self.epoch.send_modify(|epoch| *epoch += 1);
     }
@@ -84,8 +85,8 @@ impl Drop for FlakyProxy {
     }
 }
 
-/// Runs a connection until it is forgotten. After that its sockets stay open until the proxy is dropped, but nothing reads
-/// them.
+/// Runs a connection until it is forgotten. After that its sockets stay open until the proxy is dropped, but
+/// nothing reads them.
 async fn until_forgotten(connection: impl Future<Output = ()>, mut epochs: watch::Receiver<u64>) {
     epochs.mark_unchanged();
     let mut connection = std::pin::pin!(connection);

@@ -3,7 +3,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Finds a port of 127.0.0.1 on which nobody listens.
 ///
-/// It is below the range that the kernel uses for outgoing connections. A process is never given the same port twice.
+/// It is below the range that the kernel uses for outgoing connections. A process is never given the same
+/// port twice.
 ///
 /// # Panics
 /// When all are taken.

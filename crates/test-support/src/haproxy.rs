@@ -14,8 +14,9 @@ pub struct Haproxy {
 }
 
 impl Haproxy {
-    /// Starts it on a free port, with the `frontend` and the `backend` that the configuration has for `service`. The
-    /// backend's servers are `instances`, given by their ports, in place of those that Docker's DNS would name.
+    /// Starts it on a free port, with the `frontend` and the `backend` that the configuration has for
+    /// `service`. The backend's servers are `instances`, given by their ports, in place of those that
+    /// Docker's DNS would name.
     ///
     /// # Panics
     /// When haproxy does not start.

@@ -1,5 +1,5 @@
-//! For benchmarks of services that push to browsers: viewers that use no WebSocket library, a bare loop that writes to
-//! sockets as the limit of what the machine can do, peers in Python, and figures.
+//! For benchmarks of services that push to browsers: viewers that use no WebSocket library, a bare loop that
+//! writes to sockets as the limit of what the machine can do, peers in Python, and figures.
 
 mod bare_loop;
 mod drain;

@@ -19,7 +19,8 @@ impl TestMosquitto {
         Self::start_with("allow_anonymous true\n").await
     }
 
-    /// Starts one with these configuration lines after its `listener` line. `DIR` in them is replaced by its folder.
+    /// Starts one with these configuration lines after its `listener` line. `DIR` in them is replaced by its
+    /// folder.
     pub async fn start_with(configuration: &str) -> Self {
         let mut mosquitto = Self {
             port: free_port(),
@@ -52,7 +53,8 @@ impl TestMosquitto {
         }
     }
 
-    /// Stops it (SIGTERM), and waits for its end. It writes its persistence file first, if it is configured to have one.
+    /// Stops it (SIGTERM), and waits for its end. It writes its persistence file first, if it is configured
+    /// to have one.
     pub async fn stop(&mut self) {
         if let Some(mut server) = self.server.take() {
             server.signal("TERM").await;

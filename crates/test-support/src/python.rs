@@ -1,11 +1,11 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// Finds the Python that has the packages of `scripts/requirements.txt`: `BACKPLANE_PYTHON`, or the virtual environment
-/// that `scripts/lib.sh` makes in `target`.
+/// Finds the Python that has the packages of `scripts/requirements.txt`: `BACKPLANE_PYTHON`, or the virtual
+/// environment that `scripts/lib.sh` makes in `target`.
 ///
-/// Without it, says on standard error that `test` is not run. It writes there directly, because the test framework hides
-/// what a passing test prints.
+/// Without it, says on standard error that `test` is not run. It writes there directly, because the test
+/// framework hides what a passing test prints.
 #[expect(clippy::disallowed_methods, reason = "tests have no settings of a service")]
 pub fn find_python(test: &str) -> Option<PathBuf> {
     let default = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/venv/bin/python3");

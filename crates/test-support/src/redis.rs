@@ -7,8 +7,8 @@ use tokio::process::Command;
 use crate::child_server::{ChildServer, wait_until_port_closed};
 use crate::{eventually_ok, free_port};
 
-/// Messages that may wait for a test that subscribes. fred's default is 32, and then it drops the oldest; on a busy machine
-/// a test does not read that fast.
+/// Messages that may wait for a test that subscribes. fred's default is 32, and then it drops the oldest; on
+/// a busy machine a test does not read that fast.
 const EVENT_CAPACITY: usize = 4096;
 
 /// A `redis-server` on a free port of 127.0.0.1. Without persistence, unless its arguments say otherwise.

@@ -16,7 +16,8 @@ pub struct ServiceProcess {
 impl ServiceProcess {
     /// Starts `binary` and waits until `/health` is 200.
     ///
-    /// Its environment is `vars`, `LISTEN_ADDR`, and a short `DRAIN_DELAY` and `DRAIN_TIMEOUT`; it inherits no variable.
+    /// Its environment is `vars`, `LISTEN_ADDR`, and a short `DRAIN_DELAY` and `DRAIN_TIMEOUT`; it inherits
+    /// no variable.
     ///
     /// # Panics
     /// When it ends before that. Its log is in the message.
@@ -32,7 +33,8 @@ impl ServiceProcess {
         service
     }
 
-    /// Like [`ServiceProcess::start`], but does not wait. For a service that is expected to fail at its start.
+    /// Like [`ServiceProcess::start`], but does not wait. For a service that is expected to fail at its
+    /// start.
     ///
     /// # Panics
     /// When it cannot be started at all.

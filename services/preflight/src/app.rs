@@ -21,7 +21,8 @@ use crate::notification_support::NotificationSupport;
 use crate::store::Store;
 use crate::ws::Endpoint;
 
-/// Events from Redis that may wait for the hub. When it is full, events wait in the buffer of the subscribing connection.
+/// Events from Redis that may wait for the hub. When it is full, events wait in the buffer of the subscribing
+/// connection.
 const EVENT_QUEUE_CAPACITY: usize = 1024;
 
 /// Runs the service until a signal or a failed task ends it.

@@ -6,8 +6,8 @@ use crate::rules::Rules;
 use crate::run_hash::{RunHash, parse_whole_number};
 
 impl Rules {
-    /// The message for a run: `{"type":"preflight","checklist":{…},"lock_statuses":{…},"last_modified":…}`. The order of
-    /// its parts is fixed, so two messages are equal if, and only if, their texts are equal.
+    /// The message for a run: `{"type":"preflight","checklist":{…},"lock_statuses":{…},"last_modified":…}`.
+    /// The order of its parts is fixed, so that a comparison of two texts shows whether anything has changed.
     pub fn checklist_message(&self, run: &RunHash) -> String {
         let checklist = self.checklist.iter().map(|(entry, check)| (entry.as_str(), check.is_true_for(run)));
         let message = ChecklistMessage {

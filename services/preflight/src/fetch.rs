@@ -9,7 +9,8 @@ use crate::store::Store;
 
 /// How a request has ended.
 pub(crate) enum FetchOutcome {
-    /// The run's hash, the epoch of the connection that reports its changes, if one does, and how long the request took.
+    /// The run's hash, the epoch of the connection that reports its changes, if one does, and how long the
+    /// request took.
     Read { hash: RunHash, subscribed_epoch: Option<u64>, elapsed: Duration },
     /// Why the run could not be read.
     Failed(String),
@@ -28,7 +29,8 @@ pub(crate) enum Subscription {
     Unavailable,
 }
 
-/// Reads a run. If a subscription is needed it is made before the read: no change can fall between the two unseen.
+/// Reads a run. If a subscription is needed it is made before the read: no change can fall between the two
+/// unseen.
 pub(crate) async fn fetch(
     store: &Store,
     run: &RunId,

@@ -1,9 +1,10 @@
-//! The task that owns all watched runs and their viewers. One task, so that nothing is locked and a viewer gets
-//! checklists in the order in which they were read.
+//! The task that owns all watched runs and their viewers. One task, so that nothing is locked and a viewer
+//! gets checklists in the order in which they were read.
 //!
-//! A run is subscribed to and then read when its first viewer joins. It is read again when Redis reports a change (see
-//! [`crate::read_scheduler`]), after every reconnect, and on a timer: the timer limits how long any missed change stays
-//! unseen. A checklist that differs from the last one is encoded once and sent to all viewers of the run.
+//! A run is subscribed to and then read when its first viewer joins. It is read again when Redis reports a
+//! change (see [`crate::read_scheduler`]), after every reconnect, and on a timer: the timer limits how long
+//! any missed change stays unseen. A checklist that differs from the last one is encoded once and sent to all
+//! viewers of the run.
 
 mod notification_state;
 mod read_queue;
@@ -245,8 +246,8 @@ impl Hub {
             self.runs.remove(&id);
             return;
         }
-        // This counts as a read, so that a viewer who joins now waits for it. A new subscription made meanwhile would be
-        // ended by this UNSUBSCRIBE.
+        // This counts as a read, so that a viewer who joins now waits for it. A new subscription made
+        // meanwhile would be ended by this UNSUBSCRIBE.
         run.scheduler.on_read_started(now);
         let store = Arc::clone(&self.store);
         self.reads.start(async move {

@@ -19,8 +19,8 @@ pub(crate) enum Command {
 pub(crate) struct HubHandle(mpsc::UnboundedSender<Command>);
 
 impl HubHandle {
-    /// A handle, and the queue that the hub reads. The queue needs no bound of its own: each connection sends at most two
-    /// commands, and the number of connections is bounded.
+    /// A handle, and the queue that the hub reads. The queue needs no bound of its own: each connection sends
+    /// at most two commands, and the number of connections is bounded.
     pub(crate) fn new() -> (Self, mpsc::UnboundedReceiver<Command>) {
         let (sender, commands) = mpsc::unbounded_channel();
         (Self(sender), commands)

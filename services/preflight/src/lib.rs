@@ -15,7 +15,7 @@ mod read_scheduler;
 mod store;
 mod watched_run;
 
-pub mod check;
+mod check;
 mod checklist;
 pub mod rules;
 pub mod rules_file;

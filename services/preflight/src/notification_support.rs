@@ -9,14 +9,16 @@ pub(crate) enum NotificationSupport {
     ChangesOnly,
     /// Redis reports nothing.
     Off,
-    /// The probe may not write its key. Only a notification for a watched run will show that Redis reports changes.
+    /// The probe may not write its key. Only a notification for a watched run will show that Redis reports
+    /// changes.
     Unknown(String),
     /// Redis does not let this user subscribe.
     Forbidden(String),
 }
 
 impl NotificationSupport {
-    /// From the operations that Redis has reported for a key that was written, deleted, written again and left to expire.
+    /// From the operations that Redis has reported for a key that was written, deleted, written again and
+    /// left to expire.
     pub(crate) fn from_operations(operations: &[String]) -> Self {
         let reported = |operation: &str| operations.iter().any(|reported| reported == operation);
         match (reported("hset"), reported("del") && reported("expired")) {

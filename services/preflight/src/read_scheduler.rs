@@ -1,8 +1,9 @@
 //! Decides when a run is read: a debounce with a leading and a trailing edge.
 //!
-//! A change after a quiet period is read at once. Changes that follow each other closely are read together: when they have
-//! paused for [`DEBOUNCE`], or [`MAX_WAIT`] after the first of them if they do not pause. A run is never read twice at the
-//! same time. A read under way may miss a change that comes meanwhile, so such a change always leads to one more read.
+//! A change after a quiet period is read at once. Changes that follow each other closely are read together:
+//! when they have paused for [`DEBOUNCE`], or [`MAX_WAIT`] after the first of them if they do not pause. A
+//! run is never read twice at the same time. A read under way may miss a change that comes meanwhile, so such
+//! a change always leads to one more read.
 
 use std::time::{Duration, Instant};
 

@@ -74,7 +74,8 @@ impl Store {
         }
     }
 
-    /// Subscribes to changes of a run. After `true` every later change is reported; `false` means that Redis refuses.
+    /// Subscribes to changes of a run. After `true` every later change is reported; `false` means that Redis
+    /// refuses.
     pub(crate) async fn subscribe(&self, run: &RunId) -> Result<bool, RedisError> {
         match self.subscriber.subscribe(Key::Run(run)).await {
             Err(error) if is_refusal(&error) => Ok(false),
@@ -135,7 +136,8 @@ impl Store {
                 Err(error) => {
                     debug!("probe the notifications: {}", error.details());
                     if *error.kind() == ErrorKind::Protocol {
-                        // Replies are missing or do not match their requests, so this connection is of no use any more.
+                        // Replies are missing or do not match their requests, so this connection is of no use
+                        // any more.
                         self.subscriber.reconnect().await;
                     }
                 }

@@ -7,7 +7,8 @@ use ws_server::{Recipients, Transport};
 
 use crate::read_scheduler::ReadScheduler;
 
-/// How long a run without viewers stays subscribed. A page that is reloaded meanwhile needs no new subscription.
+/// How long a run without viewers stays subscribed. A page that is reloaded meanwhile needs no new
+/// subscription.
 const LINGER: Duration = Duration::from_secs(10);
 
 /// A run, its viewers, and the checklist that they were sent last.
@@ -40,7 +41,8 @@ impl WatchedRun {
         self.last_frame.as_ref()
     }
 
-    /// Stores a new checklist message. Returns its frame if viewers have to be sent it: if it differs from the last.
+    /// Stores a new checklist message. Returns its frame if viewers have to be sent it: if it differs from
+    /// the last.
     pub(crate) fn update(&mut self, message: &str) -> Option<Bytes> {
         let mut frame = BytesMut::with_capacity(message.len() + 4);
         Transport::WebSocket.encode(&mut frame, None, message);

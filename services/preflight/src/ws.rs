@@ -6,8 +6,8 @@
 //! | `GET /` | the page; also with `?run=<run id>` |
 //! | `GET /health`, `/ready`, `/metrics` | the probes |
 //!
-//! Viewers are sent `{"type":"preflight","checklist":{…},"lock_statuses":{…},"last_modified":…}` and `{"type":"ping"}`.
-//! They may send anything; each message shows that the viewer is alive.
+//! Viewers are sent `{"type":"preflight","checklist":{…},"lock_statuses":{…},"last_modified":…}` and
+//! `{"type":"ping"}`. They may send anything; each message shows that the viewer is alive.
 
 use redis_core::id::RunId;
 use ws_chassis::HttpFront;

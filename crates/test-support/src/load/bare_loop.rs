@@ -8,8 +8,9 @@ use tokio::task::JoinHandle;
 use super::figures::{Figures, thread_cpu_seconds};
 use super::socket::Socket;
 
-/// Measures the limit of the machine: a thread that writes `count` texts, one every `interval`, to all of the `sockets`, and
-/// does nothing else. `reader` spawns the task that reads one socket and returns its latencies in microseconds.
+/// Measures the limit of the machine: a thread that writes `count` texts, one every `interval`, to all of the
+/// `sockets`, and does nothing else. `reader` spawns the task that reads one socket and returns its latencies
+/// in microseconds.
 ///
 /// Returns the figures, and how many texts arrived per second.
 ///

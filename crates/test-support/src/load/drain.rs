@@ -17,9 +17,9 @@ const TIMEOUT: Duration = Duration::from_secs(120);
 /// The number of haproxy processes: one alone has too few file descriptors for all sockets.
 const PROXIES: usize = 3;
 
-/// Opens `sockets` to an instance of `service` and stops the instance. A socket that is closed reconnects at once, through
-/// haproxy, to the `other` instance. Prints how long it took and how many attempts failed. `path` gives the path of the n-th
-/// socket.
+/// Opens `sockets` to an instance of `service` and stops the instance. A socket that is closed reconnects at
+/// once, through haproxy, to the `other` instance. Prints how long it took and how many attempts failed.
+/// `path` gives the path of the n-th socket.
 ///
 /// # Panics
 /// When a socket cannot be opened, is not closed with 1012, or does not reconnect, or the instance fails.

@@ -7,8 +7,8 @@ use super::figures::{cpu_seconds, print_row, resident_bytes};
 /// How long the CPU time is measured: two pings of each socket.
 const MEASURED: Duration = Duration::from_secs(50);
 
-/// Prints the memory and the CPU time that a process needs for open `sockets` while it sends them nothing but pings.
-/// `before_bytes` is its resident memory before the sockets were opened.
+/// Prints the memory and the CPU time that a process needs for open `sockets` while it sends them nothing but
+/// pings. `before_bytes` is its resident memory before the sockets were opened.
 ///
 /// # Panics
 /// When there is no such process.

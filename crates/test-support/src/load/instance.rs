@@ -2,8 +2,8 @@ use std::path::Path;
 
 use crate::{ServiceProcess, TestRedis};
 
-/// Starts an instance for a benchmark, with ten seconds to drain and a ping every 25 s. `ping_interval` is the name of the
-/// service's variable for that.
+/// Starts an instance for a benchmark, with ten seconds to drain and a ping every 25 s. `ping_interval` is
+/// the name of the service's variable for that.
 ///
 /// # Panics
 /// When it does not start.

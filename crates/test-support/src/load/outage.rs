@@ -10,11 +10,11 @@ use crate::{ServiceProcess, TestRedis};
 /// How long Redis is down.
 const DOWNTIME: Duration = Duration::from_secs(10);
 
-/// Kills Redis for ten seconds, with a viewer of each path. Before and during the kill `before` is run again and again; when
-/// Redis is back `after` is run once.
+/// Kills Redis for ten seconds, with a viewer of each path. Before and during the kill `before` is run again
+/// and again; when Redis is back `after` is run once.
 ///
-/// Returns how many viewers stayed connected until they received a text for which `is_expected` is true, and the time from
-/// the return of Redis until the last of them did.
+/// Returns how many viewers stayed connected until they received a text for which `is_expected` is true, and
+/// the time from the return of Redis until the last of them did.
 ///
 /// # Panics
 /// When a viewer cannot be opened, or the first run of `before` fails.

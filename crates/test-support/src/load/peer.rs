@@ -14,8 +14,8 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// Starts `script` with two arguments, a port to listen on and the port of Redis, and waits until it listens. `None` if
-    /// there is no Python with the packages that it needs; see [`find_python`].
+    /// Starts `script` with two arguments, a port to listen on and the port of Redis, and waits until it
+    /// listens. `None` if there is no Python with the packages that it needs; see [`find_python`].
     ///
     /// # Panics
     /// When it does not start.

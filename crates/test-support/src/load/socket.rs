@@ -7,8 +7,8 @@ use tokio::net::{TcpSocket, TcpStream};
 /// The most that is read at once.
 const CHUNK_SIZE: usize = 16 * 1024;
 
-/// A viewer's WebSocket. It reads the server's messages and answers its pings. An idle one has no buffer, so that thousands
-/// fit into one process.
+/// A viewer's WebSocket. It reads the server's messages and answers its pings. An idle one has no buffer, so
+/// that thousands fit into one process.
 pub struct Socket {
     stream: TcpStream,
     /// What has been read and not been used.
@@ -116,8 +116,8 @@ impl Socket {
     }
 }
 
-/// Parses the first frame, which has no mask: its opcode, the length of its header, and the length of its payload. `None` if
-/// it is incomplete.
+/// Parses the first frame, which has no mask: its opcode, the length of its header, and the length of its
+/// payload. `None` if it is incomplete.
 fn parse_frame(bytes: &[u8]) -> Option<(u8, usize, usize)> {
     let opcode = bytes.first()? & 0x0F;
     let (header, length) = match *bytes.get(1)? {

@@ -25,7 +25,8 @@ pub(crate) struct Bench {
 }
 
 impl Bench {
-    /// Many viewers of many runs: the reads when they connect, memory and CPU while idle, and the latency of a change.
+    /// Many viewers of many runs: the reads when they connect, memory and CPU while idle, and the latency of
+    /// a change.
     pub(crate) async fn measure_many_runs(&self, sockets: usize, runs: usize) -> anyhow::Result<()> {
         let memory = resident_bytes(self.pid);
         let (reads_before, started) = (self.count_reads().await?, Instant::now());
@@ -89,7 +90,8 @@ impl Bench {
         Ok(())
     }
 
-    /// How much three viewers that do not read delay the others. The checklists are long, so that they fill the buffers soon.
+    /// How much three viewers that do not read delay the others. The checklists are long, so that they fill
+    /// the buffers soon.
     pub(crate) async fn measure_stalled_viewers(&self, viewers: usize, changes: usize) -> anyhow::Result<()> {
         let locks: Vec<_> = (0..250).map(|n| (format!("locked:{n:030}"), "true".to_owned())).collect();
         self.redis.hset::<(), _, _>("run-0", locks).await?;

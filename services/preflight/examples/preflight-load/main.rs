@@ -1,7 +1,7 @@
 //! Loads preflight and prints each figure beside its limit. `scripts/bench.d/preflight.sh` runs it.
 //!
-//! Each change contains the time at which it was made, as `last_modified` in microseconds. A viewer computes the latency
-//! from that.
+//! Each change contains the time at which it was made, as `last_modified` in microseconds. A viewer computes
+//! the latency from that.
 #![expect(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
 
 mod bench;

@@ -14,7 +14,8 @@ const MESSAGE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Handshakes in flight at once.
 const MAX_HANDSHAKES: usize = 256;
 
-/// Connected viewers, and the latency of each change that one of them has received. Dropping it closes the sockets.
+/// Connected viewers, and the latency of each change that one of them has received. Dropping it closes the
+/// sockets.
 pub(crate) struct Viewers {
     latencies_us: mpsc::UnboundedReceiver<u32>,
     tasks: JoinSet<SocketEnd>,
@@ -41,7 +42,8 @@ impl Viewers {
             });
         }
         drop(pending);
-        // A viewer drops its sender at its first checklist or when it ends. The receiver returns when all have.
+        // A viewer drops its sender at its first checklist or when it ends. The receiver returns when all
+        // have.
         timeout(MESSAGE_TIMEOUT, all_served.recv()).await.context("not every viewer was sent a checklist")?;
         let mut viewers = Self { latencies_us, tasks, count: sockets };
         match viewers.tasks.try_join_next() {
@@ -66,7 +68,8 @@ impl Viewers {
     }
 }
 
-/// The time since the change in a checklist message was made. `None` for the timestamps that the hash has from the start.
+/// The time since the change in a checklist message was made. `None` for the timestamps that the hash has
+/// from the start.
 pub(crate) fn latency_us(text: &[u8]) -> Option<u32> {
     let text = std::str::from_utf8(text).ok()?;
     let sent: u64 = text.split(r#""last_modified":"#).nth(1)?.trim_end_matches('}').parse().ok()?;

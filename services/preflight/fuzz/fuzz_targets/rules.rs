@@ -1,5 +1,5 @@
-//! Parses any text as a rules file and evaluates it for any run. There must be no panic; an error must name a line that
-//! exists; the message must be JSON.
+//! Parses any text as a rules file and evaluates it for any run. There must be no panic; an error must name a
+//! line that exists; the message must be JSON.
 //!
 //! `cargo +nightly fuzz run rules -- -max_total_time=60`
 #![no_main]

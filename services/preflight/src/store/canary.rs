@@ -1,5 +1,5 @@
-//! A key that nobody else uses. It is changed in every way in which a run may change, and the notifications that arrive
-//! show which changes Redis reports. This needs no CONFIG, which many servers forbid.
+//! A key that nobody else uses. It is changed in every way in which a run may change, and the notifications
+//! that arrive show which changes Redis reports. This needs no CONFIG, which many servers forbid.
 
 use std::time::Duration;
 

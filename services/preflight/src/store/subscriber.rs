@@ -13,14 +13,15 @@ use tokio::time::timeout;
 
 /// A connection that does not answer a PING for this long counts as broken.
 const PING_TIMEOUT: Duration = Duration::from_secs(5);
-/// Notifications that may wait to be received. If more come the oldest are lost, and all watched runs are read again.
+/// Notifications that may wait to be received. If more come the oldest are lost, and all watched runs are
+/// read again.
 const NOTIFICATION_CAPACITY: usize = 4096;
 
 /// A connection that only subscribes and sends PING.
 ///
-/// It does not read runs. If Redis refuses a SUBSCRIBE, fred takes that error for the reply to the next command. On a
-/// connection that also reads, a run could get the hash of another run. Here only a PING can get a wrong reply, and each
-/// PING carries its own number, so that is noticed.
+/// It does not read runs. If Redis refuses a SUBSCRIBE, fred takes that error for the reply to the next
+/// command. On a connection that also reads, a run could get the hash of another run. Here only a PING can
+/// get a wrong reply, and each PING carries its own number, so that is noticed.
 pub(super) struct Subscriber {
     connection: Connection<Client>,
     db: u8,
@@ -77,8 +78,8 @@ impl Subscriber {
     }
 }
 
-/// Whether this is the reply to the PING with that number. With subscriptions the reply is a list, `pong` and the number;
-/// without it is the number alone.
+/// Whether this is the reply to the PING with that number. With subscriptions the reply is a list, `pong` and
+/// the number; without it is the number alone.
 fn is_pong(reply: &Value, number: &str) -> bool {
     match reply {
         Value::Array(parts) => parts.last().is_some_and(|last| last.as_str().as_deref() == Some(number)),

@@ -1,4 +1,5 @@
-//! Redis is killed, cut off, stalled or replaced. No viewer is disconnected, and all checklists recover by themselves.
+//! Redis is killed, cut off, stalled or replaced. No viewer is disconnected, and all checklists recover by
+//! themselves.
 
 use std::time::{Duration, Instant};
 
