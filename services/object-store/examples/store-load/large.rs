@@ -1,4 +1,4 @@
-//! Objects of 64 MiB: bytes a second over one connection.
+//! Objects of 64 MiB: bytes per second over one connection.
 
 use std::time::Instant;
 
@@ -28,7 +28,7 @@ pub(crate) fn compare(bare: Target, ours: Target, released: Option<Target>) {
     }
 }
 
-/// MiB a second of gets, one after the other.
+/// MiB per second of gets, one after the other.
 pub(crate) fn gets(target: Target) -> f64 {
     let mut client = Client::connect(target.port, "large");
     client.set(1, &vec![7; LARGE]);

@@ -69,3 +69,38 @@ impl RequestOrder {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::header::{RequestHeader, RequestKind};
+    use crate::id::ObjectId;
+
+    fn message(kind: RequestKind) -> Message {
+        let id = ObjectId::new(&[7; 32]).unwrap();
+        let header = RequestHeader { id, payload_length: 0, request_id: 0, kind };
+        Message::Request { header, payload: bytes::Bytes::new() }
+    }
+
+    #[test]
+    fn a_write_waits_for_the_gets_before_it() {
+        let mut order = RequestOrder::default();
+        order.get_started();
+        assert!(order.admit(message(RequestKind::Get)).is_some());
+        assert!(!order.is_blocked());
+        assert!(order.admit(message(RequestKind::Delete)).is_none());
+        assert!(order.is_blocked() && order.has_deferred());
+        order.all_finished();
+        assert!(!order.is_blocked());
+        assert_eq!(order.take_deferred(), Some(message(RequestKind::Delete)));
+    }
+
+    #[test]
+    fn everything_waits_for_an_upload() {
+        let mut order = RequestOrder::default();
+        order.upload_started();
+        assert!(order.is_blocked() && order.waits_for_finish());
+        order.all_finished();
+        assert!(!order.is_blocked() && !order.waits_for_finish());
+    }
+}
