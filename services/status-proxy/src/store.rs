@@ -38,7 +38,7 @@ impl Store {
     /// When the configuration is wrong. An absent server is not an error here.
     pub(crate) fn new(config: &RedisConfig, instance: String) -> Result<(Self, PubSubEvents), ConnectError> {
         let subscriber = connect::listener(config, EVENT_CAPACITY)?;
-        let events = PubSubEvents::of(&subscriber);
+        let events = PubSubEvents::new(&subscriber);
         let pool = connect::pool(config)?;
         let store = Self {
             pubsub: PubSubConnection(subscriber),

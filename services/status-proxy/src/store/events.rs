@@ -31,7 +31,7 @@ pub(crate) struct PubSubEvents {
 }
 
 impl PubSubEvents {
-    pub(super) fn of(connection: &Connection<Client>) -> Self {
+    pub(super) fn new(connection: &Connection<Client>) -> Self {
         Self {
             messages: connection.client.message_rx(),
             connects: connection.client.reconnect_rx(),
