@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Measures scenario-player, each figure beside its limit. Needs BIN (release binaries); starts and stops its own servers.
+# Measures scenario-player, and prints each figure with its limit. Needs BIN (release binaries); starts and stops its own servers.
 set -euo pipefail
 source "$(dirname "$0")/../lib.sh"
 : "${BIN:=$target/release}"
@@ -14,7 +14,7 @@ mqtt=$(free_port)
 printf 'user root\nmax_inflight_messages 0\nmax_queued_messages 0\nlistener %s 127.0.0.1\nallow_anonymous true\n' "$mqtt" >"$work/mqtt.conf"
 start "$mqtt" "$work/mqtt.log" mosquitto -c "$work/mqtt.conf"
 
-player() { # VARS... ; sets url and pid
+start_player() { # VARS...; sets url and pid
   local port
   port=$(free_port)
   start "$port" "$work/player.log" env "$@" MQTT_HOST=127.0.0.1 MQTT_PORT="$mqtt" LISTEN_ADDR="127.0.0.1:$port" \
@@ -22,10 +22,10 @@ player() { # VARS... ; sets url and pid
   pid=${children[-1]} url=http://127.0.0.1:$port
   until [ "$(curl -s -o /dev/null -w '%{http_code}' "$url/ready")" = 200 ]; do sleep 0.05; done
 }
-stop() { kill "$1"; wait "$1" || true; }
+stop_player() { kill "$1"; wait "$1" || true; }
 on_redis=(USE_REDIS_BACKEND=true REDIS_HOST=127.0.0.1 "REDIS_PORT=$redis")
 
-# A quantile of the lateness of all urls together, in ms, by the histogram's bounds.
+# Prints a quantile of the lateness at all URLs together, in ms: the upper bound of its bucket.
 lateness() { # QUANTILE URL...
   local q=$1; shift
   for u in "$@"; do curl -s "$u/metrics"; done | awk -v q="$q" '
@@ -39,7 +39,7 @@ lateness() { # QUANTILE URL...
 echo "lateness (publish minus due), Redis backend, two instances"
 for rate in 1000 5000 10000 20000; do
   redis-cli -p "$redis" flushall >/dev/null
-  player "${on_redis[@]}"; one=$url; one_pid=$pid; player "${on_redis[@]}"; two=$url; two_pid=$pid
+  start_player "${on_redis[@]}"; one=$url; one_pid=$pid; start_player "${on_redis[@]}"; two=$url; two_pid=$pid
   steps=$((rate * 10 / 200))
   "$bench" post "$one" 200 "$steps" 8000 $((1000000 / rate)) >/dev/null
   for _ in $(seq 120); do
@@ -48,38 +48,38 @@ for rate in 1000 5000 10000 20000; do
   done
   limit=''; [ "$rate" = 5000 ] && limit='   (limit: 1.5 and 5)'
   echo "  $rate events/s: p50 <= $(lateness 0.5 "$one" "$two") ms, p99 <= $(lateness 0.99 "$one" "$two") ms$limit"
-  stop "$one_pid"; stop "$two_pid"
+  stop_player "$one_pid"; stop_player "$two_pid"
 done
 
-overdue() { # QOS VARS... ; prints events/s of one instance through a backlog
+measure_backlog() { # QOS VARS...; prints how many events/s one instance publishes from a backlog
   local qos=$1; shift
-  player "$@" "MQTT_QOS=$qos" CONSUME_FROM=earliest
+  start_player "$@" "MQTT_QOS=$qos" CONSUME_FROM=earliest
   "$bench" post "$url" 100 $((messages / 100)) 10000 2 >/dev/null
   "$bench" overdue "$url" "$mqtt" "$messages"
-  stop "$pid"
+  stop_player "$pid"
 }
 messages=400000
 echo "throughput through one instance, against rumqttc alone on the same broker (limit: 80 %)"
 for qos in 1 0; do
   alone=$("$bench" limit "$mqtt" "$qos" "$messages")
   redis-cli -p "$redis" flushall >/dev/null
-  memory=$(overdue "$qos" USE_REDIS_BACKEND=false)
-  shared=$(overdue "$qos" "${on_redis[@]}")
+  memory=$(measure_backlog "$qos" USE_REDIS_BACKEND=false)
+  shared=$(measure_backlog "$qos" "${on_redis[@]}")
   echo "  QoS $qos: rumqttc alone $alone/s; memory $memory/s = $((memory * 100 / alone)) %; Redis $shared/s = $((shared * 100 / alone)) %"
 done
 
 echo "100,000 steps posted and scheduled (limit: 1.5 s)"
 redis-cli -p "$redis" flushall >/dev/null
-player "${on_redis[@]}"; echo "  Redis: $("$bench" post "$url" 1 100000 3600000 1000) s"; stop "$pid"
-player USE_REDIS_BACKEND=false; before=$(metric "$url" process_resident_memory_bytes)
+start_player "${on_redis[@]}"; echo "  Redis: $("$bench" post "$url" 1 100000 3600000 1000) s"; stop_player "$pid"
+start_player USE_REDIS_BACKEND=false; before=$(metric "$url" process_resident_memory_bytes)
 echo "  memory: $("$bench" post "$url" 1 100000 3600000 1000) s"
 "$bench" post "$url" 100 4000 3600000 1000 >/dev/null
 after=$(metric "$url" process_resident_memory_bytes)
 echo "memory per scheduled step, memory backend: $(((after - before) / 500000)) bytes (limit: 200)"
-stop "$pid"
+stop_player "$pid"
 
 redis-cli -p "$redis" flushall >/dev/null
-player "${on_redis[@]}"; sleep 5
+start_player "${on_redis[@]}"; sleep 5
 commands() { redis-cli -p "$redis" info stats | awk -F: '/^total_commands_processed/ { print $2 + 0 }'; }
 before=$(commands); sleep 40; after=$(commands)
 awk -v n=$((after - before - 1)) 'BEGIN { printf "an idle instance: %.2f Redis commands/s (limit: 0.5)\n", n / 40 }'

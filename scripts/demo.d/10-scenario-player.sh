@@ -10,18 +10,18 @@ customers=(amy bob cleo dan eve)
 walk=("ENTER 935 50" "MOVE 935 120" "MOVE 860 180" "MOVE 720 180" "FOCUS 640 240" "MOVE 520 240" "MOVE 400 310" "MOVE 400 420"
   "FOCUS 480 500" "MOVE 610 500" "MOVE 780 430" "MOVE 900 300" "MOVE 935 130" "EXIT 935 50")
 
-# scenario CUSTOMER : as a client posts it, with times long past; a step every 300 ms.
+# scenario CUSTOMER: prints a scenario with a step every 300 ms. Its times are in the past.
 scenario() {
-  local step type x y steps=() at=1618323771180
+  local step type x y steps=() time_ms=1618323771180
   for step in "${walk[@]}"; do
     read -r type x y <<<"$step"
-    steps+=("{\"type\":\"$type\",\"location\":{\"x\":$x,\"y\":$y},\"timestamp\":$at}")
-    at=$((at + 300))
+    steps+=("{\"type\":\"$type\",\"location\":{\"x\":$x,\"y\":$y},\"timestamp\":$time_ms}")
+    time_ms=$((time_ms + 300))
   done
   (IFS=, && printf '{"customer":{"customer_id":"%s"},"path":[%s]}' "$1" "${steps[*]}")
 }
 
-# What a subscriber must see of each customer, in this order.
+# Prints what a subscriber must receive for each customer, in this order.
 expected() {
   local step type x y
   for step in "${walk[@]}"; do
@@ -33,8 +33,8 @@ expected() {
   done
 }
 
-# seen CUSTOMER : what the subscriber saw of one since the last `: >"$work/seen"`, in the same form.
-seen() { grep -F "\"id\":\"$1\"" "$work/seen" | sed -E 's/ \{.*"x":([0-9]+),"y":([0-9]+)\}/ \1 \2/; s/ \{.*//'; }
+# received CUSTOMER: prints what the subscriber has received for a customer since the file was last emptied, in the same form.
+received() { grep -F "\"id\":\"$1\"" "$work/received" | sed -E 's/ \{.*"x":([0-9]+),"y":([0-9]+)\}/ \1 \2/; s/ \{.*//'; }
 
 first=$(free_port) second=$(free_port)
 export USE_REDIS_BACKEND=true REDIS_HOST=127.0.0.1 MQTT_HOST=127.0.0.1 DRAIN_DELAY=0s
@@ -46,35 +46,35 @@ for port in "$first" "$second"; do
     fail "an instance does not become ready: $(cat "$work/ready")"
 done
 
-show() {
+print_numbered() {
   local line count=0
   while read -r line; do
     [[ $line == *'"id"'* ]] && printf '%5d  %s\n' $((++count)) "$line"
   done
 }
-mosquitto_sub -p "$MQTT_PORT" -q 1 -v -t 'customer/#' > >(tee -a "$work/seen" | show) &
+mosquitto_sub -p "$MQTT_PORT" -q 1 -v -t 'customer/#' > >(tee -a "$work/received" | print_numbered) &
 children+=($!)
 for _ in {1..50}; do
   mosquitto_pub -p "$MQTT_PORT" -t customer/hello -n
   sleep 0.1
-  ! grep -qs hello "$work/seen" || break
+  ! grep -qs hello "$work/received" || break
 done
 
-enter_all() {
-  local place port
-  : >"$work/seen"
-  for place in "${!customers[@]}"; do
-    port=${ports[place % ${#ports[@]}]}
-    scenario "${customers[place]}" | curl -sSf -H 'content-type: application/json' --data-binary @- \
+post_all() {
+  local i port
+  : >"$work/received"
+  for i in "${!customers[@]}"; do
+    port=${ports[i % ${#ports[@]}]}
+    scenario "${customers[i]}" | curl -sSf -H 'content-type: application/json' --data-binary @- \
       "http://127.0.0.1:$port/scenario?recalculate_time=true" >/dev/null
     sleep 0.2
   done
 }
 
-# Waits until everybody has left, and a moment longer for a step that comes twice.
-all_left() {
+# Waits until every customer has left, and one second longer, in case a step is published twice.
+wait_until_all_left() {
   local deadline=$((SECONDS + 20))
-  until [ "$(grep -c customer/exit "$work/seen")" -ge ${#customers[@]} ] || [ $SECONDS -ge $deadline ]; do sleep 0.1; done
+  until [ "$(grep -c customer/exit "$work/received")" -ge ${#customers[@]} ] || [ $SECONDS -ge $deadline ]; do sleep 0.1; done
   sleep 1
 }
 
@@ -84,22 +84,22 @@ expected >"$work/expected"
 total=$((${#customers[@]} * ${#walk[@]}))
 
 ports=("$first" "$second")
-enter_all
-all_left
+post_all
+wait_until_all_left
 for customer in "${customers[@]}"; do
-  seen "$customer" | diff "$work/expected" - || fail "the steps of $customer are not all there once and in order"
+  received "$customer" | diff "$work/expected" - || fail "the steps of $customer were not all received once and in order"
 done
 echo "$total steps of ${#customers[@]} customers, each once, each customer's in order:" \
   "$(published "$first") by the first instance, $(published "$second") by the second"
 
 ports=("$first")
-enter_all
+post_all
 sleep 1
 echo "       the second instance is killed (SIGKILL)"
 { kill -KILL "$second_pid" && wait "$second_pid"; } 2>/dev/null || true
-all_left
+wait_until_all_left
 for customer in "${customers[@]}"; do
-  # A step may come again if its acknowledgement died with the instance.
-  seen "$customer" | awk '!before[$0]++' | diff "$work/expected" - || fail "the steps of $customer are not all there in order"
+  # A step may be repeated if the instance was killed before it took the step off the timeline.
+  received "$customer" | awk '!before[$0]++' | diff "$work/expected" - || fail "the steps of $customer were not all received in order"
 done
-echo "$total steps again, none lost, each customer's in order, $(($(grep -c '"id"' "$work/seen") - total)) of them twice"
+echo "$total steps again, none lost, each customer's in order, $(($(grep -c '"id"' "$work/received") - total)) of them twice"

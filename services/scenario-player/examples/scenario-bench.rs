@@ -1,8 +1,8 @@
-//! Measures a running world for `scripts/bench.d/scenario-player.sh`: what rumqttc alone publishes, and what the service does.
+//! Measures for `scripts/bench.d/scenario-player.sh`: how fast rumqttc alone publishes, and how fast the service does.
 //!
-//! `scenario-bench limit PORT QOS MESSAGES` prints the messages a second that rumqttc alone brings to the broker.
-//! `scenario-bench overdue URL PORT MESSAGES` prints the same of the service, which has begun with what is overdue.
-//! `scenario-bench post URL CUSTOMERS STEPS START_IN_MS APART_US` posts steps and prints the seconds it took.
+//! `scenario-bench limit PORT QOS MESSAGES` publishes with rumqttc alone, and prints messages per second.
+//! `scenario-bench overdue URL PORT MESSAGES` waits while the service publishes overdue steps, and prints the same.
+//! `scenario-bench post URL CUSTOMERS STEPS START_IN_MS INTERVAL_US` posts steps, and prints the seconds it took.
 
 use std::time::{Duration, Instant};
 
@@ -13,14 +13,14 @@ use serde_json::json;
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let number = |place: usize| -> anyhow::Result<i64> {
-        args.get(place).context("an argument is missing")?.parse().context("an argument is no number")
+    let number = |index: usize| -> anyhow::Result<i64> {
+        args.get(index).context("an argument is missing")?.parse().context("an argument is not a number")
     };
     match args.first().map(String::as_str) {
         Some("limit") => limit(u16::try_from(number(1)?)?, number(2)?, number(3)?).await,
         Some("overdue") => overdue(&args[1], u16::try_from(number(2)?)?, number(3)?).await,
         Some("post") => post(&args[1], number(2)?, number(3)?, number(4)?, number(5)?).await,
-        _ => bail!("say limit, overdue or post"),
+        _ => bail!("the first argument must be limit, overdue or post"),
     }
 }
 
@@ -29,7 +29,7 @@ async fn limit(port: u16, qos: i64, messages: i64) -> anyhow::Result<()> {
     let mut options = MqttOptions::new("limit", "127.0.0.1", port);
     options.set_inflight(1000);
     let (client, mut events) = AsyncClient::new(options, 1000);
-    let begin = Instant::now();
+    let started_at = Instant::now();
     tokio::spawn(async move {
         for n in 0..messages {
             let payload = format!("{{\"id\":\"c{}\",\"ts\":1700000000,\"x\":{n},\"y\":0}}", n % 1000);
@@ -38,18 +38,18 @@ async fn limit(port: u16, qos: i64, messages: i64) -> anyhow::Result<()> {
             }
         }
     });
-    let mut done = 0;
-    while done < messages {
+    let mut acknowledged = 0;
+    while acknowledged < messages {
         match (events.poll().await?, qos) {
             (Event::Incoming(Packet::PubAck(_)), _)
-            | (Event::Outgoing(Outgoing::Publish(_)), QoS::AtMostOnce) => done += 1,
+            | (Event::Outgoing(Outgoing::Publish(_)), QoS::AtMostOnce) => acknowledged += 1,
             _ => {}
         }
     }
-    while bytes_under_way(port)? > 0 {
-        tokio::time::sleep(POLL).await;
+    while bytes_in_transit(port)? > 0 {
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
-    println!("{:.0}", messages as f64 / begin.elapsed().as_secs_f64());
+    println!("{:.0}", messages as f64 / started_at.elapsed().as_secs_f64());
     Ok(())
 }
 
@@ -61,19 +61,19 @@ async fn overdue(url: &str, port: u16, messages: i64) -> anyhow::Result<()> {
         Ok(line.context("the metric is missing")?.parse()?)
     };
     while published().await? < messages / 100 {
-        tokio::time::sleep(POLL).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
-    let (begin, before) = (Instant::now(), published().await?);
-    while published().await? < messages || bytes_under_way(port)? > 0 {
-        tokio::time::sleep(POLL).await;
+    let (started_at, before) = (Instant::now(), published().await?);
+    while published().await? < messages || bytes_in_transit(port)? > 0 {
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
-    println!("{:.0}", (messages - before) as f64 / begin.elapsed().as_secs_f64());
+    println!("{:.0}", (messages - before) as f64 / started_at.elapsed().as_secs_f64());
     Ok(())
 }
 
-/// Bytes that have been sent to or from a port of this machine and not been read. At QoS 0 nobody says when the broker has
-/// a message, and megabytes fit in between.
-fn bytes_under_way(port: u16) -> anyhow::Result<u64> {
+/// Bytes on TCP connections of this port that were sent and not yet read. At QoS 0 the broker acknowledges nothing, and the
+/// buffers hold megabytes.
+fn bytes_in_transit(port: u16) -> anyhow::Result<u64> {
     let table = std::fs::read_to_string("/proc/net/tcp").context("read /proc/net/tcp")?;
     let port = format!(":{port:04X}");
     let mut bytes = 0;
@@ -87,22 +87,28 @@ fn bytes_under_way(port: u16) -> anyhow::Result<u64> {
     Ok(bytes)
 }
 
-const POLL: Duration = Duration::from_millis(10);
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
-async fn post(url: &str, customers: i64, steps: i64, start_in_ms: i64, apart_us: i64) -> anyhow::Result<()> {
+async fn post(
+    url: &str,
+    customers: i64,
+    steps: i64,
+    start_in_ms: i64,
+    interval_us: i64,
+) -> anyhow::Result<()> {
     let start_us = jiff::Timestamp::now().as_microsecond() + start_in_ms * 1000;
     let client = reqwest::Client::new();
     let mut seconds = 0.0;
     for customer in 0..customers {
-        // The customers take turns, so that the whole shop has one step each `apart_us`.
-        let at_ms = |step: i64| (start_us + (step * customers + customer) * apart_us) as f64 / 1000.0;
-        let step = |n| json!({"type": "MOVE", "location": {"x": n, "y": customer}, "timestamp": at_ms(n)});
+        // The customers take turns, so that in the whole shop one step is due every `interval_us`.
+        let time_ms = |step: i64| (start_us + (step * customers + customer) * interval_us) as f64 / 1000.0;
+        let step = |n| json!({"type": "MOVE", "location": {"x": n, "y": customer}, "timestamp": time_ms(n)});
         let path: Vec<_> = (0..steps).map(step).collect();
         let body =
             serde_json::to_vec(&json!({"customer": {"customer_id": format!("c{customer}")}, "path": path}))?;
-        let begin = Instant::now();
+        let started_at = Instant::now();
         client.post(format!("{url}/scenario")).body(body).send().await?.error_for_status()?;
-        seconds += begin.elapsed().as_secs_f64();
+        seconds += started_at.elapsed().as_secs_f64();
     }
     println!("{seconds:.3}");
     Ok(())
