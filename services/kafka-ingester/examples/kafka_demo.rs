@@ -1,7 +1,7 @@
-//! Sends each line of standard input as a message, to the broker of `KAFKA_BROKER` or to librdkafka's mock cluster in this
-//! process: `kafka_demo TOPIC PARTITIONS`. A line is `PARTITION MESSAGE`.
+//! Sends each line of standard input as a message: `kafka_demo TOPIC PARTITIONS`. A line is `PARTITION MESSAGE`.
 //!
-//! Says `KAFKA_BROKER=HOST:PORT` on standard output first. When the input ends, so does it, and the mock cluster.
+//! It sends to the broker of `KAFKA_BROKER`, or to librdkafka's mock cluster in this process. First it prints
+//! `KAFKA_BROKER=HOST:PORT` on standard output. At the end of the input it exits, and the mock cluster with it.
 #![expect(clippy::disallowed_methods, reason = "an example has no settings of a service")]
 
 use std::io::{BufRead, Write};

@@ -1,91 +1,152 @@
-//! Wires the parts.
+//! Wires the parts of the service.
 
+use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
 use chassis::probe::Probes;
 use chassis::{Gate, Lifecycle, Settings, http};
-use redis_core::connect;
+use prometheus::Registry;
+use redis_core::{State, connect};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tracing::info;
 
+use crate::assignments::Assignments;
 use crate::config::{Command, Config};
-use crate::kafka::{self, Brokers, Events};
+use crate::dead_letter_forwarder::DeadLetterForwarder;
+use crate::kafka::{self, BootstrapBrokers, Consumer, EventHandler};
 use crate::metrics::Metrics;
-use crate::owned::Owned;
-use crate::partition::Shared;
-use crate::store::Store;
-use crate::{dead_letters, forward, ingest, memory, topics};
+use crate::partition::IngestContext;
+use crate::store::{DeadLetterStore, RedisMemory, Stores};
+use crate::topic_monitor::TopicIds;
+use crate::{dead_letter_commands, memory_monitor, poll_loop, topic_monitor};
 
-/// Starts the ingester's tasks.
+/// Runs the command of the settings, or ingests until a signal.
 ///
 /// # Errors
-/// When the address is taken, or a client cannot be made.
-pub fn start(config: &Config, lifecycle: &Lifecycle) -> anyhow::Result<()> {
+/// If a command fails, the address is taken, or a client cannot be created.
+pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
+    if let Some(Command::DeadLetters(command)) = config.command {
+        dead_letter_commands::run(&config, command).await?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let lifecycle = Lifecycle::new(config.process());
+    start(&config, &lifecycle)?;
+    Ok(lifecycle.run().await)
+}
+
+/// Starts all tasks.
+fn start(config: &Config, lifecycle: &Lifecycle) -> anyhow::Result<()> {
     let registry = chassis::metrics::registry(Config::SERVICE)?;
     let metrics = Metrics::new(&registry)?;
-    let readiness = lifecycle.readiness();
-    let listener = http::listen(&config.process.listen_addr)
-        .with_context(|| format!("listen on {}", config.process.listen_addr))?;
-    let probes = Probes::new(readiness.clone(), registry);
-    lifecycle.spawn("http", http::serve(listener, http::probe_routes(probes), lifecycle.stopping()));
-
-    let redis = connect::pool(&config.redis)?;
+    spawn_probes(config, lifecycle, registry)?;
     info!("redis at {}, kafka at {}", config.redis, config.kafka.broker());
-    let store = Store::new(redis.client, config.kafka.group(), &config.write);
-    follow(readiness.gate("redis"), redis.state);
-    let (room, memory) = watch::channel(Ok(()));
-    follow(readiness.gate("redis memory"), memory.clone());
-    lifecycle.spawn(
-        "memory",
-        memory::watch(store.clone(), config.write.redis_memory_pause, room, lifecycle.stopping()),
-    );
-    let writing = readiness.gate("writing");
-    writing.open();
-
-    let properties = kafka::properties(&config.kafka)?;
-    if let Some(topic) = config.write.dead_letters_topic.clone() {
-        let forward = forward::run(
-            store.clone(),
-            properties.clone(),
-            Brokers::new(config.kafka.broker()),
-            topic,
-            metrics.clone(),
-            lifecycle.stopping(),
-        );
-        lifecycle.spawn("forward", forward);
-    }
-    let owned = Owned::default();
-    let events = Events::new(owned.clone(), metrics.clone(), Brokers::new(config.kafka.broker()));
-    let consumer = Arc::new(kafka::consumer(properties, events).context("make the consumer")?);
-    let (ids, topic_ids) = watch::channel(Default::default());
-    let all = config.kafka.topics();
-    let watching =
-        topics::watch(Arc::clone(&consumer), all.clone(), readiness.gate("kafka"), ids, lifecycle.stopping());
-    lifecycle.spawn("topics", watching);
-
-    let policy = config.write.policy();
-    let batch_max = usize::from(config.write.batch_max);
-    let shared = Arc::new(Shared { consumer, store, policy, metrics, batch_max, topic_ids, memory, writing });
-    let (runtime, stopping) = (Handle::current(), lifecycle.stopping());
-    lifecycle.spawn("ingest", async move {
-        tokio::task::spawn_blocking(move || ingest::run(&shared, &owned, &all, &runtime, &stopping)).await?
+    let stores = connect_redis(config, lifecycle)?;
+    let memory = spawn_memory_monitor(config, lifecycle, stores.memory);
+    spawn_dead_letter_forwarder(config, lifecycle, stores.dead_letters, &metrics)?;
+    let assignments = Assignments::default();
+    let consumer = create_consumer(config, &assignments, &metrics)?;
+    let topic_ids = spawn_topic_monitor(config, lifecycle, &consumer);
+    let writing_gate = lifecycle.readiness().gate("writing");
+    writing_gate.open();
+    let context = Arc::new(IngestContext {
+        consumer,
+        store: stores.partitions,
+        policy: config.write.policy(),
+        metrics,
+        batch_max: usize::from(config.write.batch_max),
+        topic_ids,
+        memory,
+        writing_gate,
     });
+    spawn_poll_loop(config, lifecycle, context, assignments);
     Ok(())
 }
 
-/// Runs the command that was asked for; false if none was.
-///
-/// # Errors
-/// When the command fails.
-pub async fn run_command(config: &Config) -> anyhow::Result<bool> {
-    match config.command {
-        Some(Command::DeadLetters(command)) => dead_letters::run(config, command).await.map(|()| true),
-        None => Ok(false),
-    }
+/// `/health`, `/ready` and `/metrics`.
+fn spawn_probes(config: &Config, lifecycle: &Lifecycle, registry: Registry) -> anyhow::Result<()> {
+    let address = &config.process.listen_addr;
+    let listener = http::listen(address).with_context(|| format!("listen on {address}"))?;
+    let probes = Probes::new(lifecycle.readiness(), registry);
+    lifecycle.spawn("http", http::serve(listener, http::probe_routes(probes), lifecycle.stopping()));
+    Ok(())
 }
 
-fn follow(gate: Gate, state: watch::Receiver<Result<(), String>>) {
+fn connect_redis(config: &Config, lifecycle: &Lifecycle) -> anyhow::Result<Stores> {
+    let redis = connect::pool(&config.redis)?;
+    spawn_gate(lifecycle.readiness().gate("redis"), redis.state);
+    Ok(Stores::new(&redis.client, config.kafka.group(), &config.write))
+}
+
+fn spawn_memory_monitor(
+    config: &Config,
+    lifecycle: &Lifecycle,
+    memory: RedisMemory,
+) -> watch::Receiver<State> {
+    let (sender, state) = watch::channel(Ok(()));
+    spawn_gate(lifecycle.readiness().gate("redis memory"), state.clone());
+    let monitor = memory_monitor::run(memory, config.write.redis_memory_pause, sender, lifecycle.stopping());
+    lifecycle.spawn("memory monitor", monitor);
+    state
+}
+
+fn spawn_dead_letter_forwarder(
+    config: &Config,
+    lifecycle: &Lifecycle,
+    store: DeadLetterStore,
+    metrics: &Metrics,
+) -> anyhow::Result<()> {
+    if let Some(topic) = config.write.dead_letters_topic.clone() {
+        let forwarder = DeadLetterForwarder {
+            store,
+            client_config: config.kafka.client_config()?,
+            bootstrap_brokers: BootstrapBrokers::new(config.kafka.broker()),
+            topic,
+            metrics: metrics.clone(),
+        };
+        lifecycle.spawn("dead letter forwarder", forwarder.run(lifecycle.stopping()));
+    }
+    Ok(())
+}
+
+fn create_consumer(
+    config: &Config,
+    assignments: &Assignments,
+    metrics: &Metrics,
+) -> anyhow::Result<Arc<Consumer>> {
+    let bootstrap_brokers = BootstrapBrokers::new(config.kafka.broker());
+    let event_handler = EventHandler::new(assignments.clone(), metrics.clone(), bootstrap_brokers);
+    let consumer = kafka::create_consumer(config.kafka.client_config()?, event_handler);
+    Ok(Arc::new(consumer.context("create the consumer")?))
+}
+
+fn spawn_topic_monitor(
+    config: &Config,
+    lifecycle: &Lifecycle,
+    consumer: &Arc<Consumer>,
+) -> watch::Receiver<TopicIds> {
+    let (sender, topic_ids) = watch::channel(TopicIds::default());
+    let gate = lifecycle.readiness().gate("kafka");
+    let monitor =
+        topic_monitor::run(Arc::clone(consumer), config.kafka.topics(), gate, sender, lifecycle.stopping());
+    lifecycle.spawn("topic monitor", monitor);
+    topic_ids
+}
+
+/// The poll loop blocks, so it gets a thread of its own.
+fn spawn_poll_loop(
+    config: &Config,
+    lifecycle: &Lifecycle,
+    context: Arc<IngestContext>,
+    assignments: Assignments,
+) {
+    let (topics, runtime, stopping) = (config.kafka.topics(), Handle::current(), lifecycle.stopping());
+    let run = move || poll_loop::run(&context, &assignments, &topics, &runtime, &stopping);
+    lifecycle.spawn("poll loop", async move { tokio::task::spawn_blocking(run).await? });
+}
+
+/// Opens and closes a gate with a state.
+fn spawn_gate(gate: Gate, state: watch::Receiver<State>) {
     tokio::spawn(gate.follow(state));
 }

@@ -1,23 +1,20 @@
 #![doc = include_str!("../README.md")]
 
 pub mod app;
+mod assignments;
 pub mod batch;
 pub mod config;
-mod dead_letters;
-mod describe;
-mod forward;
-mod ingest;
-mod json;
+mod dead_letter_commands;
+mod dead_letter_forwarder;
 mod kafka;
-mod memory;
+mod memory_monitor;
+pub mod message;
 mod metrics;
-mod msgpack;
-mod owned;
 mod partition;
-pub mod record;
-mod script;
+mod poll_loop;
 pub mod store;
-pub mod template;
-mod topics;
+mod topic_monitor;
+mod topic_partition;
 
 pub use config::Config;
+pub use topic_partition::TopicPartition;

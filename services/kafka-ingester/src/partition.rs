@@ -1,204 +1,177 @@
-//! One partition, from its queue to Redis: claim it, go where Redis stands, then batch after batch.
+//! The task of one partition, from its queue to Redis: claim the partition, seek to Redis's offset, then apply batch after
+//! batch.
 //!
-//! While Redis applies a batch, the next is decoded. Nothing is read that has no place: what waits, waits in librdkafka's
-//! bounded queue.
+//! While Redis applies a batch, the task decodes the next one. It takes no more than that from the queue: all other messages
+//! wait in librdkafka's bounded queue.
 
 mod apply;
 mod claim;
+mod context;
+mod interruption;
+mod ownership;
 
+use std::convert::Infallible;
 use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chassis::Gate;
 use rdkafka::Message;
 use rdkafka::consumer::base_consumer::PartitionQueue;
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
+use crate::assignments::Progress;
 use crate::batch::Batch;
-use crate::kafka::{Consumer, Events};
-use crate::metrics::Metrics;
-use crate::owned::Progress;
-use crate::record::Policy;
-use crate::store::{Counts, Store, TopicPartition};
-use crate::topics::TopicIds;
+use crate::kafka::EventHandler;
+use crate::store::Counts;
+use crate::topic_partition::TopicPartition;
+use apply::apply;
+use claim::claim;
+use interruption::Interruption;
+use ownership::Ownership;
 
-/// What all partitions share.
-pub(crate) struct Shared {
-    pub(crate) consumer: Arc<Consumer>,
-    pub(crate) store: Store,
-    pub(crate) policy: Policy,
-    pub(crate) metrics: Metrics,
-    pub(crate) batch_max: usize,
-    /// The topics' ids as last seen.
-    pub(crate) topic_ids: watch::Receiver<TopicIds>,
-    /// Whether Redis has memory for more.
-    pub(crate) memory: watch::Receiver<Result<(), String>>,
-    /// Closed while Redis refuses to write.
-    pub(crate) writing: Gate,
-}
+pub(crate) use context::IngestContext;
 
 /// The task of one partition.
-pub(crate) struct Partition {
-    at: TopicPartition,
-    shared: Arc<Shared>,
-    queue: PartitionQueue<Events>,
-    arrived: Arc<Notify>,
-    stop: CancellationToken,
+pub(crate) struct PartitionTask {
+    ownership: Ownership,
+    queue: PartitionQueue<EventHandler>,
+    queue_filled: Arc<Notify>,
     progress: Progress,
-    epoch: i64,
-    topic_id: String,
-    counts: Counts,
-    /// Claims in a row that found the log to end before Redis's offset.
-    beyond: u32,
 }
 
-/// Why a partition is no longer read from where it was.
-enum End {
-    /// It was taken from this instance, or the process stops.
-    Stopped,
-    /// Redis knows less than it did, or the log is another: claim again at once.
-    Rewind(String),
-    /// Another instance claimed it; it is claimed again only if it stays assigned to this one.
-    Taken(String),
-    /// Kafka or Redis did not answer.
-    Failed(anyhow::Error),
-}
-
-impl Partition {
-    /// A partition whose messages come through `queue`.
+impl PartitionTask {
+    /// A task that reads the messages of `partition` from `queue`.
     pub(crate) fn new(
-        at: TopicPartition,
-        shared: Arc<Shared>,
-        mut queue: PartitionQueue<Events>,
+        partition: TopicPartition,
+        context: Arc<IngestContext>,
+        mut queue: PartitionQueue<EventHandler>,
         stop: CancellationToken,
         progress: Progress,
     ) -> Self {
-        let arrived = Arc::new(Notify::new());
-        let waker = Arc::clone(&arrived);
+        let queue_filled = Arc::new(Notify::new());
+        let waker = Arc::clone(&queue_filled);
         queue.set_nonempty_callback(move || waker.notify_one());
-        let (topic_id, counts) = (String::new(), Counts::default());
-        Self { at, shared, queue, arrived, stop, progress, epoch: 0, topic_id, counts, beyond: 0 }
+        Self { ownership: Ownership::new(partition, context, stop), queue, queue_filled, progress }
     }
 
-    /// Ingests until stopped. `before` is the task that read from the same queue until now.
-    pub(crate) async fn run(mut self, before: Option<JoinHandle<()>>) {
-        if let Some(before) = before {
-            // However it ended: it reads no more.
-            let _ = before.await;
+    /// Ingests until stopped. `previous` is the task that read from the same queue before.
+    pub(crate) async fn run(mut self, previous: Option<JoinHandle<()>>) {
+        if let Some(previous) = previous {
+            // Its result does not matter: it no longer reads.
+            let _ = previous.await;
         }
         loop {
-            let Err(end) = self.ingest().await;
-            let pause = match end {
-                End::Stopped => return,
-                End::Rewind(reason) => {
-                    self.shared.metrics.rewinds.inc();
-                    warn!(partition = %self.at, "reading {} again from redis's offset: {reason}", self.at);
-                    REWIND_PAUSE
-                }
-                End::Taken(owner) => {
-                    self.shared.metrics.fenced.inc();
-                    warn!(partition = %self.at, "{} was claimed by another instance (epoch {owner})", self.at);
-                    TAKEN_PAUSE
-                }
-                End::Failed(reason) => {
-                    warn!(partition = %self.at, "cannot read {} now: {reason:#}", self.at);
-                    FAILED_PAUSE
-                }
-            };
-            if self.unless_stopped(tokio::time::sleep(pause)).await.is_err() {
+            let Err(interruption) = self.ingest().await;
+            let Some(pause) = self.report(&interruption) else { return };
+            if self.ownership.run_until_stopped(tokio::time::sleep(pause)).await.is_err() {
                 return;
             }
         }
     }
 
-    async fn ingest(&mut self) -> Result<std::convert::Infallible, End> {
-        let mut start = self.claim().await?;
-        let (mut batch, mut following) = (Batch::default(), Batch::default());
-        let mut read = start;
-        loop {
-            self.fill(&mut batch, &mut read)?;
-            if batch.is_empty() {
-                self.idle(start).await?;
-                continue;
+    /// Logs and counts an interruption. Returns the pause after it, or `None` if the task was stopped.
+    fn report(&self, interruption: &Interruption) -> Option<Duration> {
+        let (partition, metrics) = (&self.ownership.partition, &self.ownership.context.metrics);
+        match interruption {
+            Interruption::Stopped => None,
+            Interruption::Rewind(reason) => {
+                metrics.rewinds.inc();
+                warn!(%partition, "reading {partition} again from the offset in redis: {reason}");
+                Some(REWIND_PAUSE)
             }
-            let next = read;
-            let applied = self.apply(&mut batch, start, next);
-            // The second is polled when the first waits for Redis.
-            let (applied, filled) = tokio::join!(applied, async { self.fill(&mut following, &mut read) });
-            self.count(applied?);
-            self.progress.set(next);
-            filled?;
-            start = next;
-            batch.clear();
-            mem::swap(&mut batch, &mut following);
+            Interruption::Fenced(owner) => {
+                metrics.fenced.inc();
+                warn!(%partition, "another instance claimed {partition} (epoch {owner})");
+                Some(FENCED_PAUSE)
+            }
+            Interruption::Failed(reason) => {
+                warn!(%partition, "cannot read {partition} now: {reason:#}");
+                Some(FAILED_PAUSE)
+            }
         }
     }
 
-    /// Takes what has arrived, as far as the batch has room. `read` is the offset after the last message taken.
-    fn fill(&self, batch: &mut Batch, read: &mut i64) -> Result<(), End> {
-        while batch.len() < self.shared.batch_max && batch.bytes() < BATCH_BYTES {
+    async fn ingest(&mut self) -> Result<Infallible, Interruption> {
+        let mut start = claim(&mut self.ownership).await?;
+        self.progress.set(start);
+        let (mut batch, mut next_batch) = (Batch::default(), Batch::default());
+        // The offset after the last message that was taken from the queue.
+        let mut position = start;
+        loop {
+            self.fill(&mut batch, &mut position)?;
+            if batch.is_empty() {
+                self.wait_for_messages(start).await?;
+                continue;
+            }
+            let end = position;
+            let applying = apply(&self.ownership, &mut batch, start..end);
+            // `join!` polls them in this order: the next batch is filled as soon as this one waits for Redis.
+            let (applied, filled) =
+                tokio::join!(applying, async { self.fill(&mut next_batch, &mut position) });
+            self.update_counters(applied?);
+            self.progress.set(end);
+            filled?;
+            start = end;
+            batch.clear();
+            mem::swap(&mut batch, &mut next_batch);
+        }
+    }
+
+    /// Takes messages from the queue until it is empty or the batch is full. `position` is the offset after the last one.
+    fn fill(&self, batch: &mut Batch, position: &mut i64) -> Result<(), Interruption> {
+        let context = &self.ownership.context;
+        while batch.len() < context.batch_max && batch.raw_bytes() < MAX_BATCH_BYTES {
             match self.queue.poll(Duration::ZERO) {
                 None => break,
-                Some(Ok(message)) if message.offset() < *read => {
-                    return Err(End::Rewind(format!("offset {} came again after {read}", message.offset())));
+                Some(Ok(message)) if message.offset() < *position => {
+                    return Err(Interruption::Rewind(format!(
+                        "offset {} came again after {position}",
+                        message.offset()
+                    )));
                 }
                 Some(Ok(message)) => {
-                    batch.push(&self.shared.policy, message.offset(), message.key(), message.payload());
-                    *read = message.offset() + 1;
+                    batch.push(&context.policy, message.offset(), message.key(), message.payload());
+                    *position = message.offset() + 1;
                 }
                 // librdkafka tries again by itself.
-                Some(Err(error)) => debug!("read {}: {error}", self.at),
+                Some(Err(error)) => debug!("read {}: {error}", self.ownership.partition),
             }
         }
         Ok(())
     }
 
-    /// Waits for messages. Looks now and then whether Redis still knows what it knew.
-    async fn idle(&self, start: i64) -> Result<(), End> {
-        let arrived = tokio::time::timeout(IDLE_CHECK, self.arrived.notified());
-        if self.unless_stopped(arrived).await?.is_ok() {
+    /// Waits for messages. If none comes for a while, checks that Redis still has the offset and the owner that it had.
+    async fn wait_for_messages(&self, start: i64) -> Result<(), Interruption> {
+        let ownership = &self.ownership;
+        let filled = tokio::time::timeout(IDLE_CHECK_INTERVAL, self.queue_filled.notified());
+        if ownership.run_until_stopped(filled).await?.is_ok() {
             return Ok(());
         }
-        self.same_topic()?;
-        match self.unless_stopped(self.shared.store.position(&self.at)).await? {
-            Ok((Some(epoch), Some(next))) if (epoch, next) == (self.epoch, start) => Ok(()),
-            Ok((Some(epoch), _)) if epoch > self.epoch => Err(End::Taken(epoch.to_string())),
-            Ok((_, next)) => Err(End::Rewind(format!("redis knew {start}, and knows {next:?}"))),
-            // The pool says so, and the next batch waits.
-            Err(_) => Ok(()),
+        ownership.check_topic_id()?;
+        let position = ownership.context.store.position(&ownership.partition);
+        // If Redis does not answer, the gate of its connection says so, and the next batch waits.
+        let Ok(stored) = ownership.run_until_stopped(position).await? else { return Ok(()) };
+        match (stored.epoch, stored.next_offset) {
+            (Some(epoch), Some(offset)) if (epoch, offset) == (ownership.epoch, start) => Ok(()),
+            (Some(epoch), _) if epoch > ownership.epoch => Err(Interruption::Fenced(epoch.to_string())),
+            (_, offset) => Err(Interruption::offset_changed(start, offset)),
         }
     }
 
-    /// A topic that was made again has other messages at the same offsets.
-    fn same_topic(&self) -> Result<(), End> {
-        match self.shared.topic_ids.borrow().get(&self.at.topic) {
-            Some(id) if *id != self.topic_id => {
-                Err(End::Rewind("the topic was deleted and made again".to_owned()))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn count(&mut self, now: Counts) {
-        let metrics = &self.shared.metrics;
-        metrics.applied.inc_by(now.applied.saturating_sub(self.counts.applied));
-        metrics.dead_letters.inc_by(now.dead.saturating_sub(self.counts.dead));
-        self.counts = now;
-    }
-
-    /// Nothing that is waited for here may leave something behind that acts later on the consumer.
-    async fn unless_stopped<T>(&self, waiting: impl Future<Output = T>) -> Result<T, End> {
-        self.stop.run_until_cancelled(waiting).await.ok_or(End::Stopped)
+    fn update_counters(&mut self, counts: Counts) {
+        let Ownership { context, counts: old, .. } = &mut self.ownership;
+        context.metrics.applied.inc_by(counts.applied.saturating_sub(old.applied));
+        context.metrics.dead_letters.inc_by(counts.dead_letters.saturating_sub(old.dead_letters));
+        *old = counts;
     }
 }
 
-/// Bytes of keys and values after which a batch is full.
-const BATCH_BYTES: usize = 1 << 20;
-const IDLE_CHECK: Duration = Duration::from_secs(2);
+/// A batch is full when its Kafka keys and values have this many bytes.
+const MAX_BATCH_BYTES: usize = 1 << 20;
+const IDLE_CHECK_INTERVAL: Duration = Duration::from_secs(2);
 const REWIND_PAUSE: Duration = Duration::from_millis(100);
-const TAKEN_PAUSE: Duration = Duration::from_secs(3);
+const FENCED_PAUSE: Duration = Duration::from_secs(3);
 const FAILED_PAUSE: Duration = Duration::from_secs(1);

@@ -5,7 +5,7 @@ use std::process::{Child, Command};
 
 use crate::world::World;
 
-/// A running ingester; it is killed when dropped.
+/// A running ingester. Dropping it kills it.
 pub(crate) struct Instance(Child);
 
 impl Instance {
@@ -13,7 +13,7 @@ impl Instance {
         let vars = [
             ("KAFKA_TOPIC", topic),
             ("KAFKA_BROKER", &world.broker),
-            // A group of its own: it need not wait for a member that was killed.
+            // A group for each topic: a new instance need not wait until a killed member's session times out.
             ("KAFKA_GROUP", topic),
             ("REDIS_HOST", "127.0.0.1"),
             ("REDIS_PORT", &world.redis_port),
@@ -28,14 +28,14 @@ impl Instance {
         signal(self.0.id(), name);
     }
 
-    /// CPU seconds so far.
+    /// CPU seconds used so far.
     pub(crate) fn cpu_s(&self) -> f64 {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.0.id())).unwrap();
         let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
         (fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap()) / 100.0
     }
 
-    /// The most memory it ever held, in MiB.
+    /// The most resident memory it has had, in MiB.
     pub(crate) fn peak_mib(&self) -> f64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.0.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();

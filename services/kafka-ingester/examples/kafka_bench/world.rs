@@ -1,4 +1,4 @@
-//! What is measured, and what it is measured with: a broker, a Redis, topics, messages.
+//! What the benchmark runs on: a broker, a Redis, topics and messages.
 
 use std::time::{Duration, SystemTime};
 
@@ -25,11 +25,11 @@ pub(crate) struct World {
     pub(crate) redis: Client,
 }
 
-pub(crate) fn var(name: &str) -> Option<String> {
+pub(crate) fn env_var(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// A battery's report of seven fields, of one of [`KEYS`] batteries.
+/// A report of seven fields from one of [`KEYS`] batteries.
 pub(crate) fn message(number: usize) -> String {
     let key = number.wrapping_mul(2_654_435_761) % KEYS;
     format!(
@@ -44,14 +44,14 @@ pub(crate) fn message(number: usize) -> String {
 
 impl World {
     pub(crate) async fn start() -> Self {
-        let mock = if var("KAFKA_BROKER").is_none() { Some(MockCluster::new(1).unwrap()) } else { None };
+        let mock = if env_var("KAFKA_BROKER").is_none() { Some(MockCluster::new(1).unwrap()) } else { None };
         let broker =
-            mock.as_ref().map_or_else(|| var("KAFKA_BROKER").unwrap(), MockCluster::bootstrap_servers);
-        let redis_port = var("REDIS_PORT").unwrap();
+            mock.as_ref().map_or_else(|| env_var("KAFKA_BROKER").unwrap(), MockCluster::bootstrap_servers);
+        let redis_port = env_var("REDIS_PORT").unwrap();
         let config = Config::from_url(&format!("redis://127.0.0.1:{redis_port}")).unwrap();
         let redis = Builder::from_config(config).build().unwrap();
         redis.init().await.unwrap();
-        Self { mock, broker, redis_port, bin: var("BIN").unwrap(), redis }
+        Self { mock, broker, redis_port, bin: env_var("BIN").unwrap(), redis }
     }
 
     pub(crate) fn config(&self) -> ClientConfig {
@@ -60,10 +60,10 @@ impl World {
         config
     }
 
-    /// A topic of its own.
-    pub(crate) async fn topic(&self, name: &str) -> String {
-        let since = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_millis();
-        let topic = format!("bench-{name}-{since}");
+    /// Creates a topic with a unique name.
+    pub(crate) async fn create_topic(&self, name: &str) -> String {
+        let now_ms = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_millis();
+        let topic = format!("bench-{name}-{now_ms}");
         if let Some(mock) = &self.mock {
             mock.create_topic(&topic, PARTITIONS as i32, 1).unwrap();
         } else {
@@ -74,7 +74,7 @@ impl World {
         topic
     }
 
-    /// Sends `total` messages, of which some are bad, as fast as the broker takes them.
+    /// Sends `total` messages as fast as the broker takes them. `is_bad` chooses those that are not JSON.
     pub(crate) fn produce(&self, topic: &str, total: usize, is_bad: impl Fn(usize) -> bool) {
         let producer: BaseProducer = self.config().set("linger.ms", "5").create().unwrap();
         for number in 0..total {
@@ -84,10 +84,10 @@ impl World {
         producer.flush(Duration::from_secs(60)).unwrap();
     }
 
-    /// A consumer of all partitions from `offset` on, without a group.
+    /// A consumer that reads all partitions from `offset` on, without joining a group.
     pub(crate) fn bare_consumer(&self, topic: &str, offset: Offset) -> BaseConsumer {
         let mut config = self.config();
-        // The service's own.
+        // As the service sets them.
         config.set("group.id", "bare").set("fetch.wait.max.ms", "100").set("fetch.queue.backoff.ms", "10");
         let consumer: BaseConsumer = config.create().unwrap();
         let mut list = TopicPartitionList::new();
@@ -98,8 +98,8 @@ impl World {
         consumer
     }
 
-    /// Messages of a topic that had their effect.
-    pub(crate) async fn applied(&self, topic: &str) -> i64 {
+    /// How many messages of a topic were applied or became dead letters.
+    pub(crate) async fn count_handled(&self, topic: &str) -> i64 {
         let of = |partition| [format!("{partition}:applied"), format!("{partition}:dead")];
         let fields: Vec<String> = (0..PARTITIONS).flat_map(of).collect();
         let key = format!("kafka-ingester:{topic}:{topic}:offsets");
@@ -107,14 +107,14 @@ impl World {
         counts.into_iter().flatten().sum()
     }
 
-    pub(crate) async fn wait_applied(&self, topic: &str, total: i64) {
-        while self.applied(topic).await < total {
+    pub(crate) async fn wait_until_handled(&self, topic: &str, total: i64) {
+        while self.count_handled(topic).await < total {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 }
 
-/// Queues message `number`, whose partition follows from it.
+/// Hands message `number` to the producer. The number decides the partition.
 pub(crate) fn send(producer: &BaseProducer, topic: &str, number: usize, value: &str) {
     while producer
         .send(BaseRecord::<(), _>::to(topic).partition((number % PARTITIONS) as i32).payload(value))

@@ -1,88 +1,93 @@
-//! A batch on its way into Redis, for as long as that takes.
+//! Applying a batch, for as long as that takes.
 
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use tracing::debug;
 
-use super::{End, Partition};
+use super::interruption::Interruption;
+use super::ownership::Ownership;
 use crate::batch::Batch;
-use crate::store::{Counts, Outcome};
+use crate::store::{BatchOutcome, Counts};
 
-impl Partition {
-    /// Applies a batch whose first offset may be `start`, and does not give up.
-    pub(super) async fn apply(&self, batch: &mut Batch, start: i64, next: i64) -> Result<Counts, End> {
-        self.same_topic()?;
-        let metrics = &self.shared.metrics;
-        metrics.batch_messages.observe(batch.len() as f64);
-        let mut from = start;
-        loop {
-            self.memory().await?;
-            let begun = Instant::now();
-            let outcome = self
-                .unless_stopped(self.shared.store.apply(&self.at, self.epoch, (start, next), from, batch))
-                .await?;
-            let label = match &outcome {
-                Ok(outcome) => outcome.label(),
-                Err(_) => "unanswered",
-            };
-            metrics.batch_seconds.with_label_values(&[label]).observe(begun.elapsed().as_secs_f64());
-            match outcome {
-                Ok(Outcome::Done(counts)) => {
-                    self.shared.writing.open();
-                    // Redis was slow, or a reconnect went on behind this call.
-                    if begun.elapsed() >= SLOW {
-                        metrics.paused_seconds.inc_by(begun.elapsed().as_secs_f64());
-                    }
-                    return Ok(counts);
+/// Applies a batch of the offsets in `offsets`, and retries until Redis has done it.
+pub(super) async fn apply(
+    ownership: &Ownership,
+    batch: &mut Batch,
+    offsets: Range<i64>,
+) -> Result<Counts, Interruption> {
+    ownership.check_topic_id()?;
+    let (context, partition) = (&ownership.context, &ownership.partition);
+    let metrics = &context.metrics;
+    metrics.batch_messages.observe(batch.len() as f64);
+    // All messages before this offset are applied.
+    let mut resume_at = offsets.start;
+    loop {
+        wait_for_memory(ownership).await?;
+        let started = Instant::now();
+        let call = context.store.apply(partition, ownership.epoch, offsets.clone(), resume_at, batch);
+        let outcome = ownership.run_until_stopped(call).await?;
+        let label = outcome.as_ref().map_or("unanswered", BatchOutcome::label);
+        metrics.batch_seconds.with_label_values(&[label]).observe(started.elapsed().as_secs_f64());
+        match outcome {
+            Ok(BatchOutcome::Applied(counts)) => {
+                context.writing_gate.open();
+                // Redis was slow, or fred reconnected during this call.
+                if started.elapsed() >= SLOW_CALL {
+                    metrics.paused_seconds.inc_by(started.elapsed().as_secs_f64());
                 }
-                Ok(Outcome::Refused(offset, why, _)) => {
-                    debug!("redis refused {} offset {offset}: {why}", self.at);
-                    batch.refuse(offset, &format!("redis: {why}"));
-                    from = offset;
-                }
-                Ok(Outcome::Hole(stored)) => {
-                    return Err(End::Rewind(format!("redis knew {start}, and knows {stored}")));
-                }
-                Ok(Outcome::Fenced(owner)) => {
-                    let newer = owner.parse::<i64>().is_ok_and(|epoch| epoch > self.epoch);
-                    return Err(if newer {
-                        End::Taken(owner)
-                    } else {
-                        End::Rewind("redis forgot who owns it".to_owned())
-                    });
-                }
-                Ok(Outcome::Later(why, _)) => {
-                    self.shared.writing.close(why);
-                    self.pause(begun, LATER_PAUSE).await?;
-                }
-                // It may have been applied: the same again changes nothing then.
-                Err(error) => {
-                    debug!("apply a batch of {}: {error:#}", self.at);
-                    self.pause(begun, UNANSWERED_PAUSE).await?;
-                }
+                return Ok(counts);
+            }
+            Ok(BatchOutcome::Refused(offset, reason)) => {
+                debug!("redis refused {partition} offset {offset}: {reason}");
+                batch.make_dead_letter(offset, &format!("redis: {reason}"));
+                resume_at = offset;
+            }
+            Ok(BatchOutcome::OffsetGap(stored)) => {
+                return Err(Interruption::offset_changed(offsets.start, Some(stored)));
+            }
+            Ok(BatchOutcome::Fenced(owner)) => {
+                let has_newer_owner = owner.parse::<i64>().is_ok_and(|epoch| epoch > ownership.epoch);
+                return Err(if has_newer_owner {
+                    Interruption::Fenced(owner)
+                } else {
+                    Interruption::Rewind("redis has lost the owner's epoch".to_owned())
+                });
+            }
+            Ok(BatchOutcome::RetryLater(reason)) => {
+                context.writing_gate.close(reason);
+                pause(ownership, started, REFUSED_PAUSE).await?;
+            }
+            // The batch may have been applied. Then sending it again changes nothing.
+            Err(error) => {
+                debug!("apply a batch of {partition}: {error:#}");
+                pause(ownership, started, UNANSWERED_PAUSE).await?;
             }
         }
     }
-
-    async fn memory(&self) -> Result<(), End> {
-        if self.shared.memory.borrow().is_ok() {
-            return Ok(());
-        }
-        let (begun, mut memory) = (Instant::now(), self.shared.memory.clone());
-        let room = async { memory.wait_for(Result::is_ok).await.map(drop) };
-        // Its sender lives as long as the process works.
-        let waited = self.unless_stopped(room).await.map(drop);
-        self.shared.metrics.paused_seconds.inc_by(begun.elapsed().as_secs_f64());
-        waited
-    }
-
-    async fn pause(&self, begun: Instant, pause: Duration) -> Result<(), End> {
-        let paused = self.unless_stopped(tokio::time::sleep(pause)).await;
-        self.shared.metrics.paused_seconds.inc_by(begun.elapsed().as_secs_f64());
-        paused
-    }
 }
 
-const SLOW: Duration = Duration::from_millis(250);
-const LATER_PAUSE: Duration = Duration::from_millis(500);
+/// Waits while Redis has no memory for more messages.
+async fn wait_for_memory(ownership: &Ownership) -> Result<(), Interruption> {
+    let context = &ownership.context;
+    if context.memory.borrow().is_ok() {
+        return Ok(());
+    }
+    let (started, mut memory) = (Instant::now(), context.memory.clone());
+    // The memory monitor, which has the sender, runs for as long as the process does: the wait cannot fail.
+    let has_memory = async { memory.wait_for(Result::is_ok).await.map(drop) };
+    let waited = ownership.run_until_stopped(has_memory).await.map(drop);
+    context.metrics.paused_seconds.inc_by(started.elapsed().as_secs_f64());
+    waited
+}
+
+/// Waits before the next try, and counts the time since `started` as paused.
+async fn pause(ownership: &Ownership, started: Instant, pause: Duration) -> Result<(), Interruption> {
+    let paused = ownership.run_until_stopped(tokio::time::sleep(pause)).await;
+    ownership.context.metrics.paused_seconds.inc_by(started.elapsed().as_secs_f64());
+    paused
+}
+
+const SLOW_CALL: Duration = Duration::from_millis(250);
+const REFUSED_PAUSE: Duration = Duration::from_millis(500);
 const UNANSWERED_PAUSE: Duration = Duration::from_millis(50);

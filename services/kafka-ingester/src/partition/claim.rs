@@ -1,73 +1,83 @@
-//! Becoming a partition's owner, and going where Redis stands.
+//! Claiming a partition: becoming its owner in Redis, and seeking to the offset where reading begins.
 
 use std::sync::Arc;
 
+use anyhow::anyhow;
 use tracing::{error, info, warn};
 
-use super::{End, Partition};
-use crate::kafka::{self, Start};
-use crate::topics;
+use super::interruption::Interruption;
+use super::ownership::Ownership;
+use crate::kafka::{self, StartPosition};
+use crate::store::Claim;
 
-impl Partition {
-    /// Becomes the owner in Redis, and goes to Redis's offset, which it returns.
-    pub(super) async fn claim(&mut self) -> Result<i64, End> {
-        self.topic_id = topics::id_of(&self.shared.consumer, &self.at.topic).await.map_err(End::Failed)?;
-        let claim =
-            self.unless_stopped(self.shared.store.claim(&self.at, self.epoch, &self.topic_id)).await?;
-        let claim = claim.map_err(End::Failed)?;
-        self.epoch = claim.epoch;
-        self.counts = claim.counts;
-        let (consumer, at) = (Arc::clone(&self.shared.consumer), self.at.clone());
-        let locate = move || kafka::locate(&consumer, &at, claim.next, claim.recreated);
-        let located =
-            blocking(locate).await.map_err(|error| End::Failed(error.context("find where to begin")))?;
-        let start = match (located, claim.next) {
-            (Start::Stored, Some(stored)) => stored,
-            (Start::Beyond(low, high), _) if self.beyond >= BEYOND_PATIENCE => {
-                warn!(partition = %self.at, "{} ends at {high}: it is another log, and read from its start", self.at);
-                self.begin(low).await?
-            }
-            (Start::Beyond(_, high), stored) => {
-                self.beyond += 1;
-                let stored = stored.unwrap_or_default();
-                return Err(End::Failed(anyhow::anyhow!(
-                    "the log ends at {high}, before redis's offset {stored}"
-                )));
-            }
-            (Start::At(offset, gone), _) => {
-                if gone > 0 {
-                    self.shared.metrics.lost.inc_by(gone);
-                    error!(partition = %self.at, "kafka deleted {gone} messages of {} before they were read", self.at);
-                }
-                self.begin(offset).await?
-            }
-            (Start::Stored, None) => return Err(End::Rewind("the offset is gone".to_owned())),
-        };
-        self.beyond = 0;
-        let (consumer, at) = (Arc::clone(&self.shared.consumer), self.at.clone());
-        blocking(move || kafka::seek(&consumer, &at, start)).await.map_err(End::Failed)?;
-        if self.stop.is_cancelled() {
-            return Err(End::Stopped);
-        }
-        self.progress.set(start);
-        info!(partition = %self.at, epoch = self.epoch, "reading {} from offset {start}", self.at);
-        Ok(start)
+/// Becomes the owner in Redis and seeks to the offset where reading begins, which it returns.
+pub(super) async fn claim(ownership: &mut Ownership) -> Result<i64, Interruption> {
+    let (context, partition) = (Arc::clone(&ownership.context), ownership.partition.clone());
+    ownership.topic_id =
+        kafka::fetch_topic_id(&context.consumer, &partition.topic).await.map_err(Interruption::Failed)?;
+    let claiming = context.store.claim(&partition, ownership.epoch, &ownership.topic_id);
+    let claim = ownership.run_until_stopped(claiming).await?.map_err(Interruption::Failed)?;
+    ownership.epoch = claim.epoch;
+    ownership.counts = claim.counts;
+    let start = start_offset(ownership, &claim).await?;
+    ownership.claims_beyond_end = 0;
+    let (consumer, seek_partition) = (Arc::clone(&context.consumer), partition.clone());
+    let seek = move || kafka::seek(&consumer, &seek_partition, start);
+    run_blocking(seek).await.map_err(Interruption::Failed)?;
+    if ownership.stop.is_cancelled() {
+        return Err(Interruption::Stopped);
     }
+    info!(%partition, epoch = ownership.epoch, "reading {partition} from offset {start}");
+    Ok(start)
+}
 
-    async fn begin(&self, offset: i64) -> Result<i64, End> {
-        match self.unless_stopped(self.shared.store.begin(&self.at, self.epoch, offset)).await? {
-            Ok(true) => Ok(offset),
-            Ok(false) => Err(End::Taken("newer".to_owned())),
-            Err(error) => Err(End::Failed(error.into())),
+/// The offset where reading begins. It is the one that Redis has, or is stored in Redis here.
+async fn start_offset(ownership: &mut Ownership, claim: &Claim) -> Result<i64, Interruption> {
+    let (consumer, partition) = (Arc::clone(&ownership.context.consumer), ownership.partition.clone());
+    let (stored, recreated) = (claim.next_offset, claim.recreated);
+    let find = move || kafka::find_start_position(&consumer, &partition, stored, recreated);
+    let found = run_blocking(find).await;
+    let position = found.map_err(|error| Interruption::Failed(error.context("find where to begin")))?;
+    let partition = &ownership.partition;
+    match (position, stored) {
+        (StartPosition::Stored, Some(stored)) => Ok(stored),
+        (StartPosition::Stored, None) => Err(Interruption::Rewind("redis has no offset any more".to_owned())),
+        (StartPosition::BeyondEnd { low, high }, _)
+            if ownership.claims_beyond_end >= MAX_CLAIMS_BEYOND_END =>
+        {
+            warn!(%partition, "{partition} ends at {high}: it is another log, and is read from its start");
+            store_offset(ownership, low).await
+        }
+        (StartPosition::BeyondEnd { high, .. }, stored) => {
+            ownership.claims_beyond_end += 1;
+            let stored = stored.unwrap_or_default();
+            Err(Interruption::Failed(anyhow!("the log ends at {high}, before the offset {stored} in redis")))
+        }
+        (StartPosition::Reset { offset, lost }, _) => {
+            if lost > 0 {
+                ownership.context.metrics.lost.inc_by(lost);
+                error!(%partition, "kafka deleted {lost} messages of {partition} before they were read");
+            }
+            store_offset(ownership, offset).await
         }
     }
 }
 
-async fn blocking<T: Send + 'static, E: Into<anyhow::Error> + Send + 'static>(
+async fn store_offset(ownership: &Ownership, offset: i64) -> Result<i64, Interruption> {
+    let storing = ownership.context.store.set_offset(&ownership.partition, ownership.epoch, offset);
+    match ownership.run_until_stopped(storing).await? {
+        Ok(true) => Ok(offset),
+        Ok(false) => Err(Interruption::Fenced("newer".to_owned())),
+        Err(error) => Err(Interruption::Failed(error.into())),
+    }
+}
+
+async fn run_blocking<T: Send + 'static, E: Into<anyhow::Error> + Send + 'static>(
     work: impl FnOnce() -> Result<T, E> + Send + 'static,
 ) -> anyhow::Result<T> {
     tokio::task::spawn_blocking(work).await?.map_err(Into::into)
 }
 
-/// A broker that was just restarted may show a shorter log for a moment.
-const BEYOND_PATIENCE: u32 = 5;
+/// After so many claims the log is believed to end before Redis's offset. A broker that was just restarted can show a
+/// shorter log for a moment.
+const MAX_CLAIMS_BEYOND_END: u32 = 5;

@@ -4,20 +4,22 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use bytes::Bytes;
-use fred::error::Error;
+use fred::clients::Pool;
 use fred::interfaces::{KeysInterface, StreamsInterface};
+use fred::types::scripts::Script;
 use fred::types::{Expiration, SetOptions, Value};
-use redis_core::Key;
+use redis_core::{Key, RedisError};
 
-use super::Store;
+use super::script_options::{ScriptOptions, message_script};
 use crate::batch::Batch;
+use crate::config::WriteConfig;
 
 /// A message that could not be applied.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadLetter {
-    /// The stream's entry.
+    /// The id of the stream's entry.
     pub id: String,
-    /// Where the message stands in Kafka.
+    /// The topic from which the message was read.
     pub topic: String,
     /// Its partition.
     pub partition: String,
@@ -27,90 +29,102 @@ pub struct DeadLetter {
     pub key: Bytes,
     /// Why it could not be applied.
     pub reason: String,
-    /// Its value, raw and whole.
+    /// Its whole value.
     pub value: Bytes,
 }
 
-impl DeadLetter {
-    fn new(id: String, mut fields: HashMap<String, Bytes>) -> Self {
-        let mut take = |name| fields.remove(name).unwrap_or_default();
-        let (key, value) = (take("key"), take("value"));
-        let mut text = |name| String::from_utf8_lossy(&take(name)).into_owned();
-        Self {
-            id,
-            topic: text("topic"),
-            partition: text("partition"),
-            offset: text("offset"),
-            key,
-            reason: text("reason"),
-            value,
-        }
-    }
-}
-
-/// What became of a dead letter.
+/// What became of a dead letter that was replayed.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Replayed {
-    /// Applied and removed.
+pub enum ReplayOutcome {
+    /// It was applied and removed.
     Applied,
-    /// It was no longer there.
-    Gone,
-    /// Redis refuses it still.
+    /// It was not in the stream any more.
+    Missing,
+    /// It still cannot be applied; the reason.
     Refused(String),
 }
 
-impl Store {
-    /// Up to `count` dead letters after the entry `after` (`0` for the first).
-    ///
-    /// # Errors
-    /// When Redis does not answer.
-    pub async fn dead_letters(&self, after: &str, count: u64) -> Result<Vec<DeadLetter>, Error> {
-        let entries: Vec<(String, HashMap<String, Bytes>)> =
-            self.pool.xrange(Key::DeadLetters.to_string(), format!("({after}"), "+", Some(count)).await?;
-        Ok(entries.into_iter().map(|(id, fields)| DeadLetter::new(id, fields)).collect())
+/// The dead letters. Clones share the connections.
+#[derive(Clone)]
+pub struct DeadLetterStore {
+    pool: Pool,
+    options: ScriptOptions,
+    replay: Script,
+}
+
+impl DeadLetterStore {
+    /// The dead letters in the Redis of `pool`.
+    pub fn new(pool: Pool, write: &WriteConfig) -> Self {
+        let replay = message_script(include_str!("replay_dead_letter.lua"));
+        Self { pool, options: ScriptOptions::new(write), replay }
     }
 
-    /// Applies the one message of `batch` and removes its dead letter, or neither.
+    /// Up to `count` dead letters after the entry `after`; `0` begins with the first.
     ///
     /// # Errors
-    /// When Redis does not answer.
-    pub async fn replay(&self, id: &str, batch: &Batch) -> Result<Replayed, Error> {
-        let keys = vec![self.ids.clone(), Key::DeadLetters.to_string()];
-        let mut args: Vec<Value> = self.manner.iter().map(|text| Value::from(text.clone())).collect();
-        args.extend([Value::from(id.to_owned()), Value::Bytes(Bytes::from(batch.text_from(0)))]);
-        let answer = self.replay.run(self.pool.next(), keys, args).await?;
-        Ok(match answer.as_string().unwrap_or_default().as_str() {
-            "applied" => Replayed::Applied,
-            "gone" => Replayed::Gone,
-            refusal => Replayed::Refused(refusal.to_owned()),
+    /// If Redis does not answer.
+    pub async fn list(&self, after: &str, count: u64) -> Result<Vec<DeadLetter>, RedisError> {
+        let entries: Vec<(String, HashMap<String, Bytes>)> =
+            self.pool.xrange(Key::DeadLetters.to_string(), format!("({after}"), "+", Some(count)).await?;
+        Ok(entries.into_iter().map(|(id, fields)| from_entry(id, fields)).collect())
+    }
+
+    /// Applies the one message of `batch` and removes its dead letter, or does neither.
+    ///
+    /// # Errors
+    /// If Redis does not answer.
+    pub async fn replay(&self, id: &str, batch: &Batch) -> Result<ReplayOutcome, RedisError> {
+        let keys = vec![self.options.id_set(), Key::DeadLetters.to_string()];
+        let batch = Value::Bytes(Bytes::from(batch.encode_from(0)));
+        let args = self.options.followed_by([Value::from(id.to_owned()), batch]);
+        let reply: Value = self.replay.evalsha_with_reload(self.pool.next(), keys, args).await?;
+        Ok(match reply.as_string().unwrap_or_default().as_str() {
+            "applied" => ReplayOutcome::Applied,
+            "missing" => ReplayOutcome::Missing,
+            reason => ReplayOutcome::Refused(reason.to_owned()),
         })
     }
 
-    /// Removes a dead letter that is safe elsewhere.
+    /// Removes dead letters.
     ///
     /// # Errors
-    /// When Redis does not answer.
-    pub async fn remove(&self, dead_letters: Vec<String>) -> Result<(), Error> {
-        self.pool.xdel(Key::DeadLetters.to_string(), dead_letters).await
+    /// If Redis does not answer.
+    pub async fn remove(&self, ids: Vec<String>) -> Result<(), RedisError> {
+        self.pool.xdel(Key::DeadLetters.to_string(), ids).await
     }
 
-    /// True for the one that holds the lease of moving dead letters; it lasts `lease` from now.
+    /// Takes or renews the lease of forwarding dead letters. True if `instance` holds it, for `lease` from now.
     ///
     /// # Errors
-    /// When Redis does not answer.
-    pub async fn may_forward(&self, instance: &str, lease: Duration) -> Result<bool, Error> {
+    /// If Redis does not answer.
+    pub async fn acquire_forwarder_lease(&self, instance: &str, lease: Duration) -> Result<bool, RedisError> {
         let key = Key::DeadLettersForwarder.to_string();
-        let expire = || Some(Expiration::PX(i64::try_from(lease.as_millis()).unwrap_or(i64::MAX)));
+        let expiration = || Some(Expiration::PX(i64::try_from(lease.as_millis()).unwrap_or(i64::MAX)));
         let taken: Option<String> =
-            self.pool.set(&key, instance, expire(), Some(SetOptions::NX), false).await?;
+            self.pool.set(&key, instance, expiration(), Some(SetOptions::NX), false).await?;
         if taken.is_some() {
             return Ok(true);
         }
         let holder: Option<String> = self.pool.get(&key).await?;
-        let mine = holder.as_deref() == Some(instance);
-        if mine {
-            let _: () = self.pool.set(&key, instance, expire(), Some(SetOptions::XX), false).await?;
+        let is_holder = holder.as_deref() == Some(instance);
+        if is_holder {
+            let _: () = self.pool.set(&key, instance, expiration(), Some(SetOptions::XX), false).await?;
         }
-        Ok(mine)
+        Ok(is_holder)
+    }
+}
+
+fn from_entry(id: String, mut fields: HashMap<String, Bytes>) -> DeadLetter {
+    let mut take = |name| fields.remove(name).unwrap_or_default();
+    let (key, value) = (take("key"), take("value"));
+    let mut take_text = |name| String::from_utf8_lossy(&take(name)).into_owned();
+    DeadLetter {
+        id,
+        topic: take_text("topic"),
+        partition: take_text("partition"),
+        offset: take_text("offset"),
+        key,
+        reason: take_text("reason"),
+        value,
     }
 }

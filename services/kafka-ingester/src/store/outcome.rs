@@ -1,69 +1,95 @@
-//! What the scripts answer.
+//! What the scripts reply.
 
 use fred::types::Value;
 
-/// What Redis knows of a partition at the moment it got a new owner.
+/// What Redis knew about a partition when the caller became its owner.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Claim {
-    /// The owner's number; a greater one refuses a smaller one.
+    /// The epoch of the new owner. Redis refuses owners with a smaller one.
     pub epoch: i64,
-    /// The offset of the next message to apply.
-    pub next: Option<i64>,
-    /// Messages applied, and made dead letters, of all time.
+    /// The offset of the next message to apply, if there is one.
+    pub next_offset: Option<i64>,
+    /// The partition's messages of all time.
     pub counts: Counts,
-    /// The topic was deleted and made again since the offset was stored.
+    /// The topic was deleted and created again after the offset was stored.
     pub recreated: bool,
 }
 
-/// Messages of a partition that had their effect, of all time.
+impl Claim {
+    /// Reads the reply of claim.lua. `None` if it has another form.
+    pub(super) fn parse(reply: &Value) -> Option<Self> {
+        let Value::Array(items) = reply else { return None };
+        let [epoch, next_offset, applied, dead_letters, recreated] =
+            items.iter().map(Value::as_string).collect::<Option<Vec<_>>>()?.try_into().ok()?;
+        Some(Self {
+            epoch: epoch.parse().ok()?,
+            next_offset: if next_offset.is_empty() { None } else { Some(next_offset.parse().ok()?) },
+            counts: Counts { applied: applied.parse().ok()?, dead_letters: dead_letters.parse().ok()? },
+            recreated: recreated == "1",
+        })
+    }
+}
+
+/// The owner and the next offset of a partition, as Redis has them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoredPosition {
+    /// The owner's epoch.
+    pub epoch: Option<i64>,
+    /// The offset of the next message to apply.
+    pub next_offset: Option<i64>,
+}
+
+/// Messages of a partition that have been handled, of all time.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Counts {
-    /// Applied.
+    /// Those that were applied.
     pub applied: u64,
-    /// Made dead letters.
-    pub dead: u64,
+    /// Those that became dead letters.
+    pub dead_letters: u64,
 }
 
-/// What became of a batch.
+/// What Redis did with a batch.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// All of it has its effect, now or since an earlier attempt.
-    Done(Counts),
-    /// All before this offset has its effect; the message there is refused by Redis, always.
-    Refused(i64, String, Counts),
-    /// All before an offset has its effect; Redis cannot write now.
-    Later(String, Counts),
-    /// Another owner, or none, is known to Redis.
+pub enum BatchOutcome {
+    /// All messages are applied, by this call or by an earlier one.
+    Applied(Counts),
+    /// The messages before an offset are applied. Redis refuses the one at that offset and will refuse it again: the
+    /// offset and the reason.
+    Refused(i64, String),
+    /// The messages before some offset are applied. Redis cannot write now: the reason.
+    RetryLater(String),
+    /// The partition has another owner, whose epoch this is; it is empty if Redis knows none.
     Fenced(String),
-    /// Redis's offset is before the batch: it lost what came between.
-    Hole(i64),
+    /// The stored offset, which this is, is before the batch: Redis has lost what came between.
+    OffsetGap(i64),
 }
 
-impl Outcome {
-    /// The answer of apply.lua; none if it is of another form.
-    pub(super) fn parse(answer: Value) -> Option<Self> {
-        let answer = answer.into_array();
-        let text = |place: usize| answer.get(place).and_then(Value::as_string);
-        let number = |place: usize| text(place)?.parse::<i64>().ok();
-        let counts = || Some(Counts { applied: answer.get(2)?.as_u64()?, dead: answer.get(3)?.as_u64()? });
+impl BatchOutcome {
+    /// Reads the reply of apply_batch.lua. `None` if it has another form.
+    pub(super) fn parse(reply: Value) -> Option<Self> {
+        let reply = reply.into_array();
+        let text = |index: usize| reply.get(index).and_then(Value::as_string);
+        let offset = || text(1)?.parse::<i64>().ok();
+        let counts =
+            || Some(Counts { applied: reply.get(2)?.as_u64()?, dead_letters: reply.get(3)?.as_u64()? });
         Some(match text(0)?.as_str() {
-            "done" => Outcome::Done(counts()?),
-            "refused" => Outcome::Refused(number(1)?, text(4)?, counts()?),
-            "later" => Outcome::Later(text(4)?, counts()?),
-            "hole" => Outcome::Hole(number(1)?),
-            "fenced" => Outcome::Fenced(text(1)?),
+            "applied" => BatchOutcome::Applied(counts()?),
+            "refused" => BatchOutcome::Refused(offset()?, text(4)?),
+            "retry" => BatchOutcome::RetryLater(text(4)?),
+            "fenced" => BatchOutcome::Fenced(text(1)?),
+            "gap" => BatchOutcome::OffsetGap(offset()?),
             _ => return None,
         })
     }
 
-    /// For metrics.
+    /// The label `outcome` of the metric `kafka_ingester_batch_seconds`.
     pub fn label(&self) -> &'static str {
         match self {
-            Outcome::Done(_) => "applied",
-            Outcome::Refused(..) => "refused",
-            Outcome::Later(..) => "later",
-            Outcome::Fenced(_) => "fenced",
-            Outcome::Hole(_) => "hole",
+            BatchOutcome::Applied(_) => "applied",
+            BatchOutcome::Refused(..) => "refused",
+            BatchOutcome::RetryLater(_) => "later",
+            BatchOutcome::Fenced(_) => "fenced",
+            BatchOutcome::OffsetGap(_) => "hole",
         }
     }
 }

@@ -5,11 +5,12 @@ mod support;
 
 mod contract;
 mod dead_letters;
-mod forgetful;
+mod forgotten_brokers;
 mod group;
-mod kafka_trouble;
+mod kafka_outages;
 mod policies;
-mod redis_trouble;
+mod redis_outages;
 mod security;
 mod settings;
 mod soak;
+mod startup;

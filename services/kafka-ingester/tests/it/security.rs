@@ -1,5 +1,5 @@
-//! SASL and TLS by `KAFKA_CONF_*`, with a broker of its own that asks for them, where `KAFKA_LIBS` names the folder of the
-//! jars of Apache Kafka.
+//! SASL and TLS by `KAFKA_CONF_*`. If `KAFKA_LIBS` names the folder of the jars of Apache Kafka, the test starts a broker that
+//! requires them.
 
 use std::net::TcpStream;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use test_support::{ServiceProcess, TestRedis, eventually, free_port};
 use tokio::process::{Child, Command};
 
-use crate::support::{BINARY, Kafka, World, not_run, var};
+use crate::support::{BINARY, Kafka, World, env_var, report_not_run};
 
 struct SecureBroker {
     dir: TempDir,
@@ -34,15 +34,15 @@ impl SecureBroker {
             ports.iter().all(|port| TcpStream::connect(("127.0.0.1", *port)).is_ok())
         })
         .await;
-        let [sasl, sasl_tls, tls, plain] = std::array::from_fn(|place| format!("localhost:{}", ports[place]));
+        let [sasl, sasl_tls, tls, plain] = std::array::from_fn(|index| format!("localhost:{}", ports[index]));
         Self { dir, sasl, sasl_tls, tls, plain, libs, _process: process }
     }
 
-    fn authority(&self) -> PathBuf {
+    fn ca_certificate(&self) -> PathBuf {
         self.dir.path().join("ca.pem")
     }
 
-    /// Gives ann another password.
+    /// Changes the password of the user ann.
     async fn set_password(&self, password: &str) {
         let mut command = Command::new("java");
         command.args(["-cp", &format!("{}/*", self.libs), "kafka.admin.ConfigCommand", "--alter"]);
@@ -53,60 +53,63 @@ impl SecureBroker {
 }
 
 #[tokio::test]
-async fn sasl_and_tls_let_in_who_may_and_tell_who_may_not() {
-    let Some(libs) = var("KAFKA_LIBS") else {
-        return not_run("SASL and TLS need KAFKA_LIBS, the folder of the jars of Apache Kafka");
+async fn right_credentials_connect_and_wrong_ones_show_in_ready() {
+    let Some(libs) = env_var("KAFKA_LIBS") else {
+        return report_not_run("SASL and TLS need KAFKA_LIBS, the folder of the jars of Apache Kafka");
     };
     let broker = SecureBroker::start(libs).await;
-    let mut world = World::with(Kafka::real(broker.plain.clone()), TestRedis::start().await, 1).await;
+    let mut world = World::with(Kafka::connect(broker.plain.clone()), TestRedis::start().await, 1).await;
     world.send(r#"{"battery_id":1,"a":1}"#);
 
-    let authority = broker.authority();
-    let authority = ("KAFKA_CONF_SSL_CA_LOCATION", authority.to_str().unwrap());
+    let ca_path = broker.ca_certificate();
+    let ca = ("KAFKA_CONF_SSL_CA_LOCATION", ca_path.to_str().unwrap());
     let (sasl, sasl_tls, tls) = (
         ("KAFKA_BROKER", &*broker.sasl),
         ("KAFKA_BROKER", &*broker.sasl_tls),
         ("KAFKA_BROKER", &*broker.tls),
     );
-    let over = |protocol| ("KAFKA_CONF_SECURITY_PROTOCOL", protocol);
-    let by = |mechanism| ("KAFKA_CONF_SASL_MECHANISM", mechanism);
+    let protocol = |protocol| ("KAFKA_CONF_SECURITY_PROTOCOL", protocol);
+    let mechanism = |mechanism| ("KAFKA_CONF_SASL_MECHANISM", mechanism);
     let ann = ("KAFKA_CONF_SASL_USERNAME", "ann");
     let (right, wrong) = (("KAFKA_CONF_SASL_PASSWORD", "secret"), ("KAFKA_CONF_SASL_PASSWORD", "not-hers"));
-    let welcome: [(&str, &[_]); 5] = [
-        ("plain", &[sasl, over("SASL_PLAINTEXT"), by("PLAIN"), ann, right]),
-        ("scram-256", &[sasl, over("SASL_PLAINTEXT"), by("SCRAM-SHA-256"), ann, right]),
-        ("scram-512", &[sasl, over("SASL_PLAINTEXT"), by("SCRAM-SHA-512"), ann, right]),
-        ("scram-512-tls", &[sasl_tls, over("SASL_SSL"), by("SCRAM-SHA-512"), ann, right, authority]),
-        ("tls", &[tls, over("SSL"), authority]),
+    let accepted: [(&str, &[_]); 5] = [
+        ("plain", &[sasl, protocol("SASL_PLAINTEXT"), mechanism("PLAIN"), ann, right]),
+        ("scram-256", &[sasl, protocol("SASL_PLAINTEXT"), mechanism("SCRAM-SHA-256"), ann, right]),
+        ("scram-512", &[sasl, protocol("SASL_PLAINTEXT"), mechanism("SCRAM-SHA-512"), ann, right]),
+        ("scram-512-tls", &[sasl_tls, protocol("SASL_SSL"), mechanism("SCRAM-SHA-512"), ann, right, ca]),
+        ("tls", &[tls, protocol("SSL"), ca]),
     ];
-    for (group, vars) in welcome {
+    for (group, vars) in accepted {
         group.clone_into(&mut world.group);
-        let _service = world.ingester(vars).await;
-        world.offset_becomes(0, 1).await;
+        let _service = world.start_ingester(vars).await;
+        world.wait_for_offset(0, 1).await;
     }
 
     let refused: [(&str, &[_]); 4] = [
-        ("SASL authentication error", &[sasl, over("SASL_PLAINTEXT"), by("PLAIN"), ann, wrong]),
-        ("SASL authentication error", &[sasl, over("SASL_PLAINTEXT"), by("SCRAM-SHA-256"), ann, wrong]),
-        ("certificate verify failed", &[tls, over("SSL")]),
+        ("SASL authentication error", &[sasl, protocol("SASL_PLAINTEXT"), mechanism("PLAIN"), ann, wrong]),
+        (
+            "SASL authentication error",
+            &[sasl, protocol("SASL_PLAINTEXT"), mechanism("SCRAM-SHA-256"), ann, wrong],
+        ),
+        ("certificate verify failed", &[tls, protocol("SSL")]),
         ("Disconnected", &[tls]),
     ];
     for (reason, vars) in refused {
-        let mut service = world.starting(vars).await;
-        is_red(&service, reason).await;
+        let mut service = world.spawn_ingester(vars).await;
+        wait_until_not_ready(&service, reason).await;
         assert_eq!(service.terminate().await, 0);
     }
 
-    let late = [sasl, over("SASL_PLAINTEXT"), by("SCRAM-SHA-512"), ann, wrong];
-    "late".clone_into(&mut world.group);
-    let service = world.starting(&late).await;
-    is_red(&service, "SASL authentication error").await;
+    let changed_later = [sasl, protocol("SASL_PLAINTEXT"), mechanism("SCRAM-SHA-512"), ann, wrong];
+    "changed-later".clone_into(&mut world.group);
+    let service = world.spawn_ingester(&changed_later).await;
+    wait_until_not_ready(&service, "SASL authentication error").await;
     broker.set_password("not-hers").await;
     service.wait_until_ready().await;
-    world.offset_becomes(0, 1).await;
+    world.wait_for_offset(0, 1).await;
 }
 
-async fn is_red(service: &ServiceProcess, reason: &str) {
+async fn wait_until_not_ready(service: &ServiceProcess, reason: &str) {
     eventually("/ready says why", async || {
         let (status, body) = service.get("/ready").await;
         status == 503 && body.contains("kafka: ") && body.contains(reason)
@@ -116,14 +119,14 @@ async fn is_red(service: &ServiceProcess, reason: &str) {
 }
 
 #[tokio::test]
-async fn tls_where_the_broker_speaks_none_shows_in_ready() {
+async fn tls_to_a_broker_without_tls_shows_in_ready() {
     let world = World::with(Kafka::start_mock(), TestRedis::start().await, 1).await;
-    let service = world.starting(&[("KAFKA_CONF_SECURITY_PROTOCOL", "SSL")]).await;
-    is_red(&service, "SSL handshake failed").await;
+    let service = world.spawn_ingester(&[("KAFKA_CONF_SECURITY_PROTOCOL", "SSL")]).await;
+    wait_until_not_ready(&service, "SSL handshake failed").await;
 }
 
 #[tokio::test]
-async fn security_that_cannot_be_set_up_is_one_line_and_exit_code_1() {
+async fn security_settings_that_librdkafka_refuses_are_one_line_and_exit_code_1() {
     let cases = [
         (
             ("KAFKA_CONF_SECURITY_PROTOCOL", "SSL"),
@@ -139,7 +142,7 @@ async fn security_that_cannot_be_set_up_is_one_line_and_exit_code_1() {
         assert_eq!(service.wait_for_exit().await, 1);
         let log = service.log();
         assert!(
-            log.lines().count() == 1 && log.contains("make the consumer: ") && log.contains(names),
+            log.lines().count() == 1 && log.contains("create the consumer: ") && log.contains(names),
             "{log}"
         );
     }

@@ -7,16 +7,16 @@ use crate::support::{BINARY, World};
 const REQUIRED: [(&str, &str); 3] =
     [("KAFKA_TOPIC", "t"), ("KAFKA_BROKER", "127.0.0.1:1"), ("KAFKA_GROUP", "g")];
 
-async fn refusal(vars: &[(&str, &str)]) -> (i32, String) {
+async fn run_until_refused(vars: &[(&str, &str)]) -> (i32, String) {
     let mut service = ServiceProcess::spawn(BINARY, vars);
     (service.wait_for_exit().await, service.log().trim().to_owned())
 }
 
 #[tokio::test]
-async fn what_cannot_be_used_is_one_line_and_exit_code_2() {
+async fn a_setting_that_cannot_be_used_is_one_line_and_exit_code_2() {
     for (variable, _) in REQUIRED {
         let vars: Vec<_> = REQUIRED.into_iter().filter(|(name, _)| *name != variable).collect();
-        assert_eq!(refusal(&vars).await, (2, format!("kafka-ingester: {variable} must be set")));
+        assert_eq!(run_until_refused(&vars).await, (2, format!("kafka-ingester: {variable} must be set")));
     }
     let cases = [
         (
@@ -51,27 +51,27 @@ async fn what_cannot_be_used_is_one_line_and_exit_code_2() {
     for (variable, value, line) in cases {
         let vars: Vec<_> =
             REQUIRED.into_iter().filter(|(name, _)| *name != variable).chain([(variable, value)]).collect();
-        assert_eq!(refusal(&vars).await, (2, format!("kafka-ingester: {line}")));
+        assert_eq!(run_until_refused(&vars).await, (2, format!("kafka-ingester: {line}")));
     }
 }
 
 #[tokio::test]
-async fn settings_may_stand_in_a_file_and_the_environment_wins() {
+async fn settings_can_come_from_a_file_and_the_environment_wins() {
     let world = World::new(1).await;
-    let service = world.starting(&[]).await;
+    let service = world.spawn_ingester(&[]).await;
     let file = format!(
         "KAFKA_TOPIC={}\nKAFKA_BROKER={}\nKAFKA_GROUP=other\nREDIS_HOST=127.0.0.1\nREDIS_PORT={}\nID_SET=file:ids\n",
         world.topic,
         world.kafka.broker,
         world.redis.port()
     );
-    // The working directory of the first is as good as any.
+    // The working directory of the first process serves as that of the second.
     std::fs::write(service.dir().join(".env"), file).unwrap();
     let mut command = tokio::process::Command::new(BINARY);
     command.current_dir(service.dir()).env_clear().env("LISTEN_ADDR", format!("127.0.0.1:{}", free_port()));
     let mut second = command.env("ID_SET", "env:ids").kill_on_drop(true).spawn().unwrap();
     world.send(r#"{"battery_id":1}"#);
-    eventually("the environment's set is used", async || {
+    eventually("the set of the environment is used", async || {
         world.client.scard::<u64, _>("env:ids").await.unwrap() == 1
     })
     .await;
@@ -79,7 +79,7 @@ async fn settings_may_stand_in_a_file_and_the_environment_wins() {
 }
 
 #[tokio::test]
-async fn an_unreachable_broker_shows_in_ready_with_its_reason() {
+async fn an_unreachable_broker_shows_in_ready_with_the_reason() {
     let redis = TestRedis::start().await;
     let port = redis.port().to_string();
     let vars =
@@ -96,7 +96,7 @@ async fn an_unreachable_broker_shows_in_ready_with_its_reason() {
 }
 
 #[tokio::test]
-async fn a_wrong_password_shows_in_ready_and_heals() {
+async fn a_wrong_password_shows_in_ready_until_it_is_right() {
     let world = World::new(1).await;
     let acl = async |args: &[&str]| {
         let acl = CustomCommand::new("ACL", None::<u16>, false);
@@ -104,8 +104,8 @@ async fn a_wrong_password_shows_in_ready_and_heals() {
     };
     acl(&["SETUSER", "ann", "on", ">key", "~*", "&*", "+@all"]).await;
     let vars = [("REDIS_USERNAME", "ann"), ("REDIS_PASS", "wrong")];
-    let service = world.starting(&vars).await;
-    eventually("/ready says so", async || {
+    let service = world.spawn_ingester(&vars).await;
+    eventually("/ready names the password", async || {
         let (status, body) = service.get("/ready").await;
         status == 503 && body.contains("redis: ") && body.contains("WRONGPASS")
     })
@@ -113,7 +113,7 @@ async fn a_wrong_password_shows_in_ready_and_heals() {
     acl(&["SETUSER", "ann", ">wrong"]).await;
     service.wait_until_ready().await;
     world.send(r#"{"battery_id":1,"a":1}"#);
-    world.field_becomes("battery:1:data", "a", "1").await;
+    world.wait_for_field("battery:1:data", "a", "1").await;
 }
 
 #[tokio::test]

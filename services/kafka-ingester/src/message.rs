@@ -1,0 +1,17 @@
+//! What a message asks for: from the bytes of a Kafka message to a change of one Redis key.
+//!
+//! Nothing here does I/O. Values are not rounded or reordered: a number keeps the text that it has in the JSON.
+
+mod bad_message;
+mod change;
+mod decode;
+mod fields;
+mod json;
+mod key_template;
+mod policy;
+
+pub use bad_message::BadMessage;
+pub use change::{Action, Change, Field};
+pub use decode::decode;
+pub use key_template::KeyTemplate;
+pub use policy::{Nested, Notify, Nulls, Policy, StoreAs, Tombstones};

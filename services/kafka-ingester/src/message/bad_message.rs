@@ -1,0 +1,30 @@
+//! Why a message cannot be applied.
+
+/// A message that cannot be applied. Its text is the dead letter's reason.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadMessage {
+    /// There is no value.
+    #[error("empty: the message has no value")]
+    Empty,
+    /// The value is not UTF-8; the first wrong byte.
+    #[error("not_utf8: byte {0} is not UTF-8")]
+    NotUtf8(usize),
+    /// The value is not JSON; the parser's error.
+    #[error("not_json: {0}")]
+    NotJson(String),
+    /// The value is JSON, but not an object.
+    #[error("not_object: the value is not a JSON object")]
+    NotObject,
+    /// The key field is missing.
+    #[error("no_key: the field {0} is missing")]
+    NoKey(String),
+    /// The key field is neither a string nor a number.
+    #[error("bad_key: {0} must be a string or a number")]
+    BadKey(String),
+    /// A field holds a nested value that the policy forbids, or that is too deep to be flattened.
+    #[error("nested: the field {0} cannot be stored")]
+    Nested(String),
+    /// The value is larger than the limit; both in bytes.
+    #[error("too_large: {0} bytes are more than {1}")]
+    TooLarge(usize, usize),
+}

@@ -1,0 +1,158 @@
+use super::*;
+use crate::message::{Nested, Nulls};
+use proptest::prelude::*;
+
+fn policy() -> Policy {
+    Policy {
+        key_field: "battery_id".to_owned(),
+        key_template: "battery:{battery_id}:data".parse().unwrap(),
+        nested: Nested::Json,
+        nulls: Nulls::Store,
+        tombstones: Tombstones::Reject,
+        store_as: StoreAs::Hash,
+        notify: Notify::Text,
+        max_bytes: 1 << 20,
+    }
+}
+
+fn decode_fields(policy: &Policy, json: &str) -> (String, Vec<(String, String)>, Vec<String>) {
+    let change = decode(policy, None, Some(json.as_bytes())).unwrap();
+    let Action::Write { set, unset } = change.action else { panic!("a deletion") };
+    let set = set.into_iter().map(|(name, value)| (name.into_owned(), value.into_owned())).collect();
+    (change.id.into_owned(), set, unset.into_iter().map(Cow::into_owned).collect())
+}
+
+fn bad_reason(json: &[u8]) -> String {
+    decode(&policy(), None, Some(json)).unwrap_err().to_string()
+}
+
+fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+#[test]
+fn the_message_of_the_contract_becomes_its_fields() {
+    let (id, set, unset) = decode_fields(&policy(), r#"{"battery_id": 7, "soc": 81, "voltage": 402}"#);
+    assert_eq!((id.as_str(), set, unset), ("7", pairs(&[("soc", "81"), ("voltage", "402")]), vec![]));
+}
+
+#[test]
+fn values_are_stored_as_they_were_sent() {
+    let json = r#"{"s":"a\"\u00e9\n","plain":"ü","n":1.50,"big":123456789012345678901234567890,"e":-1E+5,
+        "t":true,"f":false,"z":null,"o":{ "a" : [ 1.10, "x y\" }" ] },"l":[ ],"battery_id":"b 1"}"#;
+    let (id, set, _) = decode_fields(&policy(), json);
+    assert_eq!(id, "b 1");
+    let expected = [
+        ("s", "a\"é\n"),
+        ("plain", "ü"),
+        ("n", "1.50"),
+        ("big", "123456789012345678901234567890"),
+        ("e", "-1E+5"),
+        ("t", "true"),
+        ("f", "false"),
+        ("z", "null"),
+        ("o", r#"{"a":[1.10,"x y\" }"]}"#),
+        ("l", "[]"),
+    ];
+    assert_eq!(set, pairs(&expected));
+}
+
+#[test]
+fn an_id_is_a_string_or_a_number_as_it_is_in_the_json() {
+    for (json, id) in
+        [("7", "7"), ("7.0", "7.0"), ("-0", "-0"), ("1e3", "1e3"), (r#""a\/b""#, "a/b"), (r#""""#, "")]
+    {
+        assert_eq!(decode_fields(&policy(), &format!(r#"{{"battery_id":{json}}}"#)).0, id);
+    }
+    assert_eq!(decode_fields(&policy(), r#"{"battery_id":1,"battery_id":2}"#).0, "2");
+}
+
+#[test]
+fn every_bad_message_has_its_reason() {
+    let reasons: [(&[u8], &str); 15] = [
+        (b"", "empty: the message has no value"),
+        (b"\xff{}", "not_utf8: byte 0 is not UTF-8"),
+        (b"{\"battery_id\":1,\"a\":\"\xe4\"}", "not_utf8: byte 21 is not UTF-8"),
+        (b"hello", "not_json: expected value at line 1 column 1"),
+        (b"{\"battery_id\":1", "not_json: EOF while parsing an object at line 1 column 15"),
+        (b"{\"battery_id\":1} x", "not_json: trailing characters at line 1 column 18"),
+        (b"{\"battery_id\":NaN}", "not_json: expected value at line 1 column 15"),
+        (b"[1", "not_json: invalid type: sequence, expected an object at line 1 column 0"),
+        (
+            b"{\"battery_id\":1,\"a\":\"\\ud800\"}",
+            "not_json: unexpected end of hex escape at line 1 column 8",
+        ),
+        (b"[1]", "not_object: the value is not a JSON object"),
+        (b" null ", "not_object: the value is not a JSON object"),
+        (b"\"{}\"", "not_object: the value is not a JSON object"),
+        (b"{\"soc\":81}", "no_key: the field battery_id is missing"),
+        (b"{\"battery_id\":null}", "bad_key: battery_id must be a string or a number"),
+        (b"{\"battery_id\":[7]}", "bad_key: battery_id must be a string or a number"),
+    ];
+    for (value, expected) in reasons {
+        assert_eq!(bad_reason(value), expected, "{}", String::from_utf8_lossy(value));
+    }
+    assert_eq!(decode(&policy(), Some(b"7"), None), Err(BadMessage::Empty));
+    let large = format!(r#"{{"battery_id":1,"a":"{}"}}"#, "x".repeat(1 << 20));
+    assert_eq!(bad_reason(large.as_bytes()), "too_large: 1048599 bytes are more than 1048576");
+}
+
+#[test]
+fn nulls_are_stored_skipped_or_delete_their_field() {
+    let json = r#"{"battery_id":1,"a":null,"b":2}"#;
+    let decode_with = |nulls| {
+        let (_, set, unset) = decode_fields(&Policy { nulls, ..policy() }, json);
+        (set, unset)
+    };
+    assert_eq!(decode_with(Nulls::Store), (pairs(&[("a", "null"), ("b", "2")]), vec![]));
+    assert_eq!(decode_with(Nulls::Skip), (pairs(&[("b", "2")]), vec![]));
+    assert_eq!(decode_with(Nulls::Delete), (pairs(&[("b", "2")]), vec!["a".to_owned()]));
+}
+
+#[test]
+fn nested_values_are_stored_as_json_flattened_or_rejected() {
+    let json = r#"{"battery_id":1,"cell":{"a":{"t":20.0},"b":null},"l":[1, 2],"e":{}}"#;
+    let (_, set, _) = decode_fields(&Policy { nested: Nested::Flatten, ..policy() }, json);
+    assert_eq!(set, pairs(&[("cell.a.t", "20.0"), ("cell.b", "null"), ("l", "[1,2]")]));
+    let rejected = decode(&Policy { nested: Nested::Reject, ..policy() }, None, Some(json.as_bytes()));
+    assert_eq!(rejected.unwrap_err().to_string(), "nested: the field cell cannot be stored");
+    let deep = format!(r#"{{"battery_id":1,"a":{}1{}}}"#, r#"{"a":"#.repeat(5000), "}".repeat(5000));
+    let rejected = decode(&Policy { nested: Nested::Flatten, ..policy() }, None, Some(deep.as_bytes()));
+    assert!(matches!(rejected, Err(BadMessage::Nested(_))));
+    assert_eq!(decode_fields(&policy(), &deep).1.len(), 1);
+}
+
+#[test]
+fn a_tombstone_deletes_the_key_that_the_kafka_key_names() {
+    let policy = Policy { tombstones: Tombstones::Delete, ..policy() };
+    let change = decode(&policy, Some(b"7"), None).unwrap();
+    assert_eq!(change, Change { id: Cow::Borrowed("7"), action: Action::Delete, notification: None });
+    assert_eq!(decode(&policy, None, None), Err(BadMessage::Empty));
+    assert_eq!(decode(&policy, Some(b"7"), Some(b"")), Err(BadMessage::Empty));
+}
+
+#[test]
+fn a_json_string_and_a_notification_hold_the_fields_without_the_key() {
+    let json = r#"{"battery_id":1,"a\"":1.50, "o":{ "x": "y z" },"z":null}"#;
+    let policy = Policy { store_as: StoreAs::Json, notify: Notify::Fields, nulls: Nulls::Skip, ..policy() };
+    let change = decode(&policy, None, Some(json.as_bytes())).unwrap();
+    let expected = r#"{"a\"":1.50,"o":{"x":"y z"}}"#;
+    assert_eq!(change.notification.as_deref(), Some(expected));
+    assert_eq!(decode_fields(&policy, json).1, pairs(&[("", expected)]));
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_decode_to_a_change_or_a_reason(value in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let _ = decode(&policy(), None, Some(&value));
+    }
+
+    #[test]
+    fn any_flat_object_decodes_to_what_was_sent(soc in any::<f64>(), name in "\\PC{0,20}", text in ".{0,40}") {
+        prop_assume!(soc.is_finite() && name != "battery_id" && name != "soc");
+        let json = serde_json::json!({"battery_id": 1, &name: text, "soc": soc}).to_string();
+        let (_, set, _) = decode_fields(&policy(), &json);
+        prop_assert!(set.contains(&(name, text)));
+        prop_assert!(set.iter().any(|(field, value)| field == "soc" && value.parse() == Ok(soc)));
+    }
+}

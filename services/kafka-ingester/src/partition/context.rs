@@ -1,0 +1,29 @@
+//! What the tasks of all partitions share.
+
+use std::sync::Arc;
+
+use chassis::Gate;
+use redis_core::State;
+use tokio::sync::watch;
+
+use crate::kafka::Consumer;
+use crate::message::Policy;
+use crate::metrics::Metrics;
+use crate::store::PartitionStore;
+use crate::topic_monitor::TopicIds;
+
+/// What the tasks of all partitions share.
+pub(crate) struct IngestContext {
+    pub(crate) consumer: Arc<Consumer>,
+    pub(crate) store: PartitionStore,
+    pub(crate) policy: Policy,
+    pub(crate) metrics: Metrics,
+    /// Most messages in a batch.
+    pub(crate) batch_max: usize,
+    /// The ids of the topics, as last seen.
+    pub(crate) topic_ids: watch::Receiver<TopicIds>,
+    /// Whether Redis has memory for more messages.
+    pub(crate) memory: watch::Receiver<State>,
+    /// Closed while Redis refuses writes.
+    pub(crate) writing_gate: Gate,
+}

@@ -1,0 +1,56 @@
+//! A task's hold on its partition: what claiming and applying have in common.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::context::IngestContext;
+use super::interruption::Interruption;
+use crate::store::Counts;
+use crate::topic_partition::TopicPartition;
+
+/// A partition that is assigned to this instance, and what the last claim said about it.
+pub(super) struct Ownership {
+    pub(super) partition: TopicPartition,
+    pub(super) context: Arc<IngestContext>,
+    /// Cancelled when the partition is revoked or the process stops.
+    pub(super) stop: CancellationToken,
+    /// The epoch of the last claim; 0 before the first.
+    pub(super) epoch: i64,
+    /// The id of the topic at the last claim; empty if the broker has no ids.
+    pub(super) topic_id: String,
+    /// The partition's messages of all time, as Redis last counted them.
+    pub(super) counts: Counts,
+    /// How many claims in a row found that the log ends before Redis's offset.
+    pub(super) claims_beyond_end: u32,
+}
+
+impl Ownership {
+    pub(super) fn new(
+        partition: TopicPartition,
+        context: Arc<IngestContext>,
+        stop: CancellationToken,
+    ) -> Self {
+        let (topic_id, counts) = (String::new(), Counts::default());
+        Self { partition, context, stop, epoch: 0, topic_id, counts, claims_beyond_end: 0 }
+    }
+
+    /// Waits for `future`, or until the task is stopped. A future that is dropped half-way must leave nothing behind that
+    /// acts on the consumer later: the partition may have a new task by then.
+    pub(super) async fn run_until_stopped<T>(
+        &self,
+        future: impl Future<Output = T>,
+    ) -> Result<T, Interruption> {
+        self.stop.run_until_cancelled(future).await.ok_or(Interruption::Stopped)
+    }
+
+    /// Fails if the topic was deleted and created again: the new one has other messages at the same offsets.
+    pub(super) fn check_topic_id(&self) -> Result<(), Interruption> {
+        match self.context.topic_ids.borrow().get(&self.partition.topic) {
+            Some(id) if *id != self.topic_id => {
+                Err(Interruption::Rewind("the topic was deleted and created again".to_owned()))
+            }
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! What is published in Redis.
+
+use std::time::Duration;
+
+use fred::clients::Client;
+use fred::interfaces::{ClientLike, EventInterface, PubsubInterface};
+use fred::types::Builder;
+use fred::types::config::Config;
+
+/// A subscriber whose queue is large enough to miss nothing.
+pub(crate) struct Notifications {
+    messages: tokio::sync::broadcast::Receiver<fred::types::Message>,
+    _client: Client,
+}
+
+impl Notifications {
+    /// Subscribes to a pattern of channels.
+    pub(crate) async fn subscribe(redis_url: &str, pattern: &str) -> Self {
+        let mut builder = Builder::from_config(Config::from_url(redis_url).unwrap());
+        builder.with_performance_config(|performance| performance.broadcast_channel_capacity = 2_000_000);
+        let client = builder.build().unwrap();
+        client.init().await.unwrap();
+        let messages = client.message_rx();
+        client.psubscribe(pattern).await.unwrap();
+        Self { messages, _client: client }
+    }
+
+    /// Channel and text of the next notification.
+    pub(crate) async fn next(&mut self) -> (String, String) {
+        let message = tokio::time::timeout(Duration::from_secs(60), self.messages.recv()).await;
+        let message = message.expect("a notification comes").unwrap();
+        (message.channel.to_string(), message.value.as_string().unwrap())
+    }
+
+    /// How many have come that [`Notifications::next`] has not returned yet.
+    pub(crate) fn pending_count(&self) -> usize {
+        self.messages.len()
+    }
+}
