@@ -41,7 +41,9 @@ impl ChildServer {
             .stderr(output)
             .kill_on_drop(true)
             .spawn()
-            .unwrap_or_else(|reason| panic!("start {program}: {reason}; scripts/test.sh installs it"));
+            .unwrap_or_else(|reason| {
+                panic!("start {program}: {reason}; scripts/test.sh installs missing servers")
+            });
         Self { child }
     }
 

@@ -33,14 +33,14 @@ impl Bench {
         let mut viewers = Viewers::open(self.port, sockets, runs).await?;
         let elapsed = started.elapsed().as_secs_f64();
         print_row(
-            &format!("reads when {sockets} viewers of {runs} runs come at once"),
+            &format!("reads when {sockets} viewers of {runs} runs connect at once"),
             &format!("{} (all answered within {elapsed:.1} s)", self.count_reads().await? - reads_before),
             &format!("{}", runs + runs / 20),
         );
         measure_idle(self.pid, sockets, runs, memory).await;
         let change = self.measure_changes(&mut viewers, runs, 500, Duration::from_millis(4)).await?;
         print_row(
-            &format!("change to frame, {runs} runs of {} viewers", sockets / runs),
+            &format!("change to message, {runs} runs of {} viewers", sockets / runs),
             &format!("p50 {:.1}, p99 {:.1} ms", change.p50_ms, change.p99_ms),
             "10 ms",
         );
@@ -57,7 +57,7 @@ impl Bench {
         }
         let (ours, bare) = (Figures::median(&ours), Figures::median(&bare));
         print_row(
-            &format!("change to frame, {viewers} viewers of one run"),
+            &format!("change to message, {viewers} viewers of one run"),
             &format!(
                 "p50 {:.1}, p99 {:.1} ms; bare loop {:.1}, {:.1} ms",
                 ours.p50_ms, ours.p99_ms, bare.p50_ms, bare.p99_ms
@@ -66,7 +66,7 @@ impl Bench {
         );
         print_row(
             "  CPU",
-            &format!("{:.1} µs a delivery; bare loop {:.1} µs", ours.cpu_us, bare.cpu_us),
+            &format!("{:.1} µs per delivery; bare loop {:.1} µs", ours.cpu_us, bare.cpu_us),
             "5 µs",
         );
         Ok(())
@@ -107,7 +107,7 @@ impl Bench {
         }
         let (without, with) = (Figures::median(&without).p99_ms, Figures::median(&with).p99_ms);
         print_row(
-            "  answers of 10 KB, while 3 more viewers stop reading",
+            "  checklists of 10 KB, while 3 more viewers do not read",
             &format!("p99 {with:.2} ms, without {without:.2} ms: {:+.2} ms", with - without),
             "+1 ms",
         );
@@ -129,11 +129,11 @@ impl Bench {
         };
         let ours = measure(self).await?;
         let measured = match measure(peer).await {
-            Ok(theirs) => format!("p99 {:.0} ms, {:.0} µs a delivery", theirs.p99_ms, theirs.cpu_us),
+            Ok(theirs) => format!("p99 {:.0} ms, {:.0} µs per delivery", theirs.p99_ms, theirs.cpu_us),
             Err(error) => format!("cannot keep up: {error:#}"),
         };
         print_row(
-            &format!("change to frame, {viewers} viewers of one run: the peer"),
+            &format!("change to message, {viewers} viewers of one run: the peer"),
             &measured,
             &format!("this one {:.1} ms, {:.1} µs", ours.p99_ms, ours.cpu_us),
         );
