@@ -34,7 +34,7 @@ def scale(**counts):
     print(f"  {counts}: the command took {returned:.1f} s, and haproxy sent clients to them after {time.monotonic() - began:.1f} s", flush=True)
 
 
-def all_ready_counts():
+def all_ready():
     try:
         return all(ready_counts().values())
     except OSError:
