@@ -109,12 +109,13 @@ impl Gate {
         }
     }
 
-    /// Opens and closes as `state` says, until its sender is gone.
-    pub async fn follow(self, mut state: watch::Receiver<Result<(), String>>) {
+    /// Opens and closes as `state` says, until its sender is gone: open, open with a note, or closed with a reason.
+    pub async fn follow(self, mut state: watch::Receiver<Result<Option<String>, String>>) {
         loop {
             let now = state.borrow_and_update().clone();
             match now {
-                Ok(()) => self.open(),
+                Ok(None) => self.open(),
+                Ok(Some(note)) => self.note(note),
                 Err(reason) => self.close(reason),
             }
             if state.changed().await.is_err() {
@@ -153,7 +154,7 @@ mod tests {
         let gate = readiness.gate("redis");
         let (sender, receiver) = watch::channel(Err("refused".to_owned()));
         let following = tokio::spawn(gate.follow(receiver));
-        sender.send(Ok(())).unwrap();
+        sender.send(Ok(None)).unwrap();
         drop(sender);
         following.await.unwrap();
         assert_eq!(readiness.now(), Ready::Yes(vec![]));

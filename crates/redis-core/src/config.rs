@@ -3,6 +3,8 @@ use std::str::FromStr;
 
 use fred::types::config::{Config, ServerConfig};
 
+use crate::WaitReplicas;
+
 /// Where Redis is and how to sign in.
 ///
 /// `REDIS_URL` wins over the single variables; what the URL leaves out (database, user, password) they fill in.
@@ -41,6 +43,10 @@ pub struct RedisConfig {
     /// Connections in the pool, 1 to 64
     #[arg(long, env = "REDIS_POOL_SIZE", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=64))]
     redis_pool_size: u8,
+
+    /// Replicas that must have a write before it is acknowledged to anybody, 0 to 9; 0: the primary alone
+    #[arg(long, env = "REDIS_WAIT_REPLICAS", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=9))]
+    redis_wait_replicas: u8,
 }
 
 impl RedisConfig {
@@ -52,6 +58,16 @@ impl RedisConfig {
     /// The database in use.
     pub fn db(&self) -> u8 {
         self.redis_url.as_ref().and_then(|url| url.database).unwrap_or(self.redis_db)
+    }
+
+    /// The user that signs in, as in `ACL WHOAMI`.
+    pub(crate) fn user(&self) -> String {
+        self.to_fred().username.unwrap_or_else(|| "default".to_owned())
+    }
+
+    /// How many replicas must have a write before it is acknowledged.
+    pub fn wait_replicas(&self) -> WaitReplicas {
+        WaitReplicas(self.redis_wait_replicas)
     }
 
     pub(crate) fn pool_size(&self) -> usize {
@@ -89,6 +105,7 @@ impl FromStr for RedisConfig {
             redis_password: None,
             redis_pass: None,
             redis_pool_size: 2,
+            redis_wait_replicas: 0,
         })
     }
 }

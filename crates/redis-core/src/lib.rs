@@ -1,13 +1,23 @@
 #![doc = include_str!("../README.md")]
 
 pub mod channel;
+mod check;
 mod config;
 pub mod connect;
+pub mod error;
+mod follow;
 pub mod id;
 pub mod key;
+mod needs;
+mod replicas;
+mod state;
+mod watcher;
 
 pub use channel::Channel;
 pub use config::RedisConfig;
-pub use connect::{ConnectError, Connection, State};
-pub use fred::error::Error as RedisError;
+pub use connect::{ConnectError, Connection};
+pub use error::{ErrorClass, RedisError};
 pub use key::Key;
+pub use needs::Needs;
+pub use replicas::WaitReplicas;
+pub use state::State;

@@ -1,0 +1,125 @@
+//! Checks, once a second, that Redis would do what a service needs.
+//!
+//! A server that is reachable may still refuse work: a replica that was a primary a moment ago, a full disk, a user
+//! without a permission. An idle service would not notice, and one that was taken out of the load balancer gets no
+//! request by which it could notice the end of the trouble. So it asks, on a connection of its own:
+//!
+//! ```text
+//! MULTI, HSET battery:1:data f v, PUBLISH battery:1:data x, …, DISCARD
+//! ```
+//!
+//! Redis judges each command when it is queued (permissions, READONLY, OOM, MISCONF, LOADING, NOREPLICAS) and runs none.
+
+use std::time::Duration;
+
+use fred::clients::Client;
+use fred::interfaces::ClientLike;
+use fred::types::{Builder, ClusterHash, ConnectHandle, CustomCommand, InfoKind, Value};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+
+use crate::error::{ErrorClass, NO_ANSWER, RedisError, reason};
+use crate::needs::Needs;
+use crate::state::{Source, StateBoard};
+
+/// Time between two checks.
+const INTERVAL: Duration = Duration::from_secs(1);
+/// A check that takes longer than this has failed.
+const TIMEOUT: Duration = Duration::from_secs(3);
+/// Time between two looks at the eviction policy.
+const EVICTION_INTERVAL: Duration = Duration::from_secs(30);
+
+/// Runs the checks until nobody looks at the state any more. `builder` makes connections like the service's own, but must
+/// have no reconnect policy.
+pub(crate) async fn run(builder: Builder, user: String, needs: Needs, board: StateBoard) {
+    let mut ticks = interval(INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut connected = None;
+    let mut eviction_due = Instant::now();
+    while !board.is_closed() {
+        ticks.tick().await;
+        let check = async {
+            let connection = match connected.take() {
+                Some(connection) => connection,
+                None => CheckConnection::open(&builder).await?,
+            };
+            let refused = refused(&connection.client, &user, &needs).await?;
+            Ok::<_, RedisError>((connection, refused))
+        };
+        match timeout(TIMEOUT, check).await {
+            Ok(Ok((connection, refused))) => {
+                board.set(Source::Needs, refused.map_or(Ok(None), Err));
+                if Instant::now() >= eviction_due {
+                    eviction_due = Instant::now() + EVICTION_INTERVAL;
+                    let policy = timeout(TIMEOUT, eviction(&connection.client)).await.ok().flatten();
+                    board.set(Source::Eviction, Ok(policy));
+                }
+                connected = Some(connection);
+            }
+            Ok(Err(error)) => board.set(Source::Needs, Err(reason(&error))),
+            Err(_) => board.set(Source::Needs, Err(NO_ANSWER.to_owned())),
+        }
+    }
+}
+
+/// A connection that is never made again by itself: on a second connection, the commands behind a lost MULTI would run.
+struct CheckConnection {
+    client: Client,
+    task: ConnectHandle,
+}
+
+impl CheckConnection {
+    async fn open(builder: &Builder) -> Result<Self, RedisError> {
+        let client = builder.build()?;
+        let connection = Self { task: client.connect(), client };
+        connection.client.wait_for_connect().await?;
+        Ok(connection)
+    }
+}
+
+impl Drop for CheckConnection {
+    fn drop(&mut self) {
+        // fred's task would outlive the client.
+        self.task.abort();
+    }
+}
+
+/// The first need that Redis would refuse now, in words.
+///
+/// # Errors
+/// When the connection is of no use any more.
+async fn refused(client: &Client, user: &str, needs: &Needs) -> Result<Option<String>, RedisError> {
+    send(client, &["MULTI".to_owned()]).await?;
+    let mut refused = None;
+    for need in needs.iter() {
+        if let Err(error) = send(client, &need.command).await {
+            match ErrorClass::of(&error) {
+                // Only a new connection can lead to the right server.
+                ErrorClass::Unreachable | ErrorClass::WrongServer => return Err(error),
+                ErrorClass::Forbidden => {
+                    refused.get_or_insert(format!("user {user} may not {}", need.words));
+                }
+                _ => {
+                    refused.get_or_insert(reason(&error));
+                }
+            }
+        }
+    }
+    send(client, &["DISCARD".to_owned()]).await?;
+    Ok(refused)
+}
+
+async fn send(client: &Client, command: &[String]) -> Result<(), RedisError> {
+    let Some((name, args)) = command.split_first() else { return Ok(()) };
+    let name = CustomCommand::new(name.as_str(), ClusterHash::FirstKey, false);
+    client.custom::<Value, _>(name, args.to_vec()).await.map(drop)
+}
+
+/// What an operator should know about the eviction policy: `None` if nothing can be evicted, or if Redis does not say.
+async fn eviction(client: &Client) -> Option<String> {
+    let info: String = client.info(Some(InfoKind::Memory)).await.ok()?;
+    let field = |name: &str| info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    let (policy, limit) = (field("maxmemory_policy")?.trim(), field("maxmemory")?.trim());
+    (policy != "noeviction" && limit != "0").then(|| {
+        format!("maxmemory-policy is {policy}: Redis may evict keys that this service needs; set noeviction")
+    })
+}

@@ -1,0 +1,82 @@
+//! Whether a connection works, put together from what several watchers found.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+/// `Ok` while every connection of a client is there and Redis does what the service needs, possibly with a note for the
+/// operator; otherwise the reason why not, in words.
+pub type State = Result<Option<String>, String>;
+
+/// What a watcher looks at. The first one in this order that is not `Ok` decides the [`State`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Source {
+    /// The connection with this number.
+    Connection(usize),
+    /// Whether Redis answers on the connection with this number, and would write.
+    Ping(usize),
+    /// Whether Redis would run what the service [needs](crate::Needs).
+    Needs,
+    /// Whether Redis may evict keys.
+    Eviction,
+}
+
+/// Collects findings and publishes the [`State`]. Cloning shares it.
+#[derive(Clone)]
+pub(crate) struct StateBoard {
+    findings: Arc<Mutex<BTreeMap<Source, State>>>,
+    sender: Arc<watch::Sender<State>>,
+}
+
+impl StateBoard {
+    /// A board for this many connections, none of which is there yet.
+    pub(crate) fn new(connections: usize) -> (Self, watch::Receiver<State>) {
+        let starting = || Err("not connected yet".to_owned());
+        let (sender, receiver) = watch::channel(starting());
+        let findings = (0..connections).map(|number| (Source::Connection(number), starting()));
+        let findings = Arc::new(Mutex::new(findings.collect()));
+        (Self { findings, sender: Arc::new(sender) }, receiver)
+    }
+
+    /// Notes what a watcher found.
+    pub(crate) fn set(&self, source: Source, finding: State) {
+        let mut findings = self.findings.lock();
+        findings.insert(source, finding);
+        let problem = findings.values().find(|finding| finding.is_err());
+        let note = || findings.values().find(|finding| matches!(finding, Ok(Some(_))));
+        let state = problem.or_else(note).cloned().unwrap_or(Ok(None));
+        self.sender.send_if_modified(|old| {
+            let changed = *old != state;
+            *old = state;
+            changed
+        });
+    }
+
+    /// Whether nobody looks at the state any more.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.sender.is_closed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lost_connection_comes_before_a_refusal_and_a_refusal_before_a_note() {
+        let (board, state) = StateBoard::new(1);
+        assert!(state.borrow().is_err());
+        board.set(Source::Eviction, Ok(Some("may evict".to_owned())));
+        board.set(Source::Needs, Err("refused".to_owned()));
+        board.set(Source::Connection(0), Err("gone".to_owned()));
+        assert_eq!(*state.borrow(), Err("gone".to_owned()));
+        board.set(Source::Connection(0), Ok(None));
+        assert_eq!(*state.borrow(), Err("refused".to_owned()));
+        board.set(Source::Needs, Ok(None));
+        assert_eq!(*state.borrow(), Ok(Some("may evict".to_owned())));
+        board.set(Source::Eviction, Ok(None));
+        assert_eq!(*state.borrow(), Ok(None));
+    }
+}

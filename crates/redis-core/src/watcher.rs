@@ -1,0 +1,112 @@
+//! Watches the connections of a client: what fred says of them, and whether Redis answers on each.
+
+use std::time::Duration;
+
+use fred::clients::{Client, SubscriberClient};
+use fred::error::ErrorKind;
+use fred::interfaces::{ClientLike, EventInterface, KeysInterface};
+use fred::types::config::Options;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::Key;
+use crate::error::{ErrorClass, RETRY_INTERVAL_MS, RedisError, reason};
+use crate::state::{Source, StateBoard};
+
+/// Time between two signs of life. A server with `timeout 3` would close a connection that is idle for longer.
+const PING_INTERVAL: Duration = Duration::from_secs(1);
+/// An answer that takes longer turns the state to an error.
+const PING_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// A client with one connection.
+pub(crate) trait Watched: ClientLike + EventInterface + Clone + 'static {
+    /// Asks for a sign of life, and where the connection is for commands, whether the server would write.
+    fn ask(&self) -> impl Future<Output = Result<(), RedisError>> + Send;
+}
+
+impl Watched for Client {
+    /// Deletes a key that never exists: a replica refuses it, and a primary does nothing.
+    async fn ask(&self) -> Result<(), RedisError> {
+        self.with_options(&options()).unlink::<(), _>(Key::ConnectionCheck.to_string()).await
+    }
+}
+
+impl Watched for SubscriberClient {
+    async fn ask(&self) -> Result<(), RedisError> {
+        self.with_options(&options()).ping::<()>(None).await
+    }
+}
+
+fn options() -> Options {
+    Options { max_attempts: Some(1), fail_fast: true, timeout: Some(PING_TIMEOUT), ..Options::default() }
+}
+
+/// Follows what fred says of each connection.
+pub(crate) fn follow_events<C: Watched>(connections: &[C], board: &StateBoard) {
+    for (number, connection) in connections.iter().enumerate() {
+        let (mut errors, mut connects) = (connection.error_rx(), connection.reconnect_rx());
+        let board = board.clone();
+        tokio::spawn(async move {
+            loop {
+                let finding = tokio::select! {
+                    event = connects.recv() => match event {
+                        Err(RecvError::Closed) => return,
+                        _ => Ok(None),
+                    },
+                    event = errors.recv() => match event {
+                        Ok((error, _)) => Err(reason(&error)),
+                        Err(RecvError::Lagged(_)) => continue,
+                        Err(RecvError::Closed) => return,
+                    },
+                };
+                board.set(Source::Connection(number), finding);
+            }
+        });
+    }
+}
+
+/// Subscribes again after each reconnect, until it has worked.
+///
+/// In place of fred's `manage_subscriptions`, which tries once.
+pub(crate) fn resubscribe(client: &SubscriberClient) {
+    let (client, mut connects) = (client.clone(), client.reconnect_rx());
+    tokio::spawn(async move {
+        while !matches!(connects.recv().await, Err(RecvError::Closed)) {
+            while client.resubscribe_all().await.is_err() {
+                tokio::time::sleep(Duration::from_millis(RETRY_INTERVAL_MS)).await;
+            }
+        }
+    });
+}
+
+/// Asks each connection for a sign of life once a second, until nobody looks at the state any more.
+pub(crate) fn ping<C: Watched>(connections: &[C], board: &StateBoard) {
+    for (number, connection) in connections.iter().enumerate() {
+        let (connection, board) = (connection.clone(), board.clone());
+        tokio::spawn(async move {
+            let mut ticks = interval(PING_INTERVAL);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            while !board.is_closed() {
+                ticks.tick().await;
+                let error = match connection.ask().await {
+                    Ok(()) => None,
+                    // Not every user may; whether the service may do its work is checked elsewhere.
+                    Err(error) if ErrorClass::of(&error) == ErrorClass::Forbidden => None,
+                    Err(error) => Some(error),
+                };
+                board.set(Source::Ping(number), error.as_ref().map_or(Ok(None), |error| Err(reason(error))));
+                if error.is_some_and(|error| needs_another_connection(&error)) {
+                    let _ = connection.force_reconnection().await;
+                }
+            }
+        });
+    }
+}
+
+/// Whether only a new connection can help. fred itself connects again where a connection ended, but not:
+///
+/// - behind a managed failover, which leaves old connections open on the old primary;
+/// - where a NAT or a firewall has forgotten the connection, so that nothing comes back.
+fn needs_another_connection(error: &RedisError) -> bool {
+    ErrorClass::of(error) == ErrorClass::WrongServer || *error.kind() == ErrorKind::Timeout
+}
