@@ -11,5 +11,5 @@ pub(crate) enum Hint {
     Partitions,
 }
 
-/// Hints and published events that a channel holds. A receiver that falls behind by more is told that it missed some.
+/// Hints and published events that a channel holds. A receiver that falls behind by more gets a `Lagged` error.
 pub(crate) const BROADCAST_CAPACITY: usize = 16_384;

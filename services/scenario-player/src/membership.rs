@@ -26,7 +26,7 @@ pub(crate) struct Membership {
     pub(crate) store: Arc<Store>,
     pub(crate) claimed: Arc<ClaimedEvents>,
     pub(crate) consume_from: ConsumeFrom,
-    /// What it tells the other tasks.
+    /// Where it publishes the assignment, for the other tasks.
     pub(crate) assignment: watch::Sender<Assignment>,
     /// Whether there is anything to publish soon.
     pub(crate) has_work: watch::Receiver<bool>,

@@ -40,7 +40,7 @@ impl Metrics {
     }
 }
 
-/// Counts the subscriber no longer when it is dropped.
+/// Takes the subscriber off the count when it is dropped.
 pub(crate) struct SubscriberGuard(IntGauge);
 
 impl Drop for SubscriberGuard {

@@ -7,6 +7,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::parts::{Backend, Shared};
 use crate::acker::Acker;
+use crate::assignment::Assignment;
 use crate::config::Config;
 use crate::mqtt::{Ack, MqttConnection, Session};
 use crate::player::Player;
@@ -91,7 +92,7 @@ fn spawn_player(
     config: &Config,
     reader: ReaderOutput,
     mqtt: MqttOutput,
-    assignment: watch::Receiver<crate::assignment::Assignment>,
+    assignment: watch::Receiver<Assignment>,
     permits: Arc<Semaphore>,
     shared: &Shared,
     lifecycle: &Lifecycle,

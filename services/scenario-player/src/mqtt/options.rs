@@ -1,4 +1,4 @@
-//! What both protocol versions are told about the connection.
+//! Options of a connection, for both protocol versions.
 
 use std::time::Duration;
 
