@@ -55,7 +55,10 @@ pub(crate) async fn run(builder: Builder, user: String, needs: Needs, board: Sta
                 }
                 connected = Some(connection);
             }
-            Ok(Err(error)) => board.set(Source::Needs, Err(reason(&error))),
+            Ok(Err(error)) => {
+                board.set(Source::Needs, Err(reason(&error)));
+                board.report_trouble();
+            }
             Err(_) => board.set(Source::Needs, Err(NO_ANSWER.to_owned())),
         }
     }

@@ -24,15 +24,13 @@ pub enum Key<'a> {
     /// scenario-player: sorted set, looping playbacks by the end of their last scheduled iteration.
     TimelineLoops,
 
-    /// kafka-ingester: set, the ids of all batteries.
-    BatteryIds,
     /// kafka-ingester: hash, the newest values of one battery.
     Battery(&'a str),
     /// kafka-ingester: stream, messages that could not be applied.
     DeadLetters,
-    /// kafka-ingester: string, which instance moves dead letters on to Kafka.
+    /// kafka-ingester: string, the lease of the instance that forwards dead letters to Kafka.
     DeadLettersForwarder,
-    /// kafka-ingester: hash, per partition of a topic the next offset, its owner's epoch and what was counted.
+    /// kafka-ingester: hash, for each partition of a topic the next offset, the owner's epoch and counts of messages.
     KafkaOffsets {
         /// The consumer group.
         group: &'a str,
@@ -142,7 +140,6 @@ impl fmt::Display for Key<'_> {
             Key::TimelinePartitions => f.write_str("TIMELINE:LANES"),
             Key::TimelineLoops => f.write_str("TIMELINE:LOOPS"),
 
-            Key::BatteryIds => f.write_str("info:batteries:ids"),
             Key::Battery(id) => write!(f, "battery:{id}:data"),
             Key::DeadLetters => f.write_str("kafka-ingester:dead-letters"),
             Key::DeadLettersForwarder => f.write_str("kafka-ingester:dead-letters:forwarder"),
@@ -248,7 +245,6 @@ mod tests {
             (Key::TimelineInstances, "TIMELINE:INSTANCES"),
             (Key::TimelinePartitions, "TIMELINE:LANES"),
             (Key::TimelineLoops, "TIMELINE:LOOPS"),
-            (Key::BatteryIds, "info:batteries:ids"),
             (Key::Battery("7"), "battery:7:data"),
             (Key::DeadLetters, "kafka-ingester:dead-letters"),
             (Key::DeadLettersForwarder, "kafka-ingester:dead-letters:forwarder"),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 /// `Ok` while every connection of a client is there and Redis does what the service needs, possibly with a note for the
 /// operator; otherwise the reason why not, in words.
@@ -28,6 +28,7 @@ pub(crate) enum Source {
 pub(crate) struct StateBoard {
     findings: Arc<Mutex<BTreeMap<Source, State>>>,
     sender: Arc<watch::Sender<State>>,
+    trouble: Arc<Notify>,
 }
 
 impl StateBoard {
@@ -37,7 +38,7 @@ impl StateBoard {
         let (sender, receiver) = watch::channel(starting());
         let findings = (0..connections).map(|number| (Source::Connection(number), starting()));
         let findings = Arc::new(Mutex::new(findings.collect()));
-        (Self { findings, sender: Arc::new(sender) }, receiver)
+        (Self { findings, sender: Arc::new(sender), trouble: Arc::default() }, receiver)
     }
 
     /// Notes what a watcher found.
@@ -52,6 +53,16 @@ impl StateBoard {
             *old = state;
             changed
         });
+    }
+
+    /// Tells those who wait for [`StateBoard::trouble`] to look at their connections now.
+    pub(crate) fn report_trouble(&self) {
+        self.trouble.notify_waiters();
+    }
+
+    /// Waits until the check finds that Redis refuses work, which other connections may not know yet.
+    pub(crate) async fn trouble(&self) {
+        self.trouble.notified().await;
     }
 
     /// Whether nobody looks at the state any more.

@@ -13,8 +13,8 @@ use crate::Key;
 use crate::error::{ErrorClass, RETRY_INTERVAL_MS, RedisError, reason};
 use crate::state::{Source, StateBoard};
 
-/// Time between two signs of life. A server with `timeout 3` would close a connection that is idle for longer.
-const PING_INTERVAL: Duration = Duration::from_secs(1);
+/// Time between two questions. A server with `timeout 3` would close a connection that is idle for longer.
+const PING_INTERVAL: Duration = Duration::from_secs(2);
 /// An answer that takes longer turns the state to an error.
 const PING_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -79,7 +79,7 @@ pub(crate) fn resubscribe(client: &SubscriberClient) {
     });
 }
 
-/// Asks each connection for a sign of life once a second, until nobody looks at the state any more.
+/// Asks each connection for a sign of life, until nobody looks at the state any more.
 pub(crate) fn ping<C: Watched>(connections: &[C], board: &StateBoard) {
     for (number, connection) in connections.iter().enumerate() {
         let (connection, board) = (connection.clone(), board.clone());
@@ -87,7 +87,10 @@ pub(crate) fn ping<C: Watched>(connections: &[C], board: &StateBoard) {
             let mut ticks = interval(PING_INTERVAL);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             while !board.is_closed() {
-                ticks.tick().await;
+                tokio::select! {
+                    _ = ticks.tick() => {}
+                    () = board.trouble() => {}
+                }
                 let error = match connection.ask().await {
                     Ok(()) => None,
                     // Not every user may; whether the service may do its work is checked elsewhere.
