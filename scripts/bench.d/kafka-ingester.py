@@ -1,4 +1,4 @@
-"""The loop of the ingester that Backplane replaces, without Kafka: REDIS_PORT. Prints its messages a second."""
+"""The loop of RedisBackendMS without Kafka. `kafka-ingester.py REDIS_PORT` prints its messages per second."""
 
 import json
 import sys

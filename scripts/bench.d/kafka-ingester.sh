@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Ratios of kafka-ingester beside its limits. KAFKA_BROKER: a real broker; otherwise librdkafka's mock cluster.
+# Measures kafka-ingester and prints each figure beside its limit. It uses the broker of KAFKA_BROKER, or librdkafka's mock
+# cluster.
 set -euo pipefail
 source "$(dirname "$0")/../lib.sh"
 : "${BIN:?scripts/bench.sh sets it}"
-[ -n "${BACKPLANE_PYTHON-}" ] || fail "the original's loop needs the packages of scripts/requirements.txt"
+[ -n "${BACKPLANE_PYTHON-}" ] || fail "the loop of RedisBackendMS needs the packages of scripts/requirements.txt"
 
 scratch
 REDIS_PORT=$(free_port)

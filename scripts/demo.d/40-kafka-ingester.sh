@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# batteries report through Kafka; two instances share the partitions, one is killed, and a bad message is put aside and replayed
+# batteries report through Kafka; one of two instances is killed; a bad message becomes a dead letter and is replayed
 set -euo pipefail
 source "$(dirname "$0")/../lib.sh"
 : "${BIN:?scripts/demo.sh sets it}" "${REDIS_PORT:?likewise}"
@@ -8,15 +8,15 @@ scratch
 trap 'exec 9>&-; stop_children; rm -rf "$work"' EXIT
 redis() { redis-cli -p "$REDIS_PORT" "$@"; }
 
-# seen WHAT COMMAND… : waits until the command succeeds.
-seen() {
+# wait_for WHAT COMMAND… : waits until the command succeeds.
+wait_for() {
   local what=$1
   shift
   for _ in {1..250}; do
     if "$@"; then return; fi
     sleep 0.1
   done
-  fail "never seen: $what"
+  fail "waited in vain for $what"
 }
 
 export KAFKA_TOPIC=demo-$$ KAFKA_GROUP=demo-$$ REDIS_HOST=127.0.0.1 DRAIN_DELAY=0s
@@ -25,50 +25,50 @@ mkfifo "$work/messages"
 "$BIN/examples/kafka_demo" "$KAFKA_TOPIC" 2 <"$work/messages" >"$work/kafka" &
 children+=($!)
 exec 9>"$work/messages"
-seen "a broker" grep -q KAFKA_BROKER "$work/kafka"
+wait_for "a broker" grep -q KAFKA_BROKER "$work/kafka"
 KAFKA_BROKER=$(sed -n 's/^KAFKA_BROKER=//p' "$work/kafka")
 export KAFKA_BROKER
 
-# report BATTERY SOC : a battery's partition is its number's.
+# report BATTERY SOC : sends a report. The battery's number decides its partition.
 report() { echo "$(($1 % 2)) {\"battery_id\": $1, \"soc\": $2, \"voltage\": 402.50}" >&9; }
 has_soc() { [ "$(redis hget "battery:$1:data" soc)" = "$2" ]; }
 
-redis-cli -p "$REDIS_PORT" psubscribe 'battery:*:data' >"$work/notices" &
+redis-cli -p "$REDIS_PORT" psubscribe 'battery:*:data' >"$work/notifications" &
 children+=($!)
-# A real broker makes the topic of the first message.
+# A real broker creates the topic when the first message comes.
 report 1 50
 first=$(free_port) second=$(free_port)
 LISTEN_ADDR=127.0.0.1:$first start "$first" "$work/first.log" "$BIN/kafka-ingester"
 first_pid=$!
 LISTEN_ADDR=127.0.0.1:$second start "$second" "$work/second.log" "$BIN/kafka-ingester"
-owns() { curl -sf "http://127.0.0.1:$1/metrics" | grep -q "^kafka_ingester_partitions $2\$"; }
-seen "both instances with a partition" owns "$first" 1
-seen "both instances with a partition" owns "$second" 1
+owns_partitions() { curl -sf "http://127.0.0.1:$1/metrics" | grep -q "^kafka_ingester_partitions $2\$"; }
+wait_for "both instances to have a partition" owns_partitions "$first" 1
+wait_for "both instances to have a partition" owns_partitions "$second" 1
 echo "two instances have a partition each"
 
 for battery in {1..6}; do report "$battery" $((70 + battery)); done
-seen "the reports in Redis" has_soc 6 76
+wait_for "the reports in Redis" has_soc 6 76
 echo "battery:6:data        $(redis hgetall battery:6:data | paste -sd ' ')"
-all_ids() { [ "$(redis scard info:batteries:ids)" -ge 6 ]; }
-seen "all ids" all_ids
+has_all_ids() { [ "$(redis scard info:batteries:ids)" -ge 6 ]; }
+wait_for "all ids" has_all_ids
 echo "info:batteries:ids    $(redis smembers info:batteries:ids | sort -n | paste -sd ' ')"
-all_notices() { [ "$(grep -c '^updates' "$work/notices")" -ge 7 ]; }
-seen "a notification of each" all_notices
-echo "notifications         $(grep -c '^updates' "$work/notices")"
+has_all_notifications() { [ "$(grep -c '^updates' "$work/notifications")" -ge 7 ]; }
+wait_for "a notification of each" has_all_notifications
+echo "notifications         $(grep -c '^updates' "$work/notifications")"
 
 kill -KILL "$first_pid"
 wait "$first_pid" 2>/dev/null || true
 for battery in {1..6}; do report "$battery" $((80 + battery)); done
-seen "the other instance taking over" has_soc 5 85
-seen "the other instance taking over" has_soc 6 86
-echo "one was killed; the other took over, and nothing was lost or sent twice: $(grep -c '^updates' "$work/notices") notifications"
-[ "$(grep -c '^updates' "$work/notices")" -eq 13 ] || fail "13 messages made $(grep -c '^updates' "$work/notices") notifications"
+wait_for "the other instance to take over" has_soc 5 85
+wait_for "the other instance to take over" has_soc 6 86
+echo "one was killed, the other took over, and nothing was lost or sent twice: $(grep -c '^updates' "$work/notifications") notifications"
+[ "$(grep -c '^updates' "$work/notifications")" -eq 13 ] || fail "13 messages made $(grep -c '^updates' "$work/notifications") notifications"
 
 redis set battery:9:data 'not a hash' >/dev/null
 report 9 99
 report 1 91
-seen "the next message of the partition" has_soc 1 91
-echo "a message that Redis refuses is put aside, and the next goes on:"
+wait_for "the next message of the partition" has_soc 1 91
+echo "a message that Redis refuses becomes a dead letter, and the next one is applied:"
 REDIS_PORT=$REDIS_PORT "$BIN/kafka-ingester" dead-letters list
 redis del battery:9:data >/dev/null
 "$BIN/kafka-ingester" dead-letters replay

@@ -1,7 +1,9 @@
-//! Sends each line of standard input as a message: `kafka_demo TOPIC PARTITIONS`. A line is `PARTITION MESSAGE`.
+//! Sends each line of standard input as a message: `kafka_demo TOPIC PARTITIONS`. A line is `PARTITION
+//! MESSAGE`.
 //!
 //! It sends to the broker of `KAFKA_BROKER`, or to librdkafka's mock cluster in this process. First it prints
-//! `KAFKA_BROKER=HOST:PORT` on standard output. At the end of the input it exits, and the mock cluster with it.
+//! `KAFKA_BROKER=HOST:PORT` on standard output. At the end of the input it exits, and the mock cluster with
+//! it.
 #![expect(clippy::disallowed_methods, reason = "an example has no settings of a service")]
 
 use std::io::{BufRead, Write};

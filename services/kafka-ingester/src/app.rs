@@ -84,7 +84,7 @@ fn spawn_memory_monitor(
     lifecycle: &Lifecycle,
     memory: RedisMemory,
 ) -> watch::Receiver<State> {
-    let (sender, state) = watch::channel(Ok(()));
+    let (sender, state) = watch::channel(Ok(None));
     spawn_gate(lifecycle.readiness().gate("redis memory"), state.clone());
     let monitor = memory_monitor::run(memory, config.write.redis_memory_pause, sender, lifecycle.stopping());
     lifecycle.spawn("memory monitor", monitor);

@@ -16,8 +16,8 @@ pub(crate) struct Assignments(Arc<Mutex<HashMap<TopicPartition, Assignment>>>);
 
 /// A partition and its task.
 ///
-/// It stays in the map after the task was stopped, until the partition is assigned again: the new task must wait for the
-/// one before it, because both would read from the same queue.
+/// It stays in the map after the task was stopped, until the partition is assigned again: the new task must
+/// wait for the one before it, because both would read from the same queue.
 struct Assignment {
     stop: CancellationToken,
     task: JoinHandle<()>,
@@ -47,8 +47,8 @@ impl Progress {
 }
 
 impl Assignments {
-    /// Starts the task of a partition. `spawn` gets the token that stops the task, where the task reports its progress,
-    /// and the task before it.
+    /// Starts the task of a partition. `spawn` gets the token that stops the task, where the task reports its
+    /// progress, and the task before it.
     pub(crate) fn start(
         &self,
         partition: TopicPartition,

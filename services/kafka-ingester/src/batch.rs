@@ -9,9 +9,9 @@
 //!         offset, 0, Kafka key, reason, value                                                                   dead letter
 //! ```
 //!
-//! The messages are one long array, because an array for each message would be slow: Redis's Lua grows every array step by
-//! step. `ids` are the ids of all messages, which the script adds with one SADD. Only if messages can delete ids does the
-//! order matter; then `ids` is empty and each write carries its own id.
+//! The messages are one long array, because an array for each message would be slow: Redis's Lua grows every
+//! array step by step. `ids` are the ids of all messages, which the script adds with one SADD. Only if
+//! messages can delete ids does the order matter; then `ids` is empty and each write carries its own id.
 
 mod encode;
 mod msgpack;
@@ -28,7 +28,8 @@ pub struct Batch {
     messages: Vec<Message>,
     /// All messages as the script reads them.
     encoded: Vec<u8>,
-    /// The Kafka keys and values of all messages. A message that Redis refuses becomes a dead letter with these.
+    /// The Kafka keys and values of all messages. A message that Redis refuses becomes a dead letter with
+    /// these.
     raw: Vec<u8>,
     ids: HashSet<String>,
 }

@@ -36,7 +36,8 @@ async fn list(store: &DeadLetterStore) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Prints the dead letters that still cannot be applied, with their new reasons, and a summary on standard error.
+/// Prints the dead letters that still cannot be applied, with their new reasons, and a summary on standard
+/// error.
 async fn replay_all(store: &DeadLetterStore, policy: &Policy) -> anyhow::Result<()> {
     let (mut applied, mut left) = (0_u64, 0_u64);
     let mut after = FIRST.to_owned();
@@ -83,7 +84,8 @@ async fn replay(
     })
 }
 
-/// Prints one line of JSON. A key or value that is not UTF-8 is printed in base64, as `key_base64` or `value_base64`.
+/// Prints one line of JSON. A key or value that is not UTF-8 is printed in base64, as `key_base64` or
+/// `value_base64`.
 fn print(dead_letter: &DeadLetter) -> io::Result<()> {
     let mut line = Map::new();
     let number = |text: &str| text.parse::<i64>().map_or_else(|_| json!(text), |number| json!(number));

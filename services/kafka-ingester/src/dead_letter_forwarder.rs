@@ -1,7 +1,8 @@
-//! Moves dead letters on to a Kafka topic. The stream in Redis is the outbox: each dead letter is in it exactly once.
+//! Moves dead letters on to a Kafka topic. The stream in Redis is the outbox: each dead letter is in it
+//! exactly once.
 //!
-//! A dead letter is removed from Redis after the topic's brokers have it. A crash between the two sends it again. Its
-//! headers hold the topic, partition and offset of the message, by which a reader can tell.
+//! A dead letter is removed from Redis after the topic's brokers have it. A crash between the two sends it
+//! again. Its headers hold the topic, partition and offset of the message, by which a reader can tell.
 
 use std::time::Duration;
 

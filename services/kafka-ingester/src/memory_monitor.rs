@@ -8,8 +8,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::store::RedisMemory;
 
-/// Reports until `stopping` whether Redis has memory for more messages. At `pause_percent` or more it has not, until some
-/// percent are free again.
+/// Reports until `stopping` whether Redis has memory for more messages. At `pause_percent` or more it has
+/// not, until some percent are free again.
 ///
 /// # Errors
 /// Never.
@@ -36,7 +36,7 @@ fn evaluate(used_percent: Option<u64>, pause_percent: u8, is_paused: bool) -> St
         Some(used_percent) if pause_percent > 0 && used_percent >= limit => {
             Err(format!("memory is at {pause_percent} % of maxmemory or more, ingesting pauses"))
         }
-        _ => Ok(()),
+        _ => Ok(None),
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a message asks for: from the bytes of a Kafka message to a change of one Redis key.
 //!
-//! Nothing here does I/O. Values are not rounded or reordered: a number keeps the text that it has in the JSON.
+//! Nothing here does I/O. Values are not rounded or reordered: a number keeps the text that it has in the
+//! JSON.
 
 mod bad_message;
 mod change;

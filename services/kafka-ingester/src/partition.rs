@@ -1,8 +1,8 @@
-//! The task of one partition, from its queue to Redis: claim the partition, seek to Redis's offset, then apply batch after
-//! batch.
+//! The task of one partition, from its queue to Redis: claim the partition, seek to Redis's offset, then
+//! apply batch after batch.
 //!
-//! While Redis applies a batch, the task decodes the next one. It takes no more than that from the queue: all other messages
-//! wait in librdkafka's bounded queue.
+//! While Redis applies a batch, the task decodes the next one. It takes no more than that from the queue: all
+//! other messages wait in librdkafka's bounded queue.
 
 mod apply;
 mod claim;
@@ -120,7 +120,8 @@ impl PartitionTask {
         }
     }
 
-    /// Takes messages from the queue until it is empty or the batch is full. `position` is the offset after the last one.
+    /// Takes messages from the queue until it is empty or the batch is full. `position` is the offset after
+    /// the last one.
     fn fill(&self, batch: &mut Batch, position: &mut i64) -> Result<(), Interruption> {
         let context = &self.ownership.context;
         while batch.len() < context.batch_max && batch.raw_bytes() < MAX_BATCH_BYTES {
@@ -143,7 +144,8 @@ impl PartitionTask {
         Ok(())
     }
 
-    /// Waits for messages. If none comes for a while, checks that Redis still has the offset and the owner that it had.
+    /// Waits for messages. If none comes for a while, checks that Redis still has the offset and the owner
+    /// that it had.
     async fn wait_for_messages(&self, start: i64) -> Result<(), Interruption> {
         let ownership = &self.ownership;
         let filled = tokio::time::timeout(IDLE_CHECK_INTERVAL, self.queue_filled.notified());

@@ -85,7 +85,8 @@ fn start_partitions(
 /// Leaves the group, and waits for that for a limited time: the broker may be away.
 fn leave_group(consumer: &Arc<Consumer>) -> anyhow::Result<()> {
     consumer.close_queue().context("leave the group")?;
-    // Dropping the consumer would close it a second time and wait for that without a limit. So it is never dropped.
+    // Dropping the consumer would close it a second time and wait for that without a limit. So it is never
+    // dropped.
     std::mem::forget(Arc::clone(consumer));
     let deadline = Instant::now() + CLOSE_TIMEOUT;
     while !consumer.closed() && Instant::now() < deadline {

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# A Kafka broker that asks who is there, for it/security.rs: secure-broker.sh DIR SASL_PORT SASL_TLS_PORT TLS_PORT PLAIN_PORT
-# CONTROLLER_PORT. KAFKA_LIBS is the folder of the jars of Apache Kafka, 3.5 or later. Its user is ann, her password `secret`;
-# DIR/ca.pem signed its certificate, which is for localhost.
+# Runs a Kafka broker that requires SASL or TLS, for it/security.rs:
+#   secure-broker.sh DIR SASL_PORT SASL_TLS_PORT TLS_PORT PLAIN_PORT CONTROLLER_PORT
+# KAFKA_LIBS is the folder of the jars of Apache Kafka, 3.5 or later. The user is ann, with the password `secret`. The broker's
+# certificate is for localhost; DIR/ca.pem signed it.
 set -euo pipefail
 dir=$1 sasl=$2 sasl_tls=$3 tls=$4 plain=$5 controller=$6
 cd "$dir"

@@ -13,7 +13,8 @@ use crate::instance::Instance;
 use crate::world::{PARTITIONS, World, send};
 
 const RATE: usize = 20_000;
-/// Not measured: the JVM of the broker is still compiling, and the broker has to catch up with what came meanwhile.
+/// Not measured: the JVM of the broker is still compiling, and the broker has to catch up with what came
+/// meanwhile.
 const WARM_UP: usize = RATE * 10;
 const TOTAL: usize = WARM_UP + RATE * 20;
 const TIMEOUT: Duration = Duration::from_secs(60);

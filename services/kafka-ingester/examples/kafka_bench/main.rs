@@ -1,8 +1,8 @@
 //! Measures the ingester and prints each figure beside its limit. `scripts/bench.sh kafka-ingester` runs it.
 //!
-//! It needs `REDIS_PORT`, the port of an empty Redis; `BIN`, the folder of the built ingester; and `ORIGINAL_RATE`, the
-//! messages per second of the original's loop. It uses the broker of `KAFKA_BROKER`, or librdkafka's mock cluster in this
-//! process.
+//! It needs `REDIS_PORT`, the port of an empty Redis; `BIN`, the folder of the built ingester; and
+//! `ORIGINAL_RATE`, the messages per second of the original's loop. It uses the broker of `KAFKA_BROKER`, or
+//! librdkafka's mock cluster in this process.
 #![expect(clippy::unwrap_used, reason = "a benchmark that fails may panic")]
 #![expect(clippy::disallowed_methods, reason = "a benchmark has no settings of a service")]
 

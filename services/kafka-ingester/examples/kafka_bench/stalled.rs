@@ -11,7 +11,8 @@ use crate::world::{PARTITIONS, World, message, send};
 
 const STALL: Duration = Duration::from_secs(60);
 
-/// The most memory of an instance, in MiB, while Redis is stopped for a minute and `rate` messages come per second.
+/// The most memory of an instance, in MiB, while Redis is stopped for a minute and `rate` messages come per
+/// second.
 pub(crate) async fn peak_mib(world: &World, rate: f64) -> f64 {
     let topic = world.create_topic("stalled").await;
     let instance = Instance::start(world, &topic);

@@ -65,8 +65,8 @@ pub(crate) async fn measure_bare_consumer(world: &World, total: usize) -> f64 {
     total as f64 / started.elapsed().as_secs_f64()
 }
 
-/// Messages per second of `count` instances on a topic that was filled while they were stopped, and their CPU seconds per
-/// million messages.
+/// Messages per second of `count` instances on a topic that was filled while they were stopped, and their CPU
+/// seconds per million messages.
 pub(crate) async fn measure_ingesters(
     world: &World,
     count: usize,

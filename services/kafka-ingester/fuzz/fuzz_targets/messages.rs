@@ -1,5 +1,5 @@
-//! Decodes any bytes as a message, under every policy. It must not panic, and must return a reason of the contract, or values
-//! that are JSON where they should be.
+//! Decodes any bytes as a message, under every policy. It must not panic, and must return a reason of the
+//! contract, or values that are JSON where they should be.
 //!
 //! `cargo +nightly fuzz run messages -- -max_total_time=60`
 #![no_main]

@@ -30,8 +30,8 @@ pub(super) fn write_integer(out: &mut Vec<u8>, value: i64) {
     }
 }
 
-/// Writes `len` in the shortest form that holds it. `fixed` is the one-byte form with its greatest length; each of
-/// `forms` is a tag and the width of the length in bytes.
+/// Writes `len` in the shortest form that holds it. `fixed` is the one-byte form with its greatest length;
+/// each of `forms` is a tag and the width of the length in bytes.
 fn write_header(out: &mut Vec<u8>, len: usize, (fixed, fixed_max): (u8, usize), forms: &[(u8, usize)]) {
     let bytes = (len as u64).to_be_bytes();
     if len <= fixed_max {

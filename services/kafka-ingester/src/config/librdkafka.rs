@@ -12,7 +12,8 @@ pub(super) struct Property {
 }
 
 impl Property {
-    /// `pair` is `NAME=VALUE`, where NAME is the variable's part after `KAFKA_CONF_` or the property's own name.
+    /// `pair` is `NAME=VALUE`, where NAME is the variable's part after `KAFKA_CONF_` or the property's own
+    /// name.
     pub(super) fn parse(pair: &str) -> Self {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         Self {

@@ -31,7 +31,8 @@ pub struct WriteConfig {
     #[arg(long, env = "STREAM_MAX", default_value_t = 10_000)]
     pub(crate) stream_max: u32,
 
-    /// What is published on the channel that has the key's name: text (NOTIFY_TEXT), fields (the message's fields as JSON) or none
+    /// What is published on the channel that has the key's name: text (NOTIFY_TEXT), fields (the message's
+    /// fields as JSON) or none
     #[arg(long, env = "NOTIFY", default_value = "text")]
     pub(crate) notify: Notify,
 
@@ -39,7 +40,8 @@ pub struct WriteConfig {
     #[arg(long, env = "NOTIFY_TEXT", default_value = "updates")]
     pub(crate) notify_text: String,
 
-    /// Objects and arrays in a message: json (stored as JSON), flatten (outer.inner) or reject (a dead letter)
+    /// Objects and arrays in a message: json (stored as JSON), flatten (outer.inner) or reject (a dead
+    /// letter)
     #[arg(long, env = "NESTED", default_value = "json")]
     nested: Nested,
 
@@ -71,7 +73,8 @@ pub struct WriteConfig {
     #[arg(long, env = "DEAD_LETTERS_TOPIC")]
     pub(crate) dead_letters_topic: Option<String>,
 
-    /// Percent of maxmemory at which ingesting pauses, if Redis would refuse writes when it is full; 0 for never
+    /// Percent of maxmemory at which ingesting pauses, if Redis would refuse writes when it is full; 0 for
+    /// never
     #[arg(long, env = "REDIS_MEMORY_PAUSE", default_value_t = 95, value_parser = clap::value_parser!(u8).range(0..=100))]
     pub(crate) redis_memory_pause: u8,
 }

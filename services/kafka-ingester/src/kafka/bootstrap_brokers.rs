@@ -1,7 +1,8 @@
 //! A way round librdkafka's issue 5301: it can forget all its brokers.
 //!
-//! A broker that is just starting may answer that the cluster has no brokers. librdkafka believes that, drops the brokers
-//! it knows, and never connects again. So we watch its statistics and add the brokers of the settings again.
+//! A broker that is just starting may answer that the cluster has no brokers. librdkafka believes that, drops
+//! the brokers it knows, and never connects again. So we watch its statistics and add the brokers of the
+//! settings again.
 
 use std::ffi::CString;
 use std::sync::Arc;

@@ -6,10 +6,12 @@ use tracing::debug;
 
 use crate::topic_partition::TopicPartition;
 
-/// The metadata of every offset that this service commits. Such an offset counts only together with the one in Redis.
+/// The metadata of every offset that this service commits. Such an offset counts only together with the one
+/// in Redis.
 pub(super) const COMMIT_METADATA: &str = "backplane";
 
-/// Commits the next offset of each partition. It does not wait for the answer: a broker that is away would hold up a stop.
+/// Commits the next offset of each partition. It does not wait for the answer: a broker that is away would
+/// hold up a stop.
 pub(crate) fn commit_offsets<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
     next_offsets: &[(TopicPartition, i64)],

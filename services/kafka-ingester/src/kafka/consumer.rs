@@ -11,7 +11,8 @@ use rdkafka::{Offset, TopicPartitionList};
 use super::event_handler::EventHandler;
 use crate::topic_partition::TopicPartition;
 
-/// Our consumer. Messages come through a queue for each partition; polling the consumer itself serves everything else.
+/// Our consumer. Messages come through a queue for each partition; polling the consumer itself serves
+/// everything else.
 pub(crate) type Consumer = BaseConsumer<EventHandler>;
 
 /// Creates the consumer. It connects in the background.
@@ -22,8 +23,8 @@ pub(crate) fn create_consumer(
     mut config: ClientConfig,
     event_handler: EventHandler,
 ) -> KafkaResult<Consumer> {
-    // Needed at every LOG_LEVEL: only from this level on does librdkafka say why a broker closed a connection, and `/ready`
-    // shows that reason.
+    // Needed at every LOG_LEVEL: only from this level on does librdkafka say why a broker closed a
+    // connection, and `/ready` shows that reason.
     let level = if config.get("debug").is_some() { RDKafkaLogLevel::Debug } else { RDKafkaLogLevel::Info };
     config.set_log_level(level).create_with_context(event_handler)
 }

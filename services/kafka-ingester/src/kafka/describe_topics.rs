@@ -1,7 +1,7 @@
 //! librdkafka's DescribeTopics request: does a topic exist, and what is its id?
 //!
-//! The id tells a topic from a later one of the same name. rdkafka has no binding for this request. A plain metadata request
-//! would not do: it can create the topic.
+//! The id tells a topic from a later one of the same name. rdkafka has no binding for this request. A plain
+//! metadata request would not do: it can create the topic.
 #![expect(unsafe_code, reason = "DescribeTopics is in librdkafka's C interface alone")]
 
 use std::collections::HashMap;
@@ -41,8 +41,9 @@ pub(super) fn describe_topics(
     let client = consumer.client().native_ptr();
     let broker = first_broker(consumer, &topics[0], timeout)?;
 
-    // SAFETY: `client` lives as long as `consumer`. Everything that is created here is destroyed here, after its last use:
-    // `names` outlives the collection, which copies them, and the description's texts are copied before the event goes.
+    // SAFETY: `client` lives as long as `consumer`. Everything that is created here is destroyed here, after
+    // its last use: `names` outlives the collection, which copies them, and the description's texts are
+    // copied before the event goes.
     unsafe {
         let collection = c::rd_kafka_TopicCollection_of_topic_names(pointers.as_mut_ptr(), pointers.len());
         let options =
@@ -63,8 +64,8 @@ pub(super) fn describe_topics(
     }
 }
 
-/// Any broker can answer. Without one named, librdkafka would wait for the controller, which this client may be unable to
-/// reach.
+/// Any broker can answer. Without one named, librdkafka would wait for the controller, which this client may
+/// be unable to reach.
 fn first_broker(consumer: &Consumer, topic: &str, timeout: Duration) -> Result<i32, String> {
     let metadata = consumer.fetch_metadata(Some(topic), timeout).map_err(|error| error.to_string())?;
     metadata.brokers().first().map(MetadataBroker::id).ok_or_else(|| "no broker is known".to_owned())

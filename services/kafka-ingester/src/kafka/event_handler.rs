@@ -64,7 +64,8 @@ impl EventHandler {
     fn set_last_error(&self, reason: &str) {
         // librdkafka reports an error of the group's coordinator a second time, as one of its broker.
         if !reason.starts_with("GroupCoordinator: ") {
-            // Without the duration and the count of attempts, which differ each time: every new reason is a log line.
+            // Without the duration and the count of attempts, which differ each time: every new reason is a
+            // log line.
             let reason = reason.split(" (after ").next().unwrap_or(reason);
             *self.last_error.lock() = Some(reason.to_owned());
         }

@@ -23,8 +23,8 @@ pub(crate) enum StartPosition {
 
 /// Finds where to begin: at the offset in Redis, else at the group's, else at the earliest message. Blocks.
 ///
-/// An offset that this service committed does not count if Redis has none. Then Redis was emptied, and must be filled
-/// again from the earliest message.
+/// An offset that this service committed does not count if Redis has none. Then Redis was emptied, and must
+/// be filled again from the earliest message.
 pub(crate) fn find_start_position(
     consumer: &Consumer,
     partition: &TopicPartition,

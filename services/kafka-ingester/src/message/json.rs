@@ -47,8 +47,8 @@ pub(super) fn json_type(value: &RawValue) -> JsonType {
     }
 }
 
-/// The value as Redis stores it: a string without quotes and escapes, a number as it is in the JSON, the rest as compact
-/// JSON.
+/// The value as Redis stores it: a string without quotes and escapes, a number as it is in the JSON, the rest
+/// as compact JSON.
 pub(super) fn redis_text(value: &RawValue) -> Result<Cow<'_, str>, BadMessage> {
     let raw = value.get();
     match json_type(value) {

@@ -78,6 +78,6 @@ async fn run_blocking<T: Send + 'static, E: Into<anyhow::Error> + Send + 'static
     tokio::task::spawn_blocking(work).await?.map_err(Into::into)
 }
 
-/// After so many claims the log is believed to end before Redis's offset. A broker that was just restarted can show a
-/// shorter log for a moment.
+/// After so many claims the log is believed to end before Redis's offset. A broker that was just restarted
+/// can show a shorter log for a moment.
 const MAX_CLAIMS_BEYOND_END: u32 = 5;

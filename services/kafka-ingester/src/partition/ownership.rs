@@ -35,8 +35,8 @@ impl Ownership {
         Self { partition, context, stop, epoch: 0, topic_id, counts, claims_beyond_end: 0 }
     }
 
-    /// Waits for `future`, or until the task is stopped. A future that is dropped half-way must leave nothing behind that
-    /// acts on the consumer later: the partition may have a new task by then.
+    /// Waits for `future`, or until the task is stopped. A future that is dropped half-way must leave nothing
+    /// behind that acts on the consumer later: the partition may have a new task by then.
     pub(super) async fn run_until_stopped<T>(
         &self,
         future: impl Future<Output = T>,

@@ -93,7 +93,8 @@ impl DeadLetterStore {
         self.pool.xdel(Key::DeadLetters.to_string(), ids).await
     }
 
-    /// Takes or renews the lease of forwarding dead letters. True if `instance` holds it, for `lease` from now.
+    /// Takes or renews the lease of forwarding dead letters. True if `instance` holds it, for `lease` from
+    /// now.
     ///
     /// # Errors
     /// If Redis does not answer.

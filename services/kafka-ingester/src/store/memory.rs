@@ -14,8 +14,8 @@ impl RedisMemory {
         Self(pool)
     }
 
-    /// The percentage of `maxmemory` that is used. `None` if Redis has no limit, or evicts keys instead of refusing
-    /// writes.
+    /// The percentage of `maxmemory` that is used. `None` if Redis has no limit, or evicts keys instead of
+    /// refusing writes.
     ///
     /// # Errors
     /// If Redis does not answer.

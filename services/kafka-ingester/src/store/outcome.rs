@@ -53,8 +53,8 @@ pub struct Counts {
 pub enum BatchOutcome {
     /// All messages are applied, by this call or by an earlier one.
     Applied(Counts),
-    /// The messages before an offset are applied. Redis refuses the one at that offset and will refuse it again: the
-    /// offset and the reason.
+    /// The messages before an offset are applied. Redis refuses the one at that offset and will refuse it
+    /// again: the offset and the reason.
     Refused(i64, String),
     /// The messages before some offset are applied. Redis cannot write now: the reason.
     RetryLater(String),

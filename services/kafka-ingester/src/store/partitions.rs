@@ -18,9 +18,10 @@ use crate::topic_partition::TopicPartition;
 
 /// The partitions of a consumer group. Clones share the connections.
 ///
-/// The scripts are fred's `Script`. Its `evalsha_with_reload` clones keys and arguments for a second try, but copies
-/// none of them: hash, script and values are reference-counted, and so is the text of a batch, which is `Bytes`. So a call
-/// costs one `Vec` of 11 small values more than a plain EVALSHA (reasoned from fred 10.1's source, not measured).
+/// The scripts are fred's `Script`. Its `evalsha_with_reload` clones keys and arguments for a second try, but
+/// copies none of them: hash, script and values are reference-counted, and so is the text of a batch, which
+/// is `Bytes`. So a call costs one `Vec` of 11 small values more than a plain EVALSHA (reasoned from fred
+/// 10.1's source, not measured).
 #[derive(Clone)]
 pub struct PartitionStore {
     pool: Pool,
@@ -46,7 +47,8 @@ impl PartitionStore {
         }
     }
 
-    /// Becomes the owner of a partition, with an epoch above `epoch`. `topic_id` is empty if the broker has no ids.
+    /// Becomes the owner of a partition, with an epoch above `epoch`. `topic_id` is empty if the broker has
+    /// no ids.
     ///
     /// # Errors
     /// If Redis does not answer, or cannot write.
@@ -88,8 +90,9 @@ impl PartitionStore {
         Ok(StoredPosition { epoch, next_offset })
     }
 
-    /// Applies a batch of the offsets in `offsets`. The stored offset is expected to be the first of them, or a later one
-    /// if an earlier call had an effect. The messages before `resume_at` are known to be applied, and are not sent.
+    /// Applies a batch of the offsets in `offsets`. The stored offset is expected to be the first of them, or
+    /// a later one if an earlier call had an effect. The messages before `resume_at` are known to be applied,
+    /// and are not sent.
     ///
     /// # Errors
     /// If Redis does not answer. The batch may be applied or not; send it again.

@@ -73,7 +73,8 @@ async fn an_instance_that_another_has_replaced_is_fenced() {
     send_values(&world, 1, 10..20);
     eventually("the instance is fenced", async || service.metric("kafka_ingester_fenced_total").await >= 1.0)
         .await;
-    // The other owner does not exist: the partition is still assigned to this instance, which claims it again.
+    // The other owner does not exist: the partition is still assigned to this instance, which claims it
+    // again.
     wait_for_value(&world, 1, 19).await;
     for _ in 0..20 {
         notifications.next().await;

@@ -1,4 +1,5 @@
-//! The service as a process, with a real Redis and librdkafka's mock cluster, or the broker that `KAFKA_BROKER` names.
+//! The service as a process, with a real Redis and librdkafka's mock cluster, or the broker that
+//! `KAFKA_BROKER` names.
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests too")]
 
 mod support;

@@ -1,5 +1,5 @@
-//! SASL and TLS by `KAFKA_CONF_*`. If `KAFKA_LIBS` names the folder of the jars of Apache Kafka, the test starts a broker that
-//! requires them.
+//! SASL and TLS by `KAFKA_CONF_*`. If `KAFKA_LIBS` names the folder of the jars of Apache Kafka, the test
+//! starts a broker that requires them.
 
 use std::net::TcpStream;
 use std::path::PathBuf;

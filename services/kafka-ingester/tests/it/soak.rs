@@ -1,5 +1,5 @@
-//! All kinds of failure at once. `KAFKA_INGESTER_MESSAGES` and `KAFKA_INGESTER_KILLS` set the size. `KAFKA_BROKER_RESTART` is
-//! the command that restarts a real broker.
+//! All kinds of failure at once. `KAFKA_INGESTER_MESSAGES` and `KAFKA_INGESTER_KILLS` set the size.
+//! `KAFKA_BROKER_RESTART` is the command that restarts a real broker.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -12,7 +12,8 @@ use crate::support::{Kafka, World, env_var, report_not_run};
 
 const PARTITIONS: i64 = 6;
 const INSTANCES: usize = 3;
-/// The mock cluster keeps only 5 MB of a partition. All messages that are not yet applied can be in one partition.
+/// The mock cluster keeps only 5 MB of a partition. All messages that are not yet applied can be in one
+/// partition.
 const MAX_BACKLOG: i64 = 25_000;
 
 #[derive(Clone, Copy)]
@@ -109,8 +110,8 @@ async fn nothing_is_lost_or_repeated_through_kills_cuts_and_a_broker_restart() {
     world.kafka.flush();
     let in_log: i64 =
         (0..PARTITIONS).map(|partition| world.kafka.log_end(&world.topic, partition as i32)).sum();
-    // If the answer to a batch is lost, the producer sends it again. A real broker drops the second copy; the mock cluster
-    // does not.
+    // If the answer to a batch is lost, the producer sends it again. A real broker drops the second copy; the
+    // mock cluster does not.
     assert!(in_log == total || (in_log > total && world.kafka.mock.is_some()), "{in_log} of {total}");
     eventually("all are applied", async || count_applied(&world).await >= in_log).await;
 

@@ -17,7 +17,8 @@ pub(crate) fn env_var(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// Says that something was left out. The test harness does not capture this, so it shows even if the test passes.
+/// Says that something was left out. The test harness does not capture this, so it shows even if the test
+/// passes.
 pub(crate) fn report_not_run(what: &str) {
     let mut stderr = std::io::stderr();
     writeln!(stderr, "NOT RUN: {what}").unwrap();

@@ -34,8 +34,9 @@ impl Kafka {
     }
 
     pub(crate) fn start_mock() -> Self {
-        // A signal that interrupts the mock cluster's thread ends the cluster (librdkafka's issue 4727), and every child
-        // process that ends sends one. The thread inherits this thread's signal mask, so block all signals meanwhile.
+        // A signal that interrupts the mock cluster's thread ends the cluster (librdkafka's issue 4727), and
+        // every child process that ends sends one. The thread inherits this thread's signal mask, so block
+        // all signals meanwhile.
         let old_mask = SigSet::all().thread_swap_mask(SigmaskHow::SIG_BLOCK).unwrap();
         let mock = MockCluster::new(1).unwrap();
         old_mask.thread_set_mask().unwrap();
