@@ -20,7 +20,7 @@ pub(crate) async fn run(
     stopping: CancellationToken,
 ) -> anyhow::Result<()> {
     while stopping.run_until_cancelled(tokio::time::sleep(CHECK_INTERVAL)).await.is_some() {
-        // If Redis does not answer, the gate of its connection says so, and this state stays as it is.
+        // If Redis does not answer, the gate `redis` shows it, and this state stays as it is.
         if let Ok(used_percent) = memory.used_percent().await {
             let is_paused = state.borrow().is_err();
             let new = evaluate(used_percent, pause_percent, is_paused);

@@ -154,7 +154,7 @@ impl PartitionTask {
         }
         ownership.check_topic_id()?;
         let position = ownership.context.store.position(&ownership.partition);
-        // If Redis does not answer, the gate of its connection says so, and the next batch waits.
+        // If Redis does not answer, the gate `redis` shows it, and the next batch waits.
         let Ok(stored) = ownership.run_until_stopped(position).await? else { return Ok(()) };
         match (stored.epoch, stored.next_offset) {
             (Some(epoch), Some(offset)) if (epoch, offset) == (ownership.epoch, start) => Ok(()),

@@ -5,7 +5,7 @@ use test_support::{TestRedis, eventually};
 use crate::support::{Kafka, World, report_not_run, unique_name};
 
 #[tokio::test]
-async fn a_topic_that_does_not_exist_is_named_in_ready_and_read_once_it_was_created() {
+async fn a_topic_that_does_not_exist_is_named_not_created_and_read_once_it_exists() {
     let mut world = World::new(1).await;
     world.topic = unique_name("later");
     let service = world.spawn_ingester(&[]).await;
