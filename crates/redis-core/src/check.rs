@@ -17,7 +17,7 @@ use fred::interfaces::ClientLike;
 use fred::types::{Builder, ClusterHash, ConnectHandle, CustomCommand, InfoKind, Value};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
-use crate::error::{ErrorClass, NO_ANSWER, RedisError, reason};
+use crate::error::{ErrorClass, NO_ANSWER, RedisError, reason, reason_at};
 use crate::needs::Needs;
 use crate::state::{Source, StateBoard};
 
@@ -30,7 +30,7 @@ const EVICTION_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Runs the checks until nobody looks at the state any more. `builder` makes connections like the service's own, but must
 /// have no reconnect policy.
-pub(crate) async fn run(builder: Builder, user: String, needs: Needs, board: StateBoard) {
+pub(crate) async fn run(builder: Builder, server: String, user: String, needs: Needs, board: StateBoard) {
     let mut ticks = interval(INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut connected = None;
@@ -56,7 +56,7 @@ pub(crate) async fn run(builder: Builder, user: String, needs: Needs, board: Sta
                 connected = Some(connection);
             }
             Ok(Err(error)) => {
-                board.set(Source::Needs, Err(reason(&error)));
+                board.set(Source::Needs, Err(reason_at(&server, &error)));
                 board.report_trouble();
             }
             Err(_) => board.set(Source::Needs, Err(NO_ANSWER.to_owned())),

@@ -1,31 +1,45 @@
+mod env;
+mod error;
+mod parse;
+mod tls;
+mod url;
+
 use std::fmt;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use fred::types::config::{Config, ServerConfig};
+use serde::Deserialize;
 
+pub use self::error::ConfigError;
+use self::url::RedisUrl;
 use crate::WaitReplicas;
 
 /// Where Redis is and how to sign in.
 ///
 /// `REDIS_URL` wins over the single variables; what the URL leaves out (database, user, password) they fill in.
 /// There is no `Debug`: a password must not reach a log. `Display` names the server and the database only.
-#[derive(Clone, clap::Args)]
+///
+/// It is a section of a command line for clap; without one, [`RedisConfig::from_env`] reads the same variables.
+#[derive(Clone, clap::Args, Deserialize)]
 #[command(next_help_heading = "Redis")]
+#[serde(default)]
 pub struct RedisConfig {
-    /// redis://[user:password@]host[:port][/db], rediss:// for TLS, or redis-sentinel://host:port[/db]?sentinelServiceName=NAME[&node=host:port]
-    #[arg(long, env = "REDIS_URL", value_parser = parse_url, hide_env_values = true)]
-    redis_url: Option<Config>,
+    /// redis://[user:password@]host[:port][/db], rediss:// for TLS, redis+unix:///path/to/socket, or redis-sentinel://host:port[/db]?sentinelServiceName=NAME[&node=host:port]; valkey instead of redis is the same
+    #[arg(long, env = "REDIS_URL", value_parser = url::parse, hide_env_values = true)]
+    #[serde(deserialize_with = "parse::url")]
+    redis_url: Option<RedisUrl>,
 
     /// Host of the Redis server, without REDIS_URL [default: localhost]
     #[arg(long, env = "REDIS_HOST")]
     redis_host: Option<String>,
 
     /// Port of the Redis server, without REDIS_URL
-    #[arg(long, env = "REDIS_PORT", default_value_t = 6379)]
+    #[arg(long, env = "REDIS_PORT", default_value_t = PORT)]
     redis_port: u16,
 
     /// Database number, where REDIS_URL names none
-    #[arg(long, env = "REDIS_DB", default_value_t = 0)]
+    #[arg(long, env = "REDIS_DB", default_value_t = DB)]
     redis_db: u8,
 
     /// User to sign in as, where REDIS_URL names none
@@ -40,14 +54,36 @@ pub struct RedisConfig {
     #[arg(long, env = "REDIS_PASS", hide_env_values = true)]
     redis_pass: Option<String>,
 
+    /// PEM file with the certificates that are trusted with rediss://, in place of the system's
+    #[arg(long, env = "REDIS_TLS_CA", value_parser = tls::parse_file)]
+    #[serde(deserialize_with = "parse::file")]
+    redis_tls_ca: Option<PathBuf>,
+
+    /// PEM file with the client's certificate, for a server that asks for one
+    #[arg(long, env = "REDIS_TLS_CERT", value_parser = tls::parse_file, requires = "redis_tls_key")]
+    #[serde(deserialize_with = "parse::file")]
+    redis_tls_cert: Option<PathBuf>,
+
+    /// PEM file with the private key of REDIS_TLS_CERT
+    #[arg(long, env = "REDIS_TLS_KEY", value_parser = tls::parse_file, requires = "redis_tls_cert")]
+    #[serde(deserialize_with = "parse::file")]
+    redis_tls_key: Option<PathBuf>,
+
     /// Connections in the pool, 1 to 64
-    #[arg(long, env = "REDIS_POOL_SIZE", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=64))]
+    #[arg(long, env = "REDIS_POOL_SIZE", default_value_t = POOL_SIZE, value_parser = parse::parse_number::<1, 64>)]
+    #[serde(deserialize_with = "parse::number::<_, 1, 64>")]
     redis_pool_size: u8,
 
     /// Replicas that must have a write before it is acknowledged to anybody, 0 to 9; 0: the primary alone
-    #[arg(long, env = "REDIS_WAIT_REPLICAS", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=9))]
+    #[arg(long, env = "REDIS_WAIT_REPLICAS", default_value_t = WAIT_REPLICAS, value_parser = parse::parse_number::<0, 9>)]
+    #[serde(deserialize_with = "parse::number::<_, 0, 9>")]
     redis_wait_replicas: u8,
 }
+
+const PORT: u16 = 6379;
+const DB: u8 = 0;
+const POOL_SIZE: u8 = 2;
+const WAIT_REPLICAS: u8 = 0;
 
 impl RedisConfig {
     /// True if a server was named: `REDIS_URL` or `REDIS_HOST` is set.
@@ -57,12 +93,7 @@ impl RedisConfig {
 
     /// The database in use.
     pub fn db(&self) -> u8 {
-        self.redis_url.as_ref().and_then(|url| url.database).unwrap_or(self.redis_db)
-    }
-
-    /// The user that signs in, as in `ACL WHOAMI`.
-    pub(crate) fn user(&self) -> String {
-        self.to_fred().username.unwrap_or_else(|| "default".to_owned())
+        self.redis_url.as_ref().and_then(|url| url.config.database).unwrap_or(self.redis_db)
     }
 
     /// How many replicas must have a write before it is acknowledged.
@@ -74,115 +105,80 @@ impl RedisConfig {
         usize::from(self.redis_pool_size)
     }
 
-    pub(crate) fn to_fred(&self) -> Config {
-        let mut config = self.redis_url.clone().unwrap_or_else(|| Config {
-            server: ServerConfig::new_centralized(self.host(), self.redis_port),
-            ..Config::default()
-        });
+    /// The configuration for fred. Reads the files of TLS.
+    pub(crate) fn to_fred(&self) -> Result<Config, ConfigError> {
+        let files = tls::Files {
+            ca: self.redis_tls_ca.as_deref(),
+            cert: self.redis_tls_cert.as_deref(),
+            key: self.redis_tls_key.as_deref(),
+        };
+        let mut config = self.server();
+        if self.redis_url.as_ref().is_some_and(|url| url.tls) {
+            config.tls = Some(tls::connector(&files)?.into());
+        } else if files.is_any() {
+            return Err(ConfigError::new(
+                "REDIS_TLS_CA, REDIS_TLS_CERT and REDIS_TLS_KEY need a REDIS_URL with rediss://",
+            ));
+        }
         config.database = Some(self.db());
         config.username = config.username.or_else(|| self.redis_username.clone());
         config.password =
             config.password.or_else(|| self.redis_password.clone()).or_else(|| self.redis_pass.clone());
-        config
+        Ok(config)
     }
 
-    fn host(&self) -> &str {
-        self.redis_host.as_deref().unwrap_or("localhost")
+    fn server(&self) -> Config {
+        self.redis_url.as_ref().map(|url| url.config.clone()).unwrap_or_else(|| Config {
+            server: ServerConfig::new_centralized(
+                self.redis_host.as_deref().unwrap_or("localhost"),
+                self.redis_port,
+            ),
+            ..Config::default()
+        })
+    }
+}
+
+impl Default for RedisConfig {
+    fn default() -> Self {
+        Self {
+            redis_url: None,
+            redis_host: None,
+            redis_port: PORT,
+            redis_db: DB,
+            redis_username: None,
+            redis_password: None,
+            redis_pass: None,
+            redis_tls_ca: None,
+            redis_tls_cert: None,
+            redis_tls_key: None,
+            redis_pool_size: POOL_SIZE,
+            redis_wait_replicas: WAIT_REPLICAS,
+        }
     }
 }
 
 impl FromStr for RedisConfig {
-    type Err = String;
+    type Err = ConfigError;
 
     /// The server of this URL, for programs that have no settings of ours.
-    fn from_str(url: &str) -> Result<Self, String> {
-        Ok(Self {
-            redis_url: Some(parse_url(url)?),
-            redis_host: None,
-            redis_port: 6379,
-            redis_db: 0,
-            redis_username: None,
-            redis_password: None,
-            redis_pass: None,
-            redis_pool_size: 2,
-            redis_wait_replicas: 0,
-        })
+    fn from_str(url: &str) -> Result<Self, ConfigError> {
+        let url = url::parse(url).map_err(ConfigError::new)?;
+        Ok(Self { redis_url: Some(url), ..Self::default() })
     }
 }
 
 impl fmt::Display for RedisConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let servers: Vec<String> = self.to_fred().server.hosts().iter().map(ToString::to_string).collect();
-        write!(f, "{}/{}", servers.join(","), self.db())
+        match self.server().server {
+            ServerConfig::Unix { path } => write!(f, "{}", path.display())?,
+            server => {
+                let servers: Vec<String> = server.hosts().iter().map(ToString::to_string).collect();
+                f.write_str(&servers.join(","))?;
+            }
+        }
+        write!(f, "/{}", self.db())
     }
-}
-
-fn parse_url(url: &str) -> Result<Config, String> {
-    const MUST_BE: &str = "must be redis://, rediss:// or redis-sentinel://[user:password@]host[:port][/db]";
-    let known = ["redis://", "rediss://", "redis-sentinel://", "rediss-sentinel://"];
-    if !known.iter().any(|scheme| url.starts_with(scheme)) {
-        return Err(MUST_BE.to_owned());
-    }
-    Config::from_url(url).map_err(|error| format!("{MUST_BE}: {}", error.details()))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use clap::Parser;
-
-    #[derive(Parser)]
-    struct Cli {
-        #[command(flatten)]
-        redis: RedisConfig,
-    }
-
-    fn config(args: &[&str]) -> RedisConfig {
-        Cli::try_parse_from([&["test"], args].concat()).map(|cli| cli.redis).unwrap()
-    }
-
-    #[test]
-    fn single_variables_name_a_server_and_the_display_keeps_the_secret() {
-        let config = config(&["--redis-host=db", "--redis-port=7000", "--redis-db=3", "--redis-pass=hush"]);
-        assert_eq!(config.to_string(), "db:7000/3");
-        assert_eq!(config.to_fred().password.as_deref(), Some("hush"));
-    }
-
-    #[test]
-    fn a_url_wins_and_the_single_variables_fill_its_gaps() {
-        let config =
-            config(&["--redis-url=redis://ann:key@db:7000", "--redis-db=2", "--redis-password=hush"]);
-        assert_eq!(config.to_string(), "db:7000/2");
-        let fred = config.to_fred();
-        assert_eq!((fred.username.as_deref(), fred.password.as_deref()), (Some("ann"), Some("key")));
-        assert_eq!(config.db(), 2);
-    }
-
-    #[test]
-    fn redis_password_serves_a_url_that_has_none() {
-        let config = config(&["--redis-url=rediss://db/5", "--redis-password=hush"]);
-        assert_eq!(config.to_fred().password.as_deref(), Some("hush"));
-        assert_eq!(config.db(), 5);
-        assert!(config.to_fred().uses_tls());
-    }
-
-    #[test]
-    fn a_url_alone_is_a_configuration() {
-        assert_eq!("redis://db:7000/3".parse::<RedisConfig>().unwrap().to_string(), "db:7000/3");
-        assert!("db:7000".parse::<RedisConfig>().is_err());
-    }
-
-    #[test]
-    fn a_sentinel_url_is_understood() {
-        let config =
-            config(&["--redis-url=redis-sentinel://a:26379/1?sentinelServiceName=main&node=b:26380"]);
-        assert!(config.to_fred().server.is_sentinel());
-        assert_eq!(config.db(), 1);
-    }
-
-    #[test]
-    fn a_url_of_another_scheme_is_refused() {
-        assert!(parse_url("http://db").unwrap_err().starts_with("must be redis://"));
-        assert!(parse_url("redis://:port").is_err());
-    }
-}
+mod tests;

@@ -14,7 +14,6 @@ use fred::types::config::{Config, ReconnectPolicy, Server, ServerConfig};
 use fred::types::{Builder, CustomCommand, RespVersion};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-use crate::RedisConfig;
 use crate::watcher::Watched;
 
 /// Time between two questions to a sentinel.
@@ -25,12 +24,11 @@ const RESOLVE_INTERVAL: Duration = Duration::from_secs(1);
 const RESOLVE_AGREEMENT: u32 = 3;
 
 /// Starts to follow the server that these connections should lead to.
-pub(crate) fn start<C: Watched>(config: &RedisConfig, connections: &[C]) {
-    let fred = config.to_fred();
-    match &fred.server {
+pub(crate) fn start<C: Watched>(config: &Config, connections: &[C]) {
+    match &config.server {
         ServerConfig::Sentinel { hosts, .. } => {
             for host in hosts {
-                tokio::spawn(follow_sentinel(fred.clone(), host.clone(), connections.to_vec()));
+                tokio::spawn(follow_sentinel(config.clone(), host.clone(), connections.to_vec()));
             }
         }
         ServerConfig::Centralized { server } if server.host.parse::<std::net::IpAddr>().is_err() => {

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod builder;
 pub mod channel;
 mod check;
 mod config;
@@ -14,7 +15,7 @@ mod state;
 mod watcher;
 
 pub use channel::Channel;
-pub use config::RedisConfig;
+pub use config::{ConfigError, RedisConfig};
 pub use connect::{ConnectError, Connection};
 pub use error::{ErrorClass, RedisError};
 pub use key::Key;

@@ -10,7 +10,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::Key;
-use crate::error::{ErrorClass, RETRY_INTERVAL_MS, RedisError, reason};
+use crate::error::{ErrorClass, RETRY_INTERVAL_MS, RedisError, hint, reason, reason_at};
 use crate::state::{Source, StateBoard};
 
 /// Time between two questions. A server with `timeout 3` would close a connection that is idle for longer.
@@ -41,20 +41,28 @@ fn options() -> Options {
     Options { max_attempts: Some(1), fail_fast: true, timeout: Some(PING_TIMEOUT), ..Options::default() }
 }
 
-/// Follows what fred says of each connection.
-pub(crate) fn follow_events<C: Watched>(connections: &[C], board: &StateBoard) {
+/// Follows what fred says of each connection. `server` is the one of the settings.
+pub(crate) fn follow_events<C: Watched>(connections: &[C], server: &str, uses_tls: bool, board: &StateBoard) {
     for (number, connection) in connections.iter().enumerate() {
         let (mut errors, mut connects) = (connection.error_rx(), connection.reconnect_rx());
-        let board = board.clone();
+        let (board, server) = (board.clone(), server.to_owned());
         tokio::spawn(async move {
+            let mut was_connected = false;
             loop {
                 let finding = tokio::select! {
                     event = connects.recv() => match event {
                         Err(RecvError::Closed) => return,
-                        _ => Ok(None),
+                        _ => {
+                            was_connected = true;
+                            Ok(None)
+                        }
                     },
                     event = errors.recv() => match event {
-                        Ok((error, _)) => Err(reason(&error)),
+                        Ok((error, at)) => {
+                            let server = at.map_or_else(|| server.clone(), |at| at.to_string());
+                            let hint = if was_connected { "" } else { hint(uses_tls, &error) };
+                            Err(reason_at(&server, &error) + hint)
+                        }
                         Err(RecvError::Lagged(_)) => continue,
                         Err(RecvError::Closed) => return,
                     },

@@ -1,3 +1,5 @@
+use fred::error::ErrorKind;
+
 use super::*;
 
 /// Replies of real servers: Redis 6.2.14, 7.0.15 and 8.2.3, written down as they came, and those of Valkey where its text

@@ -1,6 +1,8 @@
 //! Connecting to a real redis-server.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod refusals;
+mod servers;
 
 use clap::Parser;
 use fred::interfaces::{ClientLike, ConfigInterface, EventInterface, KeysInterface, PubsubInterface};
@@ -14,6 +16,10 @@ use tokio::sync::watch;
 struct Cli {
     #[command(flatten)]
     redis: RedisConfig,
+}
+
+fn parse(args: &[String]) -> RedisConfig {
+    Cli::parse_from(["test".to_owned()].iter().chain(args)).redis
 }
 
 fn config(url: &str) -> RedisConfig {

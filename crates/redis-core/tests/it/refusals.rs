@@ -13,11 +13,8 @@ type Pool = Connection<fred::clients::Pool>;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_refusal_is_told_and_its_end_too_on_each_version_of_redis() {
-    let mut versions = tokio::task::JoinSet::new();
-    for (name, binary) in redis_versions() {
-        versions.spawn(async move { run_matrix(name, &binary).await });
-    }
-    versions.join_all().await;
+    let versions = redis_versions();
+    futures_util::future::join_all(versions.iter().map(|(name, binary)| run_matrix(name, binary))).await;
 }
 
 async fn run_matrix(name: &str, binary: &Path) {
