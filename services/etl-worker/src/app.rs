@@ -36,7 +36,8 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
 }
 
 async fn run_command(config: &Config, command: &Command) -> anyhow::Result<()> {
-    let consumer = consumer_name(config);
+    let process = process_name();
+    let consumer = consumer_name(config, &process);
     let store = Store::connect_now(&config.redis, &consumer).await?;
     match command {
         Command::Dead(DeadCommand::List) => dead_letters::list(&store, io::stdout().lock()).await?,
@@ -44,7 +45,7 @@ async fn run_command(config: &Config, command: &Command) -> anyhow::Result<()> {
             println!("{} games will be tried again", dead_letters::retry(&store, games).await?);
         }
         Command::Compact => {
-            let output = Output::new(&config.output, &consumer)?;
+            let output = Output::new(&config.output, &process)?;
             println!("{}", compact::run(&store, output, config.output.etl_codec).await?);
         }
     }
@@ -59,11 +60,13 @@ async fn run_worker(config: Config) -> anyhow::Result<ExitCode> {
     let http_listener = http::listen(&config.process.listen_addr)
         .with_context(|| format!("listen on {}", config.process.listen_addr))?;
 
-    let consumer = consumer_name(&config);
-    let (store, redis_state) = Store::connect(&config.redis, &consumer)?;
-    let (subscription, channel_state) = Subscription::connect(&config.redis, &config.games.worker_channel)?;
-    let jobs = JobReader::connect(&config.redis, &consumer)?;
-    let output = Output::new(&config.output, &consumer)?;
+    let process = process_name();
+    let consumer = consumer_name(&config, &process);
+    let channel = &config.games.worker_channel;
+    let (store, redis_state) = Store::connect(&config.redis, &consumer, channel)?;
+    let (subscription, channel_state) = Subscription::connect(&config.redis, channel)?;
+    let (jobs, jobs_state) = JobReader::connect(&config.redis, &consumer)?;
+    let output = Output::new(&config.output, &process)?;
     info!(
         logger = config.games.logger_module,
         "worker {consumer}: redis {}, channel {}, output {}",
@@ -72,7 +75,7 @@ async fn run_worker(config: Config) -> anyhow::Result<ExitCode> {
         config.output.etl_output
     );
 
-    for (gate, state) in [("redis", redis_state), ("channel", channel_state)] {
+    for (gate, state) in [("redis", redis_state), ("channel", channel_state), ("jobs", jobs_state)] {
         tokio::spawn(readiness.gate(gate).follow(state));
     }
     let pipeline = Pipeline {
@@ -84,7 +87,8 @@ async fn run_worker(config: Config) -> anyhow::Result<ExitCode> {
     let worker = Worker { pipeline, jobs, gate: readiness.gate("output") };
     lifecycle.spawn("worker", worker.run(stopping.clone()));
     let settle = config.games.etl_settle;
-    let reconciler = Reconciler { store: store.clone(), output, settle, metrics: metrics.clone() };
+    let gate = readiness.gate("keys");
+    let reconciler = Reconciler { store: store.clone(), output, settle, metrics: metrics.clone(), gate };
     lifecycle.spawn("reconciler", reconciler.run(stopping.clone()));
     let listener = Listener { store, subscription, metrics };
     lifecycle.spawn("listener", listener.run(stopping.clone()));
@@ -105,7 +109,12 @@ fn worker_config(config: &Config, consumer: &str) -> WorkerConfig {
     }
 }
 
-/// The name of this process in the consumer group and in names of files. No other process has it, now or later.
-fn consumer_name(config: &Config) -> String {
-    format!("{}-{:016x}", config.games.worker_name(), instance_id())
+/// The name of this process among all, in names of staged files. No other process has it, now or later.
+fn process_name() -> String {
+    format!("{:016x}", instance_id())
+}
+
+/// The name of this process in the consumer group and in names of files of several games.
+fn consumer_name(config: &Config, process: &str) -> String {
+    format!("{}-{process}", config.games.worker_name())
 }

@@ -3,6 +3,8 @@
 use std::io::Write;
 
 use anyhow::{Context, bail};
+use redis_core::ErrorClass;
+use redis_core::error::reason;
 use redis_core::id::GameToken;
 
 use crate::store::Store;
@@ -27,10 +29,10 @@ pub async fn list(store: &Store, mut out: impl Write) -> anyhow::Result<()> {
 /// Queues the dead letters of `games` again, or all of them if `games` is empty. Returns how many were queued.
 ///
 /// # Errors
-/// When Redis fails, or when one of `games` has no dead letter.
+/// When Redis fails, or when one of `games` has no dead letter or cannot be queued. The others are queued all the same.
 pub async fn retry(store: &Store, games: &[GameToken]) -> anyhow::Result<usize> {
     let mut missing: Vec<&str> = games.iter().map(GameToken::as_str).collect();
-    let (mut last_entry_id, mut retried) = (String::new(), 0);
+    let (mut last_entry_id, mut retried, mut refused) = (String::new(), 0, Vec::new());
     loop {
         let page = store.dead_letters(&last_entry_id).await.context("read dead letters")?;
         let Some(last) = page.last() else { break };
@@ -38,9 +40,18 @@ pub async fn retry(store: &Store, games: &[GameToken]) -> anyhow::Result<usize> 
         for letter in page {
             if games.is_empty() || games.iter().any(|game| game.as_str() == letter.game) {
                 missing.retain(|game| *game != letter.game);
-                retried += usize::from(store.retry(&letter).await.context("retry a dead letter")?);
+                match store.retry(&letter).await {
+                    Ok(is_queued) => retried += usize::from(is_queued),
+                    Err(error) if ErrorClass::of(&error).is_invalid() => {
+                        refused.push(format!("{}: {}", letter.game, reason(&error)));
+                    }
+                    Err(error) => return Err(error).context("retry a dead letter"),
+                }
             }
         }
+    }
+    if !refused.is_empty() {
+        bail!("{retried} games will be tried again, but not these: {}", refused.join(", "));
     }
     if missing.is_empty() { Ok(retried) } else { bail!("no dead letters: {}", missing.join(", ")) }
 }

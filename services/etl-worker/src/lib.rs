@@ -15,6 +15,7 @@ mod recent_games;
 pub mod reconciler;
 pub mod store;
 pub mod table;
+mod text;
 pub mod worker;
 
 pub use config::Config;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use redis_core::error::{RETRY_INTERVAL_MS, reason};
 use redis_core::id::GameToken;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -9,7 +10,7 @@ use tracing::{debug, info, warn};
 
 use crate::message::{self, Message};
 use crate::metrics::Metrics;
-use crate::recent_games::RecentGames;
+use crate::recent_games::{RecentGames, warn_unreadable};
 use crate::store::{ChannelEvent, Enqueued, Store, Subscription};
 
 /// Receives the messages that say a game ended, and creates a job for each game.
@@ -55,13 +56,13 @@ impl Listener {
             match self.store.enqueue(&pending).await {
                 Ok(results) => self.count(pending.drain(..).zip(results)),
                 Err(error) => {
-                    debug!("create jobs: {}", error.details());
+                    debug!("create jobs: {}", reason(&error));
                     let _ = timeout(RETRY_DELAY, stopping.cancelled()).await;
                 }
             }
         }
         if let Err(error) = self.subscription.unsubscribe().await {
-            debug!("unsubscribe: {}", error.details());
+            debug!("unsubscribe: {}", reason(&error));
         }
         Ok(())
     }
@@ -76,7 +77,7 @@ impl Listener {
                     return true;
                 }
                 Ok(Err(error)) => {
-                    debug!("subscribe to {channel}: {}", error.details());
+                    debug!("subscribe to {channel}: {}", reason(&error));
                     let _ = timeout(RETRY_DELAY, stopping.cancelled()).await;
                 }
                 Err(_) => {}
@@ -120,6 +121,10 @@ impl Listener {
                     warn!(%game, "a message says that game {game} ended, but Redis has no record of it");
                     "unknown"
                 }
+                Enqueued::Unreadable => {
+                    warn_unreadable(&game);
+                    "unreadable"
+                }
             };
             self.metrics.enqueued.with_label_values(&[label]).inc();
         }
@@ -129,4 +134,4 @@ impl Listener {
 /// Games that are enqueued in one round trip.
 const MAX_BATCH: usize = 200;
 const SUBSCRIBE_TIMEOUT: Duration = Duration::from_secs(5);
-const RETRY_DELAY: Duration = Duration::from_millis(200);
+const RETRY_DELAY: Duration = Duration::from_millis(RETRY_INTERVAL_MS);

@@ -7,8 +7,8 @@ chassis::metrics! {
     /// The metrics of a worker.
     ///
     /// The labels: `messages_total{kind}` is `clean` (a game ended), `other` or `garbage`. `enqueued_total{result}` is
-    /// `queued`, `known` (the game has a job, or was written, or is a dead letter) or `unknown` (Redis has no record of
-    /// it). `jobs_total{result}` is `committed`, `failed`, `dead`, or `lost` (to another worker).
+    /// `queued`, `known` (the game has a job, or was written, or is a dead letter), `unknown` (Redis has no record of it)
+    /// or `unreadable` (its key holds something else). `jobs_total{result}` is `committed`, `failed`, `dead`, or `lost` (to another worker).
     pub struct Metrics("etl_worker_") {
         messages: IntCounterVec["kind"] = "messages_total", "messages received on the channel";
         enqueued: IntCounterVec["result"] = "enqueued_total", "messages that say a game ended, by what was done";
@@ -16,6 +16,8 @@ chassis::metrics! {
         jobs: IntCounterVec["result"] = "jobs_total", "jobs processed";
         rows: IntCounter = "rows_total", "rows committed in each table";
         parts: IntCounter = "parts_total", "files published in each table";
+        redis_errors: IntCounter = "redis_errors_total", "rounds that Redis refused or did not answer; they are tried again";
+        invalid_jobs: IntCounter = "invalid_jobs_total", "entries of the stream of jobs that are no jobs; they are removed";
         output_errors: IntCounter = "output_errors_total", "writes that the output refused";
         latency: Histogram{LATENCY_BUCKETS.to_vec()} = "commit_latency_seconds", "time from creating a job to committing it";
         backlog: IntGauge = "backlog_jobs", "jobs that are not committed yet";

@@ -12,7 +12,7 @@ use folder::Folder;
 use crate::config::OutputSettings;
 use crate::part::Part;
 
-pub use error::OutputError;
+pub use error::{OutputError, RefusedPart};
 pub use staged::{PartContent, Staged};
 
 /// The output of a worker.
@@ -25,14 +25,15 @@ pub enum Output {
 }
 
 impl Output {
-    /// The output of these settings. `consumer` names the files that this process stages. Nothing is written yet.
+    /// The output of these settings. `process` tells the files that this process stages from
+    /// those of others; it must be short, because it is added to names that may be long. Nothing is written yet.
     ///
     /// # Errors
     /// When the settings of the object storage are invalid.
-    pub fn new(settings: &OutputSettings, consumer: &str) -> Result<Self, OutputError> {
+    pub fn new(settings: &OutputSettings, process: &str) -> Result<Self, OutputError> {
         match settings.bucket() {
-            Some((bucket, prefix)) => Bucket::new(settings, bucket, prefix, consumer).map(Output::Bucket),
-            None => Ok(Output::Folder(Folder::new(&settings.etl_output, consumer))),
+            Some((bucket, prefix)) => Bucket::new(settings, bucket, prefix, process).map(Output::Bucket),
+            None => Ok(Output::Folder(Folder::new(&settings.etl_output, process))),
         }
     }
 

@@ -47,8 +47,9 @@ impl Part {
     /// not the name of a part.
     pub fn parse(path: &str) -> Option<Self> {
         let segments: Vec<&str> = path.split('/').collect();
-        let is_safe =
-            |segment: &&str| !segment.is_empty() && !segment.starts_with('.') && !segment.contains('\0');
+        let is_safe = |segment: &&str| {
+            !segment.is_empty() && !segment.starts_with('.') && !segment.contains(char::is_control)
+        };
         let is_below_folder = segments.len() <= 2 && segments.iter().all(is_safe);
         let has_codec = Codec::ALL.iter().any(|codec| path.ends_with(&format!(".{}", codec.extension())));
         (is_below_folder && has_codec).then(|| Self(path.to_owned()))
@@ -96,6 +97,16 @@ mod tests {
         assert_eq!(Part::parse(batch.as_str()), Some(batch));
     }
 
+    /// A file system takes 255 bytes. While a file is staged, 38 are added at most: `~`, 16 digits, `-`, 20 digits.
+    #[test]
+    fn the_longest_names_are_short_enough_for_a_disk() {
+        let (game, worker) = (GameToken::parse("g".repeat(128)).unwrap(), "w".repeat(64));
+        let part = Part::of_game(&game, &worker, Codec::Snappy);
+        assert_eq!(part.flat_name().len(), 208);
+        let batch = Part::of_batch("2026-11-21", &format!("{worker}-{:016x}-{}", 0, u64::MAX), Codec::Snappy);
+        assert!(batch.flat_name().len() <= 208, "{batch}");
+    }
+
     #[test]
     fn a_path_that_could_leave_the_folder_is_not_a_part() {
         for path in [
@@ -106,6 +117,7 @@ mod tests {
             "",
             ".x.gz.parquet",
             "a/../b.gz.parquet",
+            "a\nb.gz.parquet",
         ] {
             assert_eq!(Part::parse(path), None, "{path}");
         }

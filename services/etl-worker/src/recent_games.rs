@@ -2,7 +2,9 @@
 
 use std::collections::{HashSet, VecDeque};
 
+use redis_core::Key;
 use redis_core::id::GameToken;
+use tracing::warn;
 
 /// A bounded set of games, which forgets the oldest.
 #[derive(Default)]
@@ -24,6 +26,12 @@ impl RecentGames {
         }
         true
     }
+}
+
+/// Logs that a game is skipped.
+pub(crate) fn warn_unreadable(game: &GameToken) {
+    let key = Key::EtlGame(game);
+    warn!(%game, "skipped game {game}: {key} is not the state of a job; delete it to have the game written");
 }
 
 const CAPACITY: usize = 4_096;

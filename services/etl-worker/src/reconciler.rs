@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
-use redis_core::RedisError;
-use tokio::time::{Instant, timeout};
+use chassis::Gate;
+use redis_core::error::reason;
+use redis_core::{ErrorClass, RedisError};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use crate::metrics::Metrics;
 use crate::output::Output;
+use crate::recent_games::{RecentGames, warn_unreadable};
 use crate::store::Store;
 
 /// Creates jobs for games whose message was lost. All workers run one; a lease lets one of them look at a time.
@@ -21,6 +24,15 @@ pub struct Reconciler {
     pub settle: Duration,
     /// The jobs, the backlog and the dead letters are counted here.
     pub metrics: Metrics,
+    /// Open while the keys that all games share have the types that they must have, and replicas confirm writes.
+    pub gate: Gate,
+}
+
+/// What was logged, so that it is not logged each second.
+#[derive(Default)]
+struct Logged {
+    unreadable: RecentGames,
+    invalid_tokens: usize,
 }
 
 impl Reconciler {
@@ -30,9 +42,13 @@ impl Reconciler {
     /// Never: what fails is tried again.
     pub async fn run(self, stopping: CancellationToken) -> anyhow::Result<()> {
         let mut next_cleanup = Instant::now();
-        while timeout(INTERVAL, stopping.cancelled()).await.is_err() {
-            if let Err(error) = self.reconcile().await {
-                debug!("look for ended games: {}", error.details());
+        let mut logged = Logged::default();
+        let mut ticks = interval(INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while tokio::select! { _ = ticks.tick() => true, () = stopping.cancelled() => false } {
+            self.check_shared_keys().await;
+            if let Err(error) = self.reconcile(&mut logged).await {
+                debug!("look for ended games: {}", reason(&error));
             }
             if Instant::now() >= next_cleanup {
                 next_cleanup = Instant::now() + CLEANUP_INTERVAL;
@@ -42,38 +58,65 @@ impl Reconciler {
         Ok(())
     }
 
-    async fn reconcile(&self) -> Result<(), RedisError> {
-        let (backlog, dead) = self.store.queue_lengths().await?;
-        self.metrics.backlog.set(i64::try_from(backlog).unwrap_or(i64::MAX));
-        self.metrics.dead.set(i64::try_from(dead).unwrap_or(i64::MAX));
+    /// A key of another type that all games need stops the work, as no key of one game can. So do missing replicas.
+    async fn check_shared_keys(&self) {
+        match self.store.find_wrong_type().await {
+            Ok(None) => self.gate.open(),
+            Ok(Some(reason)) => self.gate.close(reason),
+            Err(error) if ErrorClass::of(&error) == ErrorClass::CannotWrite => {
+                self.gate.close(reason(&error))
+            }
+            Err(error) => debug!("look at the keys that all games share: {}", reason(&error)),
+        }
+    }
+
+    async fn reconcile(&self, logged: &mut Logged) -> Result<(), RedisError> {
+        match self.store.queue_lengths().await {
+            Ok((backlog, dead)) => {
+                self.metrics.backlog.set(i64::try_from(backlog).unwrap_or(i64::MAX));
+                self.metrics.dead.set(i64::try_from(dead).unwrap_or(i64::MAX));
+            }
+            // One of the keys has another type, which the gate says. The games can be looked for all the same.
+            Err(error) if ErrorClass::of(&error).is_invalid() => {}
+            Err(error) => return Err(error),
+        }
         // Shorter than the interval, so that it has expired when the next look is due.
         if !self.store.acquire_reconciler_lease(INTERVAL.mul_f32(0.9)).await? {
             return Ok(());
         }
-        let mut cursor = "0".to_owned();
+        let (mut cursor, mut invalid_tokens) = ("0".to_owned(), 0);
         loop {
             let page = self.store.scan_games(cursor).await?;
-            if page.invalid_tokens > 0 {
-                debug!("ignored {} games with an invalid token", page.invalid_tokens);
-            }
+            invalid_tokens += page.invalid_tokens;
             if !page.games.is_empty() {
-                let queued = self.store.enqueue_settled(&page.games, self.settle).await?;
-                if queued > 0 {
+                let settled = self.store.enqueue_settled(&page.games, self.settle).await?;
+                if settled.queued > 0 {
+                    let queued = settled.queued;
                     info!(queued, "found {queued} completed games without a message");
                     self.metrics.reconciled.inc_by(queued);
                 }
+                settled
+                    .unreadable
+                    .iter()
+                    .filter(|game| logged.unreadable.insert(game))
+                    .for_each(warn_unreadable);
             }
             if page.next_cursor == "0" {
-                return Ok(());
+                break;
             }
             cursor = page.next_cursor;
         }
+        if invalid_tokens > logged.invalid_tokens {
+            warn!(invalid_tokens, "ignored {invalid_tokens} games with an invalid token");
+        }
+        logged.invalid_tokens = invalid_tokens;
+        Ok(())
     }
 
     /// Removes what workers that ended have left behind: their consumers in Redis, and their files.
     async fn remove_abandoned(&self) {
         if let Err(error) = self.store.remove_idle_consumers().await {
-            debug!("remove the consumers of workers that ended: {}", error.details());
+            debug!("remove the consumers of workers that ended: {}", reason(&error));
         }
         if let Err(error) = self.output.remove_abandoned().await {
             warn!("{error}");

@@ -16,6 +16,8 @@ mod write_task;
 use std::time::Duration;
 
 use chassis::Gate;
+use redis_core::error::{RETRY_INTERVAL_MS, reason};
+use redis_core::{ErrorClass, RedisError};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
@@ -24,7 +26,7 @@ use self::error::RoundError;
 use self::leases::Leases;
 use self::write_task::WriteTask;
 use crate::output::OutputError;
-use crate::store::{Job, JobReader, is_connection_error, is_missing_group};
+use crate::store::{Job, JobReader};
 
 pub use config::WorkerConfig;
 pub use pipeline::Pipeline;
@@ -46,6 +48,8 @@ struct WorkerState {
     batches: u64,
     /// The write of the round before.
     write: WriteTask,
+    /// The error of Redis that was logged last.
+    logged: String,
 }
 
 impl Worker {
@@ -54,16 +58,20 @@ impl Worker {
     /// # Errors
     /// Never: what fails is tried again.
     pub async fn run(self, stopping: CancellationToken) -> anyhow::Result<()> {
-        let mut state =
-            WorkerState { next_takeover: Instant::now(), batches: 0, write: WriteTask::default() };
+        let mut state = WorkerState {
+            next_takeover: Instant::now(),
+            batches: 0,
+            write: WriteTask::default(),
+            logged: String::new(),
+        };
         self.wait_for_output(&stopping).await;
         while !stopping.is_cancelled() {
             if let Err(error) = self.run_round(&mut state, &stopping).await {
-                self.recover(error, &stopping).await;
+                self.recover(error, &mut state.logged, &stopping).await;
             }
         }
         if let Err(error) = state.write.join().await {
-            self.recover(error, &stopping).await;
+            self.recover(error, &mut state.logged, &stopping).await;
         }
         Ok(())
     }
@@ -76,7 +84,7 @@ impl Worker {
         let Pipeline { config, store, .. } = &self.pipeline;
         let mut jobs = Vec::new();
         if Instant::now() >= state.next_takeover {
-            jobs = store.claim(config.lease, ROUND_JOBS).await?;
+            jobs = self.pipeline.keep_valid(store.claim(config.lease, ROUND_JOBS).await?).await?;
             if jobs.is_empty() {
                 state.next_takeover = Instant::now() + config.lease / 4;
             } else {
@@ -84,7 +92,8 @@ impl Worker {
             }
         }
         if jobs.is_empty() {
-            jobs = self.jobs.read(ROUND_JOBS.max(config.batch_games), POLL_TIMEOUT).await?;
+            let taken = self.jobs.read(ROUND_JOBS.max(config.batch_games), POLL_TIMEOUT).await?;
+            jobs = self.pipeline.keep_valid(taken).await?;
         }
         if jobs.is_empty() {
             return state.write.check().await;
@@ -119,7 +128,8 @@ impl Worker {
             // If the output cannot be written, another worker should get the jobs.
             write.check().await?;
             let wait = POLL_TIMEOUT.min(deadline.saturating_duration_since(Instant::now()));
-            let more = self.jobs.read(config.batch_games - jobs.len(), wait).await?;
+            let taken = self.jobs.read(config.batch_games - jobs.len(), wait).await?;
+            let more = self.pipeline.keep_valid(taken).await?;
             leases.add(&more);
             jobs.extend(more);
         }
@@ -127,7 +137,7 @@ impl Worker {
     }
 
     /// Handles a failed round. Its jobs stay pending; a worker takes them over after the lease.
-    async fn recover(&self, error: RoundError, stopping: &CancellationToken) {
+    async fn recover(&self, error: RoundError, logged: &mut String, stopping: &CancellationToken) {
         match error {
             RoundError::Output(OutputError::Fenced(part)) => warn!("another worker finished {part}"),
             RoundError::Output(error) => {
@@ -135,22 +145,34 @@ impl Worker {
                 self.gate.close(error.to_string());
                 self.wait_for_output(stopping).await;
             }
-            RoundError::Redis(error) if is_missing_group(&error) => {
-                if let Err(error) = self.pipeline.store.create_group().await {
-                    debug!("create the consumer group: {}", error.details());
-                }
-            }
             RoundError::Redis(error) => {
-                // Readiness logs a lost connection once.
-                if is_connection_error(&error) {
-                    debug!("redis: {}", error.details());
-                } else {
-                    warn!("redis: {}", error.details());
+                if !self.create_missing_group(&error, logged).await {
+                    self.pipeline.metrics.redis_errors.inc();
+                    let _ = timeout(REDIS_RETRY_DELAY, stopping.cancelled()).await;
                 }
-                // Keeps the loop from spinning.
-                let _ = timeout(RETRY_DELAY, stopping.cancelled()).await;
             }
         }
+    }
+
+    /// Creates the consumer group if this error means that there is none, because Redis is new or was emptied. Otherwise
+    /// logs the error, unless readiness does.
+    async fn create_missing_group(&self, error: &RedisError, logged: &mut String) -> bool {
+        let text = reason(error);
+        if !ErrorClass::of(error).is_invalid() {
+            debug!("redis: {text}");
+            return false;
+        }
+        match self.pipeline.store.create_group().await {
+            Ok(true) => {
+                info!("created the consumer group of the jobs");
+                return true;
+            }
+            Ok(false) if *logged != text => warn!("redis: {text}"),
+            Ok(false) => {}
+            Err(error) => debug!("create the consumer group: {}", reason(&error)),
+        }
+        *logged = text;
+        false
     }
 
     /// Waits until the output can be written or `stopping` is cancelled.
@@ -175,3 +197,5 @@ const ROUND_JOBS: usize = 64;
 const POLL_TIMEOUT: Duration = Duration::from_millis(250);
 const RETRY_DELAY: Duration = Duration::from_millis(200);
 const MAX_RETRY_DELAY: Duration = Duration::from_secs(5);
+/// How long a round waits that Redis refused.
+const REDIS_RETRY_DELAY: Duration = Duration::from_millis(RETRY_INTERVAL_MS);

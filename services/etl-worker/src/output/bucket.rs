@@ -25,7 +25,7 @@ pub struct Bucket {
     store: Arc<AmazonS3>,
     name: Arc<str>,
     prefix: Arc<str>,
-    consumer: Arc<str>,
+    process: Arc<str>,
 }
 
 impl Bucket {
@@ -33,7 +33,7 @@ impl Bucket {
         settings: &OutputSettings,
         bucket: &str,
         prefix: &str,
-        consumer: &str,
+        process: &str,
     ) -> Result<Self, OutputError> {
         let store = client(settings, bucket)
             .map_err(|error| OutputError::new(format!("use s3://{bucket}"), error))?;
@@ -41,7 +41,7 @@ impl Bucket {
             store: Arc::new(store),
             name: bucket.into(),
             prefix: prefix.into(),
-            consumer: consumer.into(),
+            process: process.into(),
         })
     }
 
@@ -58,7 +58,7 @@ impl Bucket {
     }
 
     pub(crate) async fn probe(&self) -> Result<(), OutputError> {
-        let path = self.path(&format!(".tmp/probe~{}", self.consumer));
+        let path = self.path(&format!(".tmp/probe~{}", self.process));
         let put = self.store.put(&path, PutPayload::from_static(b"probe")).await;
         put.map_err(|error| self.failed("put", &path, &error))?;
         self.store.delete(&path).await.map_err(|error| self.failed("delete", &path, &error))

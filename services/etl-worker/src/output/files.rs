@@ -17,7 +17,11 @@ pub(crate) async fn run_blocking<T: Send + 'static>(
 }
 
 pub(crate) fn failed(what: &str, path: &Path, error: io::Error) -> OutputError {
-    OutputError::new(format!("{what} {}", path.display()), error)
+    OutputError::Failed {
+        operation: format!("{what} {}", path.display()),
+        is_name: error.kind() == io::ErrorKind::InvalidFilename,
+        reason: error.to_string(),
+    }
 }
 
 pub(crate) fn create_dir(path: &Path) -> Result<(), OutputError> {

@@ -20,12 +20,13 @@ use crate::table::Table;
 #[derive(Clone)]
 pub struct Folder {
     root: Arc<Path>,
-    consumer: Arc<str>,
+    /// Tells the files that this process stages from those of others.
+    process: Arc<str>,
 }
 
 impl Folder {
-    pub(crate) fn new(root: &str, consumer: &str) -> Self {
-        Self { root: Path::new(root).into(), consumer: consumer.into() }
+    pub(crate) fn new(root: &str, process: &str) -> Self {
+        Self { root: Path::new(root).into(), process: process.into() }
     }
 
     /// The path of the folder.
@@ -48,7 +49,7 @@ impl Folder {
             for table in Table::ALL {
                 for dir in [folder.staging(table), folder.table(table)] {
                     create_dir(&dir)?;
-                    let probe = dir.join(format!("{PROBE_PREFIX}{}", folder.consumer));
+                    let probe = dir.join(format!("{PROBE_PREFIX}{}", folder.process));
                     write_synced(&probe, b"probe")?;
                     remove_file(&probe)?;
                 }
@@ -63,7 +64,7 @@ impl Folder {
         run_blocking(move || {
             for table in Table::ALL {
                 let path = folder.table(table).join(part.as_str());
-                if !path.try_exists().map_err(|error| failed("look for", &path, error))? {
+                if !path.try_exists().map_err(|error| failed("look for", &path, error).of_part(&part))? {
                     return Ok(false);
                 }
             }

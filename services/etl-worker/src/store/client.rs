@@ -1,12 +1,13 @@
 use std::sync::Arc;
 
 use fred::clients::Pool;
-use fred::types::FromValue;
 use fred::types::scripts::Script;
+use fred::types::{FromValue, Value};
 use redis_core::key::game_suffix;
-use redis_core::{ConnectError, Connection, Key, RedisConfig, RedisError, State, connect};
+use redis_core::{ConnectError, Connection, Key, RedisConfig, RedisError, State, WaitReplicas, connect};
 use tokio::sync::watch;
 
+use super::needs::needs;
 use super::scripts::Scripts;
 
 /// Games and jobs in Redis, as one worker process sees them.
@@ -15,19 +16,22 @@ pub struct Store {
     pub(super) pool: Pool,
     pub(super) consumer: Arc<str>,
     pub(super) scripts: Arc<Scripts>,
+    pub(super) wait_replicas: WaitReplicas,
 }
 
 impl Store {
-    /// Connects in the background. `consumer` names this process in the consumer group; no other process may use it.
+    /// Connects in the background. `consumer` names this process in the consumer group; no other process may use it. The
+    /// state also says whether Redis would do what a worker that listens on `channel` needs.
     ///
     /// # Errors
     /// When the configuration is invalid.
     pub fn connect(
         config: &RedisConfig,
         consumer: &str,
+        channel: &str,
     ) -> Result<(Self, watch::Receiver<State>), ConnectError> {
-        let Connection { client: pool, state, .. } = connect::pool(config)?;
-        Ok((Self::new(pool, consumer), state))
+        let Connection { client: pool, state, .. } = connect::pool(config)?.check(config, needs(channel));
+        Ok((Self::new(config, pool, consumer), state))
     }
 
     /// Connects before it returns, for commands.
@@ -35,11 +39,16 @@ impl Store {
     /// # Errors
     /// When the first attempt to connect fails.
     pub async fn connect_now(config: &RedisConfig, consumer: &str) -> Result<Self, ConnectError> {
-        Ok(Self::new(connect::connected_pool(config).await?, consumer))
+        Ok(Self::new(config, connect::connected_pool(config).await?, consumer))
     }
 
-    fn new(pool: Pool, consumer: &str) -> Self {
-        Self { pool, consumer: consumer.into(), scripts: Arc::new(Scripts::load()) }
+    fn new(config: &RedisConfig, pool: Pool, consumer: &str) -> Self {
+        Self {
+            pool,
+            consumer: consumer.into(),
+            scripts: Arc::new(Scripts::load()),
+            wait_replicas: config.wait_replicas(),
+        }
     }
 
     pub(super) fn group_and_consumer(&self) -> impl Iterator<Item = String> + use<> {
@@ -54,13 +63,30 @@ impl Store {
     ) -> Result<R, RedisError> {
         script.evalsha_with_reload(self.pool.next(), keys, args).await
     }
+
+    /// As [`run`](Self::run), and waits until as many replicas as `REDIS_WAIT_REPLICAS` says have everything that was
+    /// written before, by whomever: a failover forgets nothing of it.
+    pub(super) async fn run_confirmed<R: FromValue>(
+        &self,
+        script: &Script,
+        keys: Vec<String>,
+        args: Vec<String>,
+    ) -> Result<R, RedisError> {
+        let client = self.pool.next();
+        self.wait_replicas.confirm(client, script.evalsha_with_reload(client, keys, args)).await
+    }
 }
 
 /// The consumer group of all workers.
 pub(super) const GROUP: &str = "workers";
 
-/// A page of a stream: the id of each entry, and its fields and values in turn.
-pub(super) type StreamEntries = Vec<(String, Vec<String>)>;
+/// A page of a stream: the id of each entry, and its fields and values in turn, which may be any bytes.
+pub(super) type StreamEntries = Vec<(String, Vec<Value>)>;
+
+/// What Redis has as text, whatever its bytes are.
+pub(super) fn lossy_text(value: &Value) -> String {
+    value.as_bytes().map(|bytes| String::from_utf8_lossy(bytes).into_owned()).unwrap_or_default()
+}
 
 pub(super) fn jobs_key() -> String {
     Key::EtlJobs.to_string()

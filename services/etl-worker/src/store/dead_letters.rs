@@ -1,10 +1,11 @@
 //! Dead letters: the games that failed for good, in a stream of their own.
 
 use fred::interfaces::StreamsInterface;
+use fred::types::Value;
 use redis_core::id::GameToken;
 use redis_core::{Key, RedisError};
 
-use super::client::{Store, StreamEntries};
+use super::client::{Store, StreamEntries, lossy_text};
 
 /// A game that failed for good.
 #[derive(Debug, Clone, serde::Serialize)]
@@ -27,10 +28,10 @@ impl Store {
     pub async fn dead_letters(&self, after: &str) -> Result<Vec<DeadLetter>, RedisError> {
         let start = if after.is_empty() { "-".to_owned() } else { format!("({after}") };
         let page: StreamEntries = self.pool.xrange(Key::EtlDead.to_string(), start, "+", Some(PAGE)).await?;
-        let parse = |(entry_id, fields): (String, Vec<String>)| {
+        let parse = |(entry_id, fields): (String, Vec<Value>)| {
             let field = |name: &str| {
-                let pair = fields.chunks_exact(2).find(|pair| pair[0] == name);
-                pair.map(|pair| pair[1].clone()).unwrap_or_default()
+                let pair = fields.chunks_exact(2).find(|pair| lossy_text(&pair[0]) == name);
+                pair.map(|pair| lossy_text(&pair[1])).unwrap_or_default()
             };
             let (game, reason, when) = (field("game"), field("reason"), field("when"));
             DeadLetter { entry_id, game, reason, when, tries: field("tries").parse().unwrap_or_default() }

@@ -6,9 +6,10 @@ use fred::types::Value;
 use redis_core::id::GameToken;
 use redis_core::{Key, RedisError};
 
-use super::client::{Store, record_suffixes};
+use super::client::{Store, lossy_text, record_suffixes};
 use crate::game::PlayerRecord;
 use crate::part::Part;
+use crate::text::printable;
 
 /// The records of a game as they are now.
 #[derive(Debug)]
@@ -50,9 +51,9 @@ impl Store {
 }
 
 fn parse_records(reply: Value) -> Result<GameRecords, RedisError> {
-    let (part, error, fields, log_length, log): (String, Value, Vec<Value>, usize, Vec<Value>) =
+    let (path, error, fields, log_length, log): (Value, Value, Vec<Value>, usize, Vec<Value>) =
         reply.convert()?;
-    let error = error.as_bytes().map(|error| String::from_utf8_lossy(error).into_owned()).unwrap_or_default();
+    let (path, error) = (lossy_text(&path), lossy_text(&error));
     let mut unreadable = (!error.is_empty()).then_some(error);
     let mut players = Vec::with_capacity(fields.len() / 3);
     for player in fields.chunks_exact(3) {
@@ -67,7 +68,11 @@ fn parse_records(reply: Value) -> Result<GameRecords, RedisError> {
             None => unreadable = Some("a user token is not text".to_owned()),
         }
     }
-    Ok(GameRecords { part: Part::parse(&part), unreadable, players, log_length, log: log_entries(log) })
+    let part = Part::parse(&path);
+    if part.is_none() && !path.is_empty() {
+        unreadable = Some(format!("the planned file {} is not the name of one", printable(&path, 80)));
+    }
+    Ok(GameRecords { part, unreadable, players, log_length, log: log_entries(log) })
 }
 
 fn log_entries(values: Vec<Value>) -> Vec<Bytes> {

@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 use fred::interfaces::{HashesInterface, SetsInterface};
+use fred::types::Value;
 use redis_core::id::GameToken;
 use redis_core::key::{GAMES_OF_PARTICIPANTS_PREFIX, GAMES_OF_PLAYERS_PREFIX};
 use redis_core::{Key, RedisError};
 
-use super::client::{Store, record_suffixes};
+use super::client::{Store, lossy_text, record_suffixes};
 use super::job::Job;
 use crate::part::Part;
 
@@ -20,29 +21,47 @@ pub struct Cleanup {
     pub expiry_s: u32,
 }
 
+/// What came of the plan to write a game to a part.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Planned {
+    /// The game goes to this part.
+    Here,
+    /// The job is another worker's, or the game goes to another part.
+    Lost,
+    /// The plan cannot be kept, because a key of the game or of the part has another type.
+    Refused(String),
+}
+
 impl Store {
-    /// Decides which part each job's game goes to. True where the game goes to the given part.
-    pub async fn plan(&self, plan: &[(&Job, &Part)]) -> Result<Vec<bool>, RedisError> {
+    /// Decides which part each job's game goes to.
+    pub async fn plan(&self, plan: &[(&Job, &Part)]) -> Result<Vec<Planned>, RedisError> {
         let game_keys =
             plan.iter().flat_map(|(job, part)| [Key::EtlGame(&job.game), Key::EtlPart(part.as_str())]);
         let keys = [Key::EtlJobs, Key::EtlOpenParts].into_iter().chain(game_keys);
         let game_args = plan.iter().flat_map(|(job, part)| job_args(job, part));
         let args = self.group_and_consumer().chain(game_args).collect();
-        let planned: Vec<u8> =
+        let planned: Vec<String> =
             self.run(&self.scripts.plan, keys.map(|key| key.to_string()).collect(), args).await?;
-        Ok(planned.into_iter().map(|planned| planned == 1).collect())
+        let parse = |planned: String| match planned.as_str() {
+            "" => Planned::Here,
+            "lost" => Planned::Lost,
+            _ => Planned::Refused(planned),
+        };
+        Ok(planned.into_iter().map(parse).collect())
     }
 
     /// The games of a part that are not committed.
     pub async fn uncommitted_games(&self, part: &Part) -> Result<Vec<GameToken>, RedisError> {
-        let games: Vec<String> = self.pool.hkeys(Key::EtlPart(part.as_str()).to_string()).await?;
-        Ok(games.into_iter().filter_map(|game| GameToken::parse(game).ok()).collect())
+        let games: Vec<Value> = self.pool.hkeys(Key::EtlPart(part.as_str()).to_string()).await?;
+        Ok(games.iter().filter_map(|game| GameToken::parse(lossy_text(game)).ok()).collect())
     }
 
-    /// The paths of the parts with a game that is not committed.
+    /// The paths of the parts with a game that is not committed. No failover will add one that was committed before.
     pub async fn open_parts(&self) -> Result<BTreeSet<String>, RedisError> {
-        let parts: Vec<String> = self.pool.smembers(Key::EtlOpenParts.to_string()).await?;
-        Ok(parts.into_iter().collect())
+        let client = self.pool.next();
+        let read = client.smembers(Key::EtlOpenParts.to_string());
+        let parts: Vec<Value> = self.wait_replicas.confirm(client, read).await?;
+        Ok(parts.iter().map(lossy_text).collect())
     }
 
     /// Marks games as done whose parts are published, and cleans their records up. True where this worker still owned
@@ -64,7 +83,7 @@ impl Store {
         let args =
             record_suffixes().chain(self.group_and_consumer()).chain(cleanup_args).chain(game_args).collect();
         let committed: Vec<u8> =
-            self.run(&self.scripts.commit, keys.map(|key| key.to_string()).collect(), args).await?;
+            self.run_confirmed(&self.scripts.commit, keys.map(|key| key.to_string()).collect(), args).await?;
         Ok(committed.into_iter().map(|committed| committed == 1).collect())
     }
 }

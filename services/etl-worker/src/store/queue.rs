@@ -5,46 +5,64 @@ use std::time::Duration;
 use fred::interfaces::StreamsInterface;
 use fred::types::Value;
 use redis_core::id::GameToken;
-use redis_core::{Key, RedisError};
+use redis_core::{ErrorClass, Key, RedisError};
 
-use super::client::{GROUP, Store, jobs_key, record_suffixes};
-use super::job::{Enqueued, Job};
+use super::client::{GROUP, Store, jobs_key, lossy_text, record_suffixes};
+use super::job::{Enqueued, InvalidJob, Job, Jobs};
+use super::reconcile::Settled;
 
 impl Store {
-    /// Creates the consumer group if it does not exist.
-    pub async fn create_group(&self) -> Result<(), RedisError> {
+    /// Creates the consumer group. False if that is not possible, most often because it exists.
+    pub async fn create_group(&self) -> Result<bool, RedisError> {
         let created: Result<Value, RedisError> = self.pool.xgroup_create(jobs_key(), GROUP, "0", true).await;
         match created {
-            Err(error) if error.details().starts_with("BUSYGROUP") => Ok(()),
-            created => created.map(drop),
+            Err(error) if ErrorClass::of(&error).is_invalid() => Ok(false),
+            created => created.map(|_| true),
         }
     }
 
     /// Creates a job for each of the games that has none. The results are in the order of the games.
     pub async fn enqueue(&self, games: &[GameToken]) -> Result<Vec<Enqueued>, RedisError> {
         let args = record_suffixes().chain(tokens(games)).collect();
-        let results: Vec<String> = self.run(&self.scripts.enqueue, enqueue_keys(games), args).await?;
+        let results: Vec<String> =
+            self.run_confirmed(&self.scripts.enqueue, enqueue_keys(games), args).await?;
         let parse = |result: String| match result.as_str() {
             "queued" => Enqueued::Queued,
             "known" => Enqueued::Known,
+            "unreadable" => Enqueued::Unreadable,
             _ => Enqueued::Unknown,
         };
         Ok(results.into_iter().map(parse).collect())
     }
 
-    /// Creates jobs for those of the games that are completed and have not changed for `settle`. Returns how many.
-    pub async fn enqueue_settled(&self, games: &[GameToken], settle: Duration) -> Result<u64, RedisError> {
+    /// Creates jobs for those of the games that are completed and have not changed for `settle`.
+    pub async fn enqueue_settled(
+        &self,
+        games: &[GameToken],
+        settle: Duration,
+    ) -> Result<Settled, RedisError> {
         let settle_ms = settle.as_millis().to_string();
         let args = record_suffixes().chain([settle_ms]).chain(tokens(games)).collect();
-        self.run(&self.scripts.enqueue_settled, enqueue_keys(games), args).await
+        let (queued, unreadable): (u64, Vec<String>) =
+            self.run(&self.scripts.enqueue_settled, enqueue_keys(games), args).await?;
+        let unreadable = unreadable.into_iter().filter_map(|game| GameToken::parse(game).ok()).collect();
+        Ok(Settled { queued, unreadable })
     }
 
     /// Takes over jobs that no worker has renewed for a lease.
-    pub async fn claim(&self, lease: Duration, count: usize) -> Result<Vec<Job>, RedisError> {
+    pub async fn claim(&self, lease: Duration, count: usize) -> Result<Jobs, RedisError> {
         let limits = [lease.as_millis().to_string(), count.to_string()];
         let args = self.group_and_consumer().chain(limits).collect();
-        let claimed: Vec<String> = self.run(&self.scripts.claim, vec![jobs_key()], args).await?;
-        Ok(claimed.chunks_exact(2).filter_map(|pair| Job::new(pair[0].clone(), pair[1].clone())).collect())
+        let claimed: Vec<Value> = self.run(&self.scripts.claim, vec![jobs_key()], args).await?;
+        let entries = claimed.chunks_exact(2).map(|pair| (lossy_text(&pair[0]), Some(pair[1].clone())));
+        Ok(Jobs::parse(entries))
+    }
+
+    /// Removes entries of the stream that are not jobs.
+    pub async fn discard(&self, invalid: &[InvalidJob]) -> Result<(), RedisError> {
+        let entry_ids: Vec<&str> = invalid.iter().map(|job| job.entry_id.as_str()).collect();
+        self.pool.xack::<(), _, _, _>(jobs_key(), GROUP, entry_ids.clone()).await?;
+        self.pool.xdel(jobs_key(), entry_ids).await
     }
 
     /// Renews the leases of these jobs. True for each job that this worker still owns.
@@ -52,14 +70,23 @@ impl Store {
         if entry_ids.is_empty() {
             return Ok(Vec::new());
         }
-        let args = self.group_and_consumer().chain(entry_ids.iter().cloned()).collect();
-        let renewed: Vec<u8> = self.run(&self.scripts.renew, vec![jobs_key()], args).await?;
-        Ok(renewed.into_iter().map(|renewed| renewed == 1).collect())
+        let renewed = self.run(&self.scripts.renew, vec![jobs_key()], self.renewal(entry_ids)).await;
+        renewed.map(are_owned)
     }
 
-    /// Counts a failure of a job; failure number [`MAX_TRIES`] makes it a dead letter. Returns the failures so far, or 0
-    /// if this worker does not own the job.
-    pub async fn fail(&self, job: &Job, reason: &str, when: &str) -> Result<u32, RedisError> {
+    /// As [`renew`](Self::renew). When it returns, no failover can forget the plans of these jobs: their files may appear.
+    pub async fn renew_for_publishing(&self, entry_ids: &[String]) -> Result<Vec<bool>, RedisError> {
+        let renewed =
+            self.run_confirmed(&self.scripts.renew, vec![jobs_key()], self.renewal(entry_ids)).await;
+        renewed.map(are_owned)
+    }
+
+    fn renewal(&self, entry_ids: &[String]) -> Vec<String> {
+        self.group_and_consumer().chain(entry_ids.iter().cloned()).collect()
+    }
+
+    /// Counts a failure of a job; failure number [`MAX_TRIES`] makes it a dead letter.
+    pub async fn fail(&self, job: &Job, reason: &str, when: &str) -> Result<Failure, RedisError> {
         let keys = [Key::EtlJobs, Key::EtlDead, Key::EtlGame(&job.game)].map(|key| key.to_string());
         let failure = [job.entry_id.as_str(), job.game.as_str(), reason].map(str::to_owned);
         let args = self
@@ -67,8 +94,28 @@ impl Store {
             .chain(failure)
             .chain([MAX_TRIES.to_string(), when.to_owned()])
             .collect();
-        self.run(&self.scripts.fail, keys.to_vec(), args).await
+        let failed: (u32, u8) = self.run(&self.scripts.fail, keys.to_vec(), args).await?;
+        Ok(match failed {
+            (0, _) => Failure::Lost,
+            (tries, 0) => Failure::Counted(tries),
+            (tries, _) => Failure::Dead(tries),
+        })
     }
+}
+
+/// What came of a failure of a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    /// The job is another worker's.
+    Lost,
+    /// It is failure number so many. The job is tried again after its lease.
+    Counted(u32),
+    /// It was the last of so many. The job is a dead letter.
+    Dead(u32),
+}
+
+fn are_owned(renewed: Vec<u8>) -> Vec<bool> {
+    renewed.into_iter().map(|renewed| renewed == 1).collect()
 }
 
 /// The stream of jobs, then per game: its state, its players, its settling mark.

@@ -20,14 +20,32 @@ pub struct GamePage {
     pub invalid_tokens: usize,
 }
 
+/// What came of a look for completed games.
+#[derive(Debug)]
+pub struct Settled {
+    /// So many jobs were created.
+    pub queued: u64,
+    /// The games whose key of the state holds something else.
+    pub unreadable: Vec<GameToken>,
+}
+
 impl Store {
     /// True if this worker may reconcile now. Then no other worker may for the time of `ttl`.
     pub async fn acquire_reconciler_lease(&self, ttl: Duration) -> Result<bool, RedisError> {
         let expiration = Some(Expiration::PX(i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX)));
         let key = Key::EtlReconciler.to_string();
+        let consumer = self.consumer.as_ref();
         let set: Option<String> =
-            self.pool.set(key, self.consumer.as_ref(), expiration, Some(SetOptions::NX), false).await?;
-        Ok(set.is_some())
+            self.pool.set(&key, consumer, expiration.clone(), Some(SetOptions::NX), false).await?;
+        if set.is_some() {
+            return Ok(true);
+        }
+        // What does not expire is no lease: nobody would look ever again.
+        let does_not_expire = self.pool.pttl::<i64, _>(&key).await? == -1;
+        if does_not_expire {
+            self.pool.set::<(), _, _>(key, consumer, expiration, None, false).await?;
+        }
+        Ok(does_not_expire)
     }
 
     /// A page of the list of all games; the first page is at cursor `0`.

@@ -12,6 +12,7 @@ pub(super) struct Scripts {
     pub(super) fail: Script,
     pub(super) retry: Script,
     pub(super) remove_consumers: Script,
+    pub(super) types: Script,
 }
 
 impl Scripts {
@@ -20,16 +21,17 @@ impl Scripts {
             ($($file:literal),+) => { Script::from_lua(concat!($(include_str!($file)),+)) };
         }
         Self {
-            enqueue: script!("records.lua", "enqueue.lua"),
-            enqueue_settled: script!("records.lua", "enqueue_settled.lua"),
+            enqueue: script!("try.lua", "records.lua", "enqueue.lua"),
+            enqueue_settled: script!("try.lua", "records.lua", "enqueue_settled.lua"),
             claim: script!("claim.lua"),
             renew: script!("ownership.lua", "renew.lua"),
-            read: script!("records.lua", "read.lua"),
-            plan: script!("ownership.lua", "plan.lua"),
-            commit: script!("ownership.lua", "records.lua", "commit.lua"),
-            fail: script!("ownership.lua", "fail.lua"),
+            read: script!("try.lua", "records.lua", "read.lua"),
+            plan: script!("try.lua", "ownership.lua", "plan.lua"),
+            commit: script!("try.lua", "ownership.lua", "records.lua", "commit.lua"),
+            fail: script!("try.lua", "ownership.lua", "fail.lua"),
             retry: script!("retry.lua"),
             remove_consumers: script!("remove_consumers.lua"),
+            types: script!("types.lua"),
         }
     }
 }

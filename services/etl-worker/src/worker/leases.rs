@@ -2,6 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use redis_core::error::reason;
 use tokio::time::interval;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::debug;
@@ -27,7 +28,7 @@ impl Leases {
                 ticks.tick().await;
                 let entry_ids: Vec<String> = to_renew.lock().clone();
                 if let Err(error) = store.renew(&entry_ids).await {
-                    debug!("renew jobs: {}", error.details());
+                    debug!("renew jobs: {}", reason(&error));
                 }
             }
         });

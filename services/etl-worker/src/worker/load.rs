@@ -7,7 +7,7 @@ use tracing::warn;
 use super::error::RoundError;
 use super::pipeline::Pipeline;
 use crate::game::Row;
-use crate::output::PartContent;
+use crate::output::{OutputError, PartContent, RefusedPart, Staged};
 use crate::part::Part;
 use crate::store::Job;
 
@@ -22,18 +22,17 @@ pub(super) struct PlannedPart {
 
 impl Pipeline {
     /// Writes and publishes the parts, and commits their games.
-    pub(super) async fn write(&self, parts: Vec<PlannedPart>) -> Result<(), RoundError> {
-        let content = |planned: &PlannedPart| {
-            let games = planned.games.iter().map(|(game, rows)| (game.as_str(), rows.as_slice()));
-            PartContent::new(planned.part.clone(), games)
-        };
-        let staged = self.output.stage(parts.iter().map(content).collect()).await?;
+    pub(super) async fn write(&self, mut parts: Vec<PlannedPart>) -> Result<(), RoundError> {
+        let staged = self.stage(&mut parts).await?;
+        if parts.is_empty() {
+            return Ok(());
+        }
         // Only a worker that still owns the jobs may publish, and the check must come after staging. If another worker
         // has committed the jobs and a compaction has merged their files, then either this check fails, or the
         // compaction comes after it and removes the staged files.
         let entry_ids: Vec<String> =
             parts.iter().flat_map(|planned| &planned.jobs).map(|job| job.entry_id.clone()).collect();
-        let renewed = self.store.renew(&entry_ids).await;
+        let renewed = self.store.renew_for_publishing(&entry_ids).await;
         if !matches!(&renewed, Ok(owned) if owned.iter().all(|owned| *owned)) {
             self.output.discard(staged).await;
             let lost = renewed?.into_iter().filter(|owned| !owned).count();
@@ -44,6 +43,28 @@ impl Pipeline {
         self.output.publish(staged).await?;
         self.metrics.parts.inc_by(parts.len() as u64);
         self.commit(&parts).await
+    }
+
+    /// Stages the parts. Those whose names the output refuses are removed from `parts`: their jobs have failed, and no other.
+    async fn stage(&self, parts: &mut Vec<PlannedPart>) -> Result<Staged, RoundError> {
+        loop {
+            let content = |planned: &PlannedPart| {
+                let games = planned.games.iter().map(|(game, rows)| (game.as_str(), rows.as_slice()));
+                PartContent::new(planned.part.clone(), games)
+            };
+            match self.output.stage(parts.iter().map(content).collect()).await {
+                Err(OutputError::Refused(refused)) => {
+                    for RefusedPart { part, reason } in refused {
+                        for planned in parts.extract_if(.., |planned| planned.part == part) {
+                            for job in &planned.jobs {
+                                self.fail(job, &reason).await?;
+                            }
+                        }
+                    }
+                }
+                staged => return Ok(staged?),
+            }
+        }
     }
 
     /// Commits the jobs of parts that are published.

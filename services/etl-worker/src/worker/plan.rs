@@ -3,14 +3,17 @@
 use std::collections::BTreeMap;
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
+use redis_core::ErrorClass;
+use redis_core::error::reason;
 
 use super::error::RoundError;
 use super::extract::{Extracted, GAMES_PER_READ};
 use super::load::PlannedPart;
 use super::pipeline::Pipeline;
 use crate::game::Row;
+use crate::output::OutputError;
 use crate::part::Part;
-use crate::store::Job;
+use crate::store::{Job, Planned};
 
 impl Pipeline {
     /// The parts that must be written for these jobs. `batches` counts the files of several games that were named so far.
@@ -59,10 +62,17 @@ impl Pipeline {
         let plan: Vec<(&Job, &Part)> = games.iter().map(|(job, _, part)| (job, part)).collect();
         let planned = self.store.plan(&plan).await?;
         let mut parts = BTreeMap::<Part, PlannedPart>::new();
-        for ((job, rows, part), is_planned) in games.into_iter().zip(planned) {
-            if !is_planned {
-                self.count_jobs("lost", 1);
-                continue;
+        for ((job, rows, part), planned) in games.into_iter().zip(planned) {
+            match planned {
+                Planned::Here => {}
+                Planned::Lost => {
+                    self.count_jobs("lost", 1);
+                    continue;
+                }
+                Planned::Refused(reason) => {
+                    self.fail(&job, &reason).await?;
+                    continue;
+                }
             }
             let empty = || PlannedPart { part: part.clone(), games: Vec::new(), jobs: Vec::new() };
             let planned = parts.entry(part.clone()).or_insert_with(empty);
@@ -89,27 +99,58 @@ impl Pipeline {
     /// Continues with a part that a worker planned before. If it is published, its games are committed. Otherwise it has
     /// to be written again, with exactly the same games.
     async fn resume(&self, part: Part, jobs: Vec<Job>) -> Result<Option<PlannedPart>, RoundError> {
-        if self.output.exists(&part).await? {
+        let is_published = match self.output.exists(&part).await {
+            Err(OutputError::Refused(refused)) => {
+                let reason = refused.first().map(|refused| refused.reason.as_str()).unwrap_or_default();
+                self.fail_all(&jobs, reason).await?;
+                return Ok(None);
+            }
+            is_published => is_published?,
+        };
+        if is_published {
             self.commit(&[PlannedPart { part, games: Vec::new(), jobs }]).await?;
             return Ok(None);
         }
-        let tokens = self.store.uncommitted_games(&part).await?;
+        let tokens = match self.store.uncommitted_games(&part).await {
+            Err(error) if ErrorClass::of(&error).is_invalid() => {
+                let reason = format!("the games of file {part} cannot be read: {}", reason(&error));
+                self.fail_all(&jobs, &reason).await?;
+                return Ok(None);
+            }
+            tokens => tokens?,
+        };
+        // Without its list, it is not known which games a file has: it must not be written without one of them.
+        let (jobs, unlisted): (Vec<Job>, Vec<Job>) =
+            jobs.into_iter().partition(|job| tokens.contains(&job.game));
+        self.fail_all(&unlisted, &format!("the game is not in the list of file {part}")).await?;
+        if jobs.is_empty() {
+            return Ok(None);
+        }
         let mut games = Vec::with_capacity(tokens.len());
         for tokens in tokens.chunks(GAMES_PER_READ) {
             let records = self.store.read(&tokens.iter().collect::<Vec<_>>(), true).await?;
             for (game, records) in tokens.iter().zip(records) {
+                if records.part.as_ref() != Some(&part) {
+                    // Something that is no game of this file was put into its list.
+                    continue;
+                }
                 match self.compute_rows(game, records).await? {
                     Ok(rows) => games.push((game.clone(), rows)),
                     Err(reason) => {
-                        for job in &jobs {
-                            self.fail(job, &format!("file {part}: game {game}: {reason}")).await?;
-                        }
+                        self.fail_all(&jobs, &format!("file {part}: game {game}: {reason}")).await?;
                         return Ok(None);
                     }
                 }
             }
         }
         Ok(Some(PlannedPart { part, games, jobs }))
+    }
+
+    async fn fail_all(&self, jobs: &[Job], reason: &str) -> Result<(), RoundError> {
+        for job in jobs {
+            self.fail(job, reason).await?;
+        }
+        Ok(())
     }
 }
 

@@ -6,7 +6,7 @@ use test_support::{ServiceProcess, eventually};
 
 use crate::support::World;
 
-async fn list_dead_letters(world: &World) -> Vec<Value> {
+pub(crate) async fn list_dead_letters(world: &World) -> Vec<Value> {
     let listed = world.run_command(&["dead", "list"]).await;
     assert!(listed.status.success());
     String::from_utf8(listed.stdout)

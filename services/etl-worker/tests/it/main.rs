@@ -8,6 +8,7 @@ mod bad_input;
 mod compact;
 mod exactly_once;
 mod output;
+mod poisoned;
 mod readers;
 mod s3;
 mod settings;

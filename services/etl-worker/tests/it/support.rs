@@ -94,8 +94,18 @@ impl World {
     /// Waits until these games are committed. The files must have exactly their rows.
     pub(crate) async fn wait_until_written(&self, expected: &Tables) {
         let games = expected.games();
+        self.wait_until_done(&games.iter().map(String::as_str).collect::<Vec<_>>()).await;
+        assert_eq!(self.client.xlen::<u64, _>("etl:jobs").await.unwrap(), 0);
+        assert_eq!(self.client.scard::<u64, _>("etl:open-parts").await.unwrap(), 0);
+        let written = self.read_output();
+        assert_eq!(written.meta.len(), expected.meta.len());
+        assert!(written == *expected, "the files do not have the expected rows");
+    }
+
+    /// Waits until these games are committed.
+    pub(crate) async fn wait_until_done(&self, games: &[&str]) {
         eventually("every game is committed", async || {
-            for game in &games {
+            for game in games {
                 let state: Option<String> =
                     self.client.hget(format!("etl:game:{game}"), "state").await.unwrap();
                 if state.as_deref() != Some("done") {
@@ -105,11 +115,6 @@ impl World {
             true
         })
         .await;
-        assert_eq!(self.client.xlen::<u64, _>("etl:jobs").await.unwrap(), 0);
-        assert_eq!(self.client.scard::<u64, _>("etl:open-parts").await.unwrap(), 0);
-        let written = self.read_output();
-        assert_eq!(written.meta.len(), expected.meta.len());
-        assert!(written == *expected, "the files do not have the expected rows");
     }
 
     /// Waits until all records of the games are gone. Only the states of their jobs are left.

@@ -17,8 +17,8 @@ impl Folder {
     pub(crate) async fn stage(&self, contents: Vec<PartContent>) -> Result<Staged, OutputError> {
         let staged = Staged::on_disk(contents.iter().map(|content| content.part.clone()));
         let writes = contents.into_iter().map(|content| {
-            let (folder, id) = (self.clone(), staged.id);
-            run_blocking(move || {
+            let (folder, part, id) = (self.clone(), content.part.clone(), staged.id);
+            let write = run_blocking(move || {
                 for (table, bytes) in Table::ALL.into_iter().zip(content.encode()?) {
                     let path = folder.staged_path(table, &content.part, id);
                     write_synced(&path, &bytes).or_else(|_| {
@@ -27,14 +27,24 @@ impl Folder {
                     })?;
                 }
                 Ok(())
-            })
+            });
+            async move { write.await.map_err(|error| error.of_part(&part)) }
         });
         // Waits for all of them: when a failure is returned, nothing is being written any more.
         let written: Vec<Result<(), OutputError>> =
             stream::iter(writes).buffer_unordered(CONCURRENT_WRITES).collect().await;
-        match written.into_iter().collect::<Result<(), _>>() {
-            Ok(()) => Ok(staged),
-            Err(error) => {
+        let mut refused = Vec::new();
+        let mut failure = None;
+        for error in written.into_iter().filter_map(Result::err) {
+            match error {
+                OutputError::Refused(parts) => refused.extend(parts),
+                error => failure = Some(error),
+            }
+        }
+        let failure = failure.or_else(|| (!refused.is_empty()).then_some(OutputError::Refused(refused)));
+        match failure {
+            None => Ok(staged),
+            Some(error) => {
                 self.discard(staged).await;
                 Err(error)
             }
@@ -63,7 +73,7 @@ impl Folder {
 
     fn staged_path(&self, table: Table, part: &Part, id: u64) -> PathBuf {
         // The name begins with the part, so that `fence` finds what any worker has staged for it.
-        self.staging(table).join(format!("{}~{}-{id}", part.flat_name(), self.consumer))
+        self.staging(table).join(format!("{}~{}-{id}", part.flat_name(), self.process))
     }
 
     fn rename_all(&self, staged: &Staged) -> Result<(), OutputError> {
