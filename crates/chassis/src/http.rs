@@ -3,7 +3,7 @@
 use std::io;
 use std::net::TcpListener;
 
-use actix_web::http::StatusCode;
+use actix_web::http::{Method, StatusCode};
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
 use anyhow::Context;
@@ -24,6 +24,8 @@ pub fn listen(listen_addr: &str) -> io::Result<TcpListener> {
 }
 
 /// The routes `/health`, `/ready` and `/metrics`, to be given to an actix application.
+///
+/// Where the application has no `/` of its own, the page of the probes is there. Any other path is a 404 with a line.
 pub fn probe_routes(probes: Probes) -> impl Fn(&mut ServiceConfig) + Clone {
     move |routes| {
         for path in ["/health", "/ready", "/metrics"] {
@@ -36,6 +38,12 @@ pub fn probe_routes(probes: Probes) -> impl Fn(&mut ServiceConfig) + Clone {
                 web::resource(path).route(web::get().to(answer.clone())).route(web::head().to(answer)),
             );
         }
+        let probes = probes.clone();
+        routes.default_service(web::to(move |request: HttpRequest| {
+            let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+            let answer = if is_read && request.path() == "/" { probes.answer("/") } else { None };
+            async move { respond(answer) }
+        }));
     }
 }
 
@@ -60,10 +68,13 @@ pub async fn serve(
 }
 
 fn respond(answer: Option<crate::probe::Answer>) -> HttpResponse {
-    let Some(answer) = answer else { return HttpResponse::NotFound().finish() };
+    let Some(answer) = answer else {
+        return HttpResponse::NotFound().content_type("text/plain; charset=utf-8").body(NOT_FOUND);
+    };
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     HttpResponse::build(status).content_type(answer.content_type).body(answer.body)
 }
 
+const NOT_FOUND: &str = "nothing is at this path; / says what is where\n";
 const HTTP_THREADS: usize = 2;
 const SHUTDOWN_TIMEOUT_S: u64 = 8;

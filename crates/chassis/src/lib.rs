@@ -3,6 +3,8 @@
 pub mod http;
 pub mod lifecycle;
 pub mod metrics;
+mod one_line;
+mod open_files;
 pub mod parsers;
 pub mod probe;
 pub mod readiness;

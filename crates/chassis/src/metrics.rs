@@ -3,7 +3,7 @@
 use prometheus::core::Collector;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::proto::MetricFamily;
-use prometheus::{IntGauge, IntGaugeVec, Opts, Registry};
+use prometheus::{IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
 use crate::{Readiness, Service};
 
@@ -78,15 +78,28 @@ pub fn registry(service: Service) -> prometheus::Result<Registry> {
     Ok(registry)
 }
 
-/// `process_gate_open{gate}`: 1 for each open gate of readiness, 0 for each closed one.
+/// The name and the version of the service whose [`registry`] this is.
+pub(crate) fn build_info(registry: &Registry) -> Option<(String, String)> {
+    registry.gather().iter().find_map(|family| {
+        let name = family.name().strip_suffix("_build_info")?.replace('_', "-");
+        let label = family.get_metric().first()?.get_label().first()?;
+        Some((name, label.value().to_owned()))
+    })
+}
+
+/// `process_gate_open{gate}`: 1 for each open gate of readiness, 0 for each closed one. `process_gate_closings_total{gate}`:
+/// how often it was open and then closed.
 ///
 /// # Errors
-/// Never: the name and the label are valid.
+/// Never: the names and the label are valid.
 pub(crate) fn gates(readiness: &Readiness) -> prometheus::Result<Vec<MetricFamily>> {
     let help = "1 if this condition of /ready holds, 0 if not";
     let open = IntGaugeVec::new(Opts::new("process_gate_open", help), &["gate"])?;
-    for (gate, is_open) in readiness.gates() {
+    let help = "how often this condition of /ready held and then did not";
+    let closings = IntCounterVec::new(Opts::new("process_gate_closings_total", help), &["gate"])?;
+    for (gate, is_open, closed) in readiness.gates() {
         open.with_label_values(&[gate]).set(i64::from(is_open));
+        closings.with_label_values(&[gate]).inc_by(closed);
     }
-    Ok(open.collect())
+    Ok(open.collect().into_iter().chain(closings.collect()).collect())
 }

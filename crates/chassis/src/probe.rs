@@ -1,7 +1,8 @@
-//! `/health`, `/ready` and `/metrics`, whatever carries them.
+//! `/health`, `/ready` and `/metrics`, whatever carries them, and a page at `/` that links to them.
 //!
 //! | path | answer |
 //! |---|---|
+//! | `/` | the name, the version and the links, in HTML |
 //! | `/health` | 200 `OK` while the process lives |
 //! | `/ready` | 200 `{"ready":true}`, 503 `{"ready":false,"reasons":[…]}`, or 404 while draining |
 //! | `/metrics` | Prometheus text |
@@ -41,14 +42,28 @@ impl Probes {
         Self { readiness, registry }
     }
 
-    /// The answer for a path, or `None` if it is no probe's.
+    /// The answer for a path, or `None` if nothing is there.
     pub fn answer(&self, path: &str) -> Option<Answer> {
         match path {
+            "/" => Some(self.front_page()),
             "/health" => Some(Answer { status: 200, content_type: TEXT, body: "OK".to_owned() }),
             "/ready" => Some(self.ready()),
             "/metrics" => Some(self.metrics()),
             _ => None,
         }
+    }
+
+    /// For services that have no page of their own.
+    fn front_page(&self) -> Answer {
+        let (name, version) = metrics::build_info(&self.registry).unwrap_or_default();
+        let title = format!("{name} {version}");
+        // The links are relative: a proxy may have put this under another path.
+        let body = format!(
+            "<!DOCTYPE html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>{title}</title>\n<h1>{title}</h1>\n\
+             <p><a href=\"health\">/health</a> <a href=\"ready\">/ready</a> <a href=\"metrics\">/metrics</a></p>\n\
+             <p>What it does and all its settings: services/{name}/README.md, and {name} --help.</p>\n</html>\n"
+        );
+        Answer { status: 200, content_type: "text/html; charset=utf-8", body }
     }
 
     fn ready(&self) -> Answer {
@@ -120,6 +135,7 @@ mod tests {
         let noted = r#"{"notes":["redis: notifications are off"],"ready":true}"#;
         assert_eq!(answer("/ready"), Some((200, noted.to_owned())));
         assert!(shows(r#"process_gate_open{gate="redis"} 1"#));
+        assert!(shows(r#"process_gate_closings_total{gate="redis"} 0"#));
         readiness.drain();
         assert_eq!(answer("/ready").map(|(status, _)| status), Some(404));
         assert_eq!(answer("/health").map(|(status, _)| status), Some(200));

@@ -14,7 +14,13 @@ pub struct Readiness(Arc<Mutex<State>>);
 #[derive(Default)]
 struct State {
     draining: bool,
-    gates: BTreeMap<&'static str, GateState>,
+    gates: BTreeMap<&'static str, GateEntry>,
+}
+
+struct GateEntry {
+    state: GateState,
+    /// How often it was open and then closed.
+    closings: u64,
 }
 
 enum GateState {
@@ -22,6 +28,12 @@ enum GateState {
     /// Open, with something an operator should know.
     Noted(String),
     Closed(String),
+}
+
+impl GateState {
+    fn is_open(&self) -> bool {
+        !matches!(self, Self::Closed(_))
+    }
 }
 
 /// What `/ready` says.
@@ -45,7 +57,8 @@ pub struct Gate {
 impl Readiness {
     /// Adds a condition, closed at first. `name` begins its reasons.
     pub fn gate(&self, name: &'static str) -> Gate {
-        self.lock().gates.insert(name, GateState::Closed("starting".to_owned()));
+        let state = GateState::Closed("starting".to_owned());
+        self.lock().gates.insert(name, GateEntry { state, closings: 0 });
         Gate { readiness: self.clone(), name }
     }
 
@@ -56,8 +69,10 @@ impl Readiness {
             return Ready::Draining;
         }
         let texts = |wanted: fn(&GateState) -> Option<&String>| -> Vec<String> {
-            let found =
-                state.gates.iter().filter_map(|(name, gate)| Some(format!("{name}: {}", wanted(gate)?)));
+            let found = state
+                .gates
+                .iter()
+                .filter_map(|(name, gate)| Some(format!("{name}: {}", wanted(&gate.state)?)));
             found.collect()
         };
         let reasons = texts(|gate| if let GateState::Closed(reason) = gate { Some(reason) } else { None });
@@ -68,10 +83,10 @@ impl Readiness {
         }
     }
 
-    /// Each gate's name, and whether it is open.
-    pub(crate) fn gates(&self) -> Vec<(&'static str, bool)> {
+    /// Each gate's name, whether it is open, and how often it was open and then closed.
+    pub(crate) fn gates(&self) -> Vec<(&'static str, bool, u64)> {
         let state = self.lock();
-        state.gates.iter().map(|(name, gate)| (*name, !matches!(gate, GateState::Closed(_)))).collect()
+        state.gates.iter().map(|(name, gate)| (*name, gate.state.is_open(), gate.closings)).collect()
     }
 
     pub(crate) fn drain(&self) {
@@ -125,38 +140,12 @@ impl Gate {
     }
 
     fn replace(&self, new: GateState) -> Option<GateState> {
-        self.readiness.lock().gates.insert(self.name, new)
+        let mut state = self.readiness.lock();
+        let gate = state.gates.get_mut(self.name)?;
+        gate.closings += u64::from(gate.state.is_open() && !new.is_open());
+        Some(std::mem::replace(&mut gate.state, new))
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_process_is_ready_when_every_gate_is_open() {
-        let readiness = Readiness::default();
-        assert_eq!(readiness.now(), Ready::Yes(vec![]));
-        let (redis, mqtt) = (readiness.gate("redis"), readiness.gate("mqtt"));
-        redis.open();
-        assert_eq!(readiness.now(), Ready::No(vec!["mqtt: starting".to_owned()]));
-        mqtt.note("anonymous");
-        assert_eq!(readiness.now(), Ready::Yes(vec!["mqtt: anonymous".to_owned()]));
-        redis.close("connection refused");
-        assert_eq!(readiness.now(), Ready::No(vec!["redis: connection refused".to_owned()]));
-        readiness.drain();
-        assert_eq!(readiness.now(), Ready::Draining);
-    }
-
-    #[tokio::test]
-    async fn a_gate_follows_the_state_of_a_connection() {
-        let readiness = Readiness::default();
-        let gate = readiness.gate("redis");
-        let (sender, receiver) = watch::channel(Err("refused".to_owned()));
-        let following = tokio::spawn(gate.follow(receiver));
-        sender.send(Ok(None)).unwrap();
-        drop(sender);
-        following.await.unwrap();
-        assert_eq!(readiness.now(), Ready::Yes(vec![]));
-    }
-}
+mod tests;

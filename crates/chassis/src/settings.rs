@@ -3,24 +3,32 @@
 //! Its fields' doc comments are the `--help` lines, its `env` names the variables, and its value parsers check the values.
 //! Flags win over the environment, and the environment wins over a `.env` file in the working directory. An empty
 //! variable counts as unset. With a [`Service::prefix`], `PREFIX_NAME` wins over `NAME` for every variable. In a section
-//! that several services share, a variable that is written `_NAME` is read as `PREFIX_NAME` only.
+//! that several services share, a variable that is written `_NAME` is read as `PREFIX_NAME` only. A secret `NAME`, which
+//! is declared with `hide_env_values = true`, may come from the file that `NAME_FILE` names.
 
+mod command;
 mod definition;
+mod dotenv;
+mod environment;
 mod error;
 mod parse;
+mod secret_files;
+mod typos;
+mod variables;
 
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::exit;
 
-use tracing::error;
+use tracing::{error, warn};
 
-use crate::{probe, telemetry};
-use parse::{Stop, Vars, parse};
+use crate::{one_line, probe, telemetry};
+use parse::{Stop, parse};
+use variables::Vars;
 
+pub use command::command;
 pub use definition::{ProcessSettings, Service, Settings};
 pub use error::SettingError;
-pub use parse::command;
 
 /// Reads the settings of this process.
 ///
@@ -34,31 +42,35 @@ pub fn from_env<T: Settings>() -> T {
 ///
 /// A file that cannot be used ends the process as a variable does.
 pub fn from_env_over<T: Settings>(file: Result<Vec<(String, String)>, SettingError>) -> T {
-    let args: Vec<OsString> = std::env::args_os().skip(1).collect();
-    let mut vars = Vars::new();
-    let sources = [
-        file.map(|pairs| pairs.into_iter().map(|(name, text)| (name, text.into())).collect()),
-        dotenv(Path::new(".env")),
-        Ok(environment()),
-    ];
-    let mut refused = None;
-    for source in sources {
-        match source {
-            Ok(more) => vars.extend(more),
-            Err(error) => refused = refused.or(Some(error)),
+    let args = arguments();
+    let (vars, usable) = variables::<T>(file);
+    let asks = |flag: &str| args.iter().any(|arg| arg == flag);
+    let stop = if asks("--health") && !asks("--help") {
+        match parse::listen_addr::<T>(&vars, &args) {
+            Ok(addr) => exit(i32::from(!probe::is_healthy(&addr))),
+            Err(stop) => stop,
         }
+    } else {
+        match usable.map_err(Stop::Refuse).and_then(|()| parse::<T>(&vars, args.clone())) {
+            Ok(settings) => return settings,
+            Err(stop) => stop,
+        }
+    };
+    match stop {
+        // `--help` and `--version`, which clap prints itself.
+        Stop::Answer(answer) => answer.exit(),
+        Stop::Refuse(error) => refuse::<T>(&error, &vars, &args),
     }
-    let settings =
-        match refused.map_or_else(|| parse::<T>(&vars, args.clone()), |error| Err(Stop::Refuse(error))) {
-            Ok(settings) => settings,
-            // `--help` and `--version`, which clap prints itself.
-            Err(Stop::Answer(answer)) => answer.exit(),
-            Err(Stop::Refuse(error)) => refuse::<T>(&error, &vars, &args),
-        };
-    if settings.process().health {
-        exit(i32::from(!probe::is_healthy(&settings.process().listen_addr)));
-    }
-    settings
+}
+
+/// Reads the settings of this process once more, as [`from_env`] does: a secret's file may hold another one by now.
+///
+/// # Errors
+/// The first setting that cannot be used.
+pub fn read_again<T: Settings>() -> Result<T, SettingError> {
+    let (vars, usable) = variables::<T>(Ok(Vec::new()));
+    usable?;
+    parse(&vars, arguments()).map_err(refusal)
 }
 
 /// Reads settings from the given variables only, for tests.
@@ -77,24 +89,43 @@ pub fn from_vars<T: Settings>(
 /// The first setting that cannot be used.
 pub fn from_pairs<T: Settings>(vars: impl IntoIterator<Item = (String, String)>) -> Result<T, SettingError> {
     let vars = vars.into_iter().map(|(name, text)| (name, text.into())).collect();
-    parse(&vars, Vec::new()).map_err(|stop| match stop {
+    parse(&vars, Vec::new()).map_err(refusal)
+}
+
+/// Logs each variable that looks like a setting and is none.
+pub(crate) fn warn_of_typos<T: Settings>() {
+    let (vars, _) = variables::<T>(Ok(Vec::new()));
+    for sentence in typos::find(&vars, &command::declared::<T>(), T::SERVICE) {
+        warn!("{sentence}");
+    }
+}
+
+fn arguments() -> Vec<OsString> {
+    std::env::args_os().skip(1).collect()
+}
+
+/// The variables of all sources, and the first reason why one of them cannot be used.
+fn variables<T: Settings>(
+    file: Result<Vec<(String, String)>, SettingError>,
+) -> (Vars, Result<(), SettingError>) {
+    let file = file.map(|pairs| pairs.into_iter().map(|(name, text)| (name, text.into())).collect());
+    let environment = environment::read();
+    let mut usable = environment::refuse_quotes(&environment, &command::<T>(), T::SERVICE.prefix);
+    let mut vars = Vars::new();
+    for source in [file, dotenv::read(Path::new(".env")), Ok(environment)] {
+        match source {
+            Ok(more) => vars.extend(more),
+            Err(error) => usable = usable.and(Err(error)),
+        }
+    }
+    (vars, usable)
+}
+
+fn refusal(stop: Stop) -> SettingError {
+    match stop {
         Stop::Refuse(error) => error,
         Stop::Answer(answer) => SettingError::new("arguments", answer.to_string()),
-    })
-}
-
-fn dotenv(path: &Path) -> Result<Vars, SettingError> {
-    let fail = |error: dotenvy::Error| SettingError::new(".env", format!("cannot be read: {error}"));
-    if !path.exists() {
-        return Ok(Vars::new());
     }
-    let pairs = dotenvy::from_path_iter(path).map_err(fail)?;
-    pairs.map(|pair| pair.map(|(name, text)| (name, text.into()))).collect::<Result<_, _>>().map_err(fail)
-}
-
-fn environment() -> Vars {
-    let set = std::env::vars_os().filter(|(_, text)| !text.is_empty());
-    set.filter_map(|(name, text)| Some((name.into_string().ok()?, text))).collect()
 }
 
 /// Ends the process with one line that says which setting is wrong, in the log format that the other settings ask for.
@@ -103,7 +134,7 @@ fn refuse<T: Settings>(error: &SettingError, vars: &Vars, args: &[OsString]) -> 
         telemetry::init_json();
         error!("{error}");
     } else {
-        eprintln!("{}: {error}", T::SERVICE.name);
+        eprintln!("{}: {}", T::SERVICE.name, one_line::escape(&error.to_string()));
     }
     exit(2)
 }

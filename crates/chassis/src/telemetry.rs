@@ -4,12 +4,13 @@ use std::{io, panic};
 
 use tracing::error;
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::format::{DefaultFields, Format};
 use tracing_subscriber::fmt::{SubscriberBuilder, fmt};
 
 use crate::ProcessSettings;
+use crate::one_line::OneLine;
 
 /// Starts logging for this process. `RUST_LOG` wins over `LOG_LEVEL`. A panic is logged as an event like any other.
+/// In both formats an event is one line, whatever it holds.
 pub fn init(settings: &ProcessSettings) {
     let level = match settings.log_level.to_ascii_uppercase().as_str() {
         "WARNING" => "warn".to_owned(),
@@ -21,8 +22,13 @@ pub fn init(settings: &ProcessSettings) {
     let filter = EnvFilter::new(settings.rust_log.as_deref().unwrap_or(&default));
     // A second call in one process (in tests) keeps the first subscriber.
     let _ = match settings.log_format.as_str() {
-        "json" => logs().with_env_filter(filter).json().flatten_event(true).try_init(),
-        _ => logs().with_env_filter(filter).with_ansi(false).try_init(),
+        "json" => {
+            logs().with_writer(io::stderr).with_env_filter(filter).json().flatten_event(true).try_init()
+        }
+        _ => {
+            let writer = || OneLine(io::stderr());
+            logs().with_writer(writer).with_env_filter(filter).with_ansi(false).try_init()
+        }
     };
     panic::set_hook(Box::new(|panic| {
         let location = panic.location().map(ToString::to_string).unwrap_or_default();
@@ -32,10 +38,9 @@ pub fn init(settings: &ProcessSettings) {
 
 /// Starts logging in JSON for a process whose settings are refused.
 pub(crate) fn init_json() {
-    let _ = logs().json().flatten_event(true).try_init();
+    let _ = logs().with_writer(io::stderr).json().flatten_event(true).try_init();
 }
 
-fn logs()
--> SubscriberBuilder<DefaultFields, Format, tracing_subscriber::filter::LevelFilter, fn() -> io::Stderr> {
-    fmt().with_writer(io::stderr as fn() -> io::Stderr).with_target(false)
+fn logs() -> SubscriberBuilder {
+    fmt().with_target(false)
 }

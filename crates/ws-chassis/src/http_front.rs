@@ -1,4 +1,9 @@
+use std::sync::Arc;
+
+use anyhow::Context;
 use chassis::probe::Probes;
+use chassis::{Lifecycle, SettingError};
+use parking_lot::RwLock;
 use ws_server::token::{AccessDenied, TokenKey};
 use ws_server::{Request, Response, page};
 
@@ -10,7 +15,7 @@ pub struct HttpFront {
     page: &'static str,
     probes: Probes,
     metrics_enabled: bool,
-    token_key: Option<TokenKey>,
+    token_key: Option<Arc<RwLock<TokenKey>>>,
 }
 
 impl HttpFront {
@@ -20,7 +25,22 @@ impl HttpFront {
             page,
             probes,
             metrics_enabled: settings.metrics_enabled,
-            token_key: settings.token_key.clone(),
+            token_key: settings.token_key.clone().map(|key| Arc::new(RwLock::new(key))),
+        }
+    }
+
+    /// On SIGHUP the token key is read again, if there is one: `read` reads the settings again. Open connections stay.
+    pub fn reload_on_hangup(
+        &self,
+        lifecycle: &Lifecycle,
+        read: impl Fn() -> Result<SocketSettings, SettingError> + Send + 'static,
+    ) {
+        if let Some(key) = self.token_key.clone() {
+            lifecycle.on_reload("the token key", move || {
+                // Without a key everybody could watch everything, so that takes a restart.
+                *key.write() = read()?.token_key.context("it is no longer set")?;
+                Ok(())
+            });
         }
     }
 
@@ -44,7 +64,7 @@ impl HttpFront {
     /// Says why it may not. The error converts into the response.
     pub fn authorize(&self, request: &Request, run: &str) -> Result<(), AccessDenied> {
         match &self.token_key {
-            Some(key) => key.check(request.token().as_deref(), run),
+            Some(key) => key.read().check(request.token().as_deref(), run),
             None => Ok(()),
         }
     }

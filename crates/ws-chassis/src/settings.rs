@@ -21,7 +21,7 @@ pub struct SocketSettings {
     allowed_origins: Origins,
 
     /// Key that verifies access tokens: a secret (HS256), a public key in PEM, a JWKS, or file:PATH of one; without it no token is needed
-    #[arg(long, env = "_TOKEN_KEY", value_parser = TokenKey::parse)]
+    #[arg(long, env = "_TOKEN_KEY", hide_env_values = true, value_parser = TokenKey::parse)]
     pub(crate) token_key: Option<TokenKey>,
 
     /// A client that reads nothing for this long, while messages wait for it, is closed with 1013
@@ -72,6 +72,11 @@ impl SocketSettings {
         }
         let problem = format!("must be longer than {}PING_INTERVAL", service.prefix);
         Err(SettingError::new(format!("{}PONG_TIMEOUT", service.prefix), problem))
+    }
+
+    /// The largest number of open sockets and event streams, for [`Settings::max_connections`](chassis::Settings::max_connections).
+    pub fn max_connections(&self) -> usize {
+        self.max_connections
     }
 
     /// The options of the server. What happens to a client that reads too slowly is decided by the service.

@@ -75,6 +75,10 @@ impl Settings for Config {
         }
         Ok(())
     }
+
+    fn max_connections(&self) -> Option<usize> {
+        Some(self.clients.max_connections)
+    }
 }
 
 impl Config {

@@ -57,6 +57,7 @@ impl App {
         let socket_metrics = ws_server::Metrics::register(&registry, "preflight")?;
         let probes = Probes::new(lifecycle.readiness(), registry);
         let front = HttpFront::new(&config.sockets, probes, include_str!("page.html"));
+        front.reload_on_hangup(lifecycle, || Ok(chassis::settings::read_again::<Config>()?.sockets));
         let endpoint = Endpoint { front, hub: hub_handle };
         let server = Server::new(config.socket_options(), socket_metrics, endpoint);
         info!(redis = %config.redis, "runs are read from {}", config.redis);

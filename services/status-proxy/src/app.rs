@@ -57,11 +57,11 @@ impl App {
         let socket_metrics = ws_server::Metrics::register(&registry, "status_proxy")?;
         // Below 10^18, so that ids stay short.
         let instance = chassis::unique::instance_id() % 10u64.pow(18);
-        let (store, events) = Store::new(&config.redis, format!("{instance:x}"))?;
+        let records = config.has_history_in_redis();
+        let (store, events) = Store::new(&config.redis, format!("{instance:x}"), records)?;
         let store = Arc::new(store);
 
         let retention = config.retention();
-        let records = config.has_history_in_redis();
         let idle_ttl = if records { RECORDED_WITHIN } else { retention.age };
         let (hub, shards) = Hub::new(ChannelPolicy { retention, idle_ttl, receives_all: records }, &metrics);
         for shard in shards {
@@ -94,8 +94,10 @@ impl App {
             .with_context(|| format!("listen on {}", config.process.listen_addr))?;
         let probes = Probes::new(readiness, registry);
         let subscribe_timeout = config.sockets.handshake_timeout;
+        let front = HttpFront::new(&config.sockets, probes, include_str!("page.html"));
+        front.reload_on_hangup(lifecycle, || Ok(chassis::settings::read_again::<Config>()?.sockets));
         let endpoint = Endpoint {
-            front: HttpFront::new(&config.sockets, probes, include_str!("page.html")),
+            front,
             hub,
             subscriptions,
             history: HistoryReader::new(records.then_some(store), position, subscribe_timeout),

@@ -71,6 +71,10 @@ impl Settings for Config {
     fn check(&self) -> Result<(), SettingError> {
         self.sockets.check(Self::SERVICE)
     }
+
+    fn max_connections(&self) -> Option<usize> {
+        Some(self.sockets.max_connections())
+    }
 }
 
 impl Config {

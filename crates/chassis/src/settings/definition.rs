@@ -20,6 +20,11 @@ pub trait Settings: clap::Parser {
     fn check(&self) -> Result<(), SettingError> {
         Ok(())
     }
+
+    /// `PREFIX_MAX_CONNECTIONS`, if there is such a setting. At start it is compared with the files that may be open.
+    fn max_connections(&self) -> Option<usize> {
+        None
+    }
 }
 
 /// A service's name, and what it changes in the shared sections.
@@ -64,7 +69,7 @@ pub struct ProcessSettings {
     #[arg(long, env = "LOG_FORMAT", default_value = "text", value_parser = ["text", "json"])]
     pub log_format: String,
 
-    /// Ask the running instance's /health and exit 0 or 1
+    /// Ask the running instance's /health and exit 0 or 1; of the settings only LISTEN_ADDR is read
     #[arg(long)]
     pub health: bool,
 }

@@ -1,17 +1,16 @@
 //! From variables and arguments to a service's settings, by way of `clap`.
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 
 use clap::builder::Resettable;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, Command};
 
+use super::command::{command, declared};
 use super::definition::Settings;
 use super::error::SettingError;
-
-/// Variables by name.
-pub(super) type Vars = BTreeMap<String, OsString>;
+use super::secret_files;
+use super::variables::{Vars, flags, lookup, name_of, own};
 
 /// Why there are no settings.
 pub(super) enum Stop {
@@ -24,79 +23,44 @@ pub(super) enum Stop {
 /// Turns the variables into flags and puts them before the given arguments, which override them. So `clap` alone parses
 /// and checks, whatever a value comes from.
 pub(super) fn parse<T: Settings>(vars: &Vars, args: Vec<OsString>) -> Result<T, Stop> {
-    let documented = command::<T>();
     if args.iter().any(|arg| ["-h", "--help", "-V", "--version"].iter().any(|answer| arg == answer)) {
         // A variable with a bad value must not keep anybody from reading the help.
         let answer =
-            documented.try_get_matches_from([OsString::from(T::SERVICE.name)].into_iter().chain(args));
+            command::<T>().try_get_matches_from([OsString::from(T::SERVICE.name)].into_iter().chain(args));
         answer.map_err(Stop::Answer)?;
         return Err(Stop::Refuse(SettingError::new("arguments", "mix --help with others")));
     }
-    let from_vars = documented.get_arguments().flat_map(|arg| flags(arg, vars, T::SERVICE.prefix));
+    let declared = declared::<T>();
+    let prefix = T::SERVICE.prefix;
+    let vars = secret_files::read(vars, &declared, prefix).map_err(Stop::Refuse)?;
+    let from_vars = declared.get_arguments().flat_map(|arg| flags(arg, &vars, prefix));
     let argv = [OsString::from(T::SERVICE.name)].into_iter().chain(from_vars).chain(args).collect::<Vec<_>>();
-    let without_env = documented.clone().mut_args(|arg| arg.env(Resettable::Reset));
-    let settings = without_env
+    let settings = without_env(declared.clone())
         .try_get_matches_from(argv)
         .and_then(|mut matches| T::from_arg_matches_mut(&mut matches))
-        .map_err(|error| Stop::Refuse(setting_error(&error, &documented, vars, T::SERVICE.prefix)))?;
+        .map_err(|error| Stop::Refuse(setting_error(&error, &declared, &vars, prefix)))?;
     settings.check().map_err(Stop::Refuse)?;
     Ok(settings)
 }
 
-/// The `clap` command that `--help` describes, with each variable's full name and default.
-pub fn command<T: Settings>() -> Command {
-    let service = T::SERVICE;
-    let full_name = |arg: Arg| {
-        let own = arg.get_env().and_then(|name| name.to_str()?.strip_prefix('_'));
-        match own.map(|own| format!("{}{own}", service.prefix)) {
-            Some(name) => arg.env(name),
-            None => arg,
-        }
-    };
-    let mut command = T::command().name(service.name).version(service.version).args_override_self(true);
-    command = command.mut_args(full_name);
-    for (variable, default) in service.defaults {
-        let id = command
-            .get_arguments()
-            .find(|arg| arg.get_env() == Some(variable.as_ref()))
-            .map(Arg::get_id)
-            .cloned();
-        let id = id.unwrap_or_else(|| {
-            unreachable!("{} has a default for {variable}, which is no setting", service.name)
-        });
-        command = command.mut_arg(id, |arg| arg.default_value(*default).required(false));
-    }
-    if !service.prefix.is_empty() {
-        let prefix = service.prefix;
-        command = command.after_help(format!("Every variable NAME is looked up as {prefix}NAME first."));
-    }
-    command.mut_args(|arg| arg.hide_env_values(true))
+/// The address that `--health` asks. No other setting has to be there, or right.
+pub(super) fn listen_addr<T: Settings>(vars: &Vars, args: &[OsString]) -> Result<String, Stop> {
+    const VARIABLE: &str = "LISTEN_ADDR";
+    let (declared, prefix) = (declared::<T>(), T::SERVICE.prefix);
+    let addr = declared.get_arguments().find(|arg| name_of(arg) == Some(VARIABLE));
+    let from_vars = addr.into_iter().flat_map(|arg| flags(arg, vars, prefix));
+    let argv = [OsString::from(T::SERVICE.name)].into_iter().chain(from_vars).chain(args.iter().cloned());
+    let matches = without_env(declared.clone())
+        .mut_args(|arg| arg.required(false))
+        .try_get_matches_from(argv)
+        .map_err(|error| Stop::Refuse(setting_error(&error, &declared, vars, prefix)))?;
+    let id = addr.map(|arg| arg.get_id().as_str());
+    id.and_then(|id| matches.get_one::<String>(id).cloned())
+        .ok_or_else(|| Stop::Refuse(SettingError::new(VARIABLE, "must be set")))
 }
 
-/// The flags that stand for an argument's variable. A variable that is written `NAME_*` is a family: `NAME_X=1` becomes
-/// `--flag=X=1`.
-fn flags(arg: &Arg, vars: &Vars, prefix: &str) -> Vec<OsString> {
-    let (Some(long), Some(name)) = (arg.get_long(), arg.get_env().and_then(|name| name.to_str())) else {
-        return Vec::new();
-    };
-    let flag = |member: &str, text: &OsString| {
-        let mut flag = OsString::from(format!("--{long}={member}"));
-        flag.push(text);
-        flag
-    };
-    let Some(family) = name.strip_suffix('*') else {
-        return lookup(vars, prefix, name).map(|text| flag("", text)).into_iter().collect();
-    };
-    let members = vars.iter().filter_map(|(name, text)| Some((name.strip_prefix(family)?, text)));
-    members.filter(|(_, text)| !text.is_empty()).map(|(name, text)| flag(&format!("{name}="), text)).collect()
-}
-
-fn lookup<'a>(vars: &'a Vars, prefix: &str, name: &str) -> Option<&'a OsString> {
-    own(vars, prefix, name).or_else(|| vars.get(name).filter(|text| !text.is_empty()))
-}
-
-fn own<'a>(vars: &'a Vars, prefix: &str, name: &str) -> Option<&'a OsString> {
-    vars.get(&format!("{prefix}{name}")).filter(|text| !text.is_empty())
+fn without_env(command: Command) -> Command {
+    command.mut_args(|arg| arg.env(Resettable::Reset))
 }
 
 /// Rewords `clap`'s error to name the variable. It does not repeat the value, which may be a secret.
@@ -121,9 +85,17 @@ fn setting_error(error: &clap::Error, command: &Command, vars: &Vars, prefix: &s
             own if own.starts_with("must be") => own,
             clap => format!("must be a valid value: {clap}"),
         },
-        _ => return SettingError::new("arguments", error.kind().to_string()),
+        _ => return SettingError::of_arguments(in_one_line(error)),
     };
     SettingError::new(format!("{prefix}{variable}"), problem)
+}
+
+/// `clap`'s own words with its tip, without the usage: "unexpected argument '--prot' found; tip: …".
+fn in_one_line(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    let lines = text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:"));
+    let lines: Vec<&str> = lines.filter(|line| !line.is_empty()).collect();
+    lines.join("; ").trim_start_matches("error: ").to_owned()
 }
 
 /// Whether the log format is `json`. For refusals: other settings may be wrong, so nothing else is parsed.

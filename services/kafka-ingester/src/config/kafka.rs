@@ -21,8 +21,9 @@ pub struct KafkaConfig {
     #[arg(long, env = "KAFKA_GROUP")]
     kafka_group: Option<String>,
 
-    /// Any property of librdkafka: KAFKA_CONF_SESSION_TIMEOUT_MS=6000 sets session.timeout.ms
-    #[arg(long, env = "KAFKA_CONF_*", value_name = "PROPERTY=VALUE")]
+    /// Any property of librdkafka: KAFKA_CONF_SESSION_TIMEOUT_MS=6000 sets session.timeout.ms;
+    /// KAFKA_CONF_SASL_PASSWORD_FILE is a file with sasl.password
+    #[arg(long, env = "KAFKA_CONF_*", value_name = "PROPERTY=VALUE", hide_env_values = true)]
     kafka_conf: Vec<String>,
 }
 

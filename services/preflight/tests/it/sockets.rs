@@ -45,6 +45,33 @@ async fn with_a_token_key_a_viewer_needs_a_token_for_its_run() {
 }
 
 #[tokio::test]
+async fn a_sighup_reads_the_token_key_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("key");
+    let path = file.to_str().unwrap();
+    let keys = ["the first secret of many bytes", "the second secret of many bytes"];
+    let tokens = keys.map(|key| {
+        encode(&Header::default(), &json!({"runs": "*"}), &EncodingKey::from_secret(key.as_bytes())).unwrap()
+    });
+    let prefixed = format!("file:{path}");
+    for setting in [("PREFLIGHT_TOKEN_KEY", prefixed.as_str()), ("PREFLIGHT_TOKEN_KEY_FILE", path)] {
+        std::fs::write(&file, keys[0]).unwrap();
+        let env = TestEnv::start(&[setting]).await;
+        let allowed = async |token: &str| status(&env, &format!("/run?token={token}"), &[]).await == 101;
+        assert!(allowed(&tokens[0]).await && !allowed(&tokens[1]).await);
+        std::fs::write(&file, keys[1]).unwrap();
+        env.service.signal("HUP").await;
+        test_support::eventually("the new key is used", async || allowed(&tokens[1]).await).await;
+        assert!(!allowed(&tokens[0]).await);
+        std::fs::remove_file(&file).unwrap();
+        env.service.signal("HUP").await;
+        let kept = "the token key cannot be read again, so nothing changes";
+        test_support::eventually("the failure is logged", async || env.service.log().contains(kept)).await;
+        assert!(allowed(&tokens[1]).await);
+    }
+}
+
+#[tokio::test]
 async fn a_viewer_that_sends_too_long_a_message_is_closed() {
     let env = TestEnv::start(&[("PREFLIGHT_MAX_MESSAGE_SIZE", "1KB")]).await;
     let mut viewer = env.watch("run").await;
