@@ -17,6 +17,7 @@ use fred::interfaces::ClientLike;
 use fred::types::{Builder, ClusterHash, ConnectHandle, CustomCommand, InfoKind, Value};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
+use crate::RedisConfig;
 use crate::error::{ErrorClass, NO_ANSWER, RedisError, reason, reason_at};
 use crate::needs::Needs;
 use crate::state::{Source, StateBoard};
@@ -30,7 +31,14 @@ const EVICTION_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Runs the checks until nobody looks at the state any more. `builder` makes connections like the service's own, but must
 /// have no reconnect policy.
-pub(crate) async fn run(builder: Builder, server: String, user: String, needs: Needs, board: StateBoard) {
+pub(crate) async fn run(
+    builder: Builder,
+    config: RedisConfig,
+    user: String,
+    needs: Needs,
+    board: StateBoard,
+) {
+    let (server, wait_replicas) = (config.to_string(), config.wait_replicas());
     let mut ticks = interval(INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut connected = None;
@@ -42,7 +50,11 @@ pub(crate) async fn run(builder: Builder, server: String, user: String, needs: N
                 Some(connection) => connection,
                 None => CheckConnection::open(&builder).await?,
             };
-            let refused = refused(&connection.client, &user, &needs).await?;
+            let mut refused = refused(&connection.client, &user, &needs).await?;
+            if refused.is_none() && wait_replicas.is_enabled() {
+                let written = wait_replicas.confirm(&connection.client, async { Ok(()) }).await;
+                refused = written.err().map(|error| reason(&error));
+            }
             Ok::<_, RedisError>((connection, refused))
         };
         match timeout(TIMEOUT, check).await {

@@ -35,7 +35,7 @@ impl<C> Connection<C> {
     pub fn check(self, config: &RedisConfig, needs: Needs) -> Self {
         let builder = builder(self.fred.clone(), COMMAND_TIMEOUT, NO_EVENTS);
         let user = self.fred.username.clone().unwrap_or_else(|| "default".to_owned());
-        tokio::spawn(check::run(builder, config.to_string(), user, needs, self.board.clone()));
+        tokio::spawn(check::run(builder, config.clone(), user, needs, self.board.clone()));
         self
     }
 }

@@ -5,7 +5,7 @@ mod words;
 
 pub use self::class::{ErrorClass, RETRY_INTERVAL_MS, RedisError};
 pub use self::words::reason;
-pub(crate) use self::words::{NO_ANSWER, hint, reason_at};
+pub(crate) use self::words::{NO_ANSWER, TOO_FEW_REPLICAS, hint, reason_at};
 
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,7 @@ use fred::error::ErrorKind;
 use fred::interfaces::{ClientLike, EventInterface, ServerInterface};
 use fred::types::config::Options;
 
-use crate::error::RedisError;
+use crate::error::{RedisError, TOO_FEW_REPLICAS};
 
 /// How long a write may take to reach the replicas, in milliseconds.
 const WAIT_MS: i64 = 1_000;
@@ -58,7 +58,7 @@ impl WaitReplicas {
         }
         if replicas < i64::from(self.0) {
             let wanted = self.0;
-            let text = format!("NOREPLICAS only {replicas} of {wanted} replicas have the write");
+            let text = format!("NOREPLICAS only {replicas} of {wanted} {TOO_FEW_REPLICAS}");
             return Err(RedisError::new(ErrorKind::Unknown, text));
         }
         Ok(written)

@@ -6,6 +6,9 @@ use fred::error::ErrorKind;
 
 use super::class::{ErrorClass, RedisError};
 
+/// What [`WaitReplicas`](crate::WaitReplicas) says where a write is on too few replicas.
+pub(crate) const TOO_FEW_REPLICAS: &str = "replicas have the write";
+
 /// The reason where an answer takes too long.
 pub(crate) const NO_ANSWER: &str = "Redis did not answer in time";
 
@@ -19,6 +22,9 @@ pub fn reason(error: &RedisError) -> String {
             if error.details().contains("OOM") || error.details().contains("used memory") =>
         {
             "Redis is out of memory (maxmemory) and refuses writes"
+        }
+        ErrorClass::CannotWrite if error.details().contains(TOO_FEW_REPLICAS) => {
+            return format!("{} (REDIS_WAIT_REPLICAS)", error.details().trim_start_matches("NOREPLICAS "));
         }
         ErrorClass::CannotWrite if error.details().contains("NOREPLICAS") => {
             "Redis has fewer replicas than min-replicas-to-write and refuses writes"
