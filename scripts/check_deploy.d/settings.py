@@ -31,6 +31,13 @@ def settings_of(program):
     return settings
 
 
+def secret_files_of(program):
+    """The variables that name a file with a secret."""
+    text = subprocess.run([program, "--help"], check=True, capture_output=True, text=True, env={}).stdout
+    secrets = re.search(r"Secrets are (.*)\.$", text, re.MULTILINE)
+    return {f"{name}_FILE" for name in secrets[1].split(", ")} if secrets else set()
+
+
 def refusal(program, variables):
     """The error of the service, if it refuses these settings. If it accepts them, it exits with 1, because the address is of
     no machine and cannot be bound."""
@@ -55,7 +62,7 @@ def check_example(service, program):
         if not name.endswith("*"):
             yield f"{name} is missing"
     for _, (active, inactive) in zip(("common", service), both, strict=True):
-        for name in (active.keys() | inactive.keys()) - settings.keys() - {READ_BY_UNIT}:
+        for name in (active.keys() | inactive.keys()) - settings.keys() - secret_files_of(program) - {READ_BY_UNIT}:
             if not any(name.startswith(family[:-1]) for family in settings if family.endswith("*")):
                 yield f"{name} is not a setting"
     for name, value in defaults.items():
@@ -97,7 +104,7 @@ def check_deployment(deployment, data, program):
     for source in container["envFrom"]:
         [reference] = source.values()
         variables |= data[reference["name"]]
-    known = settings_of(program).keys()
+    known = settings_of(program).keys() | secret_files_of(program)
     yield from (f"{name} is not a setting" for name in variables.keys() - known)
     if error := refusal(program, variables):
         yield error
