@@ -1,16 +1,18 @@
 //! Watches the connections of a client: what fred says of them, and whether Redis answers on each.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use fred::bytes_utils::Str;
 use fred::clients::{Client, SubscriberClient};
 use fred::error::ErrorKind;
-use fred::interfaces::{ClientLike, EventInterface, KeysInterface};
+use fred::interfaces::{ClientLike, EventInterface, KeysInterface, PubsubInterface};
 use fred::types::config::Options;
 use tokio::sync::broadcast::error::RecvError;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::Key;
-use crate::error::{ErrorClass, RETRY_INTERVAL_MS, RedisError, hint, reason, reason_at};
+use crate::error::{ErrorClass, RedisError, hint, reason, reason_at};
 use crate::state::{Source, StateBoard};
 
 /// Time between two questions. A server with `timeout 3` would close a connection that is idle for longer.
@@ -73,15 +75,22 @@ pub(crate) fn follow_events<C: Watched>(connections: &[C], server: &str, uses_tl
     }
 }
 
-/// Subscribes again after each reconnect, until it has worked.
+/// Subscribes again after each reconnect, and every two seconds, which changes nothing where it is subscribed already.
 ///
-/// In place of fred's `manage_subscriptions`, which tries once.
+/// fred's own `manage_subscriptions` subscribes once. But no call of fred waits for the answer of a SUBSCRIBE, so nobody
+/// learns that a user may not, or that Redis was loading its data.
 pub(crate) fn resubscribe(client: &SubscriberClient) {
     let (client, mut connects) = (client.clone(), client.reconnect_rx());
     tokio::spawn(async move {
-        while !matches!(connects.recv().await, Err(RecvError::Closed)) {
-            while client.resubscribe_all().await.is_err() {
-                tokio::time::sleep(Duration::from_millis(RETRY_INTERVAL_MS)).await;
+        while !matches!(timeout(PING_INTERVAL, connects.recv()).await, Ok(Err(RecvError::Closed))) {
+            let names = |names: BTreeSet<Str>| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+            let (channels, patterns) = (names(client.tracked_channels()), names(client.tracked_patterns()));
+            // Without arguments these would be errors.
+            if !channels.is_empty() {
+                let _ = client.subscribe(channels).await;
+            }
+            if !patterns.is_empty() {
+                let _ = client.psubscribe(patterns).await;
             }
         }
     });
