@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use crate::builder::{COMMAND_TIMEOUT, NO_EVENTS, background, builder, forever, subscribing};
 use crate::error::{RedisError, hint, reason};
 use crate::needs::Needs;
-use crate::state::{State, StateBoard};
+use crate::state::{Source, State, StateBoard};
 use crate::{RedisConfig, check, follow, watcher};
 
 /// A client of Redis and the state of its connections.
@@ -66,19 +66,33 @@ pub fn pool(config: &RedisConfig) -> Result<Connection<Pool>, ConnectError> {
     Ok(start(config, fred, pool.clone(), pool.clients()))
 }
 
-/// A pool that is connected already.
+/// A pool that is connected already. As long as its state is kept, its connections are asked for a sign of life.
 ///
 /// # Errors
 /// When the first connect fails, with the server and the reason.
-pub async fn connected_pool(config: &RedisConfig) -> Result<Pool, ConnectError> {
+pub async fn connected(config: &RedisConfig) -> Result<Connection<Pool>, ConnectError> {
     let fred = Config { fail_fast: true, ..fred_config(config)? };
     let uses_tls = fred.uses_tls();
     let fail =
         |error| ConnectError { server: config.to_string(), reason: reason(&error) + hint(uses_tls, &error) };
-    let pool =
-        forever(builder(fred, COMMAND_TIMEOUT, NO_EVENTS)).build_pool(config.pool_size()).map_err(fail)?;
+    let pool = forever(builder(fred.clone(), COMMAND_TIMEOUT, NO_EVENTS))
+        .build_pool(config.pool_size())
+        .map_err(fail)?;
     pool.init().await.map_err(fail)?;
-    Ok(pool)
+    let connection = Connection::new(config, fred, pool.clone(), pool.clients());
+    for number in 0..pool.clients().len() {
+        connection.board.set(Source::Connection(number), Ok(None));
+    }
+    watcher::ping(pool.clients(), &connection.board, Duration::ZERO);
+    Ok(connection)
+}
+
+/// [`connected`], without a state: for commands that end soon.
+///
+/// # Errors
+/// As [`connected`].
+pub async fn connected_pool(config: &RedisConfig) -> Result<Pool, ConnectError> {
+    connected(config).await.map(|connection| connection.client)
 }
 
 /// A connection of its own for blocking commands, which may block for [`MAX_BLOCKING`] at most: a server that has not
@@ -92,6 +106,7 @@ pub fn client(config: &RedisConfig) -> Result<Connection<Client>, ConnectError> 
         .build()
         .map_err(|error| ConnectError::new(config, &error))?;
     let connection = Connection::new(config, fred, client.clone(), std::slice::from_ref(&client));
+    watcher::ping(std::slice::from_ref(&client), &connection.board, MAX_BLOCKING);
     client.connect();
     Ok(connection)
 }
@@ -137,7 +152,7 @@ impl<C> Connection<C> {
     fn new<E: watcher::Watched>(config: &RedisConfig, fred: Config, client: C, connections: &[E]) -> Self {
         let (board, state) = StateBoard::new(connections.len());
         watcher::follow_events(connections, &config.to_string(), fred.uses_tls(), &board);
-        follow::start(&fred, connections);
+        follow::start(&fred, connections, &board);
         Self { client, state, board, fred }
     }
 }
@@ -150,7 +165,7 @@ fn start<C: ClientLike, E: watcher::Watched>(
     connections: &[E],
 ) -> Connection<C> {
     let connection = Connection::new(config, fred, client, connections);
-    watcher::ping(connections, &connection.board);
+    watcher::ping(connections, &connection.board, Duration::ZERO);
     connection.client.connect();
     connection
 }

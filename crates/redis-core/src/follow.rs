@@ -2,43 +2,95 @@
 //!
 //! With Sentinel: a planned failover leaves the old primary taking writes for seconds after another was chosen, and those
 //! writes are lost. So every sentinel is asked, twice a second and at each of its events, which server is the primary, and
-//! the connections are made anew as soon as one names another.
+//! the connections are made anew as soon as one names the winner of a later election. One that has not heard of it yet is not
+//! believed.
 //!
 //! With a host name: the connections are made anew when the name has led to other addresses for some seconds.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
+use fred::clients::SubscriberClient;
 use fred::interfaces::{ClientLike, EventInterface, PubsubInterface};
-use fred::types::config::{Config, ReconnectPolicy, Server, ServerConfig};
-use fred::types::{Builder, CustomCommand, RespVersion};
+use fred::types::config::{Config, Options, Server, ServerConfig};
+use fred::types::{ClientState, CustomCommand};
+use parking_lot::Mutex;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-use crate::watcher::Watched;
+use crate::builder::{NO_EVENTS, forever, subscribing};
+use crate::state::StateBoard;
+use crate::watcher::{self, Watched};
 
 /// Time between two questions to a sentinel.
 const SENTINEL_INTERVAL: Duration = Duration::from_millis(500);
+/// A sentinel that takes longer is asked again.
+const SENTINEL_TIMEOUT: Duration = Duration::from_secs(2);
 /// Time between two look-ups of a host name.
 const RESOLVE_INTERVAL: Duration = Duration::from_secs(1);
 /// Look-ups in a row that must agree on new addresses: some names answer with other addresses each time.
 const RESOLVE_AGREEMENT: u32 = 3;
 
-/// Starts to follow the server that these connections should lead to.
-pub(crate) fn start<C: Watched>(config: &Config, connections: &[C]) {
+/// Starts to follow the server that these connections should lead to, for as long as they are used.
+pub(crate) fn start<C: Watched>(config: &Config, connections: &[C], board: &StateBoard) {
+    let followed =
+        Followed { connections: connections.to_vec(), board: board.clone(), primary: Arc::default() };
     match &config.server {
         ServerConfig::Sentinel { hosts, .. } => {
             for host in hosts {
-                tokio::spawn(follow_sentinel(config.clone(), host.clone(), connections.to_vec()));
+                tokio::spawn(follow_sentinel(config.clone(), host.clone(), followed.clone()));
             }
         }
         ServerConfig::Centralized { server } if server.host.parse::<std::net::IpAddr>().is_err() => {
-            tokio::spawn(follow_name(server.clone(), connections.to_vec()));
+            tokio::spawn(follow_name(server.clone(), followed));
         }
         _ => {}
     }
 }
 
-async fn follow_sentinel<C: Watched>(config: Config, host: Server, connections: Vec<C>) {
+/// The connections that follow, and the primary that they should lead to.
+#[derive(Clone)]
+struct Followed<C> {
+    connections: Vec<C>,
+    board: StateBoard,
+    /// With the epoch of its election. A sentinel that has not heard of an election yet names an earlier one.
+    primary: Arc<Mutex<Option<(u64, Server)>>>,
+}
+
+impl<C: Watched> Followed<C> {
+    /// Whether the client was closed and nobody looks at its state.
+    fn is_over(&self) -> bool {
+        let is_closed = |connection: &C| connection.state() == ClientState::Disconnected;
+        self.board.is_closed() && self.connections.iter().all(is_closed)
+    }
+
+    /// Takes what a sentinel says, and returns the primary of the latest election.
+    fn latest(&self, epoch: u64, primary: Server) -> Server {
+        let mut latest = self.primary.lock();
+        match &*latest {
+            Some((known, primary)) if *known > epoch => primary.clone(),
+            _ => latest.insert((epoch, primary)).1.clone(),
+        }
+    }
+
+    /// Makes each connection anew that leads to another server than the primary.
+    async fn lead_to(&self, primary: &Server) {
+        let elsewhere = |server: &Server| (&server.host, server.port) != (&primary.host, primary.port);
+        for connection in &self.connections {
+            let servers = connection.active_connections();
+            if !servers.is_empty() && servers.iter().all(elsewhere) {
+                tracing::info!(%primary, "a sentinel names another primary, {primary}: connecting to it");
+                reconnect(connection).await;
+            }
+        }
+    }
+}
+
+async fn reconnect<C: Watched>(connection: &C) {
+    let _ = timeout(Duration::from_secs(2), connection.force_reconnection()).await;
+}
+
+async fn follow_sentinel<C: Watched>(config: Config, host: Server, followed: Followed<C>) {
     let ServerConfig::Sentinel { service_name, username, password, .. } = config.server.clone() else {
         return;
     };
@@ -47,17 +99,11 @@ async fn follow_sentinel<C: Watched>(config: Config, host: Server, connections: 
         username,
         password,
         database: None,
-        fail_fast: false,
-        version: RespVersion::RESP3,
         ..config
     };
-    let mut builder = Builder::from_config(sentinel);
-    builder.set_policy(ReconnectPolicy::new_constant(0, 1_000));
-    builder
-        .with_performance_config(|performance| performance.default_command_timeout = Duration::from_secs(2));
     // The configuration has been used for the other connections: it is valid.
-    let Ok(sentinel) = builder.build_subscriber_client() else { return };
-    let _subscriptions = sentinel.manage_subscriptions();
+    let Ok(sentinel) = forever(subscribing(&sentinel, NO_EVENTS)).build_subscriber_client() else { return };
+    watcher::resubscribe(&sentinel);
     let mut events = sentinel.message_rx();
     sentinel.connect();
     let subscribe = sentinel.clone();
@@ -67,43 +113,43 @@ async fn follow_sentinel<C: Watched>(config: Config, host: Server, connections: 
     });
     let mut ticks = interval(SENTINEL_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
+    while !followed.is_over() {
         tokio::select! {
             _ = ticks.tick() => {}
             // What the event says does not matter: it is a reason to ask at once. A lag is one too.
             _ = events.recv() => {}
         }
-        let ask = CustomCommand::new_static("SENTINEL", None, false);
-        let args = vec!["GET-MASTER-ADDR-BY-NAME", service_name.as_str()];
-        if let Ok(Some((host, port))) = sentinel.custom::<Option<(String, u16)>, _>(ask, args).await {
-            let primary = Server::new(host, port);
-            for connection in &connections {
-                reconnect_if_elsewhere(connection, &primary).await;
-            }
+        if let Some((epoch, primary)) = ask(&sentinel, &service_name).await {
+            followed.lead_to(&followed.latest(epoch, primary)).await;
         }
     }
+    let _ = sentinel.quit().await;
 }
 
-/// Makes a connection anew if it leads to another server than the primary.
-async fn reconnect_if_elsewhere<C: Watched>(connection: &C, primary: &Server) {
-    let elsewhere = |server: &Server| (&server.host, server.port) != (&primary.host, primary.port);
-    let servers = connection.active_connections();
-    if !servers.is_empty() && servers.iter().all(elsewhere) {
-        tracing::info!(%primary, "a sentinel names another primary, {primary}: connecting to it");
-        let _ = timeout(Duration::from_secs(2), connection.force_reconnection()).await;
-    }
+/// The primary that a sentinel names, and the epoch of its election.
+async fn ask(sentinel: &SubscriberClient, service: &str) -> Option<(u64, Server)> {
+    let once = Options { fail_fast: true, timeout: Some(SENTINEL_TIMEOUT), ..Options::default() };
+    let command = CustomCommand::new_static("SENTINEL", None, false);
+    let fields: HashMap<String, String> =
+        sentinel.with_options(&once).custom(command, vec!["MASTER", service]).await.ok()?;
+    let field = |name: &str| fields.get(name);
+    Some((
+        field("config-epoch")?.parse().ok()?,
+        Server::new(field("ip")?.as_str(), field("port")?.parse().ok()?),
+    ))
 }
 
-async fn follow_name<C: Watched>(server: Server, connections: Vec<C>) {
+async fn follow_name<C: Watched>(server: Server, followed: Followed<C>) {
     let mut addresses = Addresses::default();
     let mut ticks = interval(RESOLVE_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
+    while !followed.is_over() {
         ticks.tick().await;
         let Ok(found) = tokio::net::lookup_host((&*server.host, server.port)).await else { continue };
         if addresses.moved(found.map(|address| address.ip()).collect()) {
-            for connection in &connections {
-                let _ = timeout(Duration::from_secs(2), connection.force_reconnection()).await;
+            tracing::info!(%server, "{server} has another address: connecting to it");
+            for connection in &followed.connections {
+                reconnect(connection).await;
             }
         }
     }

@@ -23,24 +23,29 @@ const PING_TIMEOUT: Duration = Duration::from_secs(3);
 /// A client with one connection.
 pub(crate) trait Watched: ClientLike + EventInterface + Clone + 'static {
     /// Asks for a sign of life, and where the connection is for commands, whether the server would write.
-    fn ask(&self) -> impl Future<Output = Result<(), RedisError>> + Send;
+    fn ask(&self, patience: Duration) -> impl Future<Output = Result<(), RedisError>> + Send;
 }
 
 impl Watched for Client {
     /// Deletes a key that never exists: a replica refuses it, and a primary does nothing.
-    async fn ask(&self) -> Result<(), RedisError> {
-        self.with_options(&options()).unlink::<(), _>(Key::ConnectionCheck.to_string()).await
+    async fn ask(&self, patience: Duration) -> Result<(), RedisError> {
+        self.with_options(&options(patience)).unlink::<(), _>(Key::ConnectionCheck.to_string()).await
     }
 }
 
 impl Watched for SubscriberClient {
-    async fn ask(&self) -> Result<(), RedisError> {
-        self.with_options(&options()).ping::<()>(None).await
+    async fn ask(&self, patience: Duration) -> Result<(), RedisError> {
+        self.with_options(&options(patience)).ping::<()>(None).await
     }
 }
 
-fn options() -> Options {
-    Options { max_attempts: Some(1), fail_fast: true, timeout: Some(PING_TIMEOUT), ..Options::default() }
+fn options(patience: Duration) -> Options {
+    Options {
+        max_attempts: Some(1),
+        fail_fast: true,
+        timeout: Some(PING_TIMEOUT + patience),
+        ..Options::default()
+    }
 }
 
 /// Follows what fred says of each connection. `server` is the one of the settings.
@@ -96,8 +101,9 @@ pub(crate) fn resubscribe(client: &SubscriberClient) {
     });
 }
 
-/// Asks each connection for a sign of life, until nobody looks at the state any more.
-pub(crate) fn ping<C: Watched>(connections: &[C], board: &StateBoard) {
+/// Asks each connection for a sign of life, until nobody looks at the state any more. Where a command may block, the answer
+/// may come that much later.
+pub(crate) fn ping<C: Watched>(connections: &[C], board: &StateBoard, blocking: Duration) {
     for (number, connection) in connections.iter().enumerate() {
         let (connection, board) = (connection.clone(), board.clone());
         tokio::spawn(async move {
@@ -108,7 +114,7 @@ pub(crate) fn ping<C: Watched>(connections: &[C], board: &StateBoard) {
                     _ = ticks.tick() => {}
                     () = board.trouble() => {}
                 }
-                let error = match connection.ask().await {
+                let error = match connection.ask(blocking).await {
                     Ok(()) => None,
                     // Not every user may; whether the service may do its work is checked elsewhere.
                     Err(error) if ErrorClass::of(&error) == ErrorClass::Forbidden => None,

@@ -13,6 +13,7 @@ mod python;
 mod redis;
 mod redis_versions;
 mod refusals;
+mod sentinel;
 mod service_process;
 
 pub use browser::Browser;
@@ -26,4 +27,5 @@ pub use python::find_python;
 pub use redis::TestRedis;
 pub use redis_versions::redis_versions;
 pub use refusals::Refusal;
+pub use sentinel::TestSentinel;
 pub use service_process::ServiceProcess;

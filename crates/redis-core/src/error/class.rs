@@ -40,6 +40,11 @@ impl ErrorClass {
             | ErrorKind::Canceled
             | ErrorKind::Backpressure
             | ErrorKind::Tls => Self::Unreachable,
+            // What fred says of a failed attempt to connect: the reply of a server, or that there was none.
+            ErrorKind::Sentinel | ErrorKind::Routing => match Self::of_reply(error.details()) {
+                Self::Invalid => Self::Unreachable,
+                class => class,
+            },
             _ => Self::of_reply(error.details()),
         }
     }

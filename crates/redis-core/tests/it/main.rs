@@ -1,6 +1,7 @@
 //! Connecting to a real redis-server.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod failover;
 mod refusals;
 mod servers;
 
@@ -225,8 +226,8 @@ async fn a_write_is_confirmed_when_enough_replicas_have_it() {
     let (primary, replica) = (TestRedis::start().await, TestRedis::start().await);
     let url = primary.url();
     let waiting = Cli::parse_from(["test", &format!("--redis-url={url}"), "--redis-wait-replicas=1"]).redis;
-    let pool = connect::pool(&waiting).unwrap();
-    healed(&pool).await;
+    let pool = connect::pool(&waiting).unwrap().check(&waiting, Needs::default());
+    refused(&pool, "only 0 of 1 replicas have the write (REDIS_WAIT_REPLICAS)").await;
     let client = pool.client.next();
     let write = async || {
         let set = client.set::<(), _, _>("k", "v", None, None, false);
@@ -239,6 +240,7 @@ async fn a_write_is_confirmed_when_enough_replicas_have_it() {
     admin.custom::<Value, _>(CustomCommand::new("REPLICAOF", None, false), vec![host, &port]).await.unwrap();
     eventually("the replica has the write", async || write().await.is_ok()).await;
     assert_eq!(admin.get::<String, _>("k").await.unwrap(), "v");
+    healed(&pool).await;
 }
 
 #[tokio::test]

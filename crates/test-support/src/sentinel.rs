@@ -1,0 +1,125 @@
+use std::collections::HashMap;
+use std::fs;
+
+use fred::clients::Client;
+use fred::error::Error;
+use fred::interfaces::ClientLike;
+use fred::prelude::{Builder, Config};
+use fred::types::CustomCommand;
+use tempfile::TempDir;
+use tokio::process::Command;
+
+use crate::child_server::ChildServer;
+use crate::{TestRedis, eventually, eventually_ok, free_port};
+
+/// A primary and its replica, which Redis Sentinel watches. The name of the primary is `main`.
+///
+/// The sentinels look and tell ten times as often as usual, so that a test can go through many failovers.
+pub struct TestSentinel {
+    /// Two servers. One of them is the primary: see [`TestSentinel::primary`].
+    pub servers: [TestRedis; 2],
+    sentinels: Vec<(u16, ChildServer)>,
+    _dir: TempDir,
+}
+
+impl TestSentinel {
+    /// Starts both servers and this many sentinels, and waits until all know each other.
+    pub async fn start(count: usize) -> Self {
+        let servers = [TestRedis::start().await, TestRedis::start().await];
+        let primary = servers[0].port();
+        servers[1].admin(&format!("REPLICAOF 127.0.0.1 {primary}")).await;
+        let (dir, mut sentinels) = (tempfile::tempdir().expect("make a folder"), Vec::new());
+        for _ in 0..count {
+            let port = free_port();
+            let path = dir.path().join(format!("{port}.conf"));
+            let text = format!(
+                "port {port}\nbind 127.0.0.1\ndir {}\nsentinel monitor main 127.0.0.1 {primary} {}\n\
+                 sentinel down-after-milliseconds main 1000\nsentinel failover-timeout main 4000\n",
+                dir.path().display(),
+                count / 2 + 1,
+            );
+            fs::write(&path, text).expect("write the configuration of a sentinel");
+            let mut command = Command::new("redis-server");
+            command.arg(&path).arg("--sentinel");
+            let log = dir.path().join(format!("{port}.log"));
+            sentinels.push((port, ChildServer::start(command, port, &log).await));
+        }
+        let started = Self { servers, sentinels, _dir: dir };
+        for number in 0..count {
+            let faster = ["info-period", "1000", "publish-period", "200", "ask-period", "200"];
+            started
+                .ask::<()>(number, &[&["DEBUG"][..], &faster[..]].concat())
+                .await
+                .expect("configure a sentinel");
+        }
+        started.wait_until_stable().await;
+        started
+    }
+
+    /// `redis-sentinel://`, with all sentinels.
+    pub fn url(&self) -> String {
+        let nodes = self.sentinels[1..].iter().map(|(port, _)| format!("&node=127.0.0.1:{port}"));
+        let first = self.sentinels[0].0;
+        format!("redis-sentinel://127.0.0.1:{first}?sentinelServiceName=main{}", nodes.collect::<String>())
+    }
+
+    /// The number of the primary in [`TestSentinel::servers`], as the first sentinel says.
+    pub async fn primary(&self) -> usize {
+        let ask = async || self.ask::<(String, u16)>(0, &["GET-MASTER-ADDR-BY-NAME", "main"]).await;
+        let (_, port) = eventually_ok("a sentinel names the primary", ask).await;
+        usize::from(port == self.servers[1].port())
+    }
+
+    /// `SENTINEL FAILOVER`, and waits until the other server is the primary.
+    pub async fn fail_over(&self) {
+        let old = self.primary().await;
+        eventually_ok("a failover is begun", async || self.ask::<()>(0, &["FAILOVER", "main"]).await).await;
+        self.wait_for_switch(old).await;
+    }
+
+    /// Waits until another server than this one is the primary.
+    pub async fn wait_for_switch(&self, old: usize) {
+        eventually("the other server is the primary", async || self.primary().await != old).await;
+    }
+
+    /// Waits until all sentinels agree on the primary, know each other, and see a replica that is up to date.
+    pub async fn wait_until_stable(&self) {
+        eventually_ok("sentinels and servers agree", async || {
+            let primary = self.servers[self.primary().await].port().to_string();
+            for number in 0..self.sentinels.len() {
+                let state = self.ask::<HashMap<String, String>>(number, &["MASTER", "main"]).await?;
+                let replicas =
+                    self.ask::<Vec<HashMap<String, String>>>(number, &["REPLICAS", "main"]).await?;
+                let others = (self.sentinels.len() - 1).to_string();
+                let is_stable = state["port"] == primary
+                    && state["flags"] == "master"
+                    && state["num-other-sentinels"] == others
+                    && replicas.iter().any(|replica| {
+                        replica["flags"] == "slave"
+                            && replica["master-link-status"] == "ok"
+                            && replica["master-port"] == primary
+                    });
+                if !is_stable {
+                    return Err(Error::new(
+                        fred::error::ErrorKind::Unknown,
+                        format!("{state:?} {replicas:?}"),
+                    ));
+                }
+            }
+            Ok(())
+        })
+        .await;
+    }
+
+    /// Sends a `SENTINEL` command to one of the sentinels.
+    async fn ask<T: fred::types::FromValue>(&self, number: usize, args: &[&str]) -> Result<T, Error> {
+        let config = Config::from_url(&format!("redis://127.0.0.1:{}", self.sentinels[number].0))?;
+        let client: Client = Builder::from_config(config).build()?;
+        client.init().await?;
+        let name = CustomCommand::new_static("SENTINEL", None, false);
+        let args: Vec<String> = args.iter().map(ToString::to_string).collect();
+        let reply = client.custom::<T, _>(name, args).await;
+        let _ = client.quit().await;
+        reply
+    }
+}
