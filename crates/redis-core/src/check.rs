@@ -12,7 +12,7 @@
 
 use std::time::Duration;
 
-use fred::clients::Client;
+use fred::clients::{Client, Pipeline};
 use fred::interfaces::ClientLike;
 use fred::types::{Builder, ClusterHash, ConnectHandle, CustomCommand, InfoKind, Value};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
@@ -98,35 +98,41 @@ impl Drop for CheckConnection {
     }
 }
 
-/// The first need that Redis would refuse now, in words.
+/// The first need that Redis would refuse now, in words. It is one round trip, however many needs there are.
 ///
 /// # Errors
 /// When the connection is of no use any more.
 async fn refused(client: &Client, user: &str, needs: &Needs) -> Result<Option<String>, RedisError> {
-    send(client, &["MULTI".to_owned()]).await?;
-    let mut refused = None;
+    let pipeline = client.pipeline();
+    queue(&pipeline, &["MULTI".to_owned()]).await?;
     for need in needs.iter() {
-        if let Err(error) = send(client, &need.command).await {
-            match ErrorClass::of(&error) {
-                // Only a new connection can lead to the right server.
-                ErrorClass::Unreachable | ErrorClass::WrongServer => return Err(error),
-                ErrorClass::Forbidden => {
-                    refused.get_or_insert(format!("user {user} may not {}", need.words));
-                }
-                _ => {
-                    refused.get_or_insert(reason(&error));
-                }
+        queue(&pipeline, &need.command).await?;
+    }
+    queue(&pipeline, &["DISCARD".to_owned()]).await?;
+    let mut replies = pipeline.try_all::<Value>().await.into_iter();
+    replies.next().transpose()?;
+    let mut refused = None;
+    for (need, reply) in needs.iter().zip(replies.by_ref()) {
+        let Err(error) = reply else { continue };
+        match ErrorClass::of(&error) {
+            // Only a new connection can lead to the right server.
+            ErrorClass::Unreachable | ErrorClass::WrongServer => return Err(error),
+            ErrorClass::Forbidden => {
+                refused.get_or_insert(format!("user {user} may not {}", need.words));
+            }
+            _ => {
+                refused.get_or_insert(reason(&error));
             }
         }
     }
-    send(client, &["DISCARD".to_owned()]).await?;
+    replies.next().transpose()?;
     Ok(refused)
 }
 
-async fn send(client: &Client, command: &[String]) -> Result<(), RedisError> {
+async fn queue(pipeline: &Pipeline<Client>, command: &[String]) -> Result<(), RedisError> {
     let Some((name, args)) = command.split_first() else { return Ok(()) };
     let name = CustomCommand::new(name.as_str(), ClusterHash::FirstKey, false);
-    client.custom::<Value, _>(name, args.to_vec()).await.map(drop)
+    pipeline.custom::<(), _>(name, args.to_vec()).await
 }
 
 /// What an operator should know about the eviction policy: `None` if nothing can be evicted, or if Redis does not say.
