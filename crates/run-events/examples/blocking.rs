@@ -6,8 +6,6 @@ use run_events::{ChannelName, RedisConfig, RunId};
 
 #[derive(Parser)]
 struct Args {
-    #[command(flatten)]
-    redis: RedisConfig,
     /// The run.
     #[arg(long, default_value = "decimal-pleasing", value_parser = |text: &str| RunId::parse(text))]
     run: RunId,
@@ -17,10 +15,10 @@ struct Args {
 }
 
 fn main() -> anyhow::Result<()> {
-    let args = Args::parse();
+    let (args, redis) = (Args::parse(), RedisConfig::from_env()?);
     let climate = ChannelName::parse("climate")?;
-    let prep = RedisPrep::connect(&args.redis, args.run.clone(), args.directory)?;
-    let messenger = StatusMessenger::new(args.redis)?;
+    let prep = RedisPrep::connect(&redis, args.run.clone(), args.directory)?;
+    let messenger = StatusMessenger::new(redis)?;
 
     messenger.publish(&args.run, &climate, "build_climate started")?;
     prep.timestamp("build_climate")?;

@@ -17,8 +17,6 @@ use tokio::time::{Instant, sleep_until};
 
 #[derive(Parser)]
 struct Args {
-    #[command(flatten)]
-    redis: RedisConfig,
     /// The recording.
     recording: PathBuf,
     /// The run id to use [default: the name of the recording].
@@ -51,15 +49,15 @@ enum Event {
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let args = Args::parse();
+    let (args, redis) = (Args::parse(), RedisConfig::from_env()?);
     let recording = read_recording(&args.recording)?;
     let run = match args.run {
         Some(run) => run,
         None => RunId::parse(args.recording.file_stem().unwrap_or_default().to_string_lossy())?,
     };
     let directory = args.directory.unwrap_or_else(env::temp_dir);
-    let prep = RedisPrep::connect(&args.redis, run.clone(), directory).await?;
-    let messenger = StatusMessenger::new(args.redis);
+    let prep = RedisPrep::connect(&redis, run.clone(), directory).await?;
+    let messenger = StatusMessenger::new(redis);
 
     // Timestamps keep the intervals of the recording, so that the order of the tasks is kept at any speed. The last one is
     // the end of the playback.

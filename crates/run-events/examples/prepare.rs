@@ -5,8 +5,6 @@ use run_events::{RedisConfig, RedisPrep, RunId};
 
 #[derive(Parser)]
 struct Args {
-    #[command(flatten)]
-    redis: RedisConfig,
     /// The run.
     #[arg(long, default_value = "decimal-pleasing", value_parser = |text: &str| RunId::parse(text))]
     run: RunId,
@@ -17,8 +15,8 @@ struct Args {
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let args = Args::parse();
-    let prep = RedisPrep::connect(&args.redis, args.run, args.directory).await?;
+    let (args, redis) = (Args::parse(), RedisConfig::from_env()?);
+    let prep = RedisPrep::connect(&redis, args.run, args.directory).await?;
 
     prep.set_attribute("has_sbs", true).await?;
     prep.set_locked("soils", true).await?;

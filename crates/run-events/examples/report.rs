@@ -5,8 +5,6 @@ use run_events::{ChannelName, RedisConfig, RunId, StatusMessenger};
 
 #[derive(Parser)]
 struct Args {
-    #[command(flatten)]
-    redis: RedisConfig,
     /// The run.
     #[arg(long, default_value = "decimal-pleasing", value_parser = |text: &str| RunId::parse(text))]
     run: RunId,
@@ -17,8 +15,8 @@ struct Args {
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let args = Args::parse();
-    let messenger = StatusMessenger::new(args.redis);
+    let (args, redis) = (Args::parse(), RedisConfig::from_env()?);
+    let messenger = StatusMessenger::new(redis);
     for soil in 1..=3 {
         messenger.publish(&args.run, &args.channel, &format!("building soil {soil}/3")).await?;
     }

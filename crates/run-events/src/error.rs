@@ -1,6 +1,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use redis_core::error::reason;
 use redis_core::{ConnectError, RedisError};
 
 /// Why a change or a status line did not get through.
@@ -10,7 +11,7 @@ pub enum Error {
     #[error(transparent)]
     Connect(#[from] ConnectError),
     /// Redis refused the command, or did not answer within 5 s. In the second case it may still have run the command.
-    #[error("{operation}: {}", source.details())]
+    #[error("{operation}: {}", reason(source))]
     Redis {
         /// The operation that failed.
         operation: &'static str,

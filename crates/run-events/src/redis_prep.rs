@@ -1,7 +1,8 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use fred::bytes::Bytes;
 use fred::interfaces::HashesInterface;
 use redis_core::{Key, RedisConfig, RedisError};
 use tokio::sync::Mutex;
@@ -12,8 +13,11 @@ use crate::{Error, RunId, dump};
 
 /// The hash of one run in Redis. preflight computes the run's checklist from it.
 ///
-/// After each change, the whole hash is written as JSON to `redisprep.dump` in the run's working directory. The file is
-/// replaced as a whole, and never read back. Changes through one `RedisPrep` reach the file in order.
+/// After each change, the hash without its locks is written as JSON to `redisprep.dump` in the run's working directory. The
+/// file is replaced as a whole, and never read back. Changes through one `RedisPrep` reach the file in order.
+///
+/// Each change sets `attrs:loaded` too: it tells wepppy's `RedisPrep`, which may work on the same run, that the hash is
+/// newer than the file.
 ///
 /// ```
 /// # use run_events::{RedisConfig, RedisPrep, RunId};
@@ -37,6 +41,9 @@ pub struct RedisPrep {
     // Held from a change until its file is written. Otherwise an older hash could replace a newer one in the file.
     write_order: Mutex<()>,
 }
+
+/// The field that says that Redis has the run's state. wepppy reads the dump file into a hash that has it not.
+const LOADED: (&str, &str) = ("attrs:loaded", "true");
 
 impl RedisPrep {
     /// Connects to Redis. The database must be the one that preflight reads: 0, unless preflight is configured otherwise.
@@ -78,7 +85,10 @@ impl RedisPrep {
     /// # Errors
     /// Like [`timestamp`](Self::timestamp).
     pub async fn remove_timestamp(&self, task: &str) -> Result<(), Error> {
-        let removed = self.redis.hdel(&self.key, format!("timestamps:{task}"));
+        let removed = async {
+            self.redis.hset::<(), _, _>(&self.key, LOADED).await?;
+            self.redis.hdel(&self.key, format!("timestamps:{task}")).await
+        };
         self.change("remove a timestamp", removed).await
     }
 
@@ -98,19 +108,23 @@ impl RedisPrep {
         self.set(format!("locked:{name}"), locked.to_string()).await
     }
 
-    /// Reads all fields of the hash.
+    /// Reads all fields of the hash. One that is not text in UTF-8 is left out.
     ///
     /// # Errors
     /// [`Error::Redis`].
     pub async fn fields(&self) -> Result<BTreeMap<String, String>, Error> {
-        self.redis.hgetall(&self.key).await.map_err(Error::redis("read the run"))
+        let fields: HashMap<Bytes, Bytes> =
+            self.redis.hgetall(&self.key).await.map_err(Error::redis("read the run"))?;
+        let text = |bytes: Bytes| String::from_utf8(bytes.to_vec()).ok();
+        Ok(fields.into_iter().filter_map(|(field, value)| Some((text(field)?, text(value)?))).collect())
     }
 
     async fn set(&self, field: String, value: String) -> Result<(), Error> {
-        self.change("set a field of the run", self.redis.hset(&self.key, (field, value))).await
+        let fields = vec![(field, value), (LOADED.0.to_owned(), LOADED.1.to_owned())];
+        self.change("set a field of the run", self.redis.hset(&self.key, fields)).await
     }
 
-    /// Makes a change, and then writes the whole hash to the dump file.
+    /// Makes a change, and then writes the hash to the dump file.
     async fn change(
         &self,
         operation: &'static str,
@@ -118,7 +132,9 @@ impl RedisPrep {
     ) -> Result<(), Error> {
         let _order = self.write_order.lock().await;
         change.await.map_err(Error::redis(operation))?;
-        let fields = self.fields().await?;
+        let mut fields = self.fields().await?;
+        // A lock that is in the file would be there again when wepppy loads it.
+        fields.retain(|field, _| !field.starts_with("locked:"));
         let path = self.dump.clone();
         let written = task::spawn_blocking(move || dump::replace(&path, &fields)).await;
         written

@@ -15,7 +15,7 @@ async fn run_example(name: &str, redis: &TestRedis, args: &[&str]) -> Output {
     let test = std::env::current_exe().unwrap();
     let program = test.parent().unwrap().parent().unwrap().join("examples").join(name);
     let mut command = Command::new(program);
-    command.args(["--redis-url", &redis.url(), "--run", "run-1"]).args(args);
+    command.env("REDIS_URL", redis.url()).args(["--run", "run-1"]).args(args);
     let output = command.output().await.unwrap();
     assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
     output
@@ -37,13 +37,27 @@ async fn prepare_and_blocking_fill_the_hash() {
     let output = run_example("prepare", &redis, &["--directory", directory_arg]).await;
     let printed = String::from_utf8(output.stdout).unwrap();
     assert!(
-        printed.contains("attrs:has_sbs = true\nlocked:soils = false\ntimestamps:build_soils = "),
+        printed.contains(
+            "attrs:has_sbs = true\nattrs:loaded = true\nlocked:soils = false\ntimestamps:build_soils = "
+        ),
         "{printed}"
     );
 
     run_example("blocking", &redis, &["--directory", directory_arg]).await;
     assert!(redis.client().await.hexists::<bool, _, _>("run-1", "timestamps:build_climate").await.unwrap());
     assert!(directory.path().join("redisprep.dump").exists());
+}
+
+#[tokio::test]
+async fn an_example_refuses_a_setting_by_its_full_name() {
+    let test = std::env::current_exe().unwrap();
+    let program = test.parent().unwrap().parent().unwrap().join("examples/report");
+    let output = Command::new(program).env("REDIS_POOL_SIZE", "65").output().await.unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        !output.status.success() && text.contains("REDIS_POOL_SIZE: must be a number from 1 to 64"),
+        "{text}"
+    );
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! The producers' types, tested with a real Redis.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod acl;
 mod examples;
 mod messenger;
 mod prep;
