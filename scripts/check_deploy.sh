@@ -42,9 +42,10 @@ if has systemd-analyze; then
   # A root with nothing but systemd's own units, ours, and stand-ins for the programs.
   machine=$tools/machine
   rm -rf "$machine"
-  mkdir -p "$machine"/{etc/systemd/system,usr/lib/systemd,usr/local/bin}
+  mkdir -p "$machine"/{bin,etc/systemd/system,usr/lib/systemd,usr/local/bin}
   cp -r /usr/lib/systemd/system "$machine/usr/lib/systemd/"
   cp -r deploy/systemd/backplane-* "$machine/etc/systemd/system/"
+  install -m 755 /dev/null "$machine/bin/kill"
   for service in "${services[@]}"; do
     install -m 755 /dev/null "$machine/usr/local/bin/$service"
     unit=backplane-$service@9999.service
