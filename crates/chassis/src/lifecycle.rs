@@ -23,6 +23,8 @@ use crate::{ProcessSettings, Readiness};
 use reload::Reloads;
 use signals::StopRules;
 
+pub(crate) use signals::own_process;
+
 /// Owns the tasks of a process and its end.
 pub struct Lifecycle {
     readiness: Readiness,
@@ -87,21 +89,30 @@ impl Lifecycle {
         self.reloads.add(name, read);
     }
 
-    /// Waits for a signal or a dead task, then stops everything. The exit code is the process's, which must end when this
-    /// has returned: it is ended soon after in any case.
+    /// Waits for a signal or a dead task, then stops everything. The exit code is the process's.
+    ///
+    /// Under [`chassis::run`](crate::run()) the process ends in time even if this does not return, or what comes after it hangs.
     pub async fn run(self) -> ExitCode {
         let rules = StopRules { delay: self.delay, timeout: self.timeout, failed: self.failed.clone() };
-        let asked = match signals::listen(rules, self.reloads.clone()) {
-            Ok(asked) => asked,
+        let stop = match signals::listen(rules, self.reloads.clone()) {
+            Ok(stop) => stop,
             Err(reason) => {
                 error!("listen for signals: {reason}");
                 return ExitCode::FAILURE;
             }
         };
         tokio::select! {
-            () = asked.cancelled() => {}
+            () = stop.asked.cancelled() => {}
             () = self.failed.cancelled() => {}
         }
+        stop.over.run_until_cancelled(self.stop()).await;
+        if !signals::owns_process() {
+            stop.over.cancel();
+        }
+        if self.failed.is_cancelled() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    }
+
+    async fn stop(&self) {
         let crashed = self.failed.is_cancelled();
         self.readiness.drain();
         self.draining.cancel();
@@ -113,6 +124,8 @@ impl Lifecycle {
         if tokio::time::timeout(self.timeout, self.tasks.wait()).await.is_err() {
             warn!("{} tasks did not end within {:?}", self.tasks.len(), self.timeout);
         }
-        if self.failed.is_cancelled() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
     }
 }
+
+#[cfg(test)]
+mod tests;

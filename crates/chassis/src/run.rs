@@ -8,6 +8,7 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::error;
 
+use crate::lifecycle::own_process;
 use crate::{Settings, open_files, settings, telemetry};
 
 /// Runs a service from its settings to its exit code.
@@ -31,7 +32,7 @@ where
             let _context = runtime.enter();
             signal(SignalKind::hangup()).context("listen for signals")?
         };
-        let ended = runtime.block_on(app(config));
+        let ended = runtime.block_on(own_process(app(config)));
         runtime.shutdown_background();
         ended
     });

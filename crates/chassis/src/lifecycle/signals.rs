@@ -1,6 +1,7 @@
 //! The signals of a process, on a thread and a runtime of their own. So they are heard, and the time limit of a stop holds,
 //! also while every thread of the service's runtime is busy or blocked.
 
+use std::future::Future;
 use std::io;
 use std::process::exit;
 use std::time::Duration;
@@ -13,7 +14,21 @@ use tracing::{info, warn};
 
 use super::reload::Reloads;
 
-/// How a process stops.
+tokio::task_local! {
+    static OWNS_PROCESS: ();
+}
+
+/// Runs a service that is the whole process. When it has been told to stop, the process ends in time whatever it does.
+pub(crate) fn own_process<F: Future>(service: F) -> impl Future<Output = F::Output> {
+    OWNS_PROCESS.scope((), service)
+}
+
+/// Whether the running task is that of [`own_process`].
+pub(super) fn owns_process() -> bool {
+    OWNS_PROCESS.try_with(|()| ()).is_ok()
+}
+
+/// How a service stops.
 pub(super) struct StopRules {
     pub(super) delay: Duration,
     pub(super) timeout: Duration,
@@ -21,24 +36,41 @@ pub(super) struct StopRules {
     pub(super) failed: CancellationToken,
 }
 
-/// Starts the thread. The token is cancelled by SIGTERM or SIGINT.
+/// What a service is told, and tells.
+#[derive(Clone, Default)]
+pub(super) struct Stop {
+    /// Cancelled by SIGTERM or SIGINT.
+    pub(super) asked: CancellationToken,
+    /// Cancelled by another signal or after the time limit, if the process goes on then; or by the service, when it has
+    /// stopped.
+    pub(super) over: CancellationToken,
+}
+
+/// Starts the thread.
 ///
-/// From then on, or from the failure on, the process ends within the time that `rules` grant, and at once by another signal.
-pub(super) fn listen(rules: StopRules, reloads: Reloads) -> io::Result<CancellationToken> {
+/// When it has heard a signal, or the service has failed, it grants the time of `rules`. Then, or by another signal, it ends
+/// the process if that is the service's [own](own_process).
+pub(super) fn listen(rules: StopRules, reloads: Reloads) -> io::Result<Stop> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let signals = {
         let _context = runtime.enter();
         Signals::new(reloads)?
     };
-    let asked = CancellationToken::new();
-    let stop = asked.clone();
-    std::thread::Builder::new()
-        .name("signals".to_owned())
-        .spawn(move || runtime.block_on(end(signals, rules, stop)))?;
-    Ok(asked)
+    let stop = Stop::default();
+    let (ends_process, told) = (owns_process(), stop.clone());
+    std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        let over = told.over.clone();
+        let end = runtime.block_on(over.run_until_cancelled_owned(wait_for_end(signals, rules, told.asked)));
+        if ends_process && let Some((reason, code)) = end {
+            end_now(reason, code);
+        }
+        told.over.cancel();
+    })?;
+    Ok(stop)
 }
 
-async fn end(mut signals: Signals, rules: StopRules, asked: CancellationToken) {
+/// Returns when there is no more time, with the reason and the exit code.
+async fn wait_for_end(mut signals: Signals, rules: StopRules, asked: CancellationToken) -> (String, i32) {
     let limit = tokio::select! {
         () = signals.stop() => {
             info!("draining for {:?}, then stopping within {:?}", rules.delay, rules.timeout);
@@ -51,7 +83,7 @@ async fn end(mut signals: Signals, rules: StopRules, asked: CancellationToken) {
         () = tokio::time::sleep(limit + GRACE) => format!("not ended within {limit:?}"),
         () = signals.stop() => "second signal".to_owned(),
     };
-    end_now(reason, i32::from(rules.failed.is_cancelled()));
+    (reason, i32::from(rules.failed.is_cancelled()))
 }
 
 /// Exits; if that hangs, because nobody reads the log or in a library's exit handler, kills the process.
