@@ -98,19 +98,27 @@ impl Drop for CheckConnection {
     }
 }
 
-/// The first need that Redis would refuse now, in words. It is one round trip, however many needs there are.
+/// The first need that Redis would refuse now, in words. It is two round trips, however many needs there are. A user who may
+/// not use transactions is not checked.
 ///
 /// # Errors
 /// When the connection is of no use any more.
 async fn refused(client: &Client, user: &str, needs: &Needs) -> Result<Option<String>, RedisError> {
+    // Alone, because without it the commands behind it would run.
+    let multi = CustomCommand::new_static("MULTI", None, false);
+    match client.custom::<Value, _>(multi, Vec::<String>::new()).await {
+        Err(error) if ErrorClass::of(&error) == ErrorClass::Forbidden => {
+            tracing::debug!("whether Redis would do the work is not checked: user {user} may not MULTI");
+            return Ok(None);
+        }
+        queued => queued.map(drop)?,
+    }
     let pipeline = client.pipeline();
-    queue(&pipeline, &["MULTI".to_owned()]).await?;
     for need in needs.iter() {
         queue(&pipeline, &need.command).await?;
     }
     queue(&pipeline, &["DISCARD".to_owned()]).await?;
     let mut replies = pipeline.try_all::<Value>().await.into_iter();
-    replies.next().transpose()?;
     let mut refused = None;
     for (need, reply) in needs.iter().zip(replies.by_ref()) {
         let Err(error) = reply else { continue };
