@@ -47,21 +47,4 @@ impl fmt::Display for Channel<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_channel_is_the_literal_text_of_its_contract() {
-        let run = RunId::parse("upset;;reckoning").unwrap();
-        let wepp = ChannelName::parse("wepp").unwrap();
-        assert_eq!(Channel::Status(&run, &wepp).to_string(), "upset;;reckoning:wepp");
-        assert_eq!(Channel::StatusPattern.to_string(), "*:*");
-        assert_eq!(Channel::StatusEpochs.to_string(), "status-proxy/marks");
-        assert_eq!(Channel::StatusProbe("i1").to_string(), "status-proxy/probe/i1");
-        assert_eq!(Channel::Keyspace(0, Key::Run(&run)).to_string(), "__keyspace@0__:upset;;reckoning");
-        assert_eq!(Channel::TimelineChanged.to_string(), "TIMELINE:CHANGED");
-        assert_eq!(Channel::TimelinePublished.to_string(), "TIMELINE:PUBLISHED");
-        let node = Channel::ObjectNode { prefix: "scaler:obj:", node: "7f" };
-        assert_eq!(node.to_string(), "scaler:obj:_meta:node:7f");
-    }
-}
+mod tests;

@@ -12,6 +12,8 @@ pub mod key;
 mod needs;
 mod replicas;
 mod state;
+#[cfg(test)]
+mod tables;
 mod watcher;
 
 pub use channel::Channel;

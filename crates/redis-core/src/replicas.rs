@@ -6,6 +6,7 @@ use fred::clients::Client;
 use fred::error::ErrorKind;
 use fred::interfaces::{ClientLike, EventInterface, ServerInterface};
 use fred::types::config::Options;
+use tokio::sync::broadcast::error::TryRecvError;
 
 use crate::error::{RedisError, TOO_FEW_REPLICAS};
 
@@ -50,7 +51,7 @@ impl WaitReplicas {
             ..Options::default()
         };
         let replicas: i64 = client.with_options(&once).wait(i64::from(self.0), WAIT_MS).await?;
-        if reconnects.try_recv().is_ok() {
+        if !matches!(reconnects.try_recv(), Err(TryRecvError::Empty)) {
             return Err(RedisError::new(
                 ErrorKind::IO,
                 "the connection was lost before replicas had the write",

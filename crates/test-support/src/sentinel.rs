@@ -5,7 +5,7 @@ use fred::clients::Client;
 use fred::error::Error;
 use fred::interfaces::ClientLike;
 use fred::prelude::{Builder, Config};
-use fred::types::CustomCommand;
+use fred::types::{CustomCommand, FromValue, Value};
 use tempfile::TempDir;
 use tokio::process::Command;
 
@@ -22,10 +22,13 @@ pub struct TestSentinel {
     _dir: TempDir,
 }
 
+const AOF: &[&str] = &["--appendonly", "yes"];
+
 impl TestSentinel {
     /// Starts both servers and this many sentinels, and waits until all know each other.
     pub async fn start(count: usize) -> Self {
-        let servers = [TestRedis::start().await, TestRedis::start().await];
+        // A server that is started again without its data may be elected, and then all is lost.
+        let servers = [TestRedis::start_with(AOF).await, TestRedis::start_with(AOF).await];
         let primary = servers[0].port();
         servers[1].admin(&format!("REPLICAOF 127.0.0.1 {primary}")).await;
         let (dir, mut sentinels) = (tempfile::tempdir().expect("make a folder"), Vec::new());
@@ -34,7 +37,7 @@ impl TestSentinel {
             let path = dir.path().join(format!("{port}.conf"));
             let text = format!(
                 "port {port}\nbind 127.0.0.1\ndir {}\nsentinel monitor main 127.0.0.1 {primary} {}\n\
-                 sentinel down-after-milliseconds main 1000\nsentinel failover-timeout main 4000\n",
+                 sentinel down-after-milliseconds main 1500\nsentinel failover-timeout main 4000\n",
                 dir.path().display(),
                 count / 2 + 1,
             );
@@ -111,12 +114,29 @@ impl TestSentinel {
         .await;
     }
 
+    /// Runs a command on each sentinel. Words in it are separated by single spaces.
+    ///
+    /// # Panics
+    /// When one refuses it.
+    pub async fn admin(&self, command: &str) -> Vec<Value> {
+        let words: Vec<&str> = command.split(' ').collect();
+        let mut replies = Vec::new();
+        for number in 0..self.sentinels.len() {
+            replies.push(self.send(number, words[0], &words[1..]).await.expect("a reply of a sentinel"));
+        }
+        replies
+    }
+
     /// Sends a `SENTINEL` command to one of the sentinels.
-    async fn ask<T: fred::types::FromValue>(&self, number: usize, args: &[&str]) -> Result<T, Error> {
+    async fn ask<T: FromValue>(&self, number: usize, args: &[&str]) -> Result<T, Error> {
+        self.send(number, "SENTINEL", args).await
+    }
+
+    async fn send<T: FromValue>(&self, number: usize, name: &str, args: &[&str]) -> Result<T, Error> {
         let config = Config::from_url(&format!("redis://127.0.0.1:{}", self.sentinels[number].0))?;
         let client: Client = Builder::from_config(config).build()?;
         client.init().await?;
-        let name = CustomCommand::new_static("SENTINEL", None, false);
+        let name = CustomCommand::new(name, None::<u16>, false);
         let args: Vec<String> = args.iter().map(ToString::to_string).collect();
         let reply = client.custom::<T, _>(name, args).await;
         let _ = client.quit().await;

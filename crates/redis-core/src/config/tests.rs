@@ -124,3 +124,19 @@ fn valkey_and_sockets_are_schemes_too() {
     let socket = config(&["--redis-url=redis+unix:///run/redis.sock", "--redis-db=2"]);
     assert_eq!(socket.to_string(), "/run/redis.sock/2");
 }
+
+#[test]
+fn the_readme_names_every_variable_with_its_default() {
+    let table = crate::tables::Table::read("| variable |");
+    let command = <Cli as clap::CommandFactory>::command();
+    let mut named = std::collections::BTreeSet::new();
+    for argument in command.get_arguments() {
+        let Some(name) = argument.get_env().and_then(|name| name.to_str()) else { continue };
+        let row = table.row_of(name);
+        if let Some(default) = argument.get_default_values().first() {
+            assert_eq!(row.cell(1), format!("`{}`", default.to_str().unwrap()), "{name}");
+        }
+        named.insert(row.name().to_owned());
+    }
+    assert_eq!(named, table.names().into_iter().map(str::to_owned).collect());
+}

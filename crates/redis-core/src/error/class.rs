@@ -92,7 +92,8 @@ const CODES: [(&str, ErrorClass); 21] = [
 ];
 
 /// What an error reply says somewhere, where its code is a plain ERR.
-const PHRASES: [(&str, ErrorClass); 6] = [
+const PHRASES: [(&str, ErrorClass); 7] = [
+    ("WAIT cannot be used with replica instances", ErrorClass::WrongServer),
     ("ACL failure in script", ErrorClass::Forbidden),
     ("The user executing the script can't", ErrorClass::Forbidden),
     ("cript attempted to access a non local key", ErrorClass::Cluster),

@@ -27,6 +27,10 @@ const REPLIES: &[(&str, ErrorClass)] = &[
         "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)",
         ErrorClass::WrongServer,
     ),
+    (
+        "ERR WAIT cannot be used with replica instances. Please also note that since Redis 4.0 if a replica is configured to be writable (which is not the default) writes to replicas are just local and are not propagated.",
+        ErrorClass::WrongServer,
+    ),
     ("OOM command not allowed when used memory > 'maxmemory'.", ErrorClass::CannotWrite),
     (
         "ERR Error running script (call to f_d223ed8c7345b684e8ed044ed472601f536fa58b): @user_script:1: @user_script: 1: -OOM command not allowed when used memory > 'maxmemory'.",

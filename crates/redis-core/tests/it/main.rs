@@ -1,6 +1,7 @@
 //! Connecting to a real redis-server.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod acl;
 mod failover;
 mod refusals;
 mod servers;

@@ -1,0 +1,104 @@
+use std::collections::BTreeSet;
+
+use super::*;
+use crate::tables::{Table, variants};
+
+#[test]
+fn a_hash_slot_is_that_of_redis_cluster() {
+    // As CLUSTER KEYSLOT says.
+    assert_eq!([hash_slot("foo"), hash_slot("somekey")], [12182, 11058]);
+}
+
+/// Every key with the literal text of its contract and its type in Redis. What is only a prefix of keys has the type
+/// `prefix`.
+fn for_each(mut test: impl FnMut(Key<'_>, &str, &str)) {
+    let customer = CustomerId::parse("1").unwrap();
+    let run = RunId::parse("upset-reckoning").unwrap();
+    let game = GameToken::parse("g1").unwrap();
+    let user = UserToken::parse("u1").unwrap();
+    test(Key::Scenario(&customer), "SCENARIO:1", "list");
+    test(Key::Scenarios, "SCENARIOS", "zset");
+    test(Key::Playback(&customer), "PLAYBACK:1", "string");
+    test(Key::Timeline, "TIMELINE:CURRENT", "zset");
+    test(Key::TimelineMeta, "TIMELINE:META", "hash");
+    test(Key::TimelineInstances, "TIMELINE:INSTANCES", "zset");
+    test(Key::TimelinePartitions, "TIMELINE:LANES", "hash");
+    test(Key::TimelineLoops, "TIMELINE:LOOPS", "zset");
+    test(Key::Battery("7"), "battery:7:data", "hash");
+    test(Key::DeadLetters, "kafka-ingester:dead-letters", "stream");
+    test(Key::DeadLettersForwarder, "kafka-ingester:dead-letters:forwarder", "string");
+    test(Key::KafkaOffsets { group: "g", topic: "t" }, "kafka-ingester:g:t:offsets", "hash");
+    test(Key::Run(&run), "upset-reckoning", "hash");
+    test(Key::PreflightCanary("7f-1"), "preflight:canary:7f-1", "hash");
+    test(Key::StatusEpoch, "status-proxy:mark", "string");
+    test(Key::StatusRecorder, "status-proxy:recorder", "string");
+    test(Key::StatusRecorded, "status-proxy:recorded", "hash");
+    test(Key::StatusHistory("upset-reckoning:wepp"), "status-proxy:history:upset-reckoning:wepp", "stream");
+    test(Key::Game(&game), "games:g1", "set");
+    test(Key::GameSuperhero(&game, &user), "games:g1:superheros:u1", "hash");
+    test(Key::GameSuperheros(&game), "games:g1:superheros", "set");
+    test(Key::GameLogs(&game), "games:g1:logs", "list");
+    test(Key::GameOrder(&game), "games:g1:order", "list");
+    test(Key::GameStatus(&game), "games:g1:status", "string");
+    test(Key::GameParticipants(&game), "games:g1:participants", "string");
+    test(Key::GameHost(&game), "games:g1:host", "string");
+    test(Key::GamesParticipants, "games:participants", "zset");
+    test(Key::GamesOfPlayers(4), "games:players:4", "list");
+    test(Key::GamesOfParticipants(4), "games:participants:4", "list");
+    test(Key::EtlJobs, "etl:jobs", "stream");
+    test(Key::EtlDead, "etl:dead", "stream");
+    test(Key::EtlGame(&game), "etl:game:g1", "hash");
+    test(Key::EtlSettling(&game), "etl:settling:g1", "string");
+    test(Key::EtlPart("dt=2026-11-21/b1.gz.parquet"), "etl:part:dt=2026-11-21/b1.gz.parquet", "hash");
+    test(Key::EtlOpenParts, "etl:open-parts", "set");
+    test(Key::EtlReconciler, "etl:reconciler", "string");
+    test(Key::ConnectionCheck, "backplane:check", "none");
+    test(Key::Object("scaler:obj:", "00ff"), "scaler:obj:00ff", "hash");
+    test(Key::ObjectMeta("scaler:obj:"), "scaler:obj:_meta:", "prefix");
+    test(Key::ObjectContents("scaler:obj:"), "scaler:obj:_meta:content:", "prefix");
+    test(Key::ObjectChunks("scaler:obj:"), "scaler:obj:_meta:chunk:", "prefix");
+    test(
+        Key::ObjectChunk { prefix: "scaler:obj:", upload: "7f", index: 2 },
+        "scaler:obj:_meta:chunk:7f:2",
+        "string",
+    );
+    test(Key::ObjectGarbage("scaler:obj:"), "scaler:obj:_meta:garbage", "zset");
+    test(Key::ObjectWaiters("scaler:obj:", "00ff"), "scaler:obj:_meta:wait:00ff", "zset");
+    test(Key::ObjectWaited("scaler:obj:"), "scaler:obj:_meta:waited", "string");
+    test(Key::ObjectNotifications("scaler:obj:", "7f"), "scaler:obj:_meta:mail:7f", "zset");
+    test(Key::ObjectNodeAlive("scaler:obj:", "7f"), "scaler:obj:_meta:alive:7f", "string");
+    test(Key::ObjectBatch("scaler:obj:", "7f"), "scaler:obj:_meta:batch:7f", "hash");
+    test(Key::ObjectStats("scaler:obj:"), "scaler:obj:_meta:stats", "hash");
+    test(Key::ObjectTotalSize("scaler:obj:"), "scaler:obj:_meta:total_size", "string");
+}
+
+#[test]
+fn every_layout_is_the_literal_text_of_its_contract() {
+    let mut tested = BTreeSet::new();
+    for_each(|key, literal, _| {
+        assert_eq!(key.to_string(), literal);
+        let name = format!("{key:?}");
+        tested.insert(name.split([' ', '(']).next().unwrap_or_default().to_owned());
+    });
+    assert_eq!(tested, variants(include_str!("../key.rs"), "Key"));
+}
+
+#[test]
+fn the_readme_has_one_row_for_every_key_and_its_type() {
+    let table = Table::read("| key |");
+    let mut used = BTreeSet::new();
+    for_each(|_, literal, kind| {
+        // The only key whose name is no text.
+        let name = if literal.ends_with(":content:") { format!("{literal}HASH") } else { literal.to_owned() };
+        if kind == "prefix" && name == literal {
+            return;
+        }
+        let kind = if kind == "prefix" { "string" } else { kind };
+        let row = table.row_of(&name);
+        let words = row.cell(1);
+        let is_kind = words.strip_prefix(kind).is_some_and(|rest| !rest.starts_with(char::is_alphanumeric));
+        assert!(is_kind, "{name} is a {kind}, and the README says: {words}");
+        used.insert(row.name());
+    });
+    assert_eq!(used, table.names(), "rows of no key");
+}
