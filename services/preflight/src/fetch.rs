@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use redis_core::error::reason;
 use redis_core::id::RunId;
 
 use crate::run_hash::RunHash;
@@ -51,7 +52,7 @@ pub(crate) async fn fetch(
         Ok((hash, subscribed_epoch)) => {
             FetchOutcome::Read { hash, subscribed_epoch, elapsed: started.elapsed() }
         }
-        Err(error) => FetchOutcome::Failed(error.details().to_owned()),
+        Err(error) => FetchOutcome::Failed(reason(&error)),
     }
 }
 

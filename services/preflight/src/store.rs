@@ -2,6 +2,7 @@
 
 mod canary;
 mod error;
+mod needs;
 mod subscriber;
 
 use std::time::Duration;
@@ -10,8 +11,9 @@ use fred::clients::Pool;
 use fred::error::ErrorKind;
 use fred::interfaces::HashesInterface;
 use fred::types::Value;
+use redis_core::error::{RETRY_INTERVAL_MS, reason};
 use redis_core::id::RunId;
-use redis_core::{ConnectError, Connection, Key, RedisConfig, RedisError, State, connect};
+use redis_core::{ConnectError, Connection, ErrorClass, Key, RedisConfig, RedisError, State, connect};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until};
@@ -26,7 +28,7 @@ use subscriber::Subscriber;
 /// How often the subscribing connection and the notifications are probed.
 const PROBE_INTERVAL: Duration = Duration::from_secs(10);
 /// The pause after a failed probe.
-const PROBE_RETRY_DELAY: Duration = Duration::from_millis(200);
+const PROBE_RETRY_DELAY: Duration = Duration::from_millis(RETRY_INTERVAL_MS);
 
 /// The connections to Redis. One connection subscribes, and a pool of others reads.
 pub(crate) struct Store {
@@ -52,7 +54,7 @@ impl Store {
     pub(crate) fn new(config: &RedisConfig) -> Result<Self, ConnectError> {
         Ok(Self {
             subscriber: Subscriber::new(config)?,
-            reader: connect::pool(config)?,
+            reader: connect::pool(config)?.check(config, needs::needs()),
             canary: Canary::new(),
         })
     }
@@ -66,8 +68,8 @@ impl Store {
     pub(crate) async fn read(&self, run: &RunId) -> Result<RunHash, RedisError> {
         match self.reader.client.hgetall::<Value, _>(Key::Run(run).to_string()).await {
             Ok(fields) => Ok(fields.into_map()?.inner().into_iter().map(as_text).collect()),
-            Err(error) if error.details().starts_with("WRONGTYPE") => {
-                debug!(run.id = %run, "the key {run} is not a hash");
+            Err(error) if ErrorClass::of(&error).is_invalid() => {
+                debug!(run.id = %run, "read {run}: {}", reason(&error));
                 Ok(RunHash::default())
             }
             Err(error) => Err(error),
@@ -134,7 +136,7 @@ impl Store {
             match self.canary.probe(&self.subscriber, &self.reader.client).await {
                 Ok(support) => return support,
                 Err(error) => {
-                    debug!("probe the notifications: {}", error.details());
+                    debug!("probe the notifications: {}", reason(&error));
                     if *error.kind() == ErrorKind::Protocol {
                         // Replies are missing or do not match their requests, so this connection is of no use
                         // any more.

@@ -89,7 +89,7 @@ impl Endpoint {
         let mut guards = Vec::with_capacity(requested.len());
         for guard in requested {
             let guard = timeout_at(deadline, guard).await.map_err(|_| unreachable())?;
-            guards.push(guard.map_err(|_| unreachable())?);
+            guards.push(guard.map_err(|_| Response::text(403, "Redis does not allow this channel"))?);
         }
         Ok(guards)
     }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis_core::RedisError;
+use redis_core::error::reason;
+use redis_core::{ErrorClass, RedisError};
 use tokio::time::{Instant, sleep};
 
 use crate::line::{FIRST_LOCAL_SEQUENCE, LineId};
@@ -59,7 +60,9 @@ impl HistoryReader {
             Ok(stored) => Some(stored),
             Err(error) => {
                 // The replay buffer has to do. Its answer says truthfully whether lines are missing.
-                tracing::warn!("read history: {}", error.details());
+                if ErrorClass::of(&error).is_invalid() {
+                    tracing::warn!("read history: {}", reason(&error));
+                }
                 None
             }
         }

@@ -9,8 +9,10 @@ mod backlog;
 use std::sync::Arc;
 use std::time::Duration;
 
+use redis_core::error::reason;
+use redis_core::{ErrorClass, RedisError};
 use tokio::sync::mpsc;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use self::backlog::Backlog;
 use crate::line::Line;
@@ -40,11 +42,13 @@ pub(crate) struct Recorder {
     metrics: Metrics,
     backlog: Backlog,
     is_recorder: bool,
+    /// The last call failed. The next one waits for the tick.
+    is_failing: bool,
 }
 
 impl Recorder {
     pub(crate) fn new(store: Arc<Store>, retention: Retention, metrics: Metrics) -> Self {
-        Self { store, retention, metrics, backlog: Backlog::default(), is_recorder: false }
+        Self { store, retention, metrics, backlog: Backlog::default(), is_recorder: false, is_failing: false }
     }
 
     /// Runs until the sender is dropped.
@@ -66,7 +70,9 @@ impl Recorder {
                 // Without a new epoch the recording is not known to reach further. The next epoch makes up for a failure.
                 let _ = self.store.history.publish_epoch().await;
             }
-            let is_due = self.is_recorder && (inputs.is_empty() || self.backlog.len() >= BATCH_SIZE);
+            let is_due = self.is_recorder
+                && !self.is_failing
+                && (inputs.is_empty() || self.backlog.len() >= BATCH_SIZE);
             if is_tick || is_due {
                 self.record(is_tick).await;
             }
@@ -100,10 +106,11 @@ impl Recorder {
             even_without_lines = false;
             let until = self.backlog.epoch_after(count);
             let lines = self.backlog.first(count);
-            let Ok(state) = self.store.history.record(since, until, self.retention, lines).await else {
-                // Tried again at the next tick. Until then lines wait in the backlog.
-                return;
+            let state = match self.store.history.record(since, until, self.retention, lines).await {
+                Ok(state) => state,
+                Err(error) => return self.on_error(&error),
             };
+            self.is_failing = false;
             self.set_is_recorder(state.is_recorder);
             if !state.is_recorder {
                 self.backlog.drop_before(state.complete_until);
@@ -112,6 +119,20 @@ impl Recorder {
             self.metrics.recorded.inc_by(count as u64);
             self.backlog.drop_first(count);
         }
+    }
+
+    /// What Redis refuses is tried again at the next tick; until then lines wait in the backlog. What can never be recorded
+    /// becomes a gap.
+    fn on_error(&mut self, error: &RedisError) {
+        if !ErrorClass::of(error).is_invalid() {
+            debug!("record lines: {}", reason(error));
+        } else {
+            if !self.is_failing {
+                warn!("record lines: {}: the recorded history has a gap", reason(error));
+            }
+            self.backlog.clear();
+        }
+        self.is_failing = true;
     }
 
     fn set_is_recorder(&mut self, is_recorder: bool) {

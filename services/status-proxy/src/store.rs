@@ -6,6 +6,7 @@
 mod events;
 mod history;
 mod loaded;
+mod needs;
 mod pubsub;
 
 use std::sync::Arc;
@@ -36,12 +37,17 @@ impl Store {
     ///
     /// # Errors
     /// When the configuration is wrong. An absent server is not an error here.
-    pub(crate) fn new(config: &RedisConfig, instance: String) -> Result<(Self, PubSubEvents), ConnectError> {
+    pub(crate) fn new(
+        config: &RedisConfig,
+        instance: String,
+        has_history_in_redis: bool,
+    ) -> Result<(Self, PubSubEvents), ConnectError> {
         let subscriber = connect::listener(config, EVENT_CAPACITY)?;
         let events = PubSubEvents::new(&subscriber);
-        let pool = connect::pool(config)?;
+        let needs = needs::needs(&instance, has_history_in_redis);
+        let pool = connect::pool(config)?.check(config, needs);
         let store = Self {
-            pubsub: PubSubConnection(subscriber),
+            pubsub: PubSubConnection::new(subscriber),
             history: HistoryStore::new(pool.client.clone(), instance.clone()),
             pool,
             instance,
@@ -49,7 +55,7 @@ impl Store {
         Ok((store, events))
     }
 
-    /// Whether the pool is connected.
+    /// Whether Redis does what this instance needs.
     pub(crate) fn pool_state(&self) -> watch::Receiver<State> {
         self.pool.state.clone()
     }

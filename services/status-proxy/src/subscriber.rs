@@ -1,17 +1,20 @@
 //! Owns the subscriptions in Redis: makes them, makes them again after a lost connection, and takes their messages.
 
+mod failure;
 mod probe;
 mod router;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use anyhow::Context;
+use redis_core::error::RETRY_INTERVAL_MS;
 use redis_core::{RedisError, State};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, sleep_until, timeout};
-use tracing::{info, warn};
+use tracing::debug;
 
+use self::failure::SubscribeFailure;
 use self::probe::{PROBE_INTERVAL, Probe, ProbeTick};
 pub(crate) use self::router::LineRouter;
 use crate::metrics::Metrics;
@@ -19,8 +22,6 @@ use crate::store::{EVENT_CAPACITY, PubSubEvent, PubSubEvents, PubSubMessage, Sto
 use crate::subscription_table::SubscriptionTable;
 use crate::subscriptions::SubscriptionCommand;
 
-/// How long after a subscription that failed the next attempt follows.
-const RETRY_DELAY: Duration = Duration::from_millis(200);
 /// How long an epoch may take from its publication to its arrival.
 const EPOCH_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -30,9 +31,17 @@ pub(crate) struct Subscriber {
     table: SubscriptionTable,
     router: LineRouter,
     probe: Probe,
+    /// Whether the connection works, and leads to a primary.
+    connection: State,
     /// Whether Redis has confirmed the subscriptions on the present connection.
+    subscriptions: Result<(), String>,
+    /// Both of them.
     state: watch::Sender<State>,
     is_first_connection: bool,
+    /// The last attempt to subscribe has failed.
+    is_retrying: bool,
+    /// When to try again to subscribe, and whether on a new connection.
+    retry: Option<(Instant, bool)>,
 }
 
 impl Subscriber {
@@ -43,10 +52,15 @@ impl Subscriber {
         router: LineRouter,
         metrics: Metrics,
     ) -> Self {
+        let starting = || "not subscribed yet".to_owned();
         Self {
             probe: Probe::new(store.probe_channel(), metrics),
-            state: watch::Sender::new(Err("not subscribed yet".to_owned())),
+            connection: Err(starting()),
+            subscriptions: Err(starting()),
+            state: watch::Sender::new(Err(starting())),
             is_first_connection: true,
+            is_retrying: false,
+            retry: None,
             store,
             events,
             table,
@@ -63,25 +77,19 @@ impl Subscriber {
     pub(crate) async fn run(mut self, mut commands: mpsc::UnboundedReceiver<SubscriptionCommand>) {
         let mut probe = tokio::time::interval(PROBE_INTERVAL);
         probe.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut retry_at: Option<Instant> = None;
         loop {
+            let retry_at = self.retry.map(|(at, _)| at);
             tokio::select! {
                 biased;
                 event = self.events.next() => {
                     let has_lost_count = match event {
                         PubSubEvent::Connected => {
-                            retry_at = self.resubscribe().await;
+                            self.store.pubsub.start_anew();
+                            self.resubscribe().await;
                             continue;
                         }
-                        PubSubEvent::StateChanged(Err(reason)) => {
-                            self.mark_lost(&reason);
-                            continue;
-                        }
-                        PubSubEvent::StateChanged(Ok(_)) => {
-                            // The loss was reported only after the next connection: its subscriptions have to be made again.
-                            if self.state.borrow().is_err() {
-                                retry_at = self.resubscribe().await;
-                            }
+                        PubSubEvent::StateChanged(state) => {
+                            self.on_state(state).await;
                             continue;
                         }
                         PubSubEvent::Message(message) => {
@@ -103,73 +111,102 @@ impl Subscriber {
                         self.table.apply(command);
                     }
                 }
-                _ = probe.tick() => self.check_probe().await,
+                _ = probe.tick() => self.on_tick().await,
                 () = async { sleep_until(retry_at.unwrap_or_else(Instant::now)).await }, if retry_at.is_some() => {
-                    retry_at = None;
-                    self.store.pubsub.reconnect().await;
+                    self.try_again().await;
                 }
             }
-            if self.state.borrow().is_ok() && self.apply_table().await.is_err() {
-                self.mark_lost("subscribing failed");
-                retry_at = Some(Instant::now() + RETRY_DELAY);
+            if self.subscriptions.is_ok() {
+                let applied = self.apply_table().await;
+                self.note(applied.map_err(SubscribeFailure::of("subscribe to the channels")));
             }
         }
     }
 
-    /// Makes all subscriptions on a new connection. Returns when to try again, if that fails.
-    async fn resubscribe(&mut self) -> Option<Instant> {
-        self.mark_lost("subscribing");
+    /// The connection has failed or works again, or Redis refuses work on it or does so no more.
+    async fn on_state(&mut self, state: State) {
+        match &state {
+            // The loss was reported only after the next connection: its subscriptions have to be made again.
+            Ok(_) if self.subscriptions.is_err() => self.resubscribe().await,
+            // A Redis that cannot save, for example, still sends what is published.
+            Err(reason) if self.subscriptions.is_ok() && !self.store.pubsub.is_alive().await => {
+                self.mark_lost(reason);
+            }
+            _ => {}
+        }
+        self.connection = state;
+        self.publish_state();
+    }
+
+    async fn try_again(&mut self) {
+        match self.retry.take() {
+            Some((_, true)) => self.store.pubsub.reconnect().await,
+            Some((_, false)) => self.resubscribe().await,
+            None => {}
+        }
+    }
+
+    /// Makes all subscriptions, usually on a new connection.
+    async fn resubscribe(&mut self) {
+        self.retry = None;
         // The messages of the connection before this one come first. Those that it lost are part of the gap.
-        self.take_waiting_messages();
+        self.mark_lost("subscribing");
         let result = if self.router.has_recorder() {
             self.start_epoch().await
         } else {
             self.subscribe_on_demand().await
         };
-        match result {
-            Ok(()) => {
-                if !self.is_first_connection {
-                    info!("subscribed again");
-                }
-                self.is_first_connection = false;
-                self.probe.reset();
-                self.state.send_modify(|state| *state = Ok(None));
-                None
-            }
-            Err(error) => {
-                warn!("subscribe: {error:#}");
-                Some(Instant::now() + RETRY_DELAY)
-            }
+        if result.is_ok() {
+            self.is_first_connection = false;
+            self.is_retrying = false;
+            self.probe.reset();
+            self.subscriptions = Ok(());
+            self.publish_state();
         }
+        self.note(result);
     }
 
     /// With history in memory: announces a gap, and subscribes to the channels in use.
-    async fn subscribe_on_demand(&mut self) -> anyhow::Result<()> {
-        if !self.is_first_connection {
+    async fn subscribe_on_demand(&mut self) -> Result<(), SubscribeFailure> {
+        let is_retry = std::mem::replace(&mut self.is_retrying, true);
+        if !self.is_first_connection && !is_retry {
             self.router.announce_gap();
         }
-        let probe = vec![self.probe.channel().clone()];
-        self.store.pubsub.subscribe(probe).await.context("subscribe to the probe")?;
-        self.apply_table().await.context("subscribe to the channels")
+        let probe = [self.probe.channel().clone()];
+        self.store
+            .pubsub
+            .subscribe_together(&probe)
+            .await
+            .map_err(SubscribeFailure::of("subscribe to the probe"))?;
+        self.apply_table().await.map_err(SubscribeFailure::of("subscribe to the channels"))?;
+        if !self.is_first_connection && is_retry {
+            // Attempts that failed may have subscribed to some channels for a while.
+            self.router.announce_gap();
+        }
+        Ok(())
     }
 
     /// With history in Redis: subscribes to everything, and starts an epoch of its own, from which on it counts lines as
     /// all instances do.
-    async fn start_epoch(&mut self) -> anyhow::Result<()> {
-        let own_channels = vec![self.probe.channel().clone(), self.router.epochs_channel().clone()];
-        self.store.pubsub.subscribe(own_channels).await.context("subscribe to the epochs")?;
-        self.store.pubsub.subscribe_all().await.context("subscribe to all channels")?;
-        let epoch = self.store.history.publish_epoch().await.context("publish an epoch")?;
+    async fn start_epoch(&mut self) -> Result<(), SubscribeFailure> {
+        let (pubsub, history) = (&self.store.pubsub, &self.store.history);
+        let own_channels = [self.probe.channel().clone(), self.router.epochs_channel().clone()];
+        let fail = SubscribeFailure::of;
+        pubsub.subscribe_together(&own_channels).await.map_err(fail("subscribe to the epochs"))?;
+        pubsub.subscribe_all().await.map_err(fail("subscribe to all channels"))?;
+        let epoch = history.publish_epoch().await.map_err(fail("publish an epoch"))?;
         let earlier = self.events.messages_before(self.router.epochs_channel(), epoch);
-        let early = timeout(EPOCH_TIMEOUT, earlier)
-            .await
-            .context("wait for the epoch")?
-            .context("receive the epoch")?;
+        let early = match timeout(EPOCH_TIMEOUT, earlier).await {
+            Ok(Ok(early)) => early,
+            Ok(Err(_)) => return Err(SubscribeFailure::new("messages were dropped before the epoch")),
+            Err(_) => return Err(SubscribeFailure::new("the epoch did not arrive")),
+        };
         let channels: Vec<Arc<str>> = self.table.channels().cloned().collect();
         let missed = if self.is_first_connection {
             None
         } else {
-            self.store.history.load_missed(&channels, self.router.latest(), epoch).await?
+            let missed = history.load_missed(&channels, self.router.latest(), epoch).await;
+            missed.map_err(fail("read the missed lines"))?
         };
         self.router.start_epoch(epoch, missed, &early);
         for channel in self.table.pending() {
@@ -184,13 +221,33 @@ impl Subscriber {
         // With a recorder all channels are subscribed already.
         if !self.router.has_recorder() {
             if !pending.is_empty() {
-                self.store.pubsub.subscribe(pending.clone()).await?;
+                for channel in self.store.pubsub.subscribe(&pending).await? {
+                    debug!("user may not subscribe to {channel}: its viewers are refused");
+                    self.table.refuse(&channel);
+                }
             }
             if !unused.is_empty() {
-                self.store.pubsub.unsubscribe(unused).await?;
+                self.store.pubsub.unsubscribe(&unused).await?;
             }
         }
         pending.iter().for_each(|channel| self.table.confirm(channel));
+        Ok(())
+    }
+
+    /// Tries again to subscribe to channels that were allowed when their viewers came, and are forbidden now.
+    async fn retry_forbidden(&mut self) -> Result<(), RedisError> {
+        let channels = self.table.forbidden();
+        if channels.is_empty() {
+            return Ok(());
+        }
+        let forbidden = self.store.pubsub.subscribe(&channels).await?;
+        if forbidden.len() < channels.len() {
+            self.router.announce_gap();
+        }
+        channels
+            .iter()
+            .filter(|channel| !forbidden.contains(channel))
+            .for_each(|channel| self.table.allow(channel));
         Ok(())
     }
 
@@ -216,30 +273,62 @@ impl Subscriber {
         has_lost_count
     }
 
+    /// After a failure the subscriptions are made again, no faster than Redis can stand.
+    fn note(&mut self, result: Result<(), SubscribeFailure>) {
+        let Err(failure) = result else { return };
+        debug!("{failure}");
+        self.is_retrying = true;
+        self.mark_lost(&failure.reason);
+        self.subscriptions = Err(failure.reason);
+        self.publish_state();
+        let delay = Duration::from_millis(RETRY_INTERVAL_MS);
+        self.retry = Some((Instant::now() + delay, failure.needs_connection));
+    }
+
+    /// The subscriptions do not stand any more. A reason that is known already stays.
     fn mark_lost(&mut self, reason: &str) {
-        if self.state.borrow().is_ok() {
-            warn!("the subscriptions are lost: {reason}");
+        if self.subscriptions.is_ok() {
+            self.take_waiting_messages();
+            self.router.lose_count();
+            self.subscriptions = Err(reason.to_owned());
+            self.publish_state();
         }
-        self.state.send_modify(|state| *state = Err(reason.to_owned()));
         self.table.reset();
     }
 
+    fn publish_state(&self) {
+        let state = match (&self.connection, &self.subscriptions) {
+            (Err(reason), _) | (Ok(_), Err(reason)) => Err(reason.clone()),
+            (Ok(note), Ok(())) => Ok(note.clone()),
+        };
+        self.state.send_if_modified(|old| {
+            let is_new = *old != state;
+            *old = state;
+            is_new
+        });
+    }
+
     /// Sends the next probe, or gives up the connection if the last one has not arrived.
-    async fn check_probe(&mut self) {
-        if self.state.borrow().is_err() {
+    async fn on_tick(&mut self) {
+        if self.subscriptions.is_err() {
             return;
         }
         match self.probe.tick() {
             ProbeTick::Send => {
-                // A probe that cannot be published does not arrive either, so the error can be ignored.
-                let store = self.store.clone();
-                tokio::spawn(async move { store.publish_probe().await });
+                let (store, failed) = (self.store.clone(), self.probe.failure());
+                tokio::spawn(async move {
+                    let is_failed = store.publish_probe().await.is_err();
+                    failed.store(is_failed, Ordering::Relaxed);
+                });
             }
             ProbeTick::Wait => {}
             ProbeTick::TimedOut => {
                 self.mark_lost("a probe did not arrive");
                 self.store.pubsub.reconnect().await;
+                return;
             }
         }
+        let retried = self.retry_forbidden().await;
+        self.note(retried.map_err(SubscribeFailure::of("subscribe to the channels")));
     }
 }

@@ -15,6 +15,8 @@ pub(crate) struct SubscriptionTable {
     pending: HashSet<Arc<str>>,
     /// Subscribed in Redis, and no longer in use.
     unused: HashSet<Arc<str>>,
+    /// In use, and the user may not subscribe to them any more.
+    forbidden: HashSet<Arc<str>>,
 }
 
 #[derive(Default)]
@@ -26,11 +28,19 @@ struct Entry {
 impl SubscriptionTable {
     /// An empty table, whose guards send their release to `subscriptions`.
     pub(crate) fn new(subscriptions: Subscriptions) -> Self {
-        Self { subscriptions, channels: HashMap::new(), pending: HashSet::new(), unused: HashSet::new() }
+        Self {
+            subscriptions,
+            channels: HashMap::new(),
+            pending: HashSet::new(),
+            unused: HashSet::new(),
+            forbidden: HashSet::new(),
+        }
     }
 
     pub(crate) fn apply(&mut self, command: SubscriptionCommand) {
         match command {
+            // Dropping the waiter refuses it.
+            SubscriptionCommand::Subscribe(channel, _) if self.forbidden.contains(&channel) => {}
             SubscriptionCommand::Subscribe(channel, waiter) => {
                 let entry = self.channels.entry(channel.clone()).or_default();
                 if entry.guards == 0 && entry.waiters.is_empty() && !self.unused.remove(&channel) {
@@ -46,7 +56,7 @@ impl SubscriptionTable {
                 entry.guards -= 1;
                 if entry.guards == 0 && entry.waiters.is_empty() {
                     self.channels.remove(&channel);
-                    if !self.pending.remove(&channel) {
+                    if !self.pending.remove(&channel) && !self.forbidden.remove(&channel) {
                         self.unused.insert(channel);
                     }
                 }
@@ -58,6 +68,7 @@ impl SubscriptionTable {
     pub(crate) fn reset(&mut self) {
         self.pending = self.channels.keys().cloned().collect();
         self.unused.clear();
+        self.forbidden.clear();
     }
 
     /// The channels that have to be subscribed.
@@ -84,6 +95,27 @@ impl SubscriptionTable {
             entry.guards += 1;
             let _ = waiter.send(self.subscriptions.guard(channel.clone()));
         }
+    }
+    /// The user may not subscribe to this channel: everyone who waits for it is refused.
+    pub(crate) fn refuse(&mut self, channel: &Arc<str>) {
+        self.pending.remove(channel);
+        let Some(entry) = self.channels.get_mut(channel) else { return };
+        entry.waiters.clear();
+        if entry.guards == 0 {
+            self.channels.remove(channel);
+        } else {
+            self.forbidden.insert(channel.clone());
+        }
+    }
+
+    /// The channels in use that the user may not subscribe to.
+    pub(crate) fn forbidden(&self) -> Vec<Arc<str>> {
+        self.forbidden.iter().cloned().collect()
+    }
+
+    /// A forbidden channel is subscribed again.
+    pub(crate) fn allow(&mut self, channel: &Arc<str>) {
+        self.forbidden.remove(channel);
     }
 }
 
@@ -158,5 +190,29 @@ mod tests {
         table.confirm(&"r:a".into());
         table.reset();
         assert_eq!(table.pending(), ["r:a".into()]);
+    }
+
+    #[test]
+    fn a_forbidden_channel_refuses_its_waiters_and_is_tried_again_for_its_viewers() {
+        let (subscriptions, mut commands, mut table) = new_table();
+        let channel: Arc<str> = "r:a".into();
+        let mut viewer = subscriptions.subscribe("r:a");
+        apply_all(&mut table, &mut commands);
+        table.confirm(&channel);
+        let guard = viewer.try_recv().unwrap();
+        table.reset();
+        let mut waiter = subscriptions.subscribe("r:a");
+        apply_all(&mut table, &mut commands);
+        table.refuse(&channel);
+        assert_eq!(waiter.try_recv().err(), Some(oneshot::error::TryRecvError::Closed));
+        assert!(table.pending().is_empty());
+        assert_eq!(table.forbidden(), std::slice::from_ref(&channel));
+        let mut late = subscriptions.subscribe("r:a");
+        apply_all(&mut table, &mut commands);
+        assert_eq!(late.try_recv().err(), Some(oneshot::error::TryRecvError::Closed));
+        drop(guard);
+        apply_all(&mut table, &mut commands);
+        assert!(table.forbidden().is_empty() && table.take_unused().is_empty());
+        assert_eq!(table.channels().count(), 0);
     }
 }

@@ -6,7 +6,7 @@ use tokio::sync::{mpsc, oneshot};
 
 /// A request to the subscriber.
 pub(crate) enum SubscriptionCommand {
-    /// Subscribe to the channel, and send the guard when Redis has confirmed it.
+    /// Subscribe to the channel, and send the guard when Redis has confirmed it. Drop the sender if it is forbidden.
     Subscribe(Arc<str>, oneshot::Sender<SubscriptionGuard>),
     /// A guard of the channel was dropped.
     Release(Arc<str>),
@@ -23,7 +23,8 @@ impl Subscriptions {
         (Self(sender), receiver)
     }
 
-    /// Subscribes to a channel. The guard arrives when Redis has confirmed the subscription.
+    /// Subscribes to a channel. The guard arrives when Redis has confirmed the subscription; the channel closes without one
+    /// if the user may not subscribe to it.
     pub(crate) fn subscribe(&self, channel: &str) -> oneshot::Receiver<SubscriptionGuard> {
         let (sender, receiver) = oneshot::channel();
         // The subscriber ends only with the process. Then the guard never comes.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use fred::clients::Pool;
 use fred::error::ErrorKind;
 use fred::interfaces::{HashesInterface, KeysInterface};
+use redis_core::error::reason;
 use redis_core::{Key, RedisError};
 use tokio::sync::broadcast::error::TryRecvError;
 use tokio::time::sleep;
@@ -34,14 +35,14 @@ impl Canary {
         let mut notifications = subscriber.notifications();
         match subscriber.subscribe(key).await {
             Err(error) if is_refusal(&error) => {
-                return Ok(NotificationSupport::Forbidden(error.details().to_owned()));
+                return Ok(NotificationSupport::Forbidden(reason(&error)));
             }
             other => other?,
         }
         let key = key.to_string();
         match write_key(writer, &key).await {
             Err(error) if is_refusal(&error) => {
-                return Ok(NotificationSupport::Unknown(error.details().to_owned()));
+                return Ok(NotificationSupport::Unknown(reason(&error)));
             }
             other => other?,
         }
@@ -67,6 +68,8 @@ impl Canary {
 
 async fn write_key(pool: &Pool, key: &str) -> Result<(), RedisError> {
     let redis = pool.next();
+    // Whatever another has put there.
+    let _: () = redis.del(key).await?;
     let _: () = redis.hset(key, ("probe", "true")).await?;
     let _: () = redis.del(key).await?;
     let _: () = redis.hset(key, ("probe", "true")).await?;

@@ -1,8 +1,20 @@
 //! What the errors of Redis mean.
 
-use redis_core::RedisError;
+use fred::error::ErrorKind;
+use redis_core::{ErrorClass, RedisError};
 
-/// Whether Redis refuses the command to this user, or to everybody.
+/// Whether Redis has understood the command and will not carry it out: not for this user, not now, or never.
 pub(super) fn is_refusal(error: &RedisError) -> bool {
-    ["NOPERM", "READONLY", "ERR unknown command"].iter().any(|prefix| error.details().starts_with(prefix))
+    // That is an error of the connection.
+    if *error.kind() == ErrorKind::Protocol {
+        return false;
+    }
+    match ErrorClass::of(error) {
+        ErrorClass::WrongServer
+        | ErrorClass::CannotWrite
+        | ErrorClass::Forbidden
+        | ErrorClass::Cluster
+        | ErrorClass::Invalid => true,
+        ErrorClass::Unreachable | ErrorClass::Busy | ErrorClass::Unauthenticated => false,
+    }
 }

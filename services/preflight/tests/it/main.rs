@@ -6,6 +6,7 @@ mod contract;
 mod notifications;
 mod outages;
 mod peers;
+mod refusals;
 mod replicas;
 mod settings;
 mod sockets;

@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use fred::clients::Client;
 use fred::interfaces::EventInterface;
+use fred::types::Message;
 use fred::types::config::Server;
-use fred::types::{Message, Value};
 use redis_core::{Connection, State};
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::{broadcast, watch};
+
+use super::loaded::text;
 
 /// An event of the subscribing connection.
 pub(crate) enum PubSubEvent {
@@ -86,16 +88,23 @@ impl PubSubEvents {
 pub(crate) struct PubSubMessage(Message);
 
 impl PubSubMessage {
+    #[cfg(test)]
+    pub(crate) fn for_test(channel: &'static str, text: &'static str) -> Self {
+        Self(Message {
+            channel: channel.into(),
+            value: text.into(),
+            kind: fred::types::MessageKind::Message,
+            server: Server::new("localhost", 6379),
+        })
+    }
+
     pub(crate) fn channel(&self) -> &str {
         &self.0.channel
     }
 
     /// Its text. Bytes that are not UTF-8 become U+FFFD.
     pub(crate) fn text(&self) -> Arc<str> {
-        match &self.0.value {
-            Value::String(text) => Arc::from(&**text),
-            other => String::from_utf8_lossy(other.as_bytes().unwrap_or_default()).into(),
-        }
+        text(&self.0.value)
     }
 
     /// The epoch that it announces, if it is from the channel of epochs.

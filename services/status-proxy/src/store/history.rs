@@ -7,7 +7,9 @@ use fred::clients::Pool;
 use fred::interfaces::KeysInterface;
 use fred::types::Value;
 use fred::types::scripts::Script;
-use redis_core::{Channel, Key, RedisError};
+use redis_core::error::reason;
+use redis_core::{Channel, ErrorClass, Key, RedisError};
+use tracing::warn;
 
 use super::loaded::LoadedHistory;
 use crate::line::{Line, LineId};
@@ -108,8 +110,23 @@ impl HistoryStore {
     }
 
     /// Loads the lines of these channels after `since` and before `epoch`, if another instance records all of them. Waits
-    /// for it, but not longer than [`CATCH_UP_TIMEOUT`].
+    /// for it, but not longer than [`CATCH_UP_TIMEOUT`]. What cannot be read counts as not recorded.
     pub(crate) async fn load_missed(
+        &self,
+        channels: &[Arc<str>],
+        since: LineId,
+        epoch: u64,
+    ) -> Result<Option<Vec<(Arc<str>, Line)>>, RedisError> {
+        match self.load_recorded(channels, since, epoch).await {
+            Err(error) if ErrorClass::of(&error).is_invalid() => {
+                warn!("read missed lines from the recorded history: {}", reason(&error));
+                Ok(None)
+            }
+            lines => lines,
+        }
+    }
+
+    async fn load_recorded(
         &self,
         channels: &[Arc<str>],
         since: LineId,

@@ -1,5 +1,7 @@
 //! The reply of `load.lua`, and which lines it proves to be complete.
 
+use std::sync::Arc;
+
 use fred::types::Value;
 use redis_core::RedisError;
 
@@ -31,8 +33,8 @@ const NOTHING_COMPLETE: LineId = LineId { epoch: u64::MAX, sequence: u64::MAX };
 impl LoadedHistory {
     pub(super) fn parse(reply: Vec<Value>) -> Result<Self, RedisError> {
         let mut values = reply.into_iter();
-        let mut epoch = || values.next().unwrap_or(Value::Null).convert::<u64>();
-        let (complete_until, complete_since) = (epoch()?, epoch()?);
+        let mut epoch = || values.next().and_then(|value| value.as_u64()).unwrap_or(0);
+        let (complete_until, complete_since) = (epoch(), epoch());
         let streams = values.map(LoadedStream::parse).collect::<Result<_, _>>()?;
         // Without its state, nobody knows when the lines were recorded.
         let complete_since =
@@ -72,10 +74,18 @@ impl LoadedHistory {
 
 impl LoadedStream {
     fn parse(value: Value) -> Result<Self, RedisError> {
-        let (exists, anchor, entries): (bool, String, Vec<String>) = value.convert()?;
-        let line = |pair: &[String]| Some(Line { id: pair[0].parse().ok()?, text: pair[1].as_str().into() });
+        let (exists, anchor, entries): (bool, String, Vec<Value>) = value.convert()?;
+        let line = |pair: &[Value]| Some(Line { id: pair[0].as_str()?.parse().ok()?, text: text(&pair[1]) });
         let lines = entries.chunks_exact(2).filter_map(line).collect();
         Ok(Self { exists, anchor: anchor.parse().ok(), lines })
+    }
+}
+
+/// The text of a published or recorded line. Bytes that are not UTF-8 become U+FFFD.
+pub(super) fn text(value: &Value) -> Arc<str> {
+    match value {
+        Value::String(text) => Arc::from(&**text),
+        other => String::from_utf8_lossy(other.as_bytes().unwrap_or_default()).into(),
     }
 }
 

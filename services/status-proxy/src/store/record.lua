@@ -1,37 +1,87 @@
--- Appends lines to their streams, if this instance holds the recorder's lease or can take it.
+-- Appends lines to their streams, if this instance holds the recorder's lease or can take it. What others have written in
+-- the place of a key is replaced.
 -- KEYS: lease, recording, then a stream for each channel of this call.
 -- ARGV: instance, lease in ms, since, until, max lines of a stream, max age in ms, then for each line: number of its
 --   stream's key, id, text.
 --   since: every line from this epoch on is in this call or in an earlier one of this instance.
 --   until: every line before this epoch is, too.
 -- Returns {is recorder, upto}. Every line before epoch `upto` is recorded.
-local holder = redis.call('GET', KEYS[1])
-local recording = redis.call('HMGET', KEYS[2], 'upto', 'complete')
-local upto, complete = recording[1], tonumber(recording[2] or '0')
-if holder and holder ~= ARGV[1] then
-  return {0, upto or '0'}
+
+local DAY = 24 * 3600 * 1000
+local function of_wrong_type(reply)
+  return type(reply) == 'table' and reply.err and string.find(reply.err, 'WRONGTYPE', 1, true)
+end
+local function failed(reply)
+  return type(reply) == 'table' and reply.err
+end
+-- Epochs are below 2^53; nil for what is none.
+local function as_epoch(text)
+  local number = text and tonumber(text)
+  if number and number >= 0 and number < 2 ^ 53 then return number end
+end
+
+local holder = redis.pcall('GET', KEYS[1])
+if of_wrong_type(holder) then holder = false end
+if failed(holder) then return holder end
+local recording = redis.pcall('HMGET', KEYS[2], 'upto', 'complete')
+local is_misplaced = of_wrong_type(recording)
+if is_misplaced then recording = {} end
+if failed(recording) then return recording end
+local upto, complete = as_epoch(recording[1]), as_epoch(recording[2]) or 0
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+if upto and (complete > upto or upto > now + DAY) then upto = nil end
+local since, until_epoch = tonumber(ARGV[3]), tonumber(ARGV[4])
+-- A lease ends by itself: a holder without an end is none.
+if holder and holder ~= ARGV[1] and redis.call('PTTL', KEYS[1]) >= 0 then
+  return {0, string.format('%.0f', upto or 0)}
 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-if not upto or tonumber(upto) < tonumber(ARGV[3]) then
+if is_misplaced then redis.call('DEL', KEYS[2]) end
+if not upto or upto < since then
   -- Nobody recorded the lines between `upto` and `since`: the recording is complete only from here on.
-  complete = tonumber(ARGV[3])
+  complete = since
   redis.call('HSET', KEYS[2], 'complete', ARGV[3])
 end
-local time = redis.call('TIME')
-local expired = time[1] * 1000 + math.floor(time[2] / 1000) - ARGV[6] + 1
+local expired = now - ARGV[6] + 1
 -- A stream that does not exist had no line since this time. Its first entry says so.
 local first = string.format('%.0f-0', math.max(complete, expired, 1))
+
+-- Begins a stream in the place of something else. Nobody knows which lines were there before this id.
+local function replace(stream, id)
+  local epoch, sequence = string.match(id, '^(%d+)-(%d+)$')
+  redis.call('DEL', stream)
+  redis.call('XADD', stream, string.format('%s-%.0f', epoch, sequence - 1), 'begin', '')
+end
+-- Whether the last entry is not of a recorder, and stands in the way of lesser ids.
+local function is_blocked(stream)
+  local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)[1]
+  if not newest then return false end
+  local kind = newest[2][1]
+  return kind ~= 'line' and kind ~= 'begin' or tonumber(string.match(newest[1], '^%d+')) > now + DAY
+end
+
 for i = 7, #ARGV, 3 do
-  local stream = KEYS[tonumber(ARGV[i])]
-  if redis.call('EXISTS', stream) == 0 then
-    redis.pcall('XADD', stream, first, 'begin', '')
+  local stream, id, text = KEYS[tonumber(ARGV[i])], ARGV[i + 1], ARGV[i + 2]
+  local kind = redis.call('TYPE', stream).ok
+  if kind == 'none' then
+    redis.call('XADD', stream, first, 'begin', '')
+  elseif kind ~= 'stream' then
+    replace(stream, id)
   end
   -- XADD refuses an id that is not greater than the stream's last: a line that another instance has recorded already.
-  redis.pcall('XADD', stream, 'MAXLEN', '~', ARGV[5], ARGV[i + 1], 'line', ARGV[i + 2])
+  local added = redis.pcall('XADD', stream, 'MAXLEN', '~', ARGV[5], id, 'line', text)
+  if failed(added) then
+    if not string.find(added.err, 'equal or smaller', 1, true) then return added end
+    if is_blocked(stream) then
+      replace(stream, id)
+      redis.call('XADD', stream, id, 'line', text)
+    end
+  end
   redis.call('PEXPIRE', stream, ARGV[6])
 end
-if not upto or tonumber(upto) < tonumber(ARGV[4]) then
+if not upto or upto < until_epoch then
   redis.call('HSET', KEYS[2], 'upto', ARGV[4])
-  return {1, ARGV[4]}
+  upto = until_epoch
 end
-return {1, upto}
+return {1, string.format('%.0f', upto)}

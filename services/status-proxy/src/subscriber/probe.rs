@@ -1,6 +1,7 @@
 //! The round trip that proves that the subscriptions work.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::metrics::Metrics;
@@ -15,6 +16,8 @@ pub(super) struct Probe {
     channel: Arc<str>,
     metrics: Metrics,
     sent_at: Option<Instant>,
+    /// The last probe could not be published, so it cannot arrive.
+    has_failed: Arc<AtomicBool>,
 }
 
 /// What to do at the next tick.
@@ -26,7 +29,7 @@ pub(super) enum ProbeTick {
 
 impl Probe {
     pub(super) fn new(channel: Arc<str>, metrics: Metrics) -> Self {
-        Self { channel, metrics, sent_at: None }
+        Self { channel, metrics, sent_at: None, has_failed: Arc::default() }
     }
 
     pub(super) fn channel(&self) -> &Arc<str> {
@@ -38,7 +41,15 @@ impl Probe {
         self.sent_at = None;
     }
 
+    /// To be set when the probe could not be published.
+    pub(super) fn failure(&self) -> Arc<AtomicBool> {
+        self.has_failed.clone()
+    }
+
     pub(super) fn tick(&mut self) -> ProbeTick {
+        if self.has_failed.swap(false, Ordering::Relaxed) {
+            self.sent_at = None;
+        }
         match self.sent_at {
             None => {
                 self.sent_at = Some(Instant::now());

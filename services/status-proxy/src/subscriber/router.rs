@@ -20,8 +20,8 @@ pub(crate) struct LineRouter {
     recorder: Option<mpsc::UnboundedSender<RecorderInput>>,
     position: SharedPosition,
     epochs_channel: Arc<str>,
-    /// With history in Redis: messages were dropped. The next ones cannot be numbered as other instances number them, until
-    /// a new epoch starts on a new connection.
+    /// With history in Redis: messages were dropped, or the subscription was lost. The next ones cannot be numbered as other
+    /// instances number them, until an epoch of this instance starts.
     has_lost_count: bool,
 }
 
@@ -33,7 +33,8 @@ impl LineRouter {
         position: SharedPosition,
         epochs_channel: Arc<str>,
     ) -> Self {
-        Self { hub, metrics, recorder, position, epochs_channel, has_lost_count: false }
+        let has_lost_count = recorder.is_some();
+        Self { hub, metrics, recorder, position, epochs_channel, has_lost_count }
     }
 
     /// Whether history is in Redis.
@@ -52,15 +53,16 @@ impl LineRouter {
 
     /// Passes a message on.
     pub(super) fn route(&mut self, message: &PubSubMessage) {
+        if self.has_lost_count {
+            // Not even an epoch counts: lines before it were lost, so this instance must not claim that it has them.
+            return;
+        }
         let channel = message.channel();
         if *channel == *self.epochs_channel {
             if let Some(epoch) = message.epoch() {
                 self.position.lock().latest = LineId::start_of(epoch);
                 self.tell_recorder(|| RecorderInput::Epoch(epoch));
             }
-            return;
-        }
-        if self.has_lost_count {
             return;
         }
         // Every message gets a number, also one that is no status line, so that all instances count alike.
@@ -81,8 +83,13 @@ impl LineRouter {
         if self.recorder.is_none() {
             self.announce_gap();
         }
-        self.has_lost_count = self.recorder.is_some();
+        self.lose_count();
         self.has_lost_count
+    }
+
+    /// With history in Redis: ignores everything until an epoch starts on a new subscription.
+    pub(super) fn lose_count(&mut self) {
+        self.has_lost_count = self.recorder.is_some();
     }
 
     /// With history in memory: lines may have been missed before now.
@@ -134,5 +141,48 @@ impl LineRouter {
             // The recorder ends only with the process.
             let _ = recorder.send(input());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::replay_buffer::Retention;
+    use crate::shard::ChannelPolicy;
+
+    const EPOCHS: &str = "epochs";
+
+    fn router() -> (LineRouter, mpsc::UnboundedReceiver<RecorderInput>) {
+        let metrics = Metrics::new(&prometheus::Registry::new()).unwrap();
+        let age = Duration::from_secs(60);
+        let retention = Retention { lines: 10, bytes: 1000, age };
+        let policy = ChannelPolicy { retention, idle_ttl: age, receives_all: true };
+        let (hub, _) = Hub::new(policy, &metrics);
+        let (sender, inputs) = mpsc::unbounded_channel();
+        (LineRouter::new(hub, metrics, Some(sender), SharedPosition::default(), EPOCHS.into()), inputs)
+    }
+
+    #[test]
+    fn after_lost_lines_no_later_epoch_is_recorded_until_a_subscription_starts_one() {
+        let (mut router, mut inputs) = router();
+        router.start_epoch(5, None, &[]);
+        router.route(&PubSubMessage::for_test("r:a", "one"));
+        assert!(router.on_lag(3));
+        router.route(&PubSubMessage::for_test(EPOCHS, "6"));
+        router.route(&PubSubMessage::for_test("r:a", "after the lost ones"));
+        assert_eq!(router.latest(), LineId { epoch: 5, sequence: 1 });
+        router.start_epoch(7, None, &[]);
+        router.route(&PubSubMessage::for_test("r:a", "two"));
+        router.route(&PubSubMessage::for_test(EPOCHS, "8"));
+        let told: Vec<String> = std::iter::from_fn(|| inputs.try_recv().ok())
+            .map(|input| match input {
+                RecorderInput::Line(_, line) => line.id.to_string(),
+                RecorderInput::Epoch(epoch) => format!("epoch {epoch}"),
+                RecorderInput::Restart(epoch) => format!("restart {epoch}"),
+            })
+            .collect();
+        assert_eq!(told, ["restart 5", "5-1", "restart 7", "7-1", "epoch 8"]);
     }
 }

@@ -6,6 +6,8 @@ mod drain;
 mod history;
 mod outages;
 mod page;
+mod poisoned_values;
+mod redis_refusals;
 mod refusals;
 mod replicas;
 mod scale;
