@@ -24,7 +24,7 @@ pub struct Reconciler {
     pub settle: Duration,
     /// The jobs, the backlog and the dead letters are counted here.
     pub metrics: Metrics,
-    /// Open while the keys that all games share have the types that they must have, and replicas confirm writes.
+    /// Open while the keys that all games share have the types that they must have.
     pub gate: Gate,
 }
 
@@ -58,14 +58,11 @@ impl Reconciler {
         Ok(())
     }
 
-    /// A key of another type that all games need stops the work, as no key of one game can. So do missing replicas.
+    /// A key of another type that all games need stops the work, as no key of one game can.
     async fn check_shared_keys(&self) {
         match self.store.find_wrong_type().await {
             Ok(None) => self.gate.open(),
             Ok(Some(reason)) => self.gate.close(reason),
-            Err(error) if ErrorClass::of(&error) == ErrorClass::CannotWrite => {
-                self.gate.close(reason(&error))
-            }
             Err(error) => debug!("look at the keys that all games share: {}", reason(&error)),
         }
     }

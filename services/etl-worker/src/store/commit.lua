@@ -35,8 +35,8 @@ for i = 1, (#KEYS - 3) / 3 do
       redis.call('EXPIRE', state, ARGV[11])
     end
     if failed(try('HDEL', part, token)) or redis.call('EXISTS', part) == 0 then redis.call('SREM', KEYS[2], path) end
-    redis.call('XACK', KEYS[1], ARGV[7], entry_id)
     redis.call('XDEL', KEYS[1], entry_id)
+    redis.call('XACK', KEYS[1], ARGV[7], entry_id)
     committed[i] = 1
   end
 end

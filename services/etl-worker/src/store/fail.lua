@@ -14,6 +14,6 @@ if try('HGET', KEYS[3], 'state') ~= 'dead' then
   if failed(kept) then return { tries, 0 } end
   try('HSET', KEYS[3], 'state', 'dead')
 end
-redis.call('XACK', KEYS[1], ARGV[1], ARGV[3])
 redis.call('XDEL', KEYS[1], ARGV[3])
+redis.call('XACK', KEYS[1], ARGV[1], ARGV[3])
 return { tries, 1 }

@@ -60,3 +60,71 @@ pub(super) fn needs(channel: &str) -> Needs {
         needs.and(text, words)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked() -> Vec<String> {
+        let names = COMMANDS.iter().filter_map(|command| command.split(' ').next());
+        names.map(str::to_lowercase).collect()
+    }
+
+    #[test]
+    fn every_command_of_the_scripts_is_asked_for() {
+        let scripts = concat!(
+            include_str!("claim.lua"),
+            include_str!("commit.lua"),
+            include_str!("enqueue.lua"),
+            include_str!("enqueue_settled.lua"),
+            include_str!("fail.lua"),
+            include_str!("ownership.lua"),
+            include_str!("plan.lua"),
+            include_str!("read.lua"),
+            include_str!("records.lua"),
+            include_str!("remove_consumers.lua"),
+            include_str!("renew.lua"),
+            include_str!("types.lua"),
+        );
+        let calls = ["call('", "try('"].iter().flat_map(|call| scripts.split(call).skip(1));
+        let names: Vec<&str> = calls.filter_map(|rest| rest.split('\'').next()).collect();
+        assert!(names.len() > 50, "{names:?}");
+        for name in names {
+            assert!(asked().contains(&name.to_lowercase()), "{name} is not asked for");
+        }
+    }
+
+    #[test]
+    fn every_command_that_the_readme_allows_is_asked_for_or_serves_the_connection_or_the_commands() {
+        let line = include_str!("../../README.md").lines().find(|line| line.starts_with("ACL SETUSER "));
+        let others = [
+            "evalsha",
+            "script",
+            "subscribe",
+            "unsubscribe",
+            "xrange",
+            "multi",
+            "discard",
+            "unlink",
+            "ping",
+            "info",
+            "hello",
+            "auth",
+            "select",
+            "client",
+            "wait",
+            "role",
+        ];
+        let allowed: Vec<&str> =
+            line.unwrap().split(" +").skip(1).filter_map(|name| name.split('|').next()).collect();
+        for name in &allowed {
+            assert!(
+                asked().iter().any(|asked| asked == name) || others.contains(name),
+                "{name} is not asked for"
+            );
+        }
+        for name in asked() {
+            assert!(allowed.contains(&name.as_str()), "{name} is not in the README");
+        }
+    }
+}

@@ -61,8 +61,8 @@ impl Store {
     /// Removes entries of the stream that are not jobs.
     pub async fn discard(&self, invalid: &[InvalidJob]) -> Result<(), RedisError> {
         let entry_ids: Vec<&str> = invalid.iter().map(|job| job.entry_id.as_str()).collect();
-        self.pool.xack::<(), _, _, _>(jobs_key(), GROUP, entry_ids.clone()).await?;
-        self.pool.xdel(jobs_key(), entry_ids).await
+        self.pool.xdel::<(), _, _>(jobs_key(), entry_ids.clone()).await?;
+        self.pool.xack(jobs_key(), GROUP, entry_ids).await
     }
 
     /// Renews the leases of these jobs. True for each job that this worker still owns.

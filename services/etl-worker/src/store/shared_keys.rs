@@ -3,8 +3,7 @@ use redis_core::{Key, RedisError};
 use super::client::Store;
 
 impl Store {
-    /// The first key of another type among those that all games share, in words. While there is one, work stops. It also
-    /// stops while there are fewer replicas than `REDIS_WAIT_REPLICAS` says, which is an error here.
+    /// The first key of another type among those that all games share, in words. While there is one, work stops.
     pub async fn find_wrong_type(&self) -> Result<Option<String>, RedisError> {
         let shared = [
             (Key::EtlJobs, "stream"),
@@ -13,7 +12,7 @@ impl Store {
             (Key::GamesParticipants, "zset"),
         ];
         let keys = shared.iter().map(|(key, _)| key.to_string()).collect();
-        let types: Vec<String> = self.run_confirmed(&self.scripts.types, keys, Vec::new()).await?;
+        let types: Vec<String> = self.run(&self.scripts.types, keys, Vec::new()).await?;
         let wrong = |((key, expected), found): (&(Key, &str), &String)| {
             (found != expected && found != "none")
                 .then(|| format!("{key} is a {found}, not a {expected}: rename it or delete it"))

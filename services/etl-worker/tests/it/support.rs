@@ -19,14 +19,21 @@ use crate::tables::{Tables, list_files, read_tables};
 pub(crate) struct World {
     pub(crate) redis: TestRedis,
     pub(crate) client: Client,
+    /// What workers and commands connect to.
+    pub(crate) url: String,
     dir: TempDir,
 }
 
 impl World {
     pub(crate) async fn start() -> Self {
-        let redis = TestRedis::start().await;
-        let client = redis.client().await;
-        Self { redis, client, dir: tempfile::tempdir().unwrap() }
+        Self::start_on(Path::new("redis-server")).await
+    }
+
+    /// With another version of Redis.
+    pub(crate) async fn start_on(binary: &Path) -> Self {
+        let redis = TestRedis::start_binary(binary, &[]).await;
+        let (client, url) = (redis.client().await, redis.url());
+        Self { redis, client, url, dir: tempfile::tempdir().unwrap() }
     }
 
     pub(crate) fn output(&self) -> PathBuf {
@@ -43,7 +50,7 @@ impl World {
     }
 
     pub(crate) fn spawn_worker(&self, name: &str, vars: &[(&str, &str)]) -> ServiceProcess {
-        let (url, output) = (self.redis.url(), self.output());
+        let (url, output) = (&self.url, self.output());
         let mut all = vec![
             ("REDIS_URL", url.as_str()),
             ("ETL_OUTPUT", output.to_str().unwrap()),
@@ -59,7 +66,7 @@ impl World {
     /// Runs a command of the binary and waits for its end.
     pub(crate) async fn run_command(&self, args: &[&str]) -> Output {
         let mut command = Command::new(BINARY);
-        command.env_clear().env("REDIS_URL", self.redis.url()).env("ETL_OUTPUT", self.output()).args(args);
+        command.env_clear().env("REDIS_URL", &self.url).env("ETL_OUTPUT", self.output()).args(args);
         command.output().await.unwrap()
     }
 
@@ -106,15 +113,20 @@ impl World {
     pub(crate) async fn wait_until_done(&self, games: &[&str]) {
         eventually("every game is committed", async || {
             for game in games {
-                let state: Option<String> =
-                    self.client.hget(format!("etl:game:{game}"), "state").await.unwrap();
-                if state.as_deref() != Some("done") {
+                if !self.is_done(game).await {
                     return false;
                 }
             }
             true
         })
         .await;
+    }
+
+    /// Whether a game is committed.
+    pub(crate) async fn is_done(&self, game: &str) -> bool {
+        let state: Option<String> =
+            self.client.hget(format!("etl:game:{game}"), "state").await.unwrap_or_default();
+        state.as_deref() == Some("done")
     }
 
     /// Waits until all records of the games are gone. Only the states of their jobs are left.
