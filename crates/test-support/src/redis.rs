@@ -75,7 +75,7 @@ impl TestRedis {
         self.connect(db).await.expect("connect to our own redis")
     }
 
-    async fn connect(&self, db: u8) -> Result<Client, Error> {
+    pub(crate) async fn connect(&self, db: u8) -> Result<Client, Error> {
         let mut config = Config::from_url(&format!("{}/{db}", self.url()))?;
         (config.username, config.password) = (Some(ADMIN.to_owned()), Some(ADMIN.to_owned()));
         let mut builder = Builder::from_config(config);
