@@ -3,7 +3,8 @@
 //! - `GET /info`: how much the store holds, as JSON.
 //! - `PUT /objects/{id in hex}`: 201 if the object is new, 204 if it replaced one; 413 if it is too large, 507 if the store
 //!   is full.
-//! - `GET` and `HEAD /objects/{id}`: the object, or 404. `DELETE /objects/{id}`: 204, or 404.
+//! - `GET` and `HEAD /objects/{id}`: the object, or 404, or 500 if what Redis has in its place is damaged.
+//!   `DELETE /objects/{id}`: 204, or 404.
 //! - The header `x-object-metadata` has the metadata, percent-encoded.
 //! - `/health`, `/ready` and `/metrics`, as in every service.
 
@@ -157,6 +158,7 @@ impl ResponseError for ApiError {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Refused(Refused::TooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Refused(Refused::Full) => StatusCode::INSUFFICIENT_STORAGE,
+            Self::Refused(Refused::Damaged) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }

@@ -10,6 +10,7 @@ pub(crate) enum OutgoingResponse {
     Encoded {
         header: [u8; HEADER_LEN],
         payload: Bytes,
+        is_refused: bool,
     },
     /// The response to a get whose content is read from Redis when it is this response's turn to be written. Until then it
     /// takes no memory.
@@ -29,6 +30,7 @@ impl OutgoingResponse {
 
     /// Encodes a response whose content is in memory.
     pub(crate) fn encoded(request: &RequestHeader, response: Response) -> Self {
+        let is_refused = matches!(response, Response::Refused(_));
         let (kind, payload) = match (request.kind, response) {
             (RequestKind::Set, Response::Done) => (ResponseKind::Set, Bytes::new()),
             (RequestKind::Delete, Response::Done) => (ResponseKind::Deleted, Bytes::new()),
@@ -43,7 +45,7 @@ impl OutgoingResponse {
             _ => (ResponseKind::NotExists, Bytes::new()),
         };
         let header = encode_response(&request.id, payload.len() as u64, request.request_id, kind);
-        Self::Encoded { header, payload }
+        Self::Encoded { header, payload, is_refused }
     }
 }
 

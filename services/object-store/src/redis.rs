@@ -13,6 +13,7 @@ mod chunks;
 mod content_store;
 mod fields;
 mod garbage_collector;
+mod needs;
 mod notification;
 mod operation;
 mod options;

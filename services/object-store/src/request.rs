@@ -71,7 +71,7 @@ pub(crate) enum ContentLocation {
     Legacy(ObjectId),
 }
 
-/// Why an object was not stored.
+/// Why an object was not stored, or not returned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     /// The object is larger than the settings allow.
@@ -80,6 +80,9 @@ pub enum Refused {
     /// The store has reached its memory limit.
     #[error("the store is full: max_memory is reached")]
     Full,
+    /// What Redis has in the place of the object, or of its content, is not what this service stored there.
+    #[error("the object cannot be read: what Redis has in its place is damaged")]
+    Damaged,
 }
 
 /// How much the store holds.

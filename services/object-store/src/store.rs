@@ -49,7 +49,7 @@ pub struct ObjectStore {
 /// An operation of the store failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The object was not accepted.
+    /// The object was not accepted, or cannot be read.
     #[error(transparent)]
     Refused(#[from] Refused),
     /// Redis failed, or did not answer in time.
@@ -114,7 +114,7 @@ impl ObjectStore {
     /// Returns the object with this id, if it exists.
     ///
     /// # Errors
-    /// When Redis does not answer in time.
+    /// When Redis does not answer in time, or has something else in the place of the object.
     pub async fn get(&self, id: &ObjectId) -> Result<Option<Object>, StoreError> {
         let mut whole = false;
         loop {
@@ -127,26 +127,31 @@ impl ObjectStore {
                     // The object was replaced or deleted while it was read. Get what is there now.
                     whole = true;
                 }
+                Response::Refused(refused) => return Err(refused.into()),
                 _ => return Ok(None),
             }
         }
     }
 
-    /// Returns whether there is an object with this id.
+    /// Returns whether there is an object with this id, even if it cannot be read.
     ///
     /// # Errors
     /// When Redis does not answer in time.
     pub async fn exists(&self, id: &ObjectId) -> Result<bool, StoreError> {
-        Ok(self.stat(id).await?.is_some())
+        match self.stat(id).await {
+            Err(StoreError::Refused(Refused::Damaged)) => Ok(true),
+            stat => Ok(stat?.is_some()),
+        }
     }
 
     /// Returns the object's length in bytes and its metadata, if it exists.
     ///
     /// # Errors
-    /// When Redis does not answer in time.
+    /// When Redis does not answer in time, or has something else in the place of the object.
     pub async fn stat(&self, id: &ObjectId) -> Result<Option<(u64, Bytes)>, StoreError> {
         match self.call(Request::Stat { id: id.clone() }).await? {
             Response::Stat { length, metadata } => Ok(Some((length, metadata))),
+            Response::Refused(refused) => Err(refused.into()),
             _ => Ok(None),
         }
     }
@@ -154,9 +159,12 @@ impl ObjectStore {
     /// Removes the object. Returns false if there was none.
     ///
     /// # Errors
-    /// When Redis does not answer in time.
+    /// When Redis does not answer in time, or has something else in the place of the object.
     pub async fn delete(&self, id: &ObjectId) -> Result<bool, StoreError> {
-        Ok(matches!(self.call(Request::Delete { id: id.clone() }).await?, Response::Done))
+        match self.call(Request::Delete { id: id.clone() }).await? {
+            Response::Refused(refused) => Err(refused.into()),
+            response => Ok(matches!(response, Response::Done)),
+        }
     }
 
     /// Returns the bytes of all ids, see [`Info::total_size_bytes`].

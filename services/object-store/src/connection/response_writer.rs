@@ -28,9 +28,6 @@ impl Connection {
         request: &RequestHeader,
         response: Response,
     ) -> Result<(), CloseReason> {
-        if let Response::Refused(_) = response {
-            self.node.metrics.refused.inc();
-        }
         self.write_ready().await?;
         self.write(OutgoingResponse::encoded(request, response)).await
     }
@@ -58,7 +55,12 @@ impl Connection {
     async fn write(&mut self, response: OutgoingResponse) -> Result<(), CloseReason> {
         match response {
             _ if self.goodbye_sent => {}
-            OutgoingResponse::Encoded { header, payload } => self.output.push_response(&header, payload),
+            OutgoingResponse::Encoded { header, payload, is_refused } => {
+                if is_refused {
+                    self.node.metrics.refused.inc();
+                }
+                self.output.push_response(&header, payload);
+            }
             OutgoingResponse::Remote { request, object } => self.write_remote(&request, object).await?,
         }
         if self.output.len() >= FLUSH_SIZE { self.flush().await } else { Ok(()) }
@@ -82,7 +84,7 @@ impl Connection {
             return Ok(());
         };
         let response = OutgoingResponse::encoded(request, Response::Object(object));
-        if let OutgoingResponse::Encoded { header, payload } = response {
+        if let OutgoingResponse::Encoded { header, payload, .. } = response {
             self.output.push_response(&header, payload);
         }
         self.flush().await?;

@@ -4,9 +4,10 @@ use bytes::Bytes;
 use fred::error::Error;
 use fred::interfaces::{ClientLike, KeysInterface};
 use fred::types::InfoKind;
-use redis_core::Key;
+use redis_core::{ErrorClass, Key};
 
 use super::backend::RedisBackend;
+use super::fields::number;
 use super::options::RedisError;
 
 /// Memory that Redis uses.
@@ -16,10 +17,13 @@ pub(crate) struct UsedMemory {
 }
 
 impl RedisBackend {
-    /// The bytes of all ids as the original counts them.
+    /// The bytes of all ids as the original counts them. 0 if that is damaged; the next write replaces it.
     pub(crate) async fn size(&self) -> Result<u64, RedisError> {
         let key = Key::ObjectTotalSize(&self.0.prefix).to_string();
-        Ok(self.0.pool.get::<Option<u64>, _>(key).await?.unwrap_or(0))
+        match self.0.pool.get::<Option<Bytes>, _>(key).await {
+            Err(error) if !ErrorClass::of(&error).is_invalid() => Err(error.into()),
+            size => Ok(number(&Vec::from_iter(size.ok().flatten()))),
+        }
     }
 
     /// Counts the ids one by one, including those of the original.

@@ -3,11 +3,13 @@
 use bytes::Bytes;
 use fred::clients::Client;
 use fred::error::{Error, ErrorKind};
+use fred::interfaces::KeysInterface;
 use fred::types::scripts::Script;
 use fred::types::{Key as RedisKey, Value};
 use futures_util::future::try_join_all;
-use redis_core::{Channel, Key};
+use redis_core::{Channel, ErrorClass, Key, WaitReplicas};
 use tokio::try_join;
+use tracing::warn;
 
 use super::chunks::{CHUNK_LEN, store_chunk};
 use super::operation::Operation;
@@ -55,6 +57,7 @@ impl SendMode {
 /// Sends batches over one connection, so that they keep their order.
 pub(super) struct BatchSender {
     client: Client,
+    wait_replicas: WaitReplicas,
     script: Script,
     /// KEYS of the script.
     keys: Vec<RedisKey>,
@@ -63,7 +66,7 @@ pub(super) struct BatchSender {
 }
 
 impl BatchSender {
-    pub(super) fn new(client: Client, prefix: &str, node: &str) -> Self {
+    pub(super) fn new(client: Client, wait_replicas: WaitReplicas, prefix: &str, node: &str) -> Self {
         let keys = [
             Key::ObjectStats(prefix),
             Key::ObjectTotalSize(prefix),
@@ -86,13 +89,15 @@ impl BatchSender {
         let fixed_args = fixed_args.chain([channel_prefix.to_string(), node.to_owned()]);
         Self {
             client,
+            wait_replicas,
             script: Script::from_lua(SCRIPT),
             keys: keys.iter().map(|key| key.to_string().into()).collect(),
             fixed_args: fixed_args.map(Value::from).collect(),
         }
     }
 
-    /// Sends a batch once.
+    /// Sends a batch once. With `REDIS_WAIT_REPLICAS` it succeeds when replicas have it, also if it only reads: an old primary
+    /// that has lost its replicas in a failover does not know what was written since.
     pub(super) fn send(
         &self,
         batch: Batch,
@@ -109,21 +114,41 @@ impl BatchSender {
         ];
         let args: Vec<Value> = self.fixed_args.iter().cloned().chain(head).chain(contents).collect();
         let (client, script, keys) = (self.client.clone(), self.script.clone(), self.keys.clone());
+        let wait_replicas = self.wait_replicas;
         async move {
             let chunks = batch.operations.iter().filter_map(|operation| operation.chunk.clone());
             let chunks = try_join_all(chunks.map(|(key, chunk)| store_chunk(&client, key, chunk)));
             let replies = script.evalsha_with_reload(&client, keys, args);
-            let result = match try_join!(chunks, replies) {
+            let executed = wait_replicas.confirm(&client, async { try_join!(chunks, replies) });
+            let result = match executed.await {
                 Ok((_, replies)) => parse_replies(replies, batch.operations.len()),
                 Err(error) => Err(error),
             };
             (batch, result)
         }
     }
+
+    /// Forgets which batches were executed.
+    pub(super) async fn forget(&self) -> Result<(), Error> {
+        // KEYS ends with the key of this node's batch.
+        self.client.unlink(self.keys.last().cloned()).await
+    }
+}
+
+/// The index of the operation that failed by its own fault.
+pub(super) fn failed_operation(error: &Error) -> Option<usize> {
+    let (_, rest) =
+        error.details().rsplit_once("(operation ").filter(|_| ErrorClass::of(error).is_invalid())?;
+    rest.strip_suffix(')')?.parse::<usize>().ok()?.checked_sub(1)
 }
 
 fn parse_replies(replies: Value, operations: usize) -> Result<Replies, Error> {
-    let replies: Replies = replies.into_array().into_iter().map(fields).collect();
+    let mut replies: Replies = replies.into_array().into_iter().map(fields).collect();
+    if let Some(repaired) = replies.pop_if(|last| last.first().is_some_and(|word| word == "repaired")) {
+        for key in &repaired[1..] {
+            warn!(key = %key.escape_ascii(), "replaced a damaged value in redis");
+        }
+    }
     match replies.len() == operations {
         true => Ok(replies),
         false => Err(Error::new(ErrorKind::Protocol, "the script returned a wrong number of replies")),

@@ -13,13 +13,14 @@ use fred::types::Message;
 use fred::types::config::Server;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesOrdered;
-use redis_core::Channel;
+use redis_core::error::{RETRY_INTERVAL_MS, reason};
+use redis_core::{Channel, ErrorClass, WaitReplicas};
 use tokio::sync::broadcast::error::TryRecvError;
 use tokio::sync::{broadcast, mpsc};
-use tracing::{debug, warn};
+use tracing::debug;
 
 use super::backend::RedisBackend;
-use super::batch::{Batch, BatchSender, Replies, SendMode};
+use super::batch::{Batch, BatchSender, Replies, SendMode, failed_operation};
 use super::chunks::is_full;
 use super::operation::{OnReply, Operation};
 use super::reply_handler::ReplyHandler;
@@ -30,14 +31,14 @@ const BATCH_MAX: usize = 256;
 const BATCH_BYTES: usize = 4 << 20;
 /// Batches in flight: as many as the script remembers replies of.
 const IN_FLIGHT_MAX: usize = 2;
-/// Pause before an operation is tried again.
-const RETRY_DELAY: Duration = Duration::from_millis(100);
+/// Pause before something is tried again.
+const RETRY_DELAY: Duration = Duration::from_millis(RETRY_INTERVAL_MS);
 
 /// Subscribes once. The client repeats the subscription after every reconnect.
 pub(super) async fn subscribe(backend: &RedisBackend, subscriber: &SubscriberClient) {
     let channel = Channel::ObjectNode { prefix: &backend.0.prefix, node: &backend.0.node }.to_string();
     while let Err(error) = subscriber.subscribe(channel.clone()).await {
-        debug!("cannot subscribe yet: {}", error.details());
+        debug!("cannot subscribe yet: {}", reason(&error));
         tokio::time::sleep(RETRY_DELAY).await;
     }
     std::future::pending().await
@@ -59,9 +60,11 @@ impl BatchLoop {
         backend: RedisBackend,
         queue: mpsc::UnboundedReceiver<Operation>,
         subscriber: &SubscriberClient,
+        wait_replicas: WaitReplicas,
     ) -> Self {
+        let client = backend.0.pool.next().clone();
         Self {
-            sender: BatchSender::new(backend.0.pool.next().clone(), &backend.0.prefix, &backend.0.node),
+            sender: BatchSender::new(client, wait_replicas, &backend.0.prefix, &backend.0.node),
             handler: ReplyHandler::new(backend),
             queue,
             messages: subscriber.message_rx(),
@@ -138,7 +141,7 @@ impl BatchLoop {
     /// A batch failed, and those behind it may have failed too. They are sent again in order, one at a time. That includes
     /// those that were executed: what they read must not be older than what the batch before them reads now.
     async fn recover(&mut self, failed: Batch, error: Error, rest: Vec<(Batch, Result<Replies, Error>)>) {
-        warn!("redis did not execute a batch, trying again: {}", error.details());
+        debug!("redis did not execute a batch, trying again: {}", reason(&error));
         for (batch, result) in std::iter::once((failed, Err(error))).chain(rest) {
             let (batch, result) = match result {
                 Ok(_) => self.sender.send(batch, SendMode::Alone).await,
@@ -151,14 +154,22 @@ impl BatchLoop {
         }
     }
 
-    /// Sends a batch that failed again until it is executed.
+    /// Sends a batch that failed again until it is executed. An operation that failed by its own fault is taken out, so that
+    /// nobody waits behind it.
     async fn retry(&mut self, mut batch: Batch, mut error: Error) {
         let mut mode = SendMode::Alone;
         loop {
-            if is_full(&error) {
+            if let Some(failed) = failed_operation(&error).and_then(|index| batch.operations.get_mut(index)) {
+                // In its place, so that the other operations keep their index.
+                let failed = std::mem::replace(failed, Operation::new(&[b"ping"], OnReply::Ignore));
+                self.handler.fail(failed, &error);
+            } else if is_full(&error) {
                 mode = SendMode::Full;
                 batch.operations = refuse_sets(batch.operations);
-            } else if !error.details().starts_with("EARLY") {
+            } else if is_reply(&error, "STALE") {
+                // This node has sent no newer batch: what Redis remembers of it is damaged. If this fails, the next try says so.
+                let _ = self.sender.forget().await;
+            } else if !is_reply(&error, "EARLY") {
                 tokio::time::sleep(RETRY_DELAY).await;
             }
             match self.sender.send(batch, mode).await {
@@ -167,6 +178,11 @@ impl BatchLoop {
             }
         }
     }
+}
+
+/// Whether this is the script's own reply.
+fn is_reply(error: &Error, word: &str) -> bool {
+    ErrorClass::of(error).is_invalid() && error.details().starts_with(word)
 }
 
 /// Responds to the sets of a batch that the store is full, and replaces them.

@@ -6,7 +6,7 @@ use fred::error::Error;
 use fred::interfaces::KeysInterface;
 use fred::types::{Expiration, SetOptions};
 use futures_util::{StreamExt, TryStreamExt, stream};
-use redis_core::Key;
+use redis_core::{ErrorClass, Key};
 
 /// Length of a chunk, in bytes.
 pub(crate) const CHUNK_LEN: usize = 1 << 20;
@@ -45,9 +45,13 @@ pub(crate) async fn download(
         async move { pool.get::<Option<Bytes>, _>(key).await }
     });
     let mut chunks = stream::iter(chunks).buffered(IN_FLIGHT_MAX);
-    let mut data = Vec::with_capacity(length);
+    let mut data = Vec::new();
     while let Some(chunk) = chunks.try_next().await? {
         let Some(chunk) = chunk else { return Ok(None) };
+        if data.is_empty() {
+            // Only now: the length may be damaged, and then there is no chunk.
+            data.reserve_exact(length);
+        }
         data.extend_from_slice(&chunk[..chunk.len().min(length - data.len())]);
     }
     Ok((data.len() == length).then_some(data))
@@ -78,5 +82,5 @@ pub(crate) async fn download_legacy(
 
 /// Redis has reached its `maxmemory`.
 pub(crate) fn is_full(error: &Error) -> bool {
-    error.details().contains("OOM")
+    ErrorClass::of(error) == ErrorClass::CannotWrite && error.details().contains("OOM")
 }

@@ -8,8 +8,9 @@ use bytes::Bytes;
 use fred::clients::Pool;
 use fred::error::Error;
 use parking_lot::Mutex;
-use redis_core::Key;
-use tracing::warn;
+use redis_core::error::{RETRY_INTERVAL_MS, reason};
+use redis_core::{ErrorClass, Key};
+use tracing::debug;
 
 use super::cache::Cache;
 use super::chunks;
@@ -20,10 +21,8 @@ use crate::request::{ContentLocation, RemoteObject};
 
 /// About what the cache takes for a value besides its bytes.
 const ENTRY_OVERHEAD: usize = 200;
-/// Pause before a command is tried again.
-const RETRY_DELAY: Duration = Duration::from_millis(100);
 
-/// Reads and stores contents. While Redis is away it retries for ever.
+/// Reads and stores contents. While Redis is away or refuses work, it retries for ever.
 pub(super) struct ContentStore {
     pool: Pool,
     prefix: String,
@@ -67,6 +66,7 @@ impl ContentStore {
         loop {
             match chunks::download_legacy(&self.pool, &key, total).await {
                 Ok(found) => return found.map(|(metadata, data)| Object { data, metadata }),
+                Err(error) if ErrorClass::of(&error).is_invalid() => return None,
                 Err(error) => wait_before_retry(&error).await,
             }
         }
@@ -93,6 +93,8 @@ impl ContentStore {
         loop {
             match chunks::download(&self.pool, &self.prefix, upload, length).await {
                 Ok(data) => return data.map(Bytes::from),
+                // Another type. Whoever asks again is told.
+                Err(error) if ErrorClass::of(&error).is_invalid() => return None,
                 Err(error) => wait_before_retry(&error).await,
             }
         }
@@ -151,6 +153,6 @@ impl ContentStore {
 }
 
 async fn wait_before_retry(error: &Error) {
-    warn!("redis does not answer, trying again: {}", error.details());
-    tokio::time::sleep(RETRY_DELAY).await;
+    debug!("redis did not execute a command, trying again: {}", reason(error));
+    tokio::time::sleep(Duration::from_millis(RETRY_INTERVAL_MS)).await;
 }

@@ -9,7 +9,8 @@ pub(super) struct Notification {
     pub(super) number: u64,
     /// The requests that are done.
     pub(super) tickets: Vec<u64>,
-    pub(super) object: LoadedObject,
+    /// `None` if it is damaged.
+    pub(super) object: Option<LoadedObject>,
 }
 
 impl Notification {
@@ -25,7 +26,7 @@ impl Notification {
         let [number, tickets, record] = numbers;
         let mut take = |length: usize| (length <= rest.len()).then(|| rest.split_to(length));
         let (tickets, record) = (take(tickets)?, take(record)?);
-        let object = LoadedObject::parse(&[record, rest])?;
+        let object = LoadedObject::parse(&[record, rest]);
         Some(Self { number: number as u64, tickets: parse_tickets(&tickets), object })
     }
 }
@@ -45,19 +46,25 @@ mod tests {
         let record = Record::new(&[0xab; 32], None, 5, b"md");
         let parsed = Notification::parse(&encode(&record, &encode_small_content(b"hello"))).unwrap();
         assert_eq!((parsed.number, parsed.tickets), (9, vec![7, 12]));
-        assert_eq!(parsed.object, LoadedObject { record, data: Some(Bytes::from("hello")) });
+        assert_eq!(parsed.object, Some(LoadedObject { record, data: Some(Bytes::from("hello")) }));
     }
 
     #[test]
     fn a_notification_names_the_chunks_of_a_large_content() {
         let record = Record::new(&[0xab; 32], Some("0123456789abcdef"), 9_999_999, b"");
         let parsed = Notification::parse(&encode(&record, b"")).unwrap();
-        assert_eq!(parsed.object, LoadedObject { record, data: None });
+        assert_eq!(parsed.object, Some(LoadedObject { record, data: None }));
+    }
+
+    #[test]
+    fn a_notification_without_an_object_still_has_its_number() {
+        let parsed = Notification::parse(&Bytes::from("1:4:0:00ff")).unwrap();
+        assert_eq!((parsed.number, parsed.object), (1, None));
     }
 
     #[test]
     fn other_bytes_are_no_notification() {
-        for bad in ["", "1:2", "1:4:0:00ff", "9:9:9:", "x:4:2:00ff"] {
+        for bad in ["", "1:2", "9:9:9:", "x:4:2:00ff"] {
             assert!(Notification::parse(&Bytes::from(bad)).is_none(), "{bad}");
         }
     }

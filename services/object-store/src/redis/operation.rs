@@ -50,6 +50,16 @@ impl Operation {
         Self::new(&[b"cancel", &id_hex(id), ticket.as_bytes(), &duplicate], OnReply::Ignore)
     }
 
+    /// The first argument: in most operations the id in hex.
+    pub(crate) fn first_argument(&self) -> &str {
+        let split = |bytes| {
+            let (length, rest) = <[u8]>::split_first_chunk(bytes)?;
+            rest.split_at_checked(u32::from_be_bytes(*length) as usize)
+        };
+        let argument = split(&self.encoded).and_then(|(_name, rest)| Some(split(rest)?.0));
+        argument.and_then(|argument| std::str::from_utf8(argument).ok()).unwrap_or_default()
+    }
+
     /// Bytes that are sent for it.
     pub(crate) fn size(&self) -> usize {
         let chunk = self.chunk.as_ref().map(|(_, chunk)| chunk);
@@ -119,5 +129,7 @@ mod tests {
     fn an_operation_is_encoded_as_the_script_reads_it() {
         let operation = Operation::new(&[b"delete", b"00ff"], OnReply::Ignore);
         assert_eq!(operation.encoded, b"\0\0\0\x06delete\0\0\0\x0400ff");
+        assert_eq!(operation.first_argument(), "00ff");
+        assert_eq!(Operation::new(&[b"ping"], OnReply::Ignore).first_argument(), "");
     }
 }

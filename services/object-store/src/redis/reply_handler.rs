@@ -1,10 +1,15 @@
 //! What the replies of the script mean for the requests that wait for them.
 
 use std::collections::VecDeque;
+use std::num::NonZeroUsize;
 use std::time::Instant;
 
 use bytes::Bytes;
+use lru::LruCache;
+use redis_core::RedisError;
+use redis_core::error::reason;
 use tokio::task::yield_now;
+use tracing::{debug, warn};
 
 use super::backend::RedisBackend;
 use super::fields::{number, tickets};
@@ -14,10 +19,12 @@ use super::record::{LoadedObject, Record};
 use super::wait_recheck::WaitRecheck;
 use crate::id::ObjectId;
 use crate::reply_to::{ReplyTo, Waiter};
-use crate::request::{ContentLocation, RemoteObject, Response, Totals};
+use crate::request::{ContentLocation, Refused, RemoteObject, Response, Totals};
 
 /// Waiting requests that are answered at a time.
 const WAKE_MAX: usize = 256;
+/// Damaged objects that are remembered, so that each is logged once.
+const LOGGED_MAX: NonZeroUsize = NonZeroUsize::new(1_000).unwrap();
 
 /// Handles replies in their order, and makes the operations that this node needs for itself.
 pub(super) struct ReplyHandler {
@@ -31,6 +38,8 @@ pub(super) struct ReplyHandler {
     is_reading: bool,
     /// Number of the last notification that was read.
     last_notification: u64,
+    /// Damaged objects that were logged, by their id in hex.
+    logged: LruCache<String, ()>,
 }
 
 impl ReplyHandler {
@@ -42,6 +51,7 @@ impl ReplyHandler {
             has_notifications: false,
             is_reading: false,
             last_notification: 0,
+            logged: LruCache::new(LOGGED_MAX),
         }
     }
 
@@ -99,12 +109,16 @@ impl ReplyHandler {
                 reply_to.send(object.response());
             }
             (OnReply::Get { id, reply_to, .. }, b"legacy") => reply_to.send(legacy(id, rest)),
-            (OnReply::Get { id, reply_to, .. }, b"object") => {
-                let object = LoadedObject::parse(rest);
-                if let Some(object) = &object {
-                    self.backend.0.contents.cache_object(id, object);
+            (OnReply::Get { id, reply_to, .. }, b"object") => match LoadedObject::parse(rest) {
+                Some(object) => {
+                    self.backend.0.contents.cache_object(id, &object);
+                    reply_to.send(object.response());
                 }
-                reply_to.send(object.map_or(Response::Absent, |object| object.response()));
+                None => self.refuse(&id.to_string(), "its content is missing", reply_to),
+            },
+            (OnReply::Get { id, reply_to, .. } | OnReply::Stat { id, reply_to }, b"damaged")
+            | (OnReply::Duplicate { original: id, reply_to, .. }, b"damaged") => {
+                self.refuse(&id.to_string(), "redis has something else in its place", reply_to);
             }
             (OnReply::Get { id, ticket: Some(ticket), reply_to, .. }, _) => {
                 self.wait(ticket, id, reply_to, Waiter::Get);
@@ -147,6 +161,38 @@ impl ReplyHandler {
         }
     }
 
+    /// Ends an operation that failed by its own fault.
+    pub(super) fn fail(&mut self, operation: Operation, error: &RedisError) {
+        let (id, reason) = (operation.first_argument().to_owned(), reason(error));
+        let on_reply = match operation.on_reply {
+            OnReply::Recheck { ticket } => self.stop_waiting(ticket).unwrap_or(OnReply::Ignore),
+            on_reply => on_reply,
+        };
+        match on_reply {
+            OnReply::Store { reply_to, .. }
+            | OnReply::Get { reply_to, .. }
+            | OnReply::Duplicate { reply_to, .. }
+            | OnReply::Stat { reply_to, .. }
+            | OnReply::Delete { reply_to }
+            | OnReply::Reject { reply_to }
+            | OnReply::Totals { reply_to } => self.refuse(&id, &reason, reply_to),
+            OnReply::Notifications => {
+                self.is_reading = false;
+                warn!("cannot read the notifications of other nodes: {reason}");
+            }
+            OnReply::Recheck { .. } | OnReply::Ignore => {}
+        }
+    }
+
+    /// Refuses a request for an object that cannot be read or written.
+    fn refuse(&mut self, id: &str, reason: &str, reply_to: ReplyTo) {
+        match self.logged.put(id.to_owned(), ()) {
+            None => warn!(object = id, "object {id} is damaged, requests for it are refused: {reason}"),
+            Some(()) => debug!(object = id, "refused a request for a damaged object: {reason}"),
+        }
+        reply_to.send(Response::Refused(Refused::Damaged));
+    }
+
     fn wait(&self, ticket: u64, id: ObjectId, mut reply_to: ReplyTo, waiter: impl FnOnce(ReplyTo) -> Waiter) {
         reply_to.mark_waiting();
         let owner = reply_to.owner();
@@ -175,7 +221,10 @@ impl ReplyHandler {
         self.has_notifications |= !notifications.is_empty();
         for notification in notifications.iter().filter_map(Notification::parse) {
             self.last_notification = notification.number;
-            self.wake(&notification.tickets, &notification.object).await;
+            // If it cannot be read, the next check of the waiting requests finds the object.
+            if let Some(object) = &notification.object {
+                self.wake(&notification.tickets, object).await;
+            }
         }
     }
 

@@ -4,12 +4,15 @@
 
 mod client;
 mod configuration;
+mod damaged;
+mod failover;
 mod http;
 mod legacy;
 mod limits;
 mod model;
 mod nodes;
 mod peer;
+mod refusals;
 mod session;
 mod simulation;
 mod tls;

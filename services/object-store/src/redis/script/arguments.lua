@@ -5,6 +5,10 @@
 -- ones of the same node is refused (STALE). So is a batch that was sent before the reply to the one before it had come, if
 -- that one was not executed (EARLY).
 --
+-- When an operation fails, the batch ends with its error, which names its index: "(operation 3)". The batch is then sent again:
+-- what was executed is not executed twice. A key of the store's own that has another type is removed, and the last reply says
+-- so: `repaired` and the keys. What an id has is never removed: an object that cannot be read is `damaged`.
+--
 -- KEYS: the keys of the statistics, the total size, the garbage, the waited flag, this node's alive key and its batch.
 -- ARGV: the prefixes of the keys of objects, contents, chunks, waiters, notifications, alive keys, and of the channels of
 -- nodes; the node, the number of the batch, the mode, the length of a chunk, and the operations: the name and the arguments
@@ -24,13 +28,15 @@
 --   notifications   sorted set: notifications to a node about what it waits for, by number
 --   node channel    tells a node that it has a notification
 --   alive           string: exists while the node is alive
---   batch           hash: number of the node's last batch; 0 and 1: the replies to its last even and odd batch
+--   batch           hash: number of the node's last batch; 0 and 1: the replies to its last even and odd batch; partial and
+--                   partial_replies: number of a batch that failed on the way, and the replies until then
 --   statistics      hash: ids, contents, bytes; waits and mails, the last numbers given to waiters and notifications
 --   total size      string: bytes of all ids as the original counts them
 --
 -- A record is the hash of the content (32 bytes), the name of its upload (16 bytes, or NO_UPLOAD), its length (u64) and the
 -- metadata. Up to 64 bytes Redis stores it compactly. Numbers in bytes are big-endian.
-local call, sub, pack, unpack_bytes = redis.call, string.sub, struct.pack, struct.unpack
+local call, try, sub, find, pack, unpack_bytes =
+  redis.call, redis.pcall, string.sub, string.find, struct.pack, struct.unpack
 local stats, total_size, garbage, waited_flag, alive, batch = unpack(KEYS)
 local object_key, content_key, chunk_key, waiters_key, notifications_key, alive_key, node_channel = unpack(ARGV, 1, 7)
 local node, number, mode, CHUNK = ARGV[8], tonumber(ARGV[9]), ARGV[10], tonumber(ARGV[11])
@@ -39,17 +45,48 @@ local NO_UPLOAD = '----------------'
 -- Seconds. GRACE: how long a content of many chunks can still be read after its last id is gone. The others are expiry times.
 -- They are strings because Redis is slow at converting numbers.
 local GRACE, WAITERS_TTL, WAITED_TTL, ALIVE_TTL, NOTIFICATIONS_TTL, BATCH_TTL = 10, '60', '61', '15', '60', '3600'
+-- A count of ids that a content never comes down from: for one that was damaged, so that it is not known how many ids have it.
+local UNKNOWN_REFS = 2 ^ 40
+
+-- Keys that had another type.
+local repaired = {}
+
+-- True if the reply is the error that the key has another type. Any other error is raised.
+local function is_wrong_type(reply)
+  if type(reply) ~= 'table' or not reply.err then return false end
+  if find(reply.err, 'WRONGTYPE', 1, true) then return true end
+  error(reply.err, 0)
+end
+
+-- As `call`, on a key of the store's own: if that has another type, it is removed first.
+local function call_own(command, key, ...)
+  local reply = try(command, key, ...)
+  if not is_wrong_type(reply) then return reply end
+  call('UNLINK', key)
+  repaired[#repaired + 1] = key
+  return call(command, key, ...)
+end
+
 -- After a first write that takes no memory, a full Redis allows a script its other writes.
 if mode == 'full' then call('PERSIST', batch) end
 call('SET', alive, '1', 'EX', ALIVE_TTL)
 
 local replies_field = tostring(number % 2)
--- The replies to the writes of this batch, if it has been executed before.
+-- The replies to the writes of this batch, as far as it has been executed before.
 local replayed = {}
-local last = tonumber(call('HGET', batch, 'number') or nil)
-if last and number <= last then
+local function remembered(field)
+  local packed = call('HGET', batch, field)
+  local ok, replies = pcall(cmsgpack.unpack, packed)
+  return ok and type(replies) == 'table' and replies or {}
+end
+local numbers = call_own('HMGET', batch, 'number', 'partial')
+local last, partial = tonumber(numbers[1] or nil), tonumber(numbers[2] or nil)
+local is_executed = last ~= nil and number <= last
+if is_executed then
   if number < last - 1 then return redis.error_reply('STALE newer batches of this node were executed') end
-  replayed = cmsgpack.unpack(call('HGET', batch, replies_field))
+  replayed = remembered(replies_field)
+elseif number == partial then
+  replayed = remembered('partial_replies')
 elseif mode == 'follows' and last ~= number - 1 then
   return redis.error_reply('EARLY the batch before this one was not executed')
 end

@@ -7,12 +7,42 @@ local function length_of(record) return (unpack_bytes('>I8', record, 49)) end
 -- As the original counts: a length of four bytes, metadata and data.
 local function size_of(record) return 4 + #record - 56 + length_of(record) end
 
+-- Whether an error says that a value is no number that can be counted.
+local function is_no_number(text) return find(text, 'integer', 1, true) or find(text, 'overflow', 1, true) end
+
+-- These numbers must grow even if the statistics are lost, so they begin with the time.
+local grows = { waits = true, mails = true }
+
+-- Adds to a number of the statistics, and returns the sum. One that is damaged begins anew.
+local function add(name, by)
+  local sum = try('HINCRBY', stats, name, by)
+  local is_number = type(sum) == 'number'
+  if is_number and (sum > 1 or not grows[name]) then return sum end
+  if is_number or is_no_number(sum.err) then
+    local time = call('TIME')
+    call('HSET', stats, name, grows[name] and string.format('%.0f', time[1] * 1000000 + time[2]) or '0')
+    sum = call('HINCRBY', stats, name, by)
+  elseif is_wrong_type(sum) then
+    call('UNLINK', stats)
+    sum = add(name, by)
+  end
+  if not is_number then repaired[#repaired + 1] = stats end
+  return sum
+end
+
+local function add_to_total_size(by)
+  local sum = try('INCRBY', total_size, by)
+  if type(sum) == 'number' then return end
+  if is_no_number(sum.err) or is_wrong_type(sum) then call('SET', total_size, math.max(by, 0)) end
+  repaired[#repaired + 1] = total_size
+end
+
 -- Counts are written once per batch: `ids`, `contents` and `bytes` to the statistics, `total` to the total size.
 local change = { ids = 0, contents = 0, bytes = 0, total = 0 }
 local function write_counts()
   for name, by in pairs(change) do
-    if by ~= 0 and name == 'total' then call('INCRBY', total_size, by) end
-    if by ~= 0 and name ~= 'total' then call('HINCRBY', stats, name, by) end
+    if by ~= 0 and name == 'total' then add_to_total_size(by) end
+    if by ~= 0 and name ~= 'total' then add(name, by) end
     change[name] = 0
   end
 end
@@ -25,18 +55,39 @@ local function count_content(by, length)
   change.contents, change.bytes = change.contents + by, change.bytes + length
 end
 
+-- Stops when many chunks in a row are missing: then the length is not to be trusted.
 local function unlink_chunks(upload, length)
-  for i = 0, math.ceil(length / CHUNK) - 1 do call('UNLINK', chunk_key .. upload .. ':' .. i) end
+  local missing = 0
+  for i = 0, math.ceil(length / CHUNK) - 1 do
+    missing = call('UNLINK', chunk_key .. upload .. ':' .. i) == 0 and missing + 1 or 0
+    if missing > 64 then return end
+  end
 end
 
--- One more id has this content. Returns its upload and length, as in a record; false if there is no such content.
-local function incr_ref(hash)
-  local head = call('GETRANGE', content_key .. hash, '0', '31')
-  if head == '' then return false end
+-- Whether all chunks of an upload are there, in full length.
+local function has_chunks(upload, length)
+  for i = 0, math.ceil(length / CHUNK) - 1 do
+    local stored = try('STRLEN', chunk_key .. upload .. ':' .. i)
+    if is_wrong_type(stored) or stored ~= math.min(CHUNK, length - i * CHUNK) then return false end
+  end
+  return true
+end
+
+-- The head of the content of a record: reference count, upload and length. Returns false if there is none, or it is damaged.
+local function head_of(record)
+  local key = content_key .. hash_of(record)
+  local head = try('GETRANGE', key, '0', '31')
+  if is_wrong_type(head) or #head < 32 or sub(head, 25) ~= sub(record, 49, 56) then return false end
+  local is_small = sub(head, 9, 24) == NO_UPLOAD
+  return (not is_small or call('STRLEN', key) == 32 + length_of(record)) and head
+end
+
+-- One more id has the content with this head. Returns its upload and length, as in a record.
+local function incr_ref(hash, head)
   local refs = unpack_bytes('>I8', head)
   call('SETRANGE', content_key .. hash, '0', pack('>I8', refs + 1))
   if refs == 0 then
-    call('ZREM', garbage, hash)
+    call_own('ZREM', garbage, hash)
     count_content(1, (unpack_bytes('>I8', head, 25)))
   end
   return sub(head, 9)
@@ -45,11 +96,11 @@ end
 -- One id less has the content of this record. A content is removed with its last id. One of many chunks becomes garbage first,
 -- so that those who are reading it can finish. Who reads another one that is removed gets what its id has then.
 local function decr_ref(record)
-  local hash, upload = hash_of(record), upload_of(record)
-  local content, length = content_key .. hash, length_of(record)
-  local head = call('GETRANGE', content, '0', '7')
-  if head == '' then return end
-  local refs = unpack_bytes('>I8', head)
+  local hash, length = hash_of(record), length_of(record)
+  local content = content_key .. hash
+  local head = try('GETRANGE', content, '0', '31')
+  if is_wrong_type(head) or #head < 32 then return end
+  local refs, upload = unpack_bytes('>I8', head), sub(head, 9, 24)
   if refs > 1 then return call('SETRANGE', content, '0', pack('>I8', refs - 1)) end
   count_content(-1, -length)
   if upload == NO_UPLOAD then
@@ -58,6 +109,6 @@ local function decr_ref(record)
     call('UNLINK', content, chunk_key .. upload .. ':0')
   else
     call('SETRANGE', content, '0', pack('>I8', 0))
-    call('ZADD', garbage, call('TIME')[1] + GRACE, hash)
+    call_own('ZADD', garbage, call('TIME')[1] + GRACE, hash)
   end
 end

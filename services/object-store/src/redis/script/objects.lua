@@ -1,27 +1,42 @@
 
 -- Objects: what an id has.
 
--- What an id has: its record; or 'legacy' and the length of the original's string; or nil.
+-- What a string of the original has; `damaged` if it cannot be one.
+local function lookup_legacy(key)
+  local length = try('STRLEN', key)
+  if is_wrong_type(length) or length < 4 then return 'damaged' end
+  if unpack_bytes('<I4', call('GETRANGE', key, '0', '3')) + 4 > length then return 'damaged' end
+  return 'legacy', length
+end
+
+-- What an id has: its record; or 'legacy' and the length of the original's string; or 'damaged'; or nil.
 local function lookup(id)
-  local record = redis.pcall('HGET', object_key .. id, 'o')
+  local record = try('HGET', object_key .. id, 'o')
   if not record then return nil end
-  if record.err then return 'legacy', call('STRLEN', object_key .. id) end
+  if is_wrong_type(record) then return lookup_legacy(object_key .. id) end
+  -- No length has more than six bytes.
+  if #record < 56 or sub(record, 49, 50) ~= '\0\0' then return 'damaged' end
   return record
 end
 
--- A reply with a record and a small content. If `whole` is true, also with a content of one chunk.
+-- A reply with a record and a small content, unless that is missing. If `whole` is true, also with a content of one chunk;
+-- then `damaged` if any chunk is missing.
 local function reply_object(name, record, whole)
-  local upload = upload_of(record)
-  if upload == NO_UPLOAD then return { name, record, call('GET', content_key .. hash_of(record)) } end
-  if whole and length_of(record) <= CHUNK then return { name, record, call('GET', chunk_key .. upload .. ':0') } end
-  return { name, record }
+  local upload, length = upload_of(record), length_of(record)
+  if upload == NO_UPLOAD then
+    local content = try('GET', content_key .. hash_of(record))
+    return { name, record, not is_wrong_type(content) and content or nil }
+  end
+  if not whole then return { name, record } end
+  if not has_chunks(upload, length) then return 'damaged' end
+  return { name, record, length <= CHUNK and call('GET', chunk_key .. upload .. ':0') or nil }
 end
 
--- Releases what an id had.
-local function release(id, record, length)
-  if record == 'legacy' then
-    call('UNLINK', object_key .. id)
-    count_id(0, -length)
+-- Releases what an id had, and has no more. Redis may refuse the middle of an operation, which is then executed again: what is
+-- not released is a waste of memory, but what is released twice is lost.
+local function release(record, length)
+  if record == 'legacy' or record == 'damaged' then
+    count_id(0, -(length or 0))
   else
     count_id(-1, -size_of(record))
     decr_ref(record)
@@ -32,7 +47,8 @@ end
 -- content again removes nothing.
 local function set_record(id, record)
   local old, length = lookup(id)
-  if old then release(id, old, length) end
+  if old == 'legacy' or old == 'damaged' then call('UNLINK', object_key .. id) end
   if old ~= record then call('HSET', object_key .. id, 'o', record) end
   count_id(1, size_of(record))
+  if old then release(old, length) end
 end

@@ -10,7 +10,13 @@ function writes.set()
   if call('SET', content_key .. hash, content, 'NX') then
     count_content(1, length_of(record))
   else
-    record = hash .. incr_ref(hash) .. sub(record, 57)
+    local head = head_of(record)
+    if head then
+      record = hash .. incr_ref(hash, head) .. sub(record, 57)
+    else
+      call('SET', content_key .. hash, pack('>I8', UNKNOWN_REFS) .. sub(content, 9))
+      repaired[#repaired + 1] = content_key .. hash
+    end
   end
   return store(id, record)
 end
@@ -19,8 +25,9 @@ end
 function writes.link()
   local id, record, uploaded = next_argument(), next_argument(), next_argument() == '1'
   local hash, upload, length = hash_of(record), upload_of(record), length_of(record)
-  local known = incr_ref(hash)
-  if known then
+  local head = head_of(record)
+  if head and has_chunks(sub(head, 9, 24), length) then
+    local known = incr_ref(hash, head)
     if uploaded and sub(known, 1, 16) ~= upload then unlink_chunks(upload, length) end
     return store(id, hash .. known .. sub(record, 57))
   end
@@ -28,8 +35,9 @@ function writes.link()
   for i = 0, math.ceil(length / CHUNK) - 1 do
     if call('PERSIST', chunk_key .. upload .. ':' .. i) == 0 then return 'absent' end
   end
-  call('SET', content_key .. hash, pack('>I8', 1) .. sub(record, 33, 56))
-  count_content(1, length)
+  local is_damaged = call('EXISTS', content_key .. hash) == 1
+  call('SET', content_key .. hash, pack('>I8', is_damaged and UNKNOWN_REFS or 1) .. sub(record, 33, 56))
+  if is_damaged then repaired[#repaired + 1] = content_key .. hash else count_content(1, length) end
   return store(id, record)
 end
 
@@ -38,8 +46,8 @@ function writes.delete()
   local id = next_argument()
   local record, length = lookup(id)
   if not record then return 'absent' end
-  release(id, record, length)
   call('UNLINK', object_key .. id)
+  release(record, length)
   return 'ok'
 end
 
@@ -49,7 +57,9 @@ function writes.duplicate()
   local record, length = lookup(original)
   if not record then return add_waiter(original, ticket, id) end
   if record == 'legacy' then return { 'legacy', tostring(length) } end
-  incr_ref(hash_of(record))
+  local head = record ~= 'damaged' and head_of(record)
+  if not head then return 'damaged' end
+  incr_ref(hash_of(record), head)
   local tickets = set_and_wake(id, record)
   if tickets == '' then return 'ok' end
   local reply = reply_object('ok', record)
@@ -60,7 +70,7 @@ end
 -- id, ticket, duplicate: the request no longer waits.
 function writes.cancel()
   local id, ticket, duplicate = next_argument(), next_argument(), next_argument()
-  call('ZREM', waiters_key .. id, node .. ':' .. ticket .. ':' .. duplicate)
+  call_own('ZREM', waiters_key .. id, node .. ':' .. ticket .. ':' .. duplicate)
   return 'ok'
 end
 
@@ -72,6 +82,7 @@ function reads.get()
   local id, known, ticket = next_argument(), next_argument(), next_argument()
   local record, length = lookup(id)
   if record == known then return 'unchanged' end
+  if record == 'damaged' then return record end
   if record == 'legacy' then return { 'legacy', tostring(length) } end
   if record then return reply_object('object', record, known == 'whole') end
   return ticket ~= '' and add_waiter(id, ticket, '') or 'absent'
@@ -80,15 +91,27 @@ end
 -- id: returns the record of the object.
 function reads.stat()
   local record, length = lookup(next_argument())
+  if record == 'damaged' then return record end
   if record == 'legacy' then return { 'legacy', tostring(length) } end
   return record and { 'stat', record } or 'absent'
 end
 
--- last: returns the notifications to this node, and removes those up to number `last`, which it has read.
+-- last: returns the notifications to this node, and removes those up to number `last`, which it has read, and what is none.
 function reads.notifications()
-  local key = notifications_key .. node
-  call('ZREMRANGEBYSCORE', key, '-inf', next_argument())
-  return { 'notifications', unpack(call('ZRANGE', key, '0', '99')) }
+  local key, found = notifications_key .. node, { 'notifications' }
+  call_own('ZREMRANGEBYSCORE', key, '-inf', next_argument())
+  local members = call('ZRANGE', key, '0', '99', 'WITHSCORES')
+  for i = 1, #members, 2 do
+    local member, score = members[i], tonumber(members[i + 1])
+    local notification, tickets, record, rest = string.match(member, '^(%d+):(%d+):(%d+):()')
+    if notification and tonumber(notification) == score and rest - 1 + tickets + record <= #member then
+      found[#found + 1] = member
+    else
+      call('ZREM', key, member)
+      repaired[#repaired + 1] = key
+    end
+  end
+  return found
 end
 
 -- Does nothing: every batch says that the node is alive.
@@ -99,14 +122,14 @@ end
 -- Returns the counts of ids, contents and bytes.
 function reads.totals()
   write_counts()
-  local counts = call('HMGET', stats, 'ids', 'contents', 'bytes')
+  local counts = call_own('HMGET', stats, 'ids', 'contents', 'bytes')
   return { 'totals', counts[1] or '0', counts[2] or '0', counts[3] or '0' }
 end
 
 local write_arguments = { set = 2, link = 3, delete = 1, duplicate = 3, cancel = 3 }
 local replies, write_replies = {}, {}
-while cursor <= #operations do
-  local name, index = next_argument(), #replies + 1
+local function execute(index)
+  local name = next_argument()
   if reads[name] then
     replies[index] = reads[name]()
   elseif replayed[index] then
@@ -118,9 +141,25 @@ while cursor <= #operations do
   end
   if writes[name] then write_replies[index] = replies[index] end
 end
-write_counts()
-if not last or number > last then
-  call('HSET', batch, 'number', ARGV[9], replies_field, cmsgpack.pack(write_replies))
+
+local function remember(number_field, field)
+  write_counts()
+  if is_executed then return end
+  call('HSET', batch, number_field, ARGV[9], field, cmsgpack.pack(write_replies))
   call('EXPIRE', batch, BATCH_TTL)
 end
+
+while cursor <= #operations do
+  local index = #replies + 1
+  local ok, problem = pcall(execute, index)
+  if not ok then
+    remember('partial', 'partial_replies')
+    problem = type(problem) == 'table' and problem.err or tostring(problem)
+    -- Redis before 7 begins with the line of the script.
+    problem = string.gsub(string.gsub(problem, '^@?user_script: ?%d+: ', ''), '^%-', '')
+    return redis.error_reply(problem .. ' (operation ' .. index .. ')')
+  end
+end
+remember('number', replies_field)
+if #repaired > 0 then replies[#replies + 1] = { 'repaired', unpack(repaired, 1, 10) } end
 return replies

@@ -10,7 +10,7 @@ end
 -- Adds a request of this node that waits for an id. `duplicate` is the id that a duplicate creates, or empty.
 local function add_waiter(id, ticket, duplicate)
   local key = waiters_key .. id
-  call('ZADD', key, 'NX', call('HINCRBY', stats, 'waits', '1'), node .. ':' .. ticket .. ':' .. duplicate)
+  call_own('ZADD', key, 'NX', add('waits', '1'), node .. ':' .. ticket .. ':' .. duplicate)
   call('EXPIRE', key, WAITERS_TTL)
   if not flag_is_set then call('SET', waited_flag, '1', 'EX', WAITED_TTL) end
   flag_is_set, is_waited = true, true
@@ -26,17 +26,17 @@ end
 -- Moves the requests that wait for an id to the stack, the oldest on top.
 local function push_waiters(stack, id)
   local key = waiters_key .. id
-  local waiters = call('ZREVRANGE', key, '0', '-1')
+  local waiters = call_own('ZREVRANGE', key, '0', '-1')
   if #waiters > 0 then call('UNLINK', key) end
   for _, waiter in ipairs(waiters) do stack[#stack + 1] = waiter end
 end
 
 -- Sends the tickets to another node, with the object that they waited for.
 local function notify(other, tickets, record, content)
-  local key, notification = notifications_key .. other, call('HINCRBY', stats, 'mails', '1')
+  local key, notification = notifications_key .. other, add('mails', '1')
   -- The number makes every notification a different member of the set.
   local head = string.format('%d:%d:%d:', notification, #tickets, #record)
-  call('ZADD', key, notification, head .. tickets .. record .. content)
+  call_own('ZADD', key, notification, head .. tickets .. record .. content)
   call('EXPIRE', key, NOTIFICATIONS_TTL)
   call('PUBLISH', node_channel .. other, '')
 end
@@ -51,11 +51,13 @@ local function set_and_wake(id, record)
   push_waiters(stack, id)
   while #stack > 0 do
     local other, ticket, duplicate = string.match(table.remove(stack), '^(%x+):(%d+):(%x*)$')
-    if is_alive(other) then
+    -- Who is no waiter matches nothing.
+    if other and is_alive(other) then
       woken[other] = woken[other] or {}
       table.insert(woken[other], ticket)
       if duplicate ~= '' then
-        incr_ref(hash_of(record))
+        -- The id that they wait for has the content, so it is there.
+        incr_ref(hash_of(record), head_of(record))
         set_record(duplicate, record)
         push_waiters(stack, duplicate)
       end
