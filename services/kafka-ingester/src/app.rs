@@ -13,12 +13,13 @@ use tokio::sync::watch;
 use tracing::info;
 
 use crate::assignments::Assignments;
+use crate::bad_message_log::BadMessageLog;
 use crate::config::{Command, Config};
 use crate::dead_letter_forwarder::DeadLetterForwarder;
 use crate::kafka::{self, BootstrapBrokers, Consumer, EventHandler};
 use crate::metrics::Metrics;
-use crate::partition::IngestContext;
-use crate::store::{DeadLetterStore, RedisMemory, Stores};
+use crate::partition::{IngestContext, PartitionGate};
+use crate::store::{self, DeadLetterStore, RedisMemory, Stores};
 use crate::topic_monitor::TopicIds;
 use crate::{dead_letter_commands, memory_monitor, poll_loop, topic_monitor};
 
@@ -48,8 +49,7 @@ fn start(config: &Config, lifecycle: &Lifecycle) -> anyhow::Result<()> {
     let assignments = Assignments::default();
     let consumer = create_consumer(config, &assignments, &metrics)?;
     let topic_ids = spawn_topic_monitor(config, lifecycle, &consumer);
-    let writing_gate = lifecycle.readiness().gate("writing");
-    writing_gate.open();
+    let partition_gate = |name| PartitionGate::new(lifecycle.readiness().gate(name));
     let context = Arc::new(IngestContext {
         consumer,
         store: stores.partitions,
@@ -58,7 +58,9 @@ fn start(config: &Config, lifecycle: &Lifecycle) -> anyhow::Result<()> {
         batch_max: usize::from(config.write.batch_max),
         topic_ids,
         memory,
-        writing_gate,
+        writing_gate: partition_gate("writing"),
+        bad_messages_gate: partition_gate("bad messages"),
+        bad_message_log: spawn_bad_message_log(lifecycle),
     });
     spawn_poll_loop(config, lifecycle, context, assignments);
     Ok(())
@@ -74,9 +76,11 @@ fn spawn_probes(config: &Config, lifecycle: &Lifecycle, registry: Registry) -> a
 }
 
 fn connect_redis(config: &Config, lifecycle: &Lifecycle) -> anyhow::Result<Stores> {
-    let redis = connect::pool(&config.redis)?;
+    let (group, wait) = (config.kafka.group(), config.redis.wait_replicas());
+    let needs = store::needs(group, &config.kafka.topics(), &config.write, wait);
+    let redis = connect::pool(&config.redis)?.check(&config.redis, needs);
     spawn_gate(lifecycle.readiness().gate("redis"), redis.state);
-    Ok(Stores::new(&redis.client, config.kafka.group(), &config.write))
+    Ok(Stores::new(&redis.client, group, &config.write, wait))
 }
 
 fn spawn_memory_monitor(
@@ -104,6 +108,7 @@ fn spawn_dead_letter_forwarder(
             bootstrap_brokers: BootstrapBrokers::new(config.kafka.broker()),
             topic,
             metrics: metrics.clone(),
+            gate: lifecycle.readiness().gate("dead letters"),
         };
         lifecycle.spawn("dead letter forwarder", forwarder.run(lifecycle.stopping()));
     }
@@ -132,6 +137,12 @@ fn spawn_topic_monitor(
         topic_monitor::run(Arc::clone(consumer), config.kafka.topics(), gate, sender, lifecycle.stopping());
     lifecycle.spawn("topic monitor", monitor);
     topic_ids
+}
+
+fn spawn_bad_message_log(lifecycle: &Lifecycle) -> BadMessageLog {
+    let log = BadMessageLog::default();
+    lifecycle.spawn("bad message log", log.clone().run(lifecycle.stopping()));
+    log
 }
 
 /// The poll loop blocks, so it gets a thread of its own.

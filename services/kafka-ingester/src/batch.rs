@@ -32,6 +32,16 @@ pub struct Batch {
     /// these.
     raw: Vec<u8>,
     ids: HashSet<String>,
+    bad: Vec<BadOffset>,
+}
+
+/// A bad message of the batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadOffset {
+    /// Its offset.
+    pub offset: i64,
+    /// Why it cannot be applied.
+    pub reason: String,
 }
 
 /// Where one message is in the batch's buffers.
@@ -50,13 +60,13 @@ impl Batch {
         let start = self.encoded.len();
         let items = match message::decode(policy, kafka_key, value) {
             Ok(change) => self.push_change(policy, offset, &change),
-            Err(bad) => encode_dead_letter(
-                &mut self.encoded,
-                offset,
-                kafka_key.unwrap_or_default(),
-                &bad.to_string(),
-                value.unwrap_or_default(),
-            ),
+            Err(bad) => {
+                let (key, value) = (kafka_key.unwrap_or_default(), value.unwrap_or_default());
+                let reason = bad.to_string();
+                let items = encode_dead_letter(&mut self.encoded, offset, key, &reason, value);
+                self.bad.push(BadOffset { offset, reason });
+                items
+            }
         };
         let encoded = start..self.encoded.len();
         let raw_key = append(&mut self.raw, kafka_key.unwrap_or_default());
@@ -73,6 +83,7 @@ impl Batch {
                 (&self.raw[message.raw_key.clone()], &self.raw[message.raw_value.clone()]);
             message.items = encode_dead_letter(&mut self.encoded, offset, kafka_key, reason, value);
             message.encoded = start..self.encoded.len();
+            self.bad.push(BadOffset { offset, reason: reason.to_owned() });
         }
     }
 
@@ -90,6 +101,11 @@ impl Batch {
             out.extend_from_slice(&self.encoded[message.encoded.clone()]);
         }
         out
+    }
+
+    /// The messages that are dead letters, in no order.
+    pub fn bad_messages(&self) -> &[BadOffset] {
+        &self.bad
     }
 
     /// Number of messages.
@@ -113,6 +129,7 @@ impl Batch {
         self.encoded.clear();
         self.raw.clear();
         self.ids.clear();
+        self.bad.clear();
     }
 
     /// Returns how many items the change is.

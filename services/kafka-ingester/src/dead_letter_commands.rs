@@ -37,23 +37,36 @@ async fn list(store: &DeadLetterStore) -> anyhow::Result<()> {
 }
 
 /// Prints the dead letters that still cannot be applied, with their new reasons, and a summary on standard
-/// error.
+/// error. Stops if Redis refuses what no dead letter is to blame for.
 async fn replay_all(store: &DeadLetterStore, policy: &Policy) -> anyhow::Result<()> {
     let (mut applied, mut left) = (0_u64, 0_u64);
+    let result = replay_each(store, policy, &mut applied, &mut left).await;
+    match &result {
+        Ok(()) => eprintln!("{applied} applied and removed, {left} left"),
+        Err(_) => eprintln!("{applied} applied and removed, then stopped; the others are kept"),
+    }
+    result
+}
+
+async fn replay_each(
+    store: &DeadLetterStore,
+    policy: &Policy,
+    applied: &mut u64,
+    left: &mut u64,
+) -> anyhow::Result<()> {
     let mut after = FIRST.to_owned();
     while let Some(dead_letters) = next_page(store, &mut after).await? {
         for dead_letter in dead_letters {
             match replay(store, policy, &dead_letter).await? {
-                ReplayOutcome::Applied => applied += 1,
+                ReplayOutcome::Applied => *applied += 1,
                 ReplayOutcome::Missing => {}
                 ReplayOutcome::Refused(reason) => {
-                    left += 1;
+                    *left += 1;
                     print(&DeadLetter { reason, ..dead_letter })?;
                 }
             }
         }
     }
-    eprintln!("{applied} applied and removed, {left} left");
     Ok(())
 }
 

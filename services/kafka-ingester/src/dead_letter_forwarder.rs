@@ -7,7 +7,9 @@
 use std::time::Duration;
 
 use anyhow::Context;
+use chassis::Gate;
 use rdkafka::config::ClientConfig;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::future_producer::OwnedDeliveryResult;
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer as _};
@@ -16,7 +18,7 @@ use tracing::warn;
 
 use crate::kafka::BootstrapBrokers;
 use crate::metrics::Metrics;
-use crate::store::{DeadLetter, DeadLetterStore};
+use crate::store::{DeadLetter, DeadLetterStore, NO_ENTRY};
 
 /// Moves dead letters on to one topic.
 pub(crate) struct DeadLetterForwarder {
@@ -25,6 +27,8 @@ pub(crate) struct DeadLetterForwarder {
     pub(crate) bootstrap_brokers: BootstrapBrokers,
     pub(crate) topic: String,
     pub(crate) metrics: Metrics,
+    /// Closed while dead letters cannot be moved on.
+    pub(crate) gate: Gate,
 }
 
 impl DeadLetterForwarder {
@@ -38,45 +42,74 @@ impl DeadLetterForwarder {
             .create_with_context(self.bootstrap_brokers.clone())
             .context("create a producer for the dead letters")?;
         let instance = chassis::unique::instance_id().to_string();
+        // All dead letters up to this entry are forwarded, or too large.
+        let mut position = "0".to_owned();
         loop {
             self.bootstrap_brokers.add_brokers_if_forgotten(producer.client());
-            let pause = match self.forward_page(&producer, &instance).await {
-                Ok(0) => IDLE_PAUSE,
-                Ok(count) => {
-                    self.metrics.forwarded.inc_by(count);
-                    Duration::ZERO
+            let forwarding = self.forward_all(&producer, &instance, &mut position);
+            match stopping.run_until_cancelled(forwarding).await {
+                None => return Ok(()),
+                Some(Ok(())) => self.gate.open(),
+                Some(Err(reason)) => {
+                    self.gate.close(format!("cannot forward dead letters to {}: {reason:#}", self.topic));
                 }
-                Err(reason) => {
-                    warn!("forward dead letters to {}: {reason:#}", self.topic);
-                    FAILED_PAUSE
-                }
-            };
-            if stopping.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
+            }
+            if stopping.run_until_cancelled(tokio::time::sleep(PAUSE)).await.is_none() {
                 return Ok(());
             }
         }
     }
 
-    /// Forwards the first dead letters, and returns how many. 0 also if another instance holds the lease.
-    async fn forward_page(
+    /// Forwards all dead letters after `position`, unless another instance holds the lease.
+    async fn forward_all(
         &self,
         producer: &FutureProducer<BootstrapBrokers>,
         instance: &str,
-    ) -> anyhow::Result<u64> {
-        if !self.store.acquire_forwarder_lease(instance, LEASE).await? {
-            return Ok(0);
+        position: &mut String,
+    ) -> anyhow::Result<()> {
+        while self.store.acquire_forwarder_lease(instance, LEASE).await? {
+            let dead_letters = self.store.list(position, PAGE_SIZE).await?;
+            let Some(last) = dead_letters.last().map(|dead_letter| dead_letter.id.clone()) else { break };
+            // What could not be removed later would be sent again and again.
+            self.store.remove(vec![NO_ENTRY.to_owned()]).await?;
+            let (forwarded, failure) = self.forward(producer, dead_letters).await;
+            if !forwarded.is_empty() {
+                self.metrics.forwarded.inc_by(forwarded.len() as u64);
+                self.store.remove(forwarded).await?;
+            }
+            if let Some(failure) = failure {
+                return Err(failure.into());
+            }
+            *position = last;
         }
-        let dead_letters = self.store.list("0", PAGE_SIZE).await?;
+        Ok(())
+    }
+
+    /// Sends dead letters. Returns the ids of those that the brokers have, and why they do not have another.
+    /// One that is too large for the topic stays in Redis.
+    async fn forward(
+        &self,
+        producer: &FutureProducer<BootstrapBrokers>,
+        dead_letters: Vec<DeadLetter>,
+    ) -> (Vec<String>, Option<KafkaError>) {
         let sending = dead_letters.iter().map(|dead_letter| send(producer, &self.topic, dead_letter));
-        for delivery in futures_util::future::join_all(sending).await {
-            delivery.map_err(|(error, _)| error)?;
+        let deliveries = futures_util::future::join_all(sending).await;
+        let (mut forwarded, mut failure) = (Vec::new(), None);
+        for (dead_letter, delivery) in dead_letters.into_iter().zip(deliveries) {
+            let DeadLetter { id, topic, partition, offset, .. } = dead_letter;
+            match delivery.map_err(|(error, _)| error) {
+                Ok(_) => forwarded.push(id),
+                Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::MessageSizeTooLarge) => {
+                    warn!(
+                        "the dead letter of {topic}/{partition} offset {offset} is too large for {}, and stays \
+                         in redis: {id}",
+                        self.topic
+                    );
+                }
+                Err(error) => failure = Some(error),
+            }
         }
-        let ids: Vec<String> = dead_letters.into_iter().map(|dead_letter| dead_letter.id).collect();
-        let count = ids.len() as u64;
-        if count > 0 {
-            self.store.remove(ids).await?;
-        }
-        Ok(count)
+        (forwarded, failure)
     }
 }
 
@@ -101,5 +134,5 @@ async fn send(
 const PAGE_SIZE: u64 = 100;
 const LEASE: Duration = Duration::from_secs(60);
 const SEND_TIMEOUT: Duration = Duration::from_secs(10);
-const IDLE_PAUSE: Duration = Duration::from_secs(1);
-const FAILED_PAUSE: Duration = Duration::from_secs(5);
+/// Time between two looks at the stream.
+const PAUSE: Duration = Duration::from_secs(1);

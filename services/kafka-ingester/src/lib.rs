@@ -2,6 +2,7 @@
 
 pub mod app;
 mod assignments;
+mod bad_message_log;
 pub mod batch;
 pub mod config;
 mod dead_letter_commands;

@@ -7,6 +7,7 @@
 mod apply;
 mod claim;
 mod context;
+mod gate;
 mod interruption;
 mod ownership;
 
@@ -25,7 +26,7 @@ use tracing::{debug, warn};
 use crate::assignments::Progress;
 use crate::batch::Batch;
 use crate::kafka::EventHandler;
-use crate::store::Counts;
+use crate::store::StoreFailure;
 use crate::topic_partition::TopicPartition;
 use apply::apply;
 use claim::claim;
@@ -33,6 +34,7 @@ use interruption::Interruption;
 use ownership::Ownership;
 
 pub(crate) use context::IngestContext;
+pub(crate) use gate::PartitionGate;
 
 /// The task of one partition.
 pub(crate) struct PartitionTask {
@@ -65,16 +67,20 @@ impl PartitionTask {
         }
         loop {
             let Err(interruption) = self.ingest().await;
-            let Some(pause) = self.report(&interruption) else { return };
+            let Some(pause) = self.report(interruption) else { break };
             if self.ownership.run_until_stopped(tokio::time::sleep(pause)).await.is_err() {
-                return;
+                break;
             }
         }
+        let Ownership { context, partition, .. } = &self.ownership;
+        context.writing_gate.open(partition);
+        context.bad_messages_gate.open(partition);
     }
 
     /// Logs and counts an interruption. Returns the pause after it, or `None` if the task was stopped.
-    fn report(&self, interruption: &Interruption) -> Option<Duration> {
-        let (partition, metrics) = (&self.ownership.partition, &self.ownership.context.metrics);
+    fn report(&mut self, interruption: Interruption) -> Option<Duration> {
+        let Ownership { partition, context, .. } = &self.ownership;
+        let metrics = &context.metrics;
         match interruption {
             Interruption::Stopped => None,
             Interruption::Rewind(reason) => {
@@ -91,6 +97,20 @@ impl PartitionTask {
                 warn!(%partition, "cannot read {partition} now: {reason:#}");
                 Some(FAILED_PAUSE)
             }
+            // The gate `redis` is closed.
+            Interruption::Store(StoreFailure::Unanswered(reason)) => {
+                debug!(%partition, "claim {partition}: {reason}");
+                Some(FAILED_PAUSE)
+            }
+            Interruption::Store(StoreFailure::Refused(reason)) => {
+                context.writing_gate.close(partition, reason);
+                Some(FAILED_PAUSE)
+            }
+            Interruption::AllBad(reason, counts) => {
+                context.bad_messages_gate.close(partition, reason);
+                self.ownership.update_counters(counts);
+                Some(ALL_BAD_PAUSE)
+            }
         }
     }
 
@@ -103,6 +123,7 @@ impl PartitionTask {
         loop {
             self.fill(&mut batch, &mut position)?;
             if batch.is_empty() {
+                self.ownership.context.writing_gate.open(&self.ownership.partition);
                 self.wait_for_messages(start).await?;
                 continue;
             }
@@ -111,7 +132,7 @@ impl PartitionTask {
             // `join!` polls them in this order: the next batch is filled as soon as this one waits for Redis.
             let (applied, filled) =
                 tokio::join!(applying, async { self.fill(&mut next_batch, &mut position) });
-            self.update_counters(applied?);
+            self.ownership.update_counters(applied?);
             self.progress.set(end);
             filled?;
             start = end;
@@ -154,20 +175,17 @@ impl PartitionTask {
         }
         ownership.check_topic_id()?;
         let position = ownership.context.store.position(&ownership.partition);
-        // If Redis does not answer, the gate `redis` shows it, and the next batch waits.
-        let Ok(stored) = ownership.run_until_stopped(position).await? else { return Ok(()) };
+        let stored = match ownership.run_until_stopped(position).await? {
+            Ok(stored) => stored,
+            // The next batch waits.
+            Err(StoreFailure::Unanswered(_)) => return Ok(()),
+            Err(refused) => return Err(refused.into()),
+        };
         match (stored.epoch, stored.next_offset) {
             (Some(epoch), Some(offset)) if (epoch, offset) == (ownership.epoch, start) => Ok(()),
             (Some(epoch), _) if epoch > ownership.epoch => Err(Interruption::Fenced(epoch.to_string())),
             (_, offset) => Err(Interruption::offset_changed(start, offset)),
         }
-    }
-
-    fn update_counters(&mut self, counts: Counts) {
-        let Ownership { context, counts: old, .. } = &mut self.ownership;
-        context.metrics.applied.inc_by(counts.applied.saturating_sub(old.applied));
-        context.metrics.dead_letters.inc_by(counts.dead_letters.saturating_sub(old.dead_letters));
-        *old = counts;
     }
 }
 
@@ -177,3 +195,5 @@ const IDLE_CHECK_INTERVAL: Duration = Duration::from_secs(2);
 const REWIND_PAUSE: Duration = Duration::from_millis(100);
 const FENCED_PAUSE: Duration = Duration::from_secs(3);
 const FAILED_PAUSE: Duration = Duration::from_secs(1);
+/// The messages of a partition that was stopped are read again after this time: what Redis refused may be right by then.
+const ALL_BAD_PAUSE: Duration = Duration::from_secs(5);

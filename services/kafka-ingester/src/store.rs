@@ -1,17 +1,22 @@
 //! Everything that this service does in Redis. Only the files below this one speak Redis.
 
 mod dead_letters;
+mod failure;
 mod memory;
+mod needs;
 mod outcome;
 mod partitions;
 mod script_options;
 
 use fred::clients::Pool;
+use redis_core::WaitReplicas;
 
 use crate::config::WriteConfig;
 
-pub use dead_letters::{DeadLetter, DeadLetterStore, ReplayOutcome};
+pub use dead_letters::{DeadLetter, DeadLetterStore, NO_ENTRY, ReplayOutcome};
+pub use failure::StoreFailure;
 pub use memory::RedisMemory;
+pub use needs::needs;
 pub use outcome::{BatchOutcome, Claim, Counts, StoredPosition};
 pub use partitions::PartitionStore;
 
@@ -27,9 +32,9 @@ pub struct Stores {
 
 impl Stores {
     /// The stores of a consumer group.
-    pub fn new(pool: &Pool, group: &str, write: &WriteConfig) -> Self {
+    pub fn new(pool: &Pool, group: &str, write: &WriteConfig, wait: WaitReplicas) -> Self {
         Self {
-            partitions: PartitionStore::new(pool.clone(), group, write),
+            partitions: PartitionStore::new(pool.clone(), group, write, wait),
             dead_letters: DeadLetterStore::new(pool.clone(), write),
             memory: RedisMemory::new(pool.clone()),
         }

@@ -18,7 +18,10 @@ pub(crate) async fn measure_without_kafka(world: &World, total: usize) -> f64 {
     let vars = [("KAFKA_TOPIC", "t"), ("KAFKA_BROKER", "b"), ("KAFKA_GROUP", "bench"), ("REDIS_PORT", port)];
     let config = chassis::settings::from_vars::<Config>(vars).unwrap();
     let pool = redis_core::connect::connected_pool(&config.redis).await.unwrap();
-    let (store, policy) = (PartitionStore::new(pool, "bench", &config.write), config.write.policy());
+    let (store, policy) = (
+        PartitionStore::new(pool, "bench", &config.write, config.redis.wait_replicas()),
+        config.write.policy(),
+    );
     let share = total / PARTITIONS;
     let messages: Arc<Vec<String>> = Arc::new((0..share).map(message).collect());
     let started = Instant::now();

@@ -73,6 +73,10 @@ pub struct WriteConfig {
     #[arg(long, env = "DEAD_LETTERS_TOPIC")]
     pub(crate) dead_letters_topic: Option<String>,
 
+    /// Whether a partition stops, with the reason in /ready, after 1,000 bad messages in a row
+    #[arg(long, env = "BAD_MESSAGES_PAUSE", default_value = "true", value_parser = parsers::boolean, action = clap::ArgAction::Set)]
+    pub(crate) bad_messages_pause: bool,
+
     /// Percent of maxmemory at which ingesting pauses, if Redis would refuse writes when it is full; 0 for
     /// never
     #[arg(long, env = "REDIS_MEMORY_PAUSE", default_value_t = 95, value_parser = clap::value_parser!(u8).range(0..=100))]

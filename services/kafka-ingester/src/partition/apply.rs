@@ -3,12 +3,13 @@
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
+use redis_core::error::RETRY_INTERVAL_MS;
 use tracing::debug;
 
 use super::interruption::Interruption;
 use super::ownership::Ownership;
 use crate::batch::Batch;
-use crate::store::{BatchOutcome, Counts};
+use crate::store::{BatchOutcome, Counts, StoreFailure};
 
 /// Applies a batch of the offsets in `offsets`, and retries until Redis has done it.
 pub(super) async fn apply(
@@ -27,11 +28,13 @@ pub(super) async fn apply(
         let started = Instant::now();
         let call = context.store.apply(partition, ownership.epoch, offsets.clone(), resume_at, batch);
         let outcome = ownership.run_until_stopped(call).await?;
-        let label = outcome.as_ref().map_or("unanswered", BatchOutcome::label);
+        let label = outcome.as_ref().map_or_else(StoreFailure::label, BatchOutcome::label);
         metrics.batch_seconds.with_label_values(&[label]).observe(started.elapsed().as_secs_f64());
         match outcome {
             Ok(BatchOutcome::Applied(counts)) => {
-                context.writing_gate.open();
+                context.writing_gate.open(partition);
+                context.bad_messages_gate.open(partition);
+                context.bad_message_log.add(partition, batch.bad_messages());
                 // Redis was slow, or fred reconnected during this call.
                 if started.elapsed() >= SLOW_CALL {
                     metrics.paused_seconds.inc_by(started.elapsed().as_secs_f64());
@@ -42,6 +45,10 @@ pub(super) async fn apply(
                 debug!("redis refused {partition} offset {offset}: {reason}");
                 batch.make_dead_letter(offset, &format!("redis: {reason}"));
                 resume_at = offset;
+            }
+            Ok(BatchOutcome::AllBad(offset, counts)) => {
+                context.writing_gate.open(partition);
+                return Err(stop_at_bad_message(ownership, batch, offset, counts));
             }
             Ok(BatchOutcome::OffsetGap(stored)) => {
                 return Err(Interruption::offset_changed(offsets.start, Some(stored)));
@@ -54,17 +61,32 @@ pub(super) async fn apply(
                     Interruption::Rewind("redis has lost the owner's epoch".to_owned())
                 });
             }
-            Ok(BatchOutcome::RetryLater(reason)) => {
-                context.writing_gate.close(reason);
-                pause(ownership, started, REFUSED_PAUSE).await?;
-            }
-            // The batch may have been applied. Then sending it again changes nothing.
-            Err(error) => {
-                debug!("apply a batch of {partition}: {error:#}");
-                pause(ownership, started, UNANSWERED_PAUSE).await?;
+            // What was applied is not applied again. The offset does not pass what was not.
+            Err(failure) => {
+                debug!("apply a batch of {partition}: {failure}");
+                if let StoreFailure::Refused(reason) = failure {
+                    context.writing_gate.close(partition, reason);
+                }
+                pause(ownership, started, RETRY_PAUSE).await?;
             }
         }
     }
+}
+
+/// All messages before `offset` are done, and all of the last ones were bad.
+fn stop_at_bad_message(ownership: &Ownership, batch: &Batch, offset: i64, counts: Counts) -> Interruption {
+    let (done, rest): (Vec<_>, Vec<_>) =
+        batch.bad_messages().iter().partition(|bad_message| bad_message.offset < offset);
+    ownership.context.bad_message_log.add(&ownership.partition, done);
+    let reason = rest.into_iter().find(|bad_message| bad_message.offset == offset);
+    let reason = reason.map_or("", |bad_message| &bad_message.reason);
+    let partition = &ownership.partition;
+    let text = format!(
+        "{partition} stands still at offset {offset} because all of its last messages were bad, and so is this \
+         one ({reason}): if KEY_FIELD or another setting is wrong, correct it and restart; otherwise set \
+         BAD_MESSAGES_PAUSE=false"
+    );
+    Interruption::AllBad(text, counts)
 }
 
 /// Waits while Redis has no memory for more messages.
@@ -89,5 +111,4 @@ async fn pause(ownership: &Ownership, started: Instant, pause: Duration) -> Resu
 }
 
 const SLOW_CALL: Duration = Duration::from_millis(250);
-const REFUSED_PAUSE: Duration = Duration::from_millis(500);
-const UNANSWERED_PAUSE: Duration = Duration::from_millis(50);
+const RETRY_PAUSE: Duration = Duration::from_millis(RETRY_INTERVAL_MS);

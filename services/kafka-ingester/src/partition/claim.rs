@@ -16,7 +16,7 @@ pub(super) async fn claim(ownership: &mut Ownership) -> Result<i64, Interruption
     ownership.topic_id =
         kafka::fetch_topic_id(&context.consumer, &partition.topic).await.map_err(Interruption::Failed)?;
     let claiming = context.store.claim(&partition, ownership.epoch, &ownership.topic_id);
-    let claim = ownership.run_until_stopped(claiming).await?.map_err(Interruption::Failed)?;
+    let claim = ownership.run_until_stopped(claiming).await??;
     ownership.epoch = claim.epoch;
     ownership.counts = claim.counts;
     let start = start_offset(ownership, &claim).await?;
@@ -27,7 +27,10 @@ pub(super) async fn claim(ownership: &mut Ownership) -> Result<i64, Interruption
     if ownership.stop.is_cancelled() {
         return Err(Interruption::Stopped);
     }
-    info!(%partition, epoch = ownership.epoch, "reading {partition} from offset {start}");
+    // A partition that stands still is claimed again and again.
+    if ownership.claimed_offset.replace(start) != Some(start) {
+        info!(%partition, epoch = ownership.epoch, "reading {partition} from offset {start}");
+    }
     Ok(start)
 }
 
@@ -65,10 +68,10 @@ async fn start_offset(ownership: &mut Ownership, claim: &Claim) -> Result<i64, I
 
 async fn store_offset(ownership: &Ownership, offset: i64) -> Result<i64, Interruption> {
     let storing = ownership.context.store.set_offset(&ownership.partition, ownership.epoch, offset);
-    match ownership.run_until_stopped(storing).await? {
-        Ok(true) => Ok(offset),
-        Ok(false) => Err(Interruption::Fenced("newer".to_owned())),
-        Err(error) => Err(Interruption::Failed(error.into())),
+    if ownership.run_until_stopped(storing).await?? {
+        Ok(offset)
+    } else {
+        Err(Interruption::Fenced("newer".to_owned()))
     }
 }
 

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use chassis::Gate;
 use redis_core::State;
 use tokio::sync::watch;
 
+use super::gate::PartitionGate;
+use crate::bad_message_log::BadMessageLog;
 use crate::kafka::Consumer;
 use crate::message::Policy;
 use crate::metrics::Metrics;
@@ -25,5 +26,9 @@ pub(crate) struct IngestContext {
     /// Whether Redis has memory for more messages.
     pub(crate) memory: watch::Receiver<State>,
     /// Closed while Redis refuses writes.
-    pub(crate) writing_gate: Gate,
+    pub(crate) writing_gate: PartitionGate,
+    /// Closed while a partition stands still because all of its last messages were bad.
+    pub(crate) bad_messages_gate: PartitionGate,
+    /// Tells the operator of bad messages.
+    pub(crate) bad_message_log: BadMessageLog,
 }

@@ -1,5 +1,7 @@
 //! Why a task stops reading at its present position.
 
+use crate::store::{Counts, StoreFailure};
+
 /// Why a task stops reading at its present position. Unless it was stopped, it claims the partition again
 /// after a pause.
 pub(super) enum Interruption {
@@ -10,8 +12,18 @@ pub(super) enum Interruption {
     /// Another instance has claimed the partition: its epoch. This one claims it again if the group leaves it
     /// assigned here.
     Fenced(String),
-    /// Kafka or Redis did not answer.
+    /// Kafka did not answer, or not as expected.
     Failed(anyhow::Error),
+    /// Redis did not answer, or refuses it.
+    Store(StoreFailure),
+    /// All of the last messages were bad, and so is the next: the reason, and the partition's messages.
+    AllBad(String, Counts),
+}
+
+impl From<StoreFailure> for Interruption {
+    fn from(failure: StoreFailure) -> Self {
+        Self::Store(failure)
+    }
 }
 
 impl Interruption {

@@ -21,6 +21,8 @@ pub(super) struct Ownership {
     pub(super) topic_id: String,
     /// The partition's messages of all time, as Redis last counted them.
     pub(super) counts: Counts,
+    /// The offset where the last claim began to read.
+    pub(super) claimed_offset: Option<i64>,
     /// How many claims in a row found that the log ends before Redis's offset.
     pub(super) claims_beyond_end: u32,
 }
@@ -32,7 +34,24 @@ impl Ownership {
         stop: CancellationToken,
     ) -> Self {
         let (topic_id, counts) = (String::new(), Counts::default());
-        Self { partition, context, stop, epoch: 0, topic_id, counts, claims_beyond_end: 0 }
+        Self {
+            partition,
+            context,
+            stop,
+            epoch: 0,
+            topic_id,
+            counts,
+            claimed_offset: None,
+            claims_beyond_end: 0,
+        }
+    }
+
+    /// Adds to the metrics what Redis has counted since the last time.
+    pub(super) fn update_counters(&mut self, counts: Counts) {
+        let metrics = &self.context.metrics;
+        metrics.applied.inc_by(counts.applied.saturating_sub(self.counts.applied));
+        metrics.dead_letters.inc_by(counts.dead_letters.saturating_sub(self.counts.dead_letters));
+        self.counts = counts;
     }
 
     /// Waits for `future`, or until the task is stopped. A future that is dropped half-way must leave nothing

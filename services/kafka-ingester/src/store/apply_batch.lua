@@ -1,42 +1,54 @@
 -- Applies a batch of one partition and stores the offset after it, in one step.
 -- KEYS: 1 offsets   2 set of ids, '' for none   3 dead letters
 -- ARGV: 1-4 message.lua   5 partition   6 owner's epoch   7 first offset of the batch   8 offset after the batch   9 batch
---       10 topic   11 dead letters kept
+--       10 topic   11 dead letters kept   12 bad messages in a row at which the partition stops, 0 for never
 -- Returns {'fenced', epoch of the owner} | {'gap', stored offset} | {'applied', offset, applied, dead}
---       | {'refused', offset, applied, dead, error} | {'retry', offset, applied, dead, error}.
--- applied and dead count the partition's messages of all time.
+--       | {'all_bad', offset, applied, dead} | {'refused', offset, error, the key if it is not the message's own}.
+-- What comes before the returned offset is done. applied and dead count the partition's messages of all time.
 local partition = ARGV[5]
-local state = redis.call('HMGET', KEYS[1], partition, partition .. ':epoch', partition .. ':applied', partition .. ':dead')
+local state = redis.call('HMGET', KEYS[1], partition, partition .. ':epoch', partition .. ':applied', partition .. ':dead',
+  partition .. ':bad')
 if not state[1] or state[2] ~= ARGV[6] then return { 'fenced', state[2] or '' } end
-local stored, applied, dead = tonumber(state[1]), tonumber(state[3] or 0), tonumber(state[4] or 0)
+local stored = tonumber(state[1])
+if not stored then return { 'refused', '0', 'ERR field ' .. partition .. ' is not an offset', KEYS[1] } end
+-- If Redis would refuse the offset at the end, it refuses it here, before anything is published. And if an earlier call
+-- applied the batch, this write is what WAIT waits for.
+redis.call('HSET', KEYS[1], partition, state[1])
 if stored < tonumber(ARGV[7]) then return { 'gap', state[1] } end
+local function count(text) return tonumber(text or 0) or 0 end
+local applied, dead, bad_in_row, bad_in_row_max = count(state[3]), count(state[4]), count(state[5]), tonumber(ARGV[12])
 if stored >= tonumber(ARGV[8]) then return { 'applied', state[1], applied, dead } end
 
-local outcome, reason, next_offset = 'applied', '', ARGV[8]
+local function offset_at(items, index) return string.format('%.0f', items[index]) end
+local function add_dead_letter(items, index)
+  return error_of(call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[11], '*', 'topic', ARGV[10], 'partition', partition,
+    'offset', offset_at(items, index), 'key', items[index + 2], 'reason', items[index + 3], 'value', items[index + 4]))
+end
+
+local outcome, next_offset, err, err_key = 'applied', ARGV[8], nil, nil
 local ids, items = unpack(cmsgpack.unpack(ARGV[9]))
 local ids_err = #ids > 0 and KEYS[2] ~= '' and call_in_chunks(ids, 1, #ids, 'SADD', KEYS[2])
-local index, count = 1, #items
-while index <= count do
-  local offset = items[index]
-  if offset >= stored then
-    local err
-    if items[index + 1] == DEAD_LETTER then
-      err = error_of(call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[11], '*', 'topic', ARGV[10], 'partition', partition,
-        'offset', string.format('%.0f', offset), 'key', items[index + 2], 'reason', items[index + 3],
-        'value', items[index + 4]))
-      outcome = err and 'retry' or outcome
-      dead = dead + (err and 0 or 1)
+local index, item_count = 1, #items
+while index <= item_count do
+  if items[index] >= stored then
+    if items[index + 1] ~= DEAD_LETTER then
+      if ids_err then err, err_key = ids_err, KEYS[2] else err, err_key = apply_message(items, index, KEYS[2]) end
+      if not err then applied, bad_in_row = applied + 1, 0 end
+    elseif bad_in_row_max > 0 and bad_in_row >= bad_in_row_max then
+      outcome, next_offset = 'all_bad', offset_at(items, index)
+      break
     else
-      err = ids_err or apply_message(items, index, KEYS[2])
-      if err then outcome = is_transient(err) and 'retry' or 'refused' else applied = applied + 1 end
+      err, err_key = add_dead_letter(items, index), KEYS[3]
+      if not err then dead, bad_in_row = dead + 1, bad_in_row + 1 end
     end
     if err then
-      reason, next_offset = err, string.format('%.0f', offset)
+      outcome, next_offset = 'refused', offset_at(items, index)
       break
     end
   end
   index = last_index(items, index) + 1
 end
-local err = error_of(call('HSET', KEYS[1], partition, next_offset, partition .. ':applied', applied, partition .. ':dead', dead))
-if err then return { 'retry', state[1], applied, dead, err } end
-return { outcome, next_offset, applied, dead, reason }
+redis.call('HSET', KEYS[1], partition, next_offset, partition .. ':applied', applied, partition .. ':dead', dead,
+  partition .. ':bad', bad_in_row)
+if outcome == 'refused' then return { outcome, next_offset, err, err_key or '' } end
+return { outcome, next_offset, applied, dead }

@@ -4,9 +4,11 @@
 local partition, topic_id = ARGV[1], ARGV[3]
 local fields = { partition, partition .. ':epoch', partition .. ':topic', partition .. ':applied', partition .. ':dead' }
 local offset, old_epoch, old_topic_id, applied, dead = unpack(redis.call('HMGET', KEYS[1], unpack(fields)))
-local epoch = string.format('%.0f', math.max(tonumber(old_epoch or 0), tonumber(ARGV[2])) + 1)
+if offset and not offset:match('^%d+$') then return redis.error_reply('ERR field ' .. partition .. ' is not an offset') end
+local function count(text) return string.format('%.0f', text and text:match('^%d+$') or 0) end
+local epoch = string.format('%.0f', math.max(count(old_epoch), tonumber(ARGV[2])) + 1)
 redis.call('HSET', KEYS[1], fields[2], epoch)
 local recreated = old_topic_id and topic_id ~= '' and old_topic_id ~= topic_id
-if recreated then redis.call('HDEL', KEYS[1], partition) end
+if recreated then redis.call('HDEL', KEYS[1], partition, partition .. ':bad') end
 if topic_id ~= '' then redis.call('HSET', KEYS[1], fields[3], topic_id) end
-return { epoch, not recreated and offset or '', applied or '0', dead or '0', recreated and 1 or 0 }
+return { epoch, not recreated and offset or '', count(applied), count(dead), recreated and 1 or 0 }

@@ -8,8 +8,9 @@ use fred::clients::Pool;
 use fred::interfaces::{KeysInterface, StreamsInterface};
 use fred::types::scripts::Script;
 use fred::types::{Expiration, SetOptions, Value};
-use redis_core::{Key, RedisError};
+use redis_core::Key;
 
+use super::failure::StoreFailure;
 use super::script_options::{ScriptOptions, message_script};
 use crate::batch::Batch;
 use crate::config::WriteConfig;
@@ -40,7 +41,7 @@ pub enum ReplayOutcome {
     Applied,
     /// It was not in the stream any more.
     Missing,
-    /// It still cannot be applied; the reason.
+    /// Redis refuses it, and will refuse it again; the reason.
     Refused(String),
 }
 
@@ -62,63 +63,86 @@ impl DeadLetterStore {
     /// Up to `count` dead letters after the entry `after`; `0` begins with the first.
     ///
     /// # Errors
-    /// If Redis does not answer.
-    pub async fn list(&self, after: &str, count: u64) -> Result<Vec<DeadLetter>, RedisError> {
-        let entries: Vec<(String, HashMap<String, Bytes>)> =
-            self.pool.xrange(Key::DeadLetters.to_string(), format!("({after}"), "+", Some(count)).await?;
+    /// If Redis does not answer, or refuses it.
+    pub async fn list(&self, after: &str, count: u64) -> Result<Vec<DeadLetter>, StoreFailure> {
+        let key = Key::DeadLetters.to_string();
+        let entries = self.pool.xrange(&key, format!("({after}"), "+", Some(count)).await;
+        let entries: Vec<(String, HashMap<Bytes, Bytes>)> =
+            entries.map_err(|error| StoreFailure::new(&key, &error))?;
         Ok(entries.into_iter().map(|(id, fields)| from_entry(id, fields)).collect())
     }
 
     /// Applies the one message of `batch` and removes its dead letter, or does neither.
     ///
     /// # Errors
-    /// If Redis does not answer.
-    pub async fn replay(&self, id: &str, batch: &Batch) -> Result<ReplayOutcome, RedisError> {
-        let keys = vec![self.options.id_set(), Key::DeadLetters.to_string()];
+    /// If Redis does not answer, or refuses what the message is not to blame for. It may be applied, but is
+    /// not removed then; replay it again.
+    pub async fn replay(&self, id: &str, batch: &Batch) -> Result<ReplayOutcome, StoreFailure> {
+        let key = Key::DeadLetters.to_string();
+        let keys = vec![self.options.id_set(), key.clone()];
         let batch = Value::Bytes(Bytes::from(batch.encode_from(0)));
         let args = self.options.followed_by([Value::from(id.to_owned()), batch]);
-        let reply: Value = self.replay.evalsha_with_reload(self.pool.next(), keys, args).await?;
-        Ok(match reply.as_string().unwrap_or_default().as_str() {
-            "applied" => ReplayOutcome::Applied,
-            "missing" => ReplayOutcome::Missing,
-            reason => ReplayOutcome::Refused(reason.to_owned()),
-        })
+        let reply = self.replay.evalsha_with_reload(self.pool.next(), keys, args).await;
+        let reply: Vec<String> = reply.map_err(|error| StoreFailure::new(&key, &error))?;
+        let texts: Vec<&str> = reply.iter().map(String::as_str).collect();
+        match texts.as_slice() {
+            ["applied"] => Ok(ReplayOutcome::Applied),
+            ["missing"] => Ok(ReplayOutcome::Missing),
+            ["refused", error, key] => {
+                StoreFailure::of_message((*error).to_owned(), key).map(ReplayOutcome::Refused)
+            }
+            _ => Err(StoreFailure::unexpected_reply(&key)),
+        }
     }
 
-    /// Removes dead letters.
+    /// Removes dead letters. With [`NO_ENTRY`] it removes nothing, and shows whether Redis would.
     ///
     /// # Errors
-    /// If Redis does not answer.
-    pub async fn remove(&self, ids: Vec<String>) -> Result<(), RedisError> {
-        self.pool.xdel(Key::DeadLetters.to_string(), ids).await
+    /// If Redis does not answer, or refuses it.
+    pub async fn remove(&self, ids: Vec<String>) -> Result<(), StoreFailure> {
+        let key = Key::DeadLetters.to_string();
+        self.pool.xdel(&key, ids).await.map_err(|error| StoreFailure::new(&key, &error))
     }
 
     /// Takes or renews the lease of forwarding dead letters. True if `instance` holds it, for `lease` from
     /// now.
     ///
     /// # Errors
-    /// If Redis does not answer.
-    pub async fn acquire_forwarder_lease(&self, instance: &str, lease: Duration) -> Result<bool, RedisError> {
+    /// If Redis does not answer, or refuses it.
+    pub async fn acquire_forwarder_lease(
+        &self,
+        instance: &str,
+        lease: Duration,
+    ) -> Result<bool, StoreFailure> {
         let key = Key::DeadLettersForwarder.to_string();
+        let fail = |error| StoreFailure::new(&key, &error);
         let expiration = || Some(Expiration::PX(i64::try_from(lease.as_millis()).unwrap_or(i64::MAX)));
-        let taken: Option<String> =
-            self.pool.set(&key, instance, expiration(), Some(SetOptions::NX), false).await?;
+        let taken: Option<Bytes> =
+            self.pool.set(&key, instance, expiration(), Some(SetOptions::NX), false).await.map_err(fail)?;
         if taken.is_some() {
             return Ok(true);
         }
-        let holder: Option<String> = self.pool.get(&key).await?;
-        let is_holder = holder.as_deref() == Some(instance);
-        if is_holder {
-            let _: () = self.pool.set(&key, instance, expiration(), Some(SetOptions::XX), false).await?;
+        let holder: Option<Bytes> = self.pool.get(&key).await.map_err(fail)?;
+        let is_holder = holder.as_deref() == Some(instance.as_bytes());
+        // A lease without an end was not taken by a forwarder.
+        if is_holder || self.pool.pttl::<i64, _>(&key).await.map_err(fail)? == NO_TTL {
+            let options = Some(SetOptions::XX);
+            self.pool.set::<(), _, _>(&key, instance, expiration(), options, false).await.map_err(fail)?;
+            return Ok(true);
         }
-        Ok(is_holder)
+        Ok(false)
     }
 }
 
-fn from_entry(id: String, mut fields: HashMap<String, Bytes>) -> DeadLetter {
-    let mut take = |name| fields.remove(name).unwrap_or_default();
+/// What PTTL replies for a key that lives for ever.
+const NO_TTL: i64 = -1;
+/// The id of no entry.
+pub const NO_ENTRY: &str = "0-0";
+
+fn from_entry(id: String, mut fields: HashMap<Bytes, Bytes>) -> DeadLetter {
+    let mut take = |name: &str| fields.remove(name.as_bytes()).unwrap_or_default();
     let (key, value) = (take("key"), take("value"));
-    let mut take_text = |name| String::from_utf8_lossy(&take(name)).into_owned();
+    let mut take_text = |name: &str| String::from_utf8_lossy(&take(name)).into_owned();
     DeadLetter {
         id,
         topic: take_text("topic"),

@@ -14,7 +14,7 @@ local call = redis.pcall
 -- The error text of a reply, without what Redis adds about the script; nil if the reply is no error.
 local function error_of(reply)
   if type(reply) == 'table' and reply.err then
-    return (reply.err:gsub('^@user_script:%s*%d+:%s*', ''):gsub('^%-', ''):gsub(',? ?script: .*$', ''))
+    return (reply.err:gsub('^@user_script:%s*%d+:%s*', ''):gsub('^%-', ''):gsub(',? script: %x+, on @user_script.*$', ''))
   end
 end
 
@@ -34,6 +34,7 @@ local function last_index(items, index)
   return index + 4
 end
 
+-- Writes the fields. Returns the error of the command that Redis refused, or nil and the id of the new entry of a stream.
 local function write_fields(items, index)
   local key, unset, first, last = items[index + 2], items[index + 5], index + 7, last_index(items, index)
   if unset then
@@ -47,28 +48,37 @@ local function write_fields(items, index)
     return call_in_chunks(items, first, last, 'HSET', key)
   end
   if last - first >= STREAM_ENTRY_MAX then return 'ERR more fields than a stream entry takes here' end
-  if stream_max > 0 then return error_of(call('XADD', key, 'MAXLEN', '~', stream_max, '*', unpack(items, first, last))) end
-  return error_of(call('XADD', key, '*', unpack(items, first, last)))
+  local entry
+  if stream_max > 0 then entry = call('XADD', key, 'MAXLEN', '~', stream_max, '*', unpack(items, first, last))
+  else entry = call('XADD', key, '*', unpack(items, first, last)) end
+  return error_of(entry), entry
 end
 
--- Applies a write or a delete, then publishes. Returns the error of the first command that Redis refused, or nil.
+-- What follows the fields: the TTL and the notification. Returns the error of the command that Redis refused, or nil.
+local function finish_write(items, index)
+  local key, notification = items[index + 2], items[index + 4] or default_notification
+  local has_fields = items[index + 1] == WRITE and items[index + 6] > 0
+  local err = ttl_ms > 0 and has_fields and error_of(call('PEXPIRE', key, ttl_ms))
+  return err or (notification ~= '' and error_of(call('PUBLISH', key, notification)) or nil)
+end
+
+-- Applies a write or a delete, then publishes. Returns the error of the first command that Redis refused, and which key it
+-- is about if that is not the message's own; nil if all is done.
 local function apply_message(items, index, id_set)
-  local key, id, err = items[index + 2], items[index + 3], nil
+  local key, id, err, entry = items[index + 2], items[index + 3], nil, nil
   if items[index + 1] == DELETE then
-    err = error_of(call('DEL', key)) or (id_set ~= '' and error_of(call('SREM', id_set, id)))
+    err = error_of(call('DEL', key))
+    if err then return err end
+    err = id_set ~= '' and error_of(call('SREM', id_set, id))
+    if err then return err, id_set end
   else
-    err = (id and id_set ~= '' and error_of(call('SADD', id_set, id))) or write_fields(items, index)
-      or (ttl_ms > 0 and items[index + 6] > 0 and error_of(call('PEXPIRE', key, ttl_ms)))
+    err = id and id_set ~= '' and error_of(call('SADD', id_set, id))
+    if err then return err, id_set end
+    err, entry = write_fields(items, index)
+    if err then return err end
   end
-  if err then return err end
-  local notification = items[index + 4] or default_notification
-  if notification ~= '' then return error_of(call('PUBLISH', key, notification)) end
-end
-
--- Whether the server cannot write now. Then the message is not at fault.
-local function is_transient(err)
-  for _, code in ipairs({ 'OOM', 'READONLY', 'MISCONF', 'NOREPLICAS', 'LOADING', 'MASTERDOWN', 'BUSY', 'CLUSTERDOWN' }) do
-    if err:sub(1, #code) == code then return true end
-  end
-  return false
+  err = finish_write(items, index)
+  -- The message will be sent again. Everything but a stream's entry is then as if it were written once.
+  if err and entry then call('XDEL', key, entry) end
+  return err
 end

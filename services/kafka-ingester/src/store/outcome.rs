@@ -2,6 +2,8 @@
 
 use fred::types::Value;
 
+use super::failure::StoreFailure;
+
 /// What Redis knew about a partition when the caller became its owner.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Claim {
@@ -56,8 +58,9 @@ pub enum BatchOutcome {
     /// The messages before an offset are applied. Redis refuses the one at that offset and will refuse it
     /// again: the offset and the reason.
     Refused(i64, String),
-    /// The messages before some offset are applied. Redis cannot write now: the reason.
-    RetryLater(String),
+    /// The messages before an offset, which this is, are applied. The one at that offset is bad, and so were
+    /// all before it, for as many as it takes to stop the partition.
+    AllBad(i64, Counts),
     /// The partition has another owner, whose epoch this is; it is empty if Redis knows none.
     Fenced(String),
     /// The stored offset, which this is, is before the batch: Redis has lost what came between.
@@ -65,21 +68,28 @@ pub enum BatchOutcome {
 }
 
 impl BatchOutcome {
-    /// Reads the reply of apply_batch.lua. `None` if it has another form.
-    pub(super) fn parse(reply: Value) -> Option<Self> {
+    /// Reads the reply of apply_batch.lua. `offsets_key` is the key that an unexpected reply is about.
+    pub(super) fn parse(reply: Value, offsets_key: &str) -> Result<Self, StoreFailure> {
         let reply = reply.into_array();
         let text = |index: usize| reply.get(index).and_then(Value::as_string);
+        let unexpected = || StoreFailure::unexpected_reply(offsets_key);
         let offset = || text(1)?.parse::<i64>().ok();
         let counts =
             || Some(Counts { applied: reply.get(2)?.as_u64()?, dead_letters: reply.get(3)?.as_u64()? });
-        Some(match text(0)?.as_str() {
-            "applied" => BatchOutcome::Applied(counts()?),
-            "refused" => BatchOutcome::Refused(offset()?, text(4)?),
-            "retry" => BatchOutcome::RetryLater(text(4)?),
-            "fenced" => BatchOutcome::Fenced(text(1)?),
-            "gap" => BatchOutcome::OffsetGap(offset()?),
-            _ => return None,
-        })
+        let outcome = match text(0).ok_or_else(unexpected)?.as_str() {
+            "applied" => counts().map(BatchOutcome::Applied),
+            "all_bad" => offset().zip(counts()).map(|(offset, counts)| BatchOutcome::AllBad(offset, counts)),
+            "fenced" => text(1).map(BatchOutcome::Fenced),
+            "gap" => offset().map(BatchOutcome::OffsetGap),
+            "refused" => match (offset(), text(2), text(3)) {
+                (Some(offset), Some(error), Some(key)) => {
+                    Some(BatchOutcome::Refused(offset, StoreFailure::of_message(error, &key)?))
+                }
+                _ => None,
+            },
+            _ => None,
+        };
+        outcome.ok_or_else(unexpected)
     }
 
     /// The label `outcome` of the metric `kafka_ingester_batch_seconds`.
@@ -87,7 +97,7 @@ impl BatchOutcome {
         match self {
             BatchOutcome::Applied(_) => "applied",
             BatchOutcome::Refused(..) => "refused",
-            BatchOutcome::RetryLater(_) => "later",
+            BatchOutcome::AllBad(..) => "all_bad",
             BatchOutcome::Fenced(_) => "fenced",
             BatchOutcome::OffsetGap(_) => "hole",
         }

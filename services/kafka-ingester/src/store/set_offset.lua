@@ -1,6 +1,6 @@
 -- Sets the next offset of a partition, if the caller is still its owner.
 -- KEYS: 1 offsets   ARGV: 1 partition   2 caller's epoch   3 offset
 -- Returns 1, or 0 if there is another owner.
-if redis.call('HGET', KEYS[1], ARGV[1] .. ':epoch') ~= ARGV[2] then return 0 end
+if redis.call('HMGET', KEYS[1], ARGV[1] .. ':epoch')[1] ~= ARGV[2] then return 0 end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
 return 1

@@ -7,7 +7,11 @@ use tokio::process::Command;
 
 use crate::support::{BINARY, DEAD_LETTERS, Kafka, World, env_var, unique_name};
 
-async fn run_command(world: &World, args: &[&str], vars: &[(&str, &str)]) -> (i32, Vec<Value>, String) {
+pub(crate) async fn run_command(
+    world: &World,
+    args: &[&str],
+    vars: &[(&str, &str)],
+) -> (i32, Vec<Value>, String) {
     let port = world.redis.port().to_string();
     let mut command = Command::new(BINARY);
     command.args(args).env_clear().env("REDIS_PORT", port).envs(vars.iter().copied());

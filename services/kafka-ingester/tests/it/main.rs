@@ -4,13 +4,18 @@
 
 mod support;
 
+mod access;
+mod bad_messages;
 mod contract;
 mod dead_letters;
+mod failover;
 mod forgotten_brokers;
 mod group;
 mod kafka_outages;
+mod poisoned;
 mod policies;
 mod redis_outages;
+mod refusals;
 mod security;
 mod settings;
 mod soak;

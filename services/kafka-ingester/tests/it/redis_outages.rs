@@ -122,7 +122,10 @@ async fn while_redis_refuses_writes_ingesting_waits_and_makes_no_dead_letters() 
     wait_for_values(&world, 0..10, 1).await;
     world.client.config_set("maxmemory", "1").await.unwrap();
     send_values(&world, 0..10, 2);
-    eventually("/ready says OOM", async || service.get("/ready").await.1.contains("writing: OOM")).await;
+    eventually("/ready says why", async || {
+        service.get("/ready").await.1.contains("writing: Redis is out of memory (maxmemory)")
+    })
+    .await;
     world.client.config_set("maxmemory", "0").await.unwrap();
     wait_for_values(&world, 0..10, 2).await;
     service.wait_until_ready().await;

@@ -1,0 +1,65 @@
+//! What this service must be allowed to do in Redis.
+
+use redis_core::{Key, Needs, WaitReplicas};
+
+use crate::config::WriteConfig;
+use crate::message::{Notify, Nulls, StoreAs, Tombstones};
+
+/// The commands that the service and its scripts run with these settings.
+pub fn needs(group: &str, topics: &[String], write: &WriteConfig, wait: WaitReplicas) -> Needs {
+    let mut needs = Needs::default()
+        .and("EVALSHA", ["EVALSHA", "0000000000000000000000000000000000000000", "0"])
+        .and("SCRIPT LOAD", ["SCRIPT", "LOAD", "return 1"]);
+    for topic in topics {
+        let key = Key::KafkaOffsets { group, topic }.to_string();
+        needs = on(needs, &key, &key, &[&["HMGET", "check"], &["HSET", "check", "1"], &["HDEL", "check"]]);
+    }
+    needs = of_messages(needs, write);
+    let dead_letters = Key::DeadLetters.to_string();
+    needs = on(needs, &dead_letters, &dead_letters, &[&["XADD", "*", "field", "value"]]);
+    if write.dead_letters_topic.is_some() {
+        let lease = Key::DeadLettersForwarder.to_string();
+        needs = on(needs, &dead_letters, &dead_letters, &[&["XRANGE", "-", "+"], &["XDEL", "0-0"]]);
+        needs = on(needs, &lease, &lease, &[&["SET", "check"], &["GET"], &["PTTL"]]);
+    }
+    if wait.is_enabled() { needs.and("WAIT", ["WAIT", "0", "1"]) } else { needs }
+}
+
+/// What applying a message needs.
+fn of_messages(mut needs: Needs, write: &WriteConfig) -> Needs {
+    let policy = write.policy();
+    let (key, keys) = (policy.key_template.key("check"), policy.key_template.key("*"));
+    let deletes = policy.tombstones == Tombstones::Delete;
+    if let Some(id_set) = write.id_set() {
+        needs = on(needs, id_set, id_set, &[&["SADD", "check"]]);
+        if deletes {
+            needs = on(needs, id_set, id_set, &[&["SREM", "check"]]);
+        }
+    }
+    needs = match policy.store_as {
+        StoreAs::Hash => on(needs, &keys, &key, &[&["HSET", "field", "value"]]),
+        StoreAs::Json => on(needs, &keys, &key, &[&["SET", "value"]]),
+        StoreAs::Stream => on(needs, &keys, &key, &[&["XADD", "*", "field", "value"], &["XDEL", "0-0"]]),
+    };
+    if policy.nulls == Nulls::Delete {
+        needs = on(needs, &keys, &key, &[&["HDEL", "field"]]);
+    }
+    if deletes {
+        needs = on(needs, &keys, &key, &[&["DEL"]]);
+    }
+    if write.ttl.is_some() {
+        needs = on(needs, &keys, &key, &[&["PEXPIRE", "1"]]);
+    }
+    if policy.notify == Notify::None {
+        return needs;
+    }
+    needs.and(format!("PUBLISH to {keys}"), ["PUBLISH", &key, "check"])
+}
+
+/// Adds commands on one key, which is their first argument. `keys` is the key for people.
+fn on(needs: Needs, keys: &str, key: &str, commands: &[&[&str]]) -> Needs {
+    commands.iter().fold(needs, |needs, command| {
+        let (name, args) = (command[0], &command[1..]);
+        needs.and(format!("{name} {keys}"), [&[name, key], args].concat())
+    })
+}
