@@ -116,6 +116,19 @@ fn a_refusal_names_the_variable_and_keeps_the_secret() {
 }
 
 #[test]
+fn a_secret_may_come_from_a_file() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(&file, "hush\n").unwrap();
+    let path = file.path().to_str().unwrap();
+    let read = from_vars(&[("REDIS_PASSWORD_FILE", path)]).unwrap();
+    assert_eq!(read.to_fred().unwrap().password.as_deref(), Some("hush"));
+    let text = from_vars(&[("REDIS_PASSWORD_FILE", path), ("REDIS_PASSWORD", "x")]).err().unwrap();
+    assert_eq!(text, "REDIS_PASSWORD and REDIS_PASSWORD_FILE must not both be set");
+    let text = from_vars(&[("REDIS_URL_FILE", "/missing")]).err().unwrap();
+    assert!(text.starts_with("REDIS_URL_FILE: read /missing: "), "{text}");
+}
+
+#[test]
 fn valkey_and_sockets_are_schemes_too() {
     assert_eq!(config(&["--redis-url=valkey://db/3"]).to_string(), "db:6379/3");
     assert!(config(&["--redis-url=valkeys://db"]).to_fred().unwrap().uses_tls());

@@ -4,11 +4,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use fred::types::config::TlsConnector;
-use rustls::client::WebPkiServerVerifier;
+use parking_lot::Mutex;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{ResolvesClientCert, Resumption, WebPkiServerVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
 use super::error::ConfigError;
@@ -43,20 +45,63 @@ pub(super) fn connector(files: &Files<'_>) -> Result<TlsConnector, ConfigError> 
         .with_safe_default_protocol_versions()
         .map_err(|error| ConfigError::new(format!("TLS cannot be used: {error}")))?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Verifier::new(files.ca, provider)?));
+        .with_custom_certificate_verifier(Arc::new(Verifier::new(files.ca, Arc::clone(&provider))?));
     let config = match (files.cert, files.key) {
         (None, None) => builder.with_no_client_auth(),
         (Some(cert), Some(key)) => {
-            let chain = certificates("REDIS_TLS_CERT", cert)?;
-            let key = PrivateKeyDer::from_pem_file(key)
-                .map_err(|_| refusal("REDIS_TLS_KEY", key, "has no private key in PEM form"))?;
-            builder.with_client_auth_cert(chain, key).map_err(|_| {
-                ConfigError::new("the certificate of REDIS_TLS_CERT and the key of REDIS_TLS_KEY do not fit")
-            })?
+            let client = ClientCertificate::read(cert, key, provider)?;
+            let mut config = builder.with_client_cert_resolver(Arc::new(client));
+            // A session that is resumed would keep the certificate with which it began.
+            config.resumption = Resumption::disabled();
+            config
         }
         _ => return Err(ConfigError::new("REDIS_TLS_CERT and REDIS_TLS_KEY must be set together")),
     };
     Ok(config.into())
+}
+
+/// The client's certificate. Its files are read again for each connection: they may have been renewed.
+#[derive(Debug)]
+struct ClientCertificate {
+    cert: PathBuf,
+    key: PathBuf,
+    provider: Arc<CryptoProvider>,
+    last: Mutex<Arc<CertifiedKey>>,
+}
+
+impl ClientCertificate {
+    fn read(cert: &Path, key: &Path, provider: Arc<CryptoProvider>) -> Result<Self, ConfigError> {
+        let last = Mutex::new(certified_key(cert, key, &provider)?);
+        Ok(Self { cert: cert.to_owned(), key: key.to_owned(), provider, last })
+    }
+}
+
+impl ResolvesClientCert for ClientCertificate {
+    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        let mut last = self.last.lock();
+        match certified_key(&self.cert, &self.key, &self.provider) {
+            Ok(read) => *last = read,
+            Err(error) => tracing::warn!("{error}; the certificate that was read before is used"),
+        }
+        Some(Arc::clone(&last))
+    }
+
+    fn has_certs(&self) -> bool {
+        true
+    }
+}
+
+fn certified_key(
+    cert: &Path,
+    key: &Path,
+    provider: &CryptoProvider,
+) -> Result<Arc<CertifiedKey>, ConfigError> {
+    let chain = certificates("REDIS_TLS_CERT", cert)?;
+    let key = PrivateKeyDer::from_pem_file(key)
+        .map_err(|_| refusal("REDIS_TLS_KEY", key, "has no private key in PEM form"))?;
+    CertifiedKey::from_der(chain, key, provider).map(Arc::new).map_err(|_| {
+        ConfigError::new("the certificate of REDIS_TLS_CERT and the key of REDIS_TLS_KEY do not fit")
+    })
 }
 
 fn refusal(name: &str, path: &Path, text: &str) -> ConfigError {

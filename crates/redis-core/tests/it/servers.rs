@@ -7,7 +7,7 @@ use fred::interfaces::{ClientLike, KeysInterface};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use redis_core::connect;
 use tempfile::TempDir;
-use test_support::{TestRedis, free_port};
+use test_support::{TestRedis, eventually, free_port};
 
 use crate::parse;
 
@@ -101,6 +101,36 @@ async fn a_server_that_asks_for_a_client_certificate_gets_it() {
     let mixed = [("ca", "ca.pem"), ("cert", "client.pem"), ("key", "alone.key")];
     let text = connect_once(&tls_args(port, &folder, &mixed)).await.unwrap_err();
     assert!(text.contains("REDIS_TLS_CERT") && text.contains("do not fit"), "{text}");
+}
+
+#[tokio::test]
+async fn a_renewed_client_certificate_is_used_by_the_next_connection() {
+    let folder = certificates();
+    let (redis, port) = start_tls(&folder, "server", "yes").await;
+    let files = [("ca", "ca.pem"), ("cert", "client.pem"), ("key", "client.key")];
+    let pool = connect::pool(&parse(&tls_args(port, &folder, &files))).unwrap();
+    crate::healed(&pool).await;
+    let rename = |from: &str, to: &str| {
+        for kind in ["pem", "key"] {
+            fs::copy(path(&folder, &format!("{from}.{kind}")), path(&folder, &format!("{to}.{kind}")))
+                .unwrap();
+        }
+    };
+    rename("client", "good");
+    rename("alone", "client");
+    redis.admin("CLIENT KILL USER default").await;
+    eventually("the other certificate is refused", async || {
+        pool.state
+            .borrow()
+            .clone()
+            .is_err_and(|reason| reason.contains("does not accept the client certificate"))
+    })
+    .await;
+    rename("good", "client");
+    crate::healed(&pool).await;
+    fs::write(path(&folder, "client.pem"), "half a file").unwrap();
+    redis.admin("CLIENT KILL USER default").await;
+    eventually("a command succeeds", async || pool.client.get::<Option<String>, _>("k").await.is_ok()).await;
 }
 
 #[tokio::test]
