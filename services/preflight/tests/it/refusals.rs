@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use fred::interfaces::{ClientLike, HashesInterface};
 use fred::types::Value;
-use test_support::{FlakyProxy, Refusal, ServiceProcess, TestRedis, eventually, redis_versions};
+use test_support::{
+    FlakyProxy, ManagedRedis, Refusal, ServiceProcess, TestRedis, eventually, redis_versions,
+};
 
 use crate::support::{TestEnv, Viewer, start};
 
@@ -98,6 +100,34 @@ async fn whatever_redis_refuses_is_told_and_ends_by_itself_and_the_last_change_i
     let versions = redis_versions();
     let runs = versions.iter().map(|(name, binary)| run_matrix(name, binary));
     futures_util::future::join_all(runs).await;
+}
+
+#[tokio::test]
+async fn a_failover_behind_an_endpoint_that_keeps_old_connections_is_followed() {
+    let redis = ManagedRedis::start().await;
+    for server in [&redis.first, &redis.second] {
+        server.admin("CONFIG SET notify-keyspace-events Kghxe").await;
+    }
+    let service = start(&redis.url(), &[("PREFLIGHT_RECHECK_INTERVAL", "1h")]).await;
+    service.wait_until_ready().await;
+    let mut viewer = Viewer::connect(&service, "/run").await.unwrap();
+    let mut second = 0;
+    change(&redis.first, &mut second).await;
+    viewer.read_until_modified(second).await;
+    redis.fail_over().await;
+    let started = Instant::now();
+    change(&redis.second, &mut second).await;
+    viewer.read_until_modified(second).await;
+    println!("{:>5} ms: the change is seen", started.elapsed().as_millis());
+    eventually("the new primary is subscribed to", async || {
+        let channels = redis.second.admin("PUBSUB CHANNELS __keyspace@0__:run").await;
+        channels.array_len() == Some(1)
+    })
+    .await;
+    assert!(started.elapsed() < LIMIT);
+    change(&redis.second, &mut second).await;
+    viewer.read_until_modified(second).await;
+    service.wait_until_ready().await;
 }
 
 #[tokio::test]

@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use test_support::{FlakyProxy, Refusal, ServiceProcess, TestRedis, eventually, redis_versions};
+use test_support::{
+    FlakyProxy, ManagedRedis, Refusal, ServiceProcess, TestRedis, eventually, redis_versions,
+};
 
 use crate::support::{BINARY, Producer, Viewer, start_service};
 
@@ -121,6 +123,35 @@ async fn whatever_redis_refuses_is_told_and_ends_by_itself_and_no_line_is_missin
         .iter()
         .flat_map(|(name, binary)| ["memory", "redis"].map(|history| run_matrix(history, name, binary)));
     futures_util::future::join_all(runs).await;
+}
+
+#[tokio::test]
+async fn a_failover_behind_an_endpoint_that_keeps_old_connections_is_followed_and_missed_lines_are_a_gap() {
+    for history in ["memory", "redis"] {
+        let redis = ManagedRedis::start().await;
+        let vars = [("STATUS_HISTORY", history), ("REDIS_URL", &redis.url())];
+        let service = start_service(&redis.first, &vars).await;
+        let mut viewer = NumberedViewer::connect(&service).await;
+        let mut number = 0;
+        for _ in 0..10 {
+            publish(&redis.first, &mut number).await;
+        }
+        viewer.read().await;
+        redis.fail_over().await;
+        let started = Instant::now();
+        loop {
+            // Of the new primary's own subscribers. The old one passes its messages on.
+            let receivers = Producer::connect(&redis.second).await.publish("r:a", number.to_string()).await;
+            number += 1;
+            viewer.read().await;
+            if receivers > 0 && viewer.next == number {
+                break;
+            }
+            assert!(started.elapsed() < LIMIT, "{history}: {number} lines, the next is {}", viewer.next);
+        }
+        println!("{:>5} ms: {history}: at the new primary", started.elapsed().as_millis());
+        wait_until_ready_says(&service, history, |status, _| status == 200).await;
+    }
 }
 
 #[tokio::test]
