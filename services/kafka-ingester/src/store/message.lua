@@ -54,14 +54,6 @@ local function write_fields(items, index)
   return error_of(entry), entry
 end
 
--- What follows the fields: the TTL and the notification. Returns the error of the command that Redis refused, or nil.
-local function finish_write(items, index)
-  local key, notification = items[index + 2], items[index + 4] or default_notification
-  local has_fields = items[index + 1] == WRITE and items[index + 6] > 0
-  local err = ttl_ms > 0 and has_fields and error_of(call('PEXPIRE', key, ttl_ms))
-  return err or (notification ~= '' and error_of(call('PUBLISH', key, notification)) or nil)
-end
-
 -- Applies a write or a delete, then publishes. Returns the error of the first command that Redis refused, and which key it
 -- is about if that is not the message's own; nil if all is done.
 local function apply_message(items, index, id_set)
@@ -77,7 +69,9 @@ local function apply_message(items, index, id_set)
     err, entry = write_fields(items, index)
     if err then return err end
   end
-  err = finish_write(items, index)
+  if ttl_ms > 0 and items[index + 1] == WRITE and items[index + 6] > 0 then err = error_of(call('PEXPIRE', key, ttl_ms)) end
+  local notification = items[index + 4] or default_notification
+  if not err and notification ~= '' then err = error_of(call('PUBLISH', key, notification)) end
   -- The message will be sent again. Everything but a stream's entry is then as if it were written once.
   if err and entry then call('XDEL', key, entry) end
   return err
