@@ -28,8 +28,8 @@
 --   notifications   sorted set: notifications to a node about what it waits for, by number
 --   node channel    tells a node that it has a notification
 --   alive           string: exists while the node is alive
---   batch           hash: number of the node's last batch; 0 and 1: the replies to its last even and odd batch; partial and
---                   partial_replies: number of a batch that failed on the way, and the replies until then
+--   batch           hash: number of the node's last batch, and after a + that of one that failed on the way; 0 and 1: the replies
+--                   to its last even and odd batch; partial: those of the one that failed, until then
 --   statistics      hash: ids, contents, bytes; waits and mails, the last numbers given to waiters and notifications
 --   total size      string: bytes of all ids as the original counts them
 --
@@ -72,22 +72,22 @@ if mode == 'full' then call('PERSIST', batch) end
 call('SET', alive, '1', 'EX', ALIVE_TTL)
 
 local replies_field = tostring(number % 2)
+local numbers = call_own('HGET', batch, 'number') or ''
+local last, partial = tonumber(numbers), nil
+if not last then
+  last, partial = string.match(numbers, '^(%d*)%+(%d+)$')
+  last, partial = tonumber(last), tonumber(partial)
+end
+local is_executed = last ~= nil and number <= last
+if is_executed and number < last - 1 then
+  return redis.error_reply('STALE newer batches of this node were executed')
+end
 -- The replies to the writes of this batch, as far as it has been executed before.
 local replayed = {}
-local function remembered(field)
-  local packed = call('HGET', batch, field)
-  local ok, replies = pcall(cmsgpack.unpack, packed)
-  return ok and type(replies) == 'table' and replies or {}
-end
-local numbers = call_own('HMGET', batch, 'number', 'partial')
-local last, partial = tonumber(numbers[1] or nil), tonumber(numbers[2] or nil)
-local is_executed = last ~= nil and number <= last
-if is_executed then
-  if number < last - 1 then return redis.error_reply('STALE newer batches of this node were executed') end
-  replayed = remembered(replies_field)
-elseif number == partial then
-  replayed = remembered('partial_replies')
-elseif mode == 'follows' and last ~= number - 1 then
+if is_executed or number == partial then
+  local ok, packed = pcall(cmsgpack.unpack, call('HGET', batch, is_executed and replies_field or 'partial'))
+  if ok and type(packed) == 'table' then replayed = packed end
+elseif mode == 'follows' and (last ~= number - 1 or partial) then
   return redis.error_reply('EARLY the batch before this one was not executed')
 end
 

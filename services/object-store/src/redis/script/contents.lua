@@ -7,42 +7,30 @@ local function length_of(record) return (unpack_bytes('>I8', record, 49)) end
 -- As the original counts: a length of four bytes, metadata and data.
 local function size_of(record) return 4 + #record - 56 + length_of(record) end
 
--- Whether an error says that a value is no number that can be counted.
-local function is_no_number(text) return find(text, 'integer', 1, true) or find(text, 'overflow', 1, true) end
-
--- These numbers must grow even if the statistics are lost, so they begin with the time.
-local grows = { waits = true, mails = true }
-
--- Adds to a number of the statistics, and returns the sum. One that is damaged begins anew.
+-- Adds to a number of the statistics, or to the total size, and returns the sum. One that is damaged begins anew.
 local function add(name, by)
-  local sum = try('HINCRBY', stats, name, by)
+  local key, sum = stats, nil
+  if name == 'total' then key, sum = total_size, try('INCRBY', total_size, by) else sum = try('HINCRBY', stats, name, by) end
+  -- These must grow even if the statistics are lost, so they begin with the time.
+  local grows = name == 'waits' or name == 'mails'
   local is_number = type(sum) == 'number'
-  if is_number and (sum > 1 or not grows[name]) then return sum end
-  if is_number or is_no_number(sum.err) then
-    local time = call('TIME')
-    call('HSET', stats, name, grows[name] and string.format('%.0f', time[1] * 1000000 + time[2]) or '0')
-    sum = call('HINCRBY', stats, name, by)
-  elseif is_wrong_type(sum) then
-    call('UNLINK', stats)
-    sum = add(name, by)
+  if is_number and (sum > 1 or not grows) then return sum end
+  if not is_number then
+    repaired[#repaired + 1] = key
+    local is_overflow = find(sum.err, 'integer', 1, true) or find(sum.err, 'overflow', 1, true)
+    if name == 'total' and (is_overflow or is_wrong_type(sum)) then return call('SET', key, math.max(by, 0)) end
+    if not is_overflow and is_wrong_type(sum) then call('UNLINK', key) end
   end
-  if not is_number then repaired[#repaired + 1] = stats end
-  return sum
-end
-
-local function add_to_total_size(by)
-  local sum = try('INCRBY', total_size, by)
-  if type(sum) == 'number' then return end
-  if is_no_number(sum.err) or is_wrong_type(sum) then call('SET', total_size, math.max(by, 0)) end
-  repaired[#repaired + 1] = total_size
+  local time = call('TIME')
+  call('HSET', stats, name, grows and string.format('%.0f', time[1] * 1000000 + time[2]) or '0')
+  return call('HINCRBY', stats, name, by)
 end
 
 -- Counts are written once per batch: `ids`, `contents` and `bytes` to the statistics, `total` to the total size.
 local change = { ids = 0, contents = 0, bytes = 0, total = 0 }
 local function write_counts()
   for name, by in pairs(change) do
-    if by ~= 0 and name == 'total' then add_to_total_size(by) end
-    if by ~= 0 and name ~= 'total' then add(name, by) end
+    if by ~= 0 then add(name, by) end
     change[name] = 0
   end
 end

@@ -1,19 +1,17 @@
 
 -- Objects: what an id has.
 
--- What a string of the original has; `damaged` if it cannot be one.
-local function lookup_legacy(key)
-  local length = try('STRLEN', key)
-  if is_wrong_type(length) or length < 4 then return 'damaged' end
-  if unpack_bytes('<I4', call('GETRANGE', key, '0', '3')) + 4 > length then return 'damaged' end
-  return 'legacy', length
-end
-
 -- What an id has: its record; or 'legacy' and the length of the original's string; or 'damaged'; or nil.
 local function lookup(id)
   local record = try('HGET', object_key .. id, 'o')
   if not record then return nil end
-  if is_wrong_type(record) then return lookup_legacy(object_key .. id) end
+  if is_wrong_type(record) then
+    local key = object_key .. id
+    local length = try('STRLEN', key)
+    if is_wrong_type(length) or length < 4 then return 'damaged' end
+    if unpack_bytes('<I4', call('GETRANGE', key, '0', '3')) + 4 > length then return 'damaged' end
+    return 'legacy', length
+  end
   -- No length has more than six bytes.
   if #record < 56 or sub(record, 49, 50) ~= '\0\0' then return 'damaged' end
   return record

@@ -142,24 +142,26 @@ local function execute(index)
   if writes[name] then write_replies[index] = replies[index] end
 end
 
-local function remember(number_field, field)
+-- The counts come last: if Redis refuses them, nothing is executed twice.
+local function remember(numbers, field)
+  if not is_executed then
+    call('HSET', batch, 'number', numbers, field, cmsgpack.pack(write_replies))
+    call('EXPIRE', batch, BATCH_TTL)
+  end
   write_counts()
-  if is_executed then return end
-  call('HSET', batch, number_field, ARGV[9], field, cmsgpack.pack(write_replies))
-  call('EXPIRE', batch, BATCH_TTL)
 end
 
 while cursor <= #operations do
   local index = #replies + 1
   local ok, problem = pcall(execute, index)
   if not ok then
-    remember('partial', 'partial_replies')
+    remember((last and string.format('%.0f', last) or '') .. '+' .. ARGV[9], 'partial')
     problem = type(problem) == 'table' and problem.err or tostring(problem)
     -- Redis before 7 begins with the line of the script.
     problem = string.gsub(string.gsub(problem, '^@?user_script: ?%d+: ', ''), '^%-', '')
     return redis.error_reply(problem .. ' (operation ' .. index .. ')')
   end
 end
-remember('number', replies_field)
+remember(ARGV[9], replies_field)
 if #repaired > 0 then replies[#replies + 1] = { 'repaired', unpack(repaired, 1, 10) } end
 return replies
