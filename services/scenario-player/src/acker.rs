@@ -56,4 +56,4 @@ impl Acker {
 }
 
 const MAX_BATCH: usize = 5_000;
-const RETRY_DELAY: Duration = Duration::from_millis(100);
+const RETRY_DELAY: Duration = Duration::from_millis(250);

@@ -33,7 +33,7 @@ pub(crate) enum ScenarioError {
     /// Other clients changed the same playback at each attempt.
     #[error("this playback is being changed by others; try again")]
     Conflict,
-    /// Redis does not answer.
+    /// Redis does not answer, or its data is unusable.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
 }
@@ -186,14 +186,17 @@ impl ScenarioService {
         Ok(updated.then_some(result))
     }
 
-    /// What `load` returns for every customer that has a scenario.
+    /// What `load` returns for every customer that has a scenario. One whose data is unusable is left out.
     async fn load_all<T>(
         &self,
         load: impl AsyncFn(&CustomerId) -> Result<Option<T>, Unavailable>,
     ) -> Result<Vec<(Arc<CustomerId>, T)>, ScenarioError> {
         let customers = self.timeline.customers().await?;
         let loads = stream::iter(customers).map(|customer| async {
-            let loaded = load(&customer).await?;
+            let loaded = match load(&customer).await {
+                Err(Unavailable::BadData(_)) => None,
+                loaded => loaded?,
+            };
             Ok::<_, ScenarioError>(loaded.map(|loaded| (customer, loaded)))
         });
         let loaded: Vec<_> = loads.buffered(MAX_CONCURRENT_LOADS).try_collect().await?;

@@ -3,9 +3,12 @@
 mod client;
 mod events;
 mod hints;
+mod key_types;
 mod membership;
+mod needs;
 mod scenarios;
 mod scripts;
+mod warn_once;
 
 pub(crate) use self::client::Store;
 pub(crate) use self::membership::{JoinReply, JoinRequest, MembershipStatus};

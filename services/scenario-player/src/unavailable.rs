@@ -1,6 +1,12 @@
-//! The one way in which an operation on the timeline fails.
+//! The ways in which an operation on the timeline fails.
 
-/// Redis did not do what it was asked, for this reason.
+/// Why Redis did not do what it was asked.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("the timeline's redis does not answer: {0}")]
-pub(crate) struct Unavailable(pub String);
+pub(crate) enum Unavailable {
+    /// It did not answer, or it refused. The same may succeed later.
+    #[error("the timeline's redis does not answer: {0}")]
+    Refused(String),
+    /// A key holds something that is not what it should be. It stays so until somebody repairs it.
+    #[error("the data of this scenario in redis is unusable: {0}")]
+    BadData(String),
+}

@@ -14,7 +14,8 @@ use crate::memory::MemoryTimeline;
 use crate::store::Store;
 use crate::timeline::Timeline;
 
-/// The timeline in Redis: one task each for the connections' gate, the lease, and the hints of other instances.
+/// The timeline in Redis: one task each for the gates of the connections and of the keys, the lease, and the hints of other
+/// instances.
 pub(super) fn spawn_redis(
     config: &Config,
     shared: &Shared,
@@ -30,6 +31,15 @@ pub(super) fn spawn_redis(
     lifecycle.spawn("redis", async move {
         tokio::select! {
             () = connected.update_gate(gate) => anyhow::bail!("the redis client has ended"),
+            () = finished.cancelled() => Ok(()),
+        }
+    });
+
+    let (keys, gate) = (Arc::clone(&store), lifecycle.readiness().gate("timeline"));
+    let finished = shared.finished.clone();
+    lifecycle.spawn("key types", async move {
+        tokio::select! {
+            () = keys.watch_key_types(gate) => anyhow::bail!("the check of the keys has ended"),
             () = finished.cancelled() => Ok(()),
         }
     });

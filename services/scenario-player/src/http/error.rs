@@ -2,12 +2,13 @@
 
 use std::fmt;
 
-use actix_web::http::StatusCode;
+use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::service::ScenarioError;
+use crate::unavailable::Unavailable;
 
 /// An answer that is not a success.
 #[derive(Debug)]
@@ -42,7 +43,8 @@ impl From<ScenarioError> for ApiError {
         let status = match error {
             ScenarioError::NotFound => StatusCode::NOT_FOUND,
             ScenarioError::Conflict => StatusCode::CONFLICT,
-            ScenarioError::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            ScenarioError::Unavailable(Unavailable::Refused(_)) => StatusCode::SERVICE_UNAVAILABLE,
+            ScenarioError::Unavailable(Unavailable::BadData(_)) => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Self { status, detail: error.to_string() }
     }
@@ -60,6 +62,13 @@ impl ResponseError for ApiError {
     }
 
     fn error_response(&self) -> HttpResponse {
-        HttpResponse::build(self.status).json(Detail { detail: &self.detail })
+        let mut answer = HttpResponse::build(self.status);
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            answer.insert_header((header::RETRY_AFTER, RETRY_AFTER_S));
+        }
+        answer.json(Detail { detail: &self.detail })
     }
 }
+
+/// When a client should try again: Redis may be back by then.
+const RETRY_AFTER_S: u32 = 1;

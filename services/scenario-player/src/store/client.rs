@@ -5,10 +5,13 @@ use fred::clients::{Client, Pool, SubscriberClient};
 use fred::types::scripts::Script;
 use fred::types::{FromValue, Key as RedisKey, Value};
 use redis_core::connect::{self, ConnectError};
-use redis_core::{Connection, Key, RedisConfig, RedisError};
-use tokio::sync::broadcast;
+use redis_core::error::reason;
+use redis_core::{Connection, ErrorClass, Key, RedisConfig, RedisError, WaitReplicas};
+use tokio::sync::{Notify, broadcast};
 
+use super::needs::needs;
 use super::scripts::Scripts;
+use super::warn_once::WarnOnce;
 use crate::event::Event;
 use crate::hint::{BROADCAST_CAPACITY, Hint};
 use crate::unavailable::Unavailable;
@@ -20,6 +23,11 @@ pub(crate) struct Store {
     pub(super) scripts: Scripts,
     pub(super) hints: broadcast::Sender<Hint>,
     pub(super) published: broadcast::Sender<Event>,
+    /// How many replicas must have a post or a change before it is answered.
+    pub(super) wait_replicas: WaitReplicas,
+    /// Notified when Redis calls a command invalid: a key may have another type.
+    pub(super) invalid_reply: Notify,
+    pub(super) warnings: WarnOnce,
 }
 
 impl Store {
@@ -29,11 +37,14 @@ impl Store {
     /// When the settings cannot be used.
     pub(crate) fn connect(config: &RedisConfig) -> Result<Self, ConnectError> {
         Ok(Self {
-            pool: connect::pool(config)?,
+            pool: connect::pool(config)?.check(config, needs()),
             subscriber: connect::subscriber(config)?,
             scripts: Scripts::new(),
             hints: broadcast::channel(BROADCAST_CAPACITY).0,
             published: broadcast::channel(BROADCAST_CAPACITY).0,
+            wait_replicas: config.wait_replicas(),
+            invalid_reply: Notify::new(),
+            warnings: WarnOnce::default(),
         })
     }
 
@@ -63,11 +74,26 @@ impl Store {
         keys: &[Key<'_>],
         args: Vec<Value>,
     ) -> Result<T, Unavailable> {
-        let keys: Vec<RedisKey> = keys.iter().map(|key| RedisKey::from(key.to_string())).collect();
-        script.evalsha_with_reload(self.client(), keys, args).await.map_err(unavailable)
+        self.run_script_on(self.client(), script, keys, args).await.map_err(|error| self.failed(error))
     }
-}
 
-pub(super) fn unavailable(error: RedisError) -> Unavailable {
-    Unavailable(error.details().to_owned())
+    pub(super) async fn run_script_on<T: FromValue>(
+        &self,
+        client: &Client,
+        script: &Script,
+        keys: &[Key<'_>],
+        args: Vec<Value>,
+    ) -> Result<T, RedisError> {
+        let keys: Vec<RedisKey> = keys.iter().map(|key| RedisKey::from(key.to_string())).collect();
+        script.evalsha_with_reload(client, keys, args).await
+    }
+
+    /// What an error means for whoever asked for the operation.
+    pub(super) fn failed(&self, error: RedisError) -> Unavailable {
+        if ErrorClass::of(&error).is_invalid() {
+            self.invalid_reply.notify_one();
+            return Unavailable::BadData(reason(&error));
+        }
+        Unavailable::Refused(reason(&error))
+    }
 }

@@ -1,12 +1,12 @@
 //! The sorted set of upcoming events: reading it, and taking published events off it.
 
-use fred::interfaces::{ClientLike, HashesInterface, SortedSetsInterface, TransactionInterface};
+use fred::interfaces::{ClientLike, HashesInterface, SortedSetsInterface};
 use fred::types::sorted_sets::{ZRange, ZRangeKind};
 use fred::types::{CustomCommand, Key as RedisKey, Value};
 use redis_core::{Channel, Key};
 use tracing::warn;
 
-use super::client::{Store, unavailable};
+use super::client::Store;
 use crate::event::Event;
 use crate::partitions::partition_of;
 use crate::range::{ClaimedEvent, Page, RangeQuery};
@@ -17,12 +17,14 @@ impl Store {
         let client = self.client();
         // Events that were due before the start are never published.
         let start: Option<f64> =
-            client.hget(Key::TimelineMeta.to_string(), "start").await.map_err(unavailable)?;
+            client.hget(Key::TimelineMeta.to_string(), "start").await.map_err(|error| self.failed(error))?;
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let (from, to) = (start.unwrap_or_default(), f64::INFINITY);
         let key = Key::Timeline.to_string();
-        let members: Vec<String> =
-            client.zrangebyscore(key, from, to, false, Some((0, limit))).await.map_err(unavailable)?;
+        let members: Vec<String> = client
+            .zrangebyscore(key, from, to, false, Some((0, limit)))
+            .await
+            .map_err(|error| self.failed(error))?;
         Ok(members.iter().filter_map(|member| Event::parse(member)).collect())
     }
 
@@ -30,29 +32,31 @@ impl Store {
         let limit = i64::try_from(query.limit).unwrap_or(i64::MAX);
         let after_range = ZRange { kind: ZRangeKind::Exclusive, range: query.until_ms.into() };
         let timeline = RedisKey::from(Key::Timeline.to_string());
-        // A transaction and not a script: Lua would copy every member twice.
-        let transaction = self.client().multi();
+        // Not a script: Lua would copy every member twice. Not a transaction: fred waits for its answer without a limit, so a
+        // server that is gone without a word would stop this connection for ever.
+        let pipeline = self.client().pipeline();
         let queued = async {
-            transaction.custom::<(), Value>(CustomCommand::new_static("TIME", None, false), vec![]).await?;
-            transaction.hget::<(), _, _>(Key::TimelineMeta.to_string(), "changes").await?;
+            pipeline.custom::<(), Value>(CustomCommand::new_static("TIME", None, false), vec![]).await?;
             let range = async |from: ZRange, to: ZRange, limit: i64| {
-                transaction.zrangebyscore::<(), _, _, _>(&timeline, from, to, true, Some((0, limit))).await
+                pipeline.zrangebyscore::<(), _, _, _>(&timeline, from, to, true, Some((0, limit))).await
             };
             range(query.start_ms.into(), "+inf".into(), 1).await?;
             range(after_range, "+inf".into(), 1).await?;
             range(query.from_ms.into(), query.until_ms.into(), limit).await?;
-            transaction.exec::<(Vec<i64>, Option<u64>, Vec<Value>, Vec<Value>, Vec<Value>)>(true).await
+            // Last: a change that came while the rest was read is seen, and the caller reads again.
+            pipeline.hget::<(), _, _>(Key::TimelineMeta.to_string(), "changes").await?;
+            pipeline.all::<(Vec<i64>, Vec<Value>, Vec<Value>, Vec<Value>, Option<u64>)>().await
         };
-        let (time, changes, first, next, members) = queued.await.map_err(unavailable)?;
+        let (time, first, next, members, changes) = queued.await.map_err(|error| self.failed(error))?;
         let [seconds, micros] = time[..] else {
-            return Err(Unavailable("TIME did not return two numbers".to_owned()));
+            return Err(Unavailable::Refused("TIME did not return two numbers".to_owned()));
         };
         let due_ms = |score: &Value| score.as_f64().map(|due_ms| due_ms as i64);
         Ok(Page {
             now_ms: seconds as f64 * 1000.0 + micros as f64 / 1000.0,
             changes: changes.unwrap_or_default(),
             is_full: members.len() / 2 >= query.limit,
-            events: members.chunks_exact(2).filter_map(parse_event).collect(),
+            events: members.chunks_exact(2).filter_map(|pair| self.parse_event(pair)).collect(),
             first_due_ms: first.get(1).and_then(due_ms),
             next_due_ms: next.get(1).and_then(due_ms),
         })
@@ -65,20 +69,23 @@ impl Store {
         let keys = [Key::TimelineInstances, Key::Timeline];
         self.run_script::<i64>(&self.scripts.ack, &keys, args).await.map(|done| done == 1)
     }
-}
 
-/// The event of a member and its score.
-fn parse_event(member_and_score: &[Value]) -> Option<ClaimedEvent> {
-    let [member, score] = member_and_score else { return None };
-    let (member, due_ms) = (member.as_bytes_str()?, score.as_f64()? as i64);
-    let Some(event) = Event::parse(&member) else {
-        warn!(%member, "a member of the timeline is not an event; it stays there");
-        return None;
-    };
-    Some(ClaimedEvent {
-        due_ms,
-        partition: partition_of(&event.customer),
-        event,
-        member: member.into_inner(),
-    })
+    /// The event of a member and its score. A member that is no event is logged once; it stays there, and costs no other.
+    fn parse_event(&self, member_and_score: &[Value]) -> Option<ClaimedEvent> {
+        let [member, score] = member_and_score else { return None };
+        let (bytes, due_ms) = (member.as_bytes()?, score.as_f64()? as i64);
+        let Some(event) = std::str::from_utf8(bytes).ok().and_then(Event::parse) else {
+            let member = String::from_utf8_lossy(bytes);
+            if self.warnings.is_first(&member) {
+                warn!(%member, "a member of the timeline is not an event; it stays there");
+            }
+            return None;
+        };
+        Some(ClaimedEvent {
+            due_ms,
+            partition: partition_of(&event.customer),
+            event,
+            member: member.clone().into_bytes()?,
+        })
+    }
 }

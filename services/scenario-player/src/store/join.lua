@@ -9,6 +9,8 @@ local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + time[2] / 1000
 
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now_ms))
+-- Nobody's lease is that long: such a member is no instance, and its share would never be played.
+redis.call('ZREMRANGEBYSCORE', KEYS[1], string.format('(%.0f', now_ms + 30 * lease_ms), '+inf')
 local has_lease = redis.call('ZSCORE', KEYS[1], instance)
 -- Since the lease ended, others may have taken its partitions. It must come back under another name.
 if status == 'member' and not has_lease then return { '1', '0', 0, {} } end
@@ -28,7 +30,8 @@ local is_live, instances = {}, redis.call('ZRANGE', KEYS[1], 0, -1)
 for _, live in ipairs(instances) do is_live[live] = true end
 local owner_of, owners = {}, redis.call('HGETALL', KEYS[2])
 for i = 1, #owners, 2 do
-  if is_live[owners[i + 1]] then owner_of[tonumber(owners[i])] = owners[i + 1] end
+  local partition = tonumber(owners[i])
+  if partition and is_live[owners[i + 1]] then owner_of[partition] = owners[i + 1] end
 end
 for i = first_given_up, #ARGV do
   if owner_of[tonumber(ARGV[i])] == instance then

@@ -3,14 +3,14 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use fred::interfaces::{
-    HashesInterface, KeysInterface, ListInterface, SortedSetsInterface, TransactionInterface,
-};
+use fred::clients::Client;
+use fred::interfaces::{HashesInterface, KeysInterface, ListInterface, SortedSetsInterface};
 use fred::types::Value;
 use redis_core::id::CustomerId;
-use redis_core::{Channel, Key};
+use redis_core::{Channel, Key, RedisError};
+use tracing::warn;
 
-use super::client::{Store, unavailable};
+use super::client::Store;
 use crate::event::{Event, parse_stored_step, stored_step};
 use crate::playback::Playback;
 use crate::records::{NewSteps, PlaybackUpdate, ScenarioSummary, StoredScenario};
@@ -20,53 +20,40 @@ use crate::unavailable::Unavailable;
 
 impl Store {
     pub(crate) async fn next_post(&self) -> Result<u32, Unavailable> {
-        let posts: u64 =
-            self.client().hincrby(Key::TimelineMeta.to_string(), "posts", 1).await.map_err(unavailable)?;
+        let posts: u64 = self
+            .client()
+            .hincrby(Key::TimelineMeta.to_string(), "posts", 1)
+            .await
+            .map_err(|error| self.failed(error))?;
         // It may wrap around: the numbers only have to differ among events that are on the timeline at the same time.
         Ok(u32::try_from(posts % u64::from(u32::MAX)).unwrap_or_default() + 1)
     }
 
     pub(crate) async fn post(&self, new: NewSteps) -> Result<(), Unavailable> {
-        let list = Key::Scenario(&new.customer).to_string();
-        // One transaction, so that nobody reads half of a list.
-        let transaction = self.client().multi();
-        let queued = async {
-            if new.replaces {
-                transaction.del::<(), _>(&list).await?;
-            }
-            for steps in new.steps.chunks(STEPS_PER_COMMAND) {
-                transaction
-                    .rpush::<(), _, _>(&list, steps.iter().map(stored_step).collect::<Vec<_>>())
-                    .await?;
-            }
-            transaction
-                .set::<(), _, _>(
-                    Key::Playback(&new.customer).to_string(),
-                    playback_json(&new.playback),
-                    None,
-                    None,
-                    false,
-                )
-                .await?;
-            let posted_ms = jiff::Timestamp::now().as_millisecond() as f64;
-            transaction
-                .zadd::<(), _, _>(
-                    Key::Scenarios.to_string(),
-                    None,
-                    None,
-                    false,
-                    false,
-                    (posted_ms, new.customer.as_str()),
-                )
-                .await?;
-            transaction.zrem::<(), _, _>(Key::TimelineLoops.to_string(), new.customer.as_str()).await?;
-            transaction.exec::<()>(true).await
-        };
-        queued.await.map_err(unavailable)?;
+        // One client for all of it: WAIT is about the writes of its own connection.
+        let client = self.client();
+        let posted = self.wait_replicas.confirm(client, self.post_on(client, &new));
+        posted.await.map_err(|error| self.failed(error))
+    }
+
+    async fn post_on(&self, client: &Client, new: &NewSteps) -> Result<(), RedisError> {
+        let posted_ms = jiff::Timestamp::now().as_millisecond();
+        let replaces = if new.replaces { "1" } else { "" };
+        let head = [
+            new.customer.as_str().into(),
+            playback_json(&new.playback).into(),
+            posted_ms.into(),
+            Value::from(replaces),
+        ];
+        let args = head.into_iter().chain(new.steps.iter().map(|step| stored_step(step).into())).collect();
+        let keys =
+            [Key::Scenario(&new.customer), Key::Playback(&new.customer), Key::Scenarios, Key::TimelineLoops];
+        self.run_script_on::<()>(client, &self.scripts.store_scenario, &keys, args).await?;
         for args in add_args(&new.events).chunks(EVENTS_PER_CALL * ARGS_PER_EVENT) {
             let channel = Value::from(Channel::TimelineChanged.to_string());
             let args = [channel].into_iter().chain(args.iter().cloned()).collect();
-            self.run_script::<()>(&self.scripts.post, &[Key::Timeline, Key::TimelineMeta], args).await?;
+            let keys = [Key::Timeline, Key::TimelineMeta];
+            self.run_script_on::<()>(client, &self.scripts.post, &keys, args).await?;
         }
         Ok(())
     }
@@ -78,7 +65,7 @@ impl Store {
             pipeline.get::<(), _>(Key::Playback(customer).to_string()).await?;
             pipeline.all::<(Vec<String>, Option<String>)>().await
         };
-        let (list, playback) = queued.await.map_err(unavailable)?;
+        let (list, playback) = queued.await.map_err(|error| self.failed_for(customer, error))?;
         let steps: Vec<Step> = list.iter().filter_map(|text| parse_stored_step(text)).collect();
         if steps.is_empty() {
             return Ok(None);
@@ -87,6 +74,15 @@ impl Store {
         let playback = playback.and_then(|json| serde_json::from_str(&json).ok());
         let playback = playback.unwrap_or_else(|| Playback::as_recorded(&steps, 0));
         Ok(Some(StoredScenario { steps, playback }))
+    }
+
+    /// As [`Store::failed`]. Unusable data of one customer is logged once.
+    fn failed_for(&self, customer: &CustomerId, error: RedisError) -> Unavailable {
+        let failed = self.failed(error);
+        if matches!(failed, Unavailable::BadData(_)) && self.warnings.is_first(customer.as_str()) {
+            warn!(customer = customer.as_str(), "{failed}");
+        }
+        failed
     }
 
     pub(crate) async fn summary(
@@ -99,7 +95,7 @@ impl Store {
             pipeline.get::<(), _>(Key::Playback(customer).to_string()).await?;
             pipeline.all::<(usize, Option<String>)>().await
         };
-        let (steps, playback) = queued.await.map_err(unavailable)?;
+        let (steps, playback) = queued.await.map_err(|error| self.failed_for(customer, error))?;
         match playback.and_then(|json| serde_json::from_str(&json).ok()) {
             Some(playback) if steps > 0 => Ok(Some(ScenarioSummary { steps, playback })),
             _ => Ok(self
@@ -114,7 +110,7 @@ impl Store {
             .client()
             .zrange(Key::Scenarios.to_string(), 0, -1, None, false, None, false)
             .await
-            .map_err(unavailable)?;
+            .map_err(|error| self.failed(error))?;
         Ok(customer_ids(ids))
     }
 
@@ -128,7 +124,7 @@ impl Store {
             .client()
             .zrangebyscore(key, f64::NEG_INFINITY, until_ms, false, Some((0, 1000)))
             .await
-            .map_err(unavailable)?;
+            .map_err(|error| self.failed(error))?;
         Ok(customer_ids(ids))
     }
 
@@ -153,7 +149,10 @@ impl Store {
             Key::Scenarios,
             Key::TimelineMeta,
         ];
-        self.run_script::<i64>(&self.scripts.update_playback, &keys, args).await.map(|updated| updated == 1)
+        let client = self.client();
+        let update = self.run_script_on::<i64>(client, &self.scripts.update_playback, &keys, args);
+        let updated = self.wait_replicas.confirm(client, update).await;
+        updated.map(|updated| updated == 1).map_err(|error| self.failed(error))
     }
 }
 
@@ -184,6 +183,5 @@ fn customer_ids(ids: Vec<String>) -> Vec<Arc<CustomerId>> {
 }
 
 const ARGS_PER_EVENT: usize = 4;
-/// These keep a single call so short that other clients hardly have to wait for it.
+/// This keeps a single call so short that other clients hardly have to wait for it.
 const EVENTS_PER_CALL: usize = 2_000;
-const STEPS_PER_COMMAND: usize = 5_000;

@@ -3,6 +3,7 @@
 use fred::types::scripts::Script;
 
 pub(super) struct Scripts {
+    pub(super) store_scenario: Script,
     pub(super) post: Script,
     pub(super) update_playback: Script,
     pub(super) ack: Script,
@@ -13,6 +14,7 @@ pub(super) struct Scripts {
 impl Scripts {
     pub(super) fn new() -> Self {
         Self {
+            store_scenario: Script::from_lua(include_str!("store_scenario.lua")),
             post: Script::from_lua(concat!(include_str!("add_events.lua"), include_str!("post.lua"))),
             update_playback: Script::from_lua(concat!(
                 include_str!("add_events.lua"),

@@ -4,9 +4,13 @@
 
 mod contract;
 mod controls;
+mod failover;
 mod faults;
 mod input;
 mod page;
+mod poisoned;
+mod redis_refusals;
+mod redis_user;
 mod settings;
 mod sharing;
 mod support;
