@@ -9,6 +9,8 @@ use chassis::probe::Probes;
 use chassis::{Lifecycle, Settings};
 use prometheus::Registry;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
@@ -44,11 +46,7 @@ async fn start(config: &Config, lifecycle: &Lifecycle) -> anyhow::Result<()> {
     let listener =
         TcpListener::bind(&address.host).await.with_context(|| format!("listen on {}", address.host))?;
     let addr = listener.local_addr()?;
-    let tls = config
-        .tls()
-        .map(|(cert, key)| stream::tls_acceptor(cert, key))
-        .transpose()
-        .map_err(anyhow::Error::msg)?;
+    let tls = config.tls().map(|(cert, key)| watch_certificate(cert, key, lifecycle)).transpose()?;
 
     let registry = chassis::metrics::registry(Config::SERVICE)?;
     let metrics = Metrics::new(&registry)?;
@@ -75,6 +73,22 @@ async fn start(config: &Config, lifecycle: &Lifecycle) -> anyhow::Result<()> {
         result
     });
     Ok(())
+}
+
+/// The acceptor of new connections. SIGHUP reads its files again; connections that exist keep their certificate.
+fn watch_certificate(
+    cert: &str,
+    key: &str,
+    lifecycle: &Lifecycle,
+) -> anyhow::Result<watch::Receiver<TlsAcceptor>> {
+    let (cert, key) = (cert.to_owned(), key.to_owned());
+    let read = move || stream::tls_acceptor(&cert, &key).map_err(anyhow::Error::msg);
+    let (sender, receiver) = watch::channel(read()?);
+    lifecycle.on_reload("the TLS certificate", move || {
+        sender.send_replace(read()?);
+        Ok(())
+    });
+    Ok(receiver)
 }
 
 fn build_backend(

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
@@ -19,7 +20,7 @@ use crate::stream::{Stream, accept};
 pub(crate) async fn run(
     node: Arc<Node>,
     listener: TcpListener,
-    tls: Option<TlsAcceptor>,
+    tls: Option<watch::Receiver<TlsAcceptor>>,
     stopping: CancellationToken,
 ) -> anyhow::Result<()> {
     let clients = TaskTracker::new();
@@ -29,7 +30,10 @@ pub(crate) async fn run(
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((socket, _)) => spawn_connection(&node, socket, tls.as_ref(), &clients, &stopping),
+                Ok((socket, _)) => {
+                    let tls = tls.as_ref().map(|tls| tls.borrow().clone());
+                    spawn_connection(&node, socket, tls, &clients, &stopping);
+                }
                 // Most likely the process has no file descriptors left. Open connections continue, and some will end.
                 Err(error) => {
                     warn!(%error, "cannot accept a connection");
@@ -53,7 +57,7 @@ pub(crate) async fn run(
 fn spawn_connection(
     node: &Arc<Node>,
     socket: TcpStream,
-    tls: Option<&TlsAcceptor>,
+    tls: Option<TlsAcceptor>,
     clients: &TaskTracker,
     stopping: &CancellationToken,
 ) {
@@ -65,7 +69,7 @@ fn spawn_connection(
         node.metrics.connections_refused.inc();
         return debug!(client = peer, "connection refused: there are too many");
     }
-    let (node, tls, stopping) = (Arc::clone(node), tls.cloned(), stopping.clone());
+    let (node, stopping) = (Arc::clone(node), stopping.clone());
     clients.spawn(async move {
         let stream: io::Result<Stream> = timeout(node.limits.stall_timeout, accept(socket, tls.as_ref()))
             .await

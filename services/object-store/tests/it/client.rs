@@ -1,5 +1,6 @@
 //! A client of the wire protocol, and nodes for it to connect to.
 
+use std::path::Path;
 use std::time::Duration;
 
 use object_store::ObjectId;
@@ -40,8 +41,13 @@ impl Node {
 
     /// A node with the memory backend that clients reach over TLS. Its certificate is self-signed.
     pub(crate) async fn tls() -> Self {
-        let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/tls");
-        let (cert, key) = (format!("{dir}/cert.pem"), format!("{dir}/key.pem"));
+        Self::tls_with(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/tls"))).await
+    }
+
+    /// A node with the certificate and the key of this folder.
+    pub(crate) async fn tls_with(dir: &Path) -> Self {
+        let path = |name| dir.join(name).display().to_string();
+        let (cert, key) = (path("cert.pem"), path("key.pem"));
         let vars = [("OBJECT_STORE_TLS_CERT", cert.as_str()), ("OBJECT_STORE_TLS_KEY", &key)];
         Self::start("tls", free_port(), owned(&vars)).await
     }

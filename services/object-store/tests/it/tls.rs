@@ -1,5 +1,6 @@
 //! Clients over TLS. The certificate in `tests/tls` is self-signed, for 127.0.0.1.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -7,6 +8,7 @@ use object_store::header::{RequestHeader, RequestKind};
 use object_store::ymq::encode_hello;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
+use test_support::eventually;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -17,6 +19,11 @@ use crate::client::{DEADLINE, GOT, Node, SET, id, receive_from};
 
 async fn connect(port: u16) -> TlsStream<TcpStream> {
     let cert = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/tls/cert.pem");
+    try_connect(port, Path::new(cert)).await.unwrap()
+}
+
+/// Connects, and trusts this certificate only.
+async fn try_connect(port: u16, cert: &Path) -> std::io::Result<TlsStream<TcpStream>> {
     let mut roots = rustls::RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(cert).unwrap()).unwrap();
     let config =
@@ -26,10 +33,7 @@ async fn connect(port: u16) -> TlsStream<TcpStream> {
             .with_root_certificates(roots)
             .with_no_client_auth();
     let stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
-    TlsConnector::from(Arc::new(config))
-        .connect(ServerName::try_from("127.0.0.1").unwrap(), stream)
-        .await
-        .unwrap()
+    TlsConnector::from(Arc::new(config)).connect(ServerName::try_from("127.0.0.1").unwrap(), stream).await
 }
 
 fn frame(bytes: &[u8]) -> Vec<u8> {
@@ -63,6 +67,34 @@ async fn a_client_with_tls_is_served_and_one_without_is_not() {
         let got = timeout(DEADLINE, receive_from(&mut client)).await.unwrap().unwrap();
         assert!(got.kind == GOT && got.payload == data);
     }
+}
+
+#[tokio::test]
+async fn a_sighup_reads_the_certificate_again_and_a_bad_one_changes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let write_certificate = |name: &str| {
+        let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+        let copy = dir.path().join(name);
+        std::fs::write(&copy, made.cert.pem()).unwrap();
+        std::fs::write(dir.path().join("cert.pem"), made.cert.pem()).unwrap();
+        std::fs::write(dir.path().join("key.pem"), made.signing_key.serialize_pem()).unwrap();
+        copy
+    };
+    let first = write_certificate("first.pem");
+    let node = Node::tls_with(dir.path()).await;
+    assert!(try_connect(node.port, &first).await.is_ok());
+
+    let second = write_certificate("second.pem");
+    node.process.signal("HUP").await;
+    eventually("new connections get the new certificate", async || {
+        try_connect(node.port, &second).await.is_ok()
+    })
+    .await;
+
+    std::fs::write(dir.path().join("cert.pem"), "garbage").unwrap();
+    node.process.signal("HUP").await;
+    eventually("the bad file is logged", async || node.process.log().contains("cannot use ")).await;
+    assert!(try_connect(node.port, &second).await.is_ok());
 }
 
 #[tokio::test]
