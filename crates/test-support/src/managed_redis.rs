@@ -20,7 +20,11 @@ impl ManagedRedis {
         let (first, second) = (TestRedis::start().await, TestRedis::start().await);
         second.admin(&format!("REPLICAOF 127.0.0.1 {}", first.port())).await;
         let endpoint = FlakyProxy::start(first.port()).await;
-        eventually("the replica is up to date", async || has(&second, "master_link_status:up").await).await;
+        // The primary counts a replica as online a moment after the replica itself does, and fails over to no other.
+        eventually("the replica is up to date", async || {
+            has(&second, "master_link_status:up").await && has(&first, "state=online").await
+        })
+        .await;
         Self { first, second, endpoint }
     }
 
