@@ -98,8 +98,7 @@ impl Drop for CheckConnection {
     }
 }
 
-/// The first need that Redis would refuse now, in words. It is two round trips, however many needs there are. A user who may
-/// not use transactions is not checked.
+/// The first need that Redis would refuse now, in words. It is two round trips, however many needs there are.
 ///
 /// # Errors
 /// When the connection is of no use any more.
@@ -108,8 +107,9 @@ async fn refused(client: &Client, user: &str, needs: &Needs) -> Result<Option<St
     let multi = CustomCommand::new_static("MULTI", None, false);
     match client.custom::<Value, _>(multi, Vec::<String>::new()).await {
         Err(error) if ErrorClass::of(&error) == ErrorClass::Forbidden => {
-            tracing::debug!("whether Redis would do the work is not checked: user {user} may not MULTI");
-            return Ok(None);
+            return Ok(Some(format!(
+                "user {user} may not MULTI, which is how Redis is asked what it would do"
+            )));
         }
         queued => queued.map(drop)?,
     }

@@ -12,12 +12,12 @@ use tokio::process::Command;
 use crate::child_server::ChildServer;
 use crate::{TestRedis, eventually, eventually_ok, free_port};
 
-/// A primary and its replica, which Redis Sentinel watches. The name of the primary is `main`.
+/// A primary and its replicas, which Redis Sentinel watches. The name of the primary is `main`.
 ///
 /// The sentinels look and tell ten times as often as usual, so that a test can go through many failovers.
 pub struct TestSentinel {
-    /// Two servers. One of them is the primary: see [`TestSentinel::primary`].
-    pub servers: [TestRedis; 2],
+    /// One of them is the primary: see [`TestSentinel::primary`].
+    pub servers: Vec<TestRedis>,
     sentinels: Vec<(u16, ChildServer)>,
     _dir: TempDir,
 }
@@ -25,12 +25,21 @@ pub struct TestSentinel {
 const AOF: &[&str] = &["--appendonly", "yes"];
 
 impl TestSentinel {
-    /// Starts both servers and this many sentinels, and waits until all know each other.
+    /// Starts a primary, one replica and this many sentinels, and waits until all know each other.
     pub async fn start(count: usize) -> Self {
+        Self::start_with_replicas(count, 1).await
+    }
+
+    /// As [`TestSentinel::start`], with this many replicas.
+    pub async fn start_with_replicas(count: usize, replicas: usize) -> Self {
         // A server that is started again without its data may be elected, and then all is lost.
-        let servers = [TestRedis::start_with(AOF).await, TestRedis::start_with(AOF).await];
+        let mut servers = vec![TestRedis::start_with(AOF).await];
         let primary = servers[0].port();
-        servers[1].admin(&format!("REPLICAOF 127.0.0.1 {primary}")).await;
+        for _ in 0..replicas {
+            let replica = TestRedis::start_with(AOF).await;
+            replica.admin(&format!("REPLICAOF 127.0.0.1 {primary}")).await;
+            servers.push(replica);
+        }
         let (dir, mut sentinels) = (tempfile::tempdir().expect("make a folder"), Vec::new());
         for _ in 0..count {
             let port = free_port();
@@ -70,10 +79,10 @@ impl TestSentinel {
     pub async fn primary(&self) -> usize {
         let ask = async || self.ask::<(String, u16)>(0, &["GET-MASTER-ADDR-BY-NAME", "main"]).await;
         let (_, port) = eventually_ok("a sentinel names the primary", ask).await;
-        usize::from(port == self.servers[1].port())
+        self.servers.iter().position(|server| server.port() == port).expect("a server of this test")
     }
 
-    /// `SENTINEL FAILOVER`, and waits until the other server is the primary.
+    /// `SENTINEL FAILOVER`, and waits until another server is the primary.
     pub async fn fail_over(&self) {
         let old = self.primary().await;
         eventually_ok("a failover is begun", async || self.ask::<()>(0, &["FAILOVER", "main"]).await).await;
@@ -82,10 +91,10 @@ impl TestSentinel {
 
     /// Waits until another server than this one is the primary.
     pub async fn wait_for_switch(&self, old: usize) {
-        eventually("the other server is the primary", async || self.primary().await != old).await;
+        eventually("another server is the primary", async || self.primary().await != old).await;
     }
 
-    /// Waits until all sentinels agree on the primary, know each other, and see a replica that is up to date.
+    /// Waits until all sentinels agree on the primary, know each other, and see replicas that are up to date.
     pub async fn wait_until_stable(&self) {
         eventually_ok("sentinels and servers agree", async || {
             let primary = self.servers[self.primary().await].port().to_string();
@@ -97,7 +106,8 @@ impl TestSentinel {
                 let is_stable = state["port"] == primary
                     && state["flags"] == "master"
                     && state["num-other-sentinels"] == others
-                    && replicas.iter().any(|replica| {
+                    && replicas.len() == self.servers.len() - 1
+                    && replicas.iter().all(|replica| {
                         replica["flags"] == "slave"
                             && replica["master-link-status"] == "ok"
                             && replica["master-port"] == primary

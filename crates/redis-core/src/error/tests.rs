@@ -2,13 +2,17 @@ use fred::error::ErrorKind;
 
 use super::*;
 
-/// Replies of real servers: Redis 6.2.14, 7.0.15 and 8.2.3, written down as they came, and those of Valkey where its text
-/// differs.
+/// Replies of real servers: Redis 6.2.14, 7.0.15 and 8.2.3, written down as they came, and those of Valkey 9.1.2 where its
+/// text differs.
 const REPLIES: &[(&str, ErrorClass)] = &[
     ("LOADING Redis is loading the dataset in memory", ErrorClass::Busy),
     ("LOADING Valkey is loading the dataset in memory", ErrorClass::Busy),
     (
         "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.",
+        ErrorClass::Busy,
+    ),
+    (
+        "BUSY Valkey is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.",
         ErrorClass::Busy,
     ),
     ("TRYAGAIN Multiple keys request during rehashing of slot", ErrorClass::Busy),
@@ -17,6 +21,10 @@ const REPLIES: &[(&str, ErrorClass)] = &[
     ("READONLY You can't write against a read only replica.", ErrorClass::WrongServer),
     (
         "READONLY You can't write against a read only replica. script: d223ed8c7345b684e8ed044ed472601f536fa58b, on @user_script:1.",
+        ErrorClass::WrongServer,
+    ),
+    (
+        "READONLY You can't write against a read only replica. script: on @user_script:1.",
         ErrorClass::WrongServer,
     ),
     (
@@ -29,6 +37,10 @@ const REPLIES: &[(&str, ErrorClass)] = &[
     ),
     (
         "ERR WAIT cannot be used with replica instances. Please also note that since Redis 4.0 if a replica is configured to be writable (which is not the default) writes to replicas are just local and are not propagated.",
+        ErrorClass::WrongServer,
+    ),
+    (
+        "ERR WAIT cannot be used with replica instances. Please also note that if a replica is configured to be writable (which is not the default) writes to replicas are just local and are not propagated.",
         ErrorClass::WrongServer,
     ),
     ("OOM command not allowed when used memory > 'maxmemory'.", ErrorClass::CannotWrite),
@@ -47,6 +59,10 @@ const REPLIES: &[(&str, ErrorClass)] = &[
     ),
     (
         "ERR Error running script (call to f_d223ed8c7345b684e8ed044ed472601f536fa58b): @user_script:1: @user_script: 1: -MISCONF Redis is configured to save RDB snapshots, but it is currently not able to persist on disk.",
+        ErrorClass::CannotWrite,
+    ),
+    (
+        "MISCONF Valkey is configured to save RDB snapshots, but it's currently unable to persist to disk. Commands that may modify the data set are disabled, because this instance is configured to report errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Valkey logs for details about the RDB error.",
         ErrorClass::CannotWrite,
     ),
     ("MISCONF Errors writing to the AOF file: No space left on device", ErrorClass::CannotWrite),
@@ -80,6 +96,10 @@ const REPLIES: &[(&str, ErrorClass)] = &[
     ),
     (
         "ERR ACL failure in script: No permissions to access a channel script: d223ed8c7345b684e8ed044ed472601f536fa58b, on @user_script:1.",
+        ErrorClass::Forbidden,
+    ),
+    (
+        "ERR ACL failure in script: User app has no permissions to run the 'set' command script: on @user_script:1.",
         ErrorClass::Forbidden,
     ),
     ("MOVED 12706 127.0.0.1:7001", ErrorClass::Cluster),

@@ -4,7 +4,7 @@ use fred::clients::{Pool, SubscriberClient};
 use fred::interfaces::{HashesInterface, PubsubInterface};
 use fred::types::Value;
 use redis_core::{Connection, Needs, connect};
-use test_support::{TestRedis, TestSentinel, eventually_ok, redis_versions};
+use test_support::{TestRedis, TestSentinel, eventually, eventually_ok, redis_versions};
 
 use crate::{healed, parse};
 
@@ -48,6 +48,20 @@ async fn a_user_needs_only_what_the_readme_says_on_each_version_of_redis() {
         let log = redis.admin("ACL LOG").await;
         assert!(is_empty(&log), "{name} refused {log:?}");
     }
+}
+
+#[tokio::test]
+async fn a_user_who_may_not_multi_is_told_because_refusals_could_not_be_seen() {
+    let redis = TestRedis::start().await;
+    redis.admin(&format!("{} -multi", setuser())).await;
+    let config = parse(&[format!("--redis-url=redis://app:SECRET@127.0.0.1:{}/1", redis.port())]);
+    let pool = connect::pool(&config).unwrap().check(&config, Needs::default());
+    eventually("the refusal is told", async || {
+        pool.state.borrow().clone().is_err_and(|reason| reason.starts_with("user app may not MULTI, "))
+    })
+    .await;
+    redis.admin("ACL SETUSER app +multi").await;
+    healed(&pool).await;
 }
 
 #[tokio::test]

@@ -29,22 +29,28 @@ fn rounds() -> usize {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_write_that_a_replica_has_is_lost_when_the_primary_is_killed() {
-    assert!(run(Loss::Killed, 3, 1).await.is_clean());
+    assert!(run(Loss::Killed, 3, 1, 1).await.is_clean());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_write_that_a_replica_has_is_lost_when_the_primary_hangs() {
-    assert!(run(Loss::Hung, 1, 1).await.is_clean());
+    assert!(run(Loss::Hung, 1, 1, 1).await.is_clean());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_write_that_a_replica_has_is_lost_in_a_planned_failover() {
-    assert!(run(Loss::Planned, 3, 1).await.is_clean());
+    assert!(run(Loss::Planned, 3, 1, 1).await.is_clean());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_write_that_all_of_two_replicas_have_is_lost_in_a_planned_failover() {
+    assert!(run(Loss::Planned, 3, 2, 2).await.is_clean());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_lost_without_wait_is_bounded_by_the_switch() {
-    let outcomes = tokio::join!(run(Loss::Killed, 3, 0), run(Loss::Hung, 3, 0), run(Loss::Planned, 3, 0));
+    let outcomes =
+        tokio::join!(run(Loss::Killed, 3, 1, 0), run(Loss::Hung, 3, 1, 0), run(Loss::Planned, 3, 1, 0));
     for outcome in <[Outcome; 3]>::from(outcomes) {
         assert!(outcome.longest_loss < Duration::from_secs(5), "{outcome:?}");
     }
@@ -68,8 +74,8 @@ impl Outcome {
     }
 }
 
-async fn run(loss: Loss, sentinels: usize, wait: u8) -> Outcome {
-    let mut redis = TestSentinel::start(sentinels).await;
+async fn run(loss: Loss, sentinels: usize, replicas: usize, wait: u8) -> Outcome {
+    let mut redis = TestSentinel::start_with_replicas(sentinels, replicas).await;
     let args = [format!("--redis-url={}", redis.url()), format!("--redis-wait-replicas={wait}")];
     let config = parse(&args);
     let pool = connect::pool(&config).unwrap();
@@ -99,7 +105,7 @@ async fn run(loss: Loss, sentinels: usize, wait: u8) -> Outcome {
         redis.wait_until_stable().await;
         load.finish(&pool, lost_at, &mut outcome).await;
     }
-    println!("{loss:?}, {sentinels} sentinels, REDIS_WAIT_REPLICAS={wait}: {outcome:?}");
+    println!("{loss:?}, {sentinels} sentinels, {replicas} replicas, REDIS_WAIT_REPLICAS={wait}: {outcome:?}");
     outcome
 }
 
