@@ -10,6 +10,7 @@ mod follow;
 pub mod id;
 pub mod key;
 mod needs;
+mod pubsub;
 mod replicas;
 mod state;
 #[cfg(test)]
@@ -22,5 +23,6 @@ pub use connect::{ConnectError, Connection};
 pub use error::{ErrorClass, RedisError};
 pub use key::Key;
 pub use needs::Needs;
+pub use pubsub::PubSubConnection;
 pub use replicas::WaitReplicas;
 pub use state::State;

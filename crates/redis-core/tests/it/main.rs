@@ -3,6 +3,7 @@
 
 mod acl;
 mod failover;
+mod pubsub;
 mod refusals;
 mod servers;
 
