@@ -17,7 +17,19 @@ impl Client {
     ///
     /// Returns `false` if the client is closed, or if this call closed it because it reads too slowly.
     pub fn send(&self, messages: &Bytes) -> bool {
-        self.0.send(messages)
+        self.0.send(messages, 0)
+    }
+
+    /// As [`send`](Self::send), for a client that gets messages about several things, each of which has its own slot: with
+    /// [`Overflow::KeepLatest`](crate::Overflow::KeepLatest) a message that waits is replaced only by one of the same slot.
+    /// `send` uses slot 0.
+    pub fn send_latest(&self, slot: u32, messages: &Bytes) -> bool {
+        self.0.send(messages, slot)
+    }
+
+    /// As [`send`](Self::send), for a message that no later one replaces.
+    pub fn send_notice(&self, message: &Bytes) -> bool {
+        self.0.send_notice(message)
     }
 
     /// Closes the client with this code and reason, after everything that was sent before.

@@ -14,6 +14,7 @@ use tokio::net::TcpStream;
 
 use crate::context::ServerContext;
 use crate::frame;
+use crate::options::Overflow;
 use crate::outbox::{MAX_SLICES, Outbox};
 use crate::transport::Transport;
 
@@ -85,8 +86,22 @@ impl Connection {
         self.write_half.lock().state
     }
 
-    /// See [`Client::send`](crate::Client::send).
-    pub(crate) fn send(&self, messages: &Bytes) -> bool {
+    /// See [`Client::send_latest`](crate::Client::send_latest).
+    pub(crate) fn send(&self, messages: &Bytes, slot: u32) -> bool {
+        let overflow = self.context.options.overflow;
+        self.write_or(messages, |outbox| outbox.push_message(messages.clone(), overflow, slot))
+    }
+
+    /// See [`Client::send_notice`](crate::Client::send_notice).
+    pub(crate) fn send_notice(&self, message: &Bytes) -> bool {
+        match self.context.options.overflow {
+            Overflow::Close { .. } => self.send(message, 0),
+            Overflow::KeepLatest => self.write_or(message, |outbox| outbox.push_control(message.clone())),
+        }
+    }
+
+    /// Writes the messages at once, or else adds them to the outbox by `push`, which says whether they fit.
+    fn write_or(&self, messages: &Bytes, push: impl FnOnce(&mut Outbox) -> bool) -> bool {
         let write_half = &mut *self.write_half.lock();
         if write_half.state != ConnectionState::Open {
             return false;
@@ -110,7 +125,7 @@ impl Connection {
             // The connection's task must start to wait until the socket is writable.
             self.waker.wake();
         }
-        let fits = write_half.outbox.push_message(messages.clone(), self.context.options.overflow);
+        let fits = push(&mut write_half.outbox);
         if !fits {
             self.start_slow_close(write_half);
         }

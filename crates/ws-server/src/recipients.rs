@@ -36,6 +36,13 @@ impl Recipients {
         self.0.len()
     }
 
+    /// Closes every client with this code and reason, after everything that was sent before.
+    pub fn close(&self, code: u16, reason: &str) {
+        for (_, client) in &self.0 {
+            client.close(code, reason);
+        }
+    }
+
     /// Sends encoded messages to every client, and yields to other tasks now and then. It waits for no client: what a
     /// slow one cannot take goes to its outbox, or the client is closed.
     pub async fn send(&self, messages: &Bytes) {
