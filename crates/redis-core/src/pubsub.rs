@@ -12,9 +12,11 @@ use std::time::Duration;
 
 use fred::clients::{Client, WithOptions};
 use fred::error::ErrorKind;
-use fred::interfaces::{ClientLike, PubsubInterface};
-use fred::types::config::Options;
+use fred::interfaces::{ClientLike, EventInterface, PubsubInterface};
+use fred::types::config::{Options, Server};
 use parking_lot::Mutex;
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::TryRecvError;
 use tokio::sync::watch;
 
 use crate::{Connection, ErrorClass, RedisError, State};
@@ -32,6 +34,7 @@ pub struct PubSubConnection {
     connection: Connection<Client>,
     proof: Proof,
     subscriptions: Mutex<Subscriptions>,
+    reconnects: Mutex<Receiver<Server>>,
 }
 
 /// What is subscribed to on one connection.
@@ -46,7 +49,8 @@ struct Subscriptions {
 impl PubSubConnection {
     /// `connection` is a [`listener`](crate::connect::listener) that nobody else subscribes with.
     pub fn new(connection: Connection<Client>) -> Self {
-        Self { connection, proof: Proof::default(), subscriptions: Mutex::default() }
+        let reconnects = Mutex::new(connection.client.reconnect_rx());
+        Self { connection, proof: Proof::default(), subscriptions: Mutex::default(), reconnects }
     }
 
     /// The client, for its events.
@@ -66,6 +70,8 @@ impl PubSubConnection {
     /// When the connection is lost or is another one now, or when Redis refuses for another reason. What stands is
     /// unknown then.
     pub async fn subscribe(&self, channels: &[Arc<str>]) -> Result<Vec<Arc<str>>, RedisError> {
+        // Here, because a user who may not ask is no reason to call the channels forbidden.
+        self.know_connection().await?;
         let mut forbidden = Vec::new();
         let mut parts: Vec<&[Arc<str>]> = channels.chunks(BATCH_SIZE).collect();
         while let Some(part) = parts.pop() {
@@ -172,7 +178,11 @@ impl PubSubConnection {
         let _ = tokio::time::timeout(TIMEOUT, self.connection.client.force_reconnection()).await;
     }
 
+    /// Forgets what was subscribed to on an earlier connection.
     async fn know_connection(&self) -> Result<(), RedisError> {
+        while !matches!(self.reconnects.lock().try_recv(), Err(TryRecvError::Empty | TryRecvError::Closed)) {
+            *self.subscriptions.lock() = Subscriptions::default();
+        }
         let is_known = self.subscriptions.lock().connection_id.is_some();
         if is_known || self.stands().await? { Ok(()) } else { Err(proof::out_of_step()) }
     }
