@@ -7,7 +7,7 @@ use parking_lot::RwLock;
 use ws_server::token::{AccessDenied, TokenKey};
 use ws_server::{Request, Response, page};
 
-use crate::SocketSettings;
+use crate::{Access, SocketSettings};
 
 /// What every service with WebSockets does with a request before its own logic: it serves the page and the probes, and
 /// checks the access token.
@@ -58,14 +58,16 @@ impl HttpFront {
         }
     }
 
-    /// Checks that the client may watch a run. Without a token key, every client may watch every run.
+    /// What the client may watch, by the token of its request. Without a token key, every client may watch every run.
+    pub fn access(&self, request: &Request) -> Access {
+        Access { key: self.token_key.clone(), token: request.token() }
+    }
+
+    /// Checks that the client may watch a run.
     ///
     /// # Errors
     /// Says why it may not. The error converts into the response.
     pub fn authorize(&self, request: &Request, run: &str) -> Result<(), AccessDenied> {
-        match &self.token_key {
-            Some(key) => key.read().check(request.token().as_deref(), run),
-            None => Ok(()),
-        }
+        self.access(request).check(run)
     }
 }

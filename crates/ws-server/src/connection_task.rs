@@ -11,6 +11,7 @@ use tokio::time::{Instant, Sleep};
 
 use crate::connection::{Connection, ConnectionState, Flushed};
 use crate::parser::{Event, Parser};
+use crate::session::Session;
 use crate::transport::Transport;
 
 /// The size of the read buffer. Each thread has one, which serves all of its sockets.
@@ -21,9 +22,10 @@ thread_local! {
 }
 
 /// Runs until the connection has ended. `leftover` is what was read beyond the head of the request.
-pub(crate) async fn run(connection: &Connection, mut leftover: Vec<u8>) {
+pub(crate) async fn run(connection: &Connection, mut leftover: Vec<u8>, session: &mut dyn Session) {
     let mut task = ConnectionTask {
         connection,
+        session,
         parser: Parser::new(connection.context.options.max_message_size),
         deadline: None,
         received_close: false,
@@ -37,6 +39,7 @@ pub(crate) async fn run(connection: &Connection, mut leftover: Vec<u8>) {
 
 struct ConnectionTask<'a> {
     connection: &'a Connection,
+    session: &'a mut dyn Session,
     parser: Parser,
     /// Exists only while the socket takes nothing, or a close frame is not answered.
     deadline: Option<(Deadline, Pin<Box<Sleep>>)>,
@@ -96,6 +99,9 @@ impl ConnectionTask<'_> {
             }
             Event::Message | Event::Pong => {}
         });
+        for text in self.parser.take_texts() {
+            self.session.on_text(&text);
+        }
         if let Err(violation) = result {
             connection.close(violation.code, violation.reason, "protocol");
             // What follows cannot be parsed, but is read: unread bytes would reset the connection before the close frame

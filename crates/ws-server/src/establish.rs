@@ -19,6 +19,7 @@ use crate::reply::{OnOpen, Reply};
 use crate::request::Request;
 use crate::respond::{limit_exceeded, respond};
 use crate::response::Response;
+use crate::session::Session;
 use crate::transport::Transport;
 
 /// A client that has just been opened.
@@ -27,8 +28,8 @@ pub(crate) struct Established {
     /// What was read beyond the head of the request.
     pub(crate) leftover: Vec<u8>,
     pub(crate) permit: Permit,
-    /// The handler's guard, to be dropped when the client has disconnected.
-    pub(crate) guard: Box<dyn Send>,
+    /// The handler's, to be dropped when the client has disconnected.
+    pub(crate) session: Box<dyn Session>,
 }
 
 /// Reads the request and answers it. `None` if that ended the connection.
@@ -61,8 +62,8 @@ pub(crate) async fn establish<H: Handler>(
         }
     };
     let connection = Arc::new(Connection::new(stream, opening.transport, opening.head, context.clone()));
-    let guard = (opening.on_open)(Client(connection.clone()));
-    Some(Established { connection, leftover, permit, guard })
+    let session = (opening.on_open)(Client(connection.clone()));
+    Some(Established { connection, leftover, permit, session })
 }
 
 /// What a client is opened with.

@@ -26,6 +26,7 @@ mod request;
 mod respond;
 mod response;
 mod server;
+mod session;
 #[cfg(test)]
 #[path = "../tests/it/options.rs"]
 mod test_options;
@@ -45,4 +46,5 @@ pub use reply::Reply;
 pub use request::Request;
 pub use response::Response;
 pub use server::Server;
+pub use session::Session;
 pub use transport::Transport;

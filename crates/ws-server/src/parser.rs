@@ -1,6 +1,6 @@
 //! Parses the frames of a client (RFC 6455), which may arrive in parts of any size.
 //!
-//! The payload of messages is validated and discarded, because no service uses it: a message of any size takes no memory.
+//! Text messages are kept until they are taken; of others the payload is discarded.
 
 mod utf8;
 
@@ -53,6 +53,9 @@ pub(crate) struct Parser {
     frame: Option<Frame>,
     message: Option<Message>,
     utf8: Utf8Validator,
+    /// The text of the message that is not complete.
+    text: Vec<u8>,
+    texts: Vec<String>,
     control: [u8; 125],
     control_length: u8,
 }
@@ -74,6 +77,8 @@ impl Parser {
             frame: None,
             message: None,
             utf8: Utf8Validator::default(),
+            text: Vec::new(),
+            texts: Vec::new(),
             control: [0; 125],
             control_length: 0,
         }
@@ -109,6 +114,7 @@ impl Parser {
                 self.control_length += take as u8;
             } else if self.message.is_some_and(|message| message.is_text) {
                 self.utf8.push(payload)?;
+                self.text.extend_from_slice(payload);
             }
             if !is_complete {
                 return Ok(());
@@ -116,6 +122,11 @@ impl Parser {
             self.frame = None;
             self.on_frame(opcode, is_final, &mut on_event)?;
         }
+    }
+
+    /// The text messages that are complete.
+    pub(crate) fn take_texts(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.texts)
     }
 
     fn header_size(&self) -> u8 {
@@ -182,7 +193,10 @@ impl Parser {
             frame::CLOSE => on_event(Event::Close(parse_close_code(control)?)),
             _ if is_final => {
                 self.utf8.finish()?;
-                self.message = None;
+                if self.message.take().is_some_and(|message| message.is_text) {
+                    // It is valid, as was just found.
+                    self.texts.extend(String::from_utf8(std::mem::take(&mut self.text)));
+                }
                 on_event(Event::Message);
             }
             _ => {}

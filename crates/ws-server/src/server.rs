@@ -102,14 +102,13 @@ impl<H: Handler> Server<H> {
         tokio::spawn(async move {
             // Boxed, so that the task of an open client does not keep the memory that establishing it took.
             let establishing = Box::pin(establish(stream, peer, permit, &context, &*handler));
-            let Some(Established { connection, leftover, permit: _permit, guard: _guard }) =
-                establishing.await
+            let Some(Established { connection, leftover, permit: _permit, mut session }) = establishing.await
             else {
                 return;
             };
             wheels.add(&connection);
             context.metrics.record_open(connection.transport);
-            connection_task::run(&connection, leftover).await;
+            connection_task::run(&connection, leftover, &mut *session).await;
             context.metrics.record_end(connection.transport);
         });
     }

@@ -1,0 +1,14 @@
+//! What a service keeps for an open client.
+
+/// What a service keeps for an open WebSocket. It is dropped when the client has disconnected.
+pub trait Session: Send {
+    /// The client has sent a text message. Called on the connection's own task, so it must not block.
+    fn on_text(&mut self, text: &str);
+}
+
+/// For a service that has no use for what clients send.
+pub(crate) struct Guard<G>(pub(crate) G);
+
+impl<G: Send> Session for Guard<G> {
+    fn on_text(&mut self, _text: &str) {}
+}
