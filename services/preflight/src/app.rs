@@ -48,9 +48,10 @@ impl App {
     /// Builds the parts and binds the port. Redis is connected in the background.
     fn build(config: &Config, lifecycle: &Lifecycle) -> anyhow::Result<Self> {
         let registry = chassis::metrics::registry(Config::SERVICE)?;
-        let store = Arc::new(Store::new(&config.redis)?);
+        let store = Arc::new(Store::new(&config.redis, config.max_run_bytes())?);
         let metrics = Metrics::new(&registry)?;
-        let (hub, hub_handle) = Hub::new(Arc::clone(&store), config.rules(), metrics, config.intervals());
+        let (intervals, max_runs) = (config.intervals(), config.max_runs());
+        let (hub, hub_handle) = Hub::new(Arc::clone(&store), config.rules(), metrics, intervals, max_runs);
 
         let listener = chassis::http::listen(&config.process.listen_addr)
             .with_context(|| format!("listen on {}", config.process.listen_addr))?;
@@ -58,7 +59,7 @@ impl App {
         let probes = Probes::new(lifecycle.readiness(), registry);
         let front = HttpFront::new(&config.sockets, probes, include_str!("page.html"));
         front.reload_on_hangup(lifecycle, || Ok(chassis::settings::read_again::<Config>()?.sockets));
-        let endpoint = Endpoint { front, hub: hub_handle };
+        let endpoint = Endpoint { front, hub: hub_handle, max_runs_per_client: config.max_runs_per_client() };
         let server = Server::new(config.socket_options(), socket_metrics, endpoint);
         info!(redis = %config.redis, "runs are read from {}", config.redis);
         Ok(Self { listener, server, store, hub, drain_time: drain_time(&config.process) })

@@ -38,6 +38,18 @@ struct ChecklistSettings {
     /// How often a watched run is read while Redis does not report changes
     #[arg(long, env = "PREFLIGHT_POLL_INTERVAL", default_value = "1s", value_parser = parsers::positive_duration)]
     poll_interval: Duration,
+
+    /// The largest run: the bytes of its fields' names and values; viewers of a larger one are refused
+    #[arg(long, env = "PREFLIGHT_MAX_RUN_SIZE", default_value = "1MB", value_parser = parsers::size)]
+    max_run_size: usize,
+
+    /// The most runs that are watched at once; viewers of more are refused with 503
+    #[arg(long, env = "PREFLIGHT_MAX_RUNS", default_value_t = 20_000)]
+    max_runs: usize,
+
+    /// The most runs that one socket may watch
+    #[arg(long, env = "PREFLIGHT_MAX_RUNS_PER_CLIENT", default_value_t = 100)]
+    max_runs_per_client: usize,
 }
 
 impl Settings for Config {
@@ -68,6 +80,18 @@ impl Config {
 
     pub(crate) fn intervals(&self) -> ReadIntervals {
         ReadIntervals { recheck: self.checklist.recheck_interval, poll: self.checklist.poll_interval }
+    }
+
+    pub(crate) fn max_run_bytes(&self) -> usize {
+        self.checklist.max_run_size
+    }
+
+    pub(crate) fn max_runs(&self) -> usize {
+        self.checklist.max_runs
+    }
+
+    pub(crate) fn max_runs_per_client(&self) -> usize {
+        self.checklist.max_runs_per_client
     }
 
     pub(crate) fn socket_options(&self) -> Options {

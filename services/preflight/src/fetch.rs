@@ -4,16 +4,19 @@ use std::time::{Duration, Instant};
 
 use redis_core::error::reason;
 use redis_core::id::RunId;
+use redis_core::{ErrorClass, RedisError};
 
 use crate::run_hash::RunHash;
+use crate::run_refusal::RunRefusal;
 use crate::store::Store;
 
 /// How a request has ended.
 pub(crate) enum FetchOutcome {
-    /// The run's hash, the epoch of the connection that reports its changes, if one does, and how long the
-    /// request took.
-    Read { hash: RunHash, subscribed_epoch: Option<u64>, elapsed: Duration },
-    /// Why the run could not be read.
+    /// The run's hash, whether its changes are reported, and how long the request took.
+    Read { hash: RunHash, subscription: Subscription, elapsed: Duration },
+    /// Redis does not let this user read the run, or it is too large.
+    Refused(RunRefusal),
+    /// Why the run could not be read now.
     Failed(String),
     /// The run's subscription has ended.
     Unsubscribed,
@@ -26,31 +29,31 @@ pub(crate) enum Subscription {
     Active,
     /// It is not yet, and has to be.
     Needed,
-    /// It is not, and cannot be.
+    /// It is not, because nothing can be subscribed to.
     Unavailable,
+    /// It is not, because this run may not be subscribed to.
+    Forbidden,
 }
 
 /// Reads a run. If a subscription is needed it is made before the read: no change can fall between the two
 /// unseen.
-pub(crate) async fn fetch(
-    store: &Store,
-    run: &RunId,
-    subscription: Subscription,
-    connection_epoch: u64,
-) -> FetchOutcome {
+pub(crate) async fn fetch(store: &Store, run: &RunId, subscription: Subscription) -> FetchOutcome {
     let started = Instant::now();
-    let subscribed = match subscription {
-        Subscription::Active => Ok(true),
-        Subscription::Needed => store.subscribe(run).await,
-        Subscription::Unavailable => Ok(false),
+    let read = async {
+        let subscription = match subscription {
+            Subscription::Needed if store.subscribe(run).await? => Subscription::Active,
+            Subscription::Needed => Subscription::Forbidden,
+            other => other,
+        };
+        Ok::<_, RedisError>((store.read(run).await?, subscription))
     };
-    let read = match subscribed {
-        Ok(subscribed) => store.read(run).await.map(|hash| (hash, subscribed.then_some(connection_epoch))),
-        Err(error) => Err(error),
-    };
-    match read {
-        Ok((hash, subscribed_epoch)) => {
-            FetchOutcome::Read { hash, subscribed_epoch, elapsed: started.elapsed() }
+    match read.await {
+        Ok((Some(hash), subscription)) => {
+            FetchOutcome::Read { hash, subscription, elapsed: started.elapsed() }
+        }
+        Ok((None, _)) => FetchOutcome::Refused(RunRefusal::TooLarge),
+        Err(error) if ErrorClass::of(&error) == ErrorClass::Forbidden && !store.is_refused() => {
+            FetchOutcome::Refused(RunRefusal::Forbidden)
         }
         Err(error) => FetchOutcome::Failed(reason(&error)),
     }

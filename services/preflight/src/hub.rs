@@ -4,10 +4,12 @@
 //! A run is subscribed to and then read when its first viewer joins. It is read again when Redis reports a
 //! change (see [`crate::read_scheduler`]), after every reconnect, and on a timer: the timer limits how long
 //! any missed change stays unseen. A checklist that differs from the last one is encoded once and sent to all
-//! viewers of the run.
+//! viewers of the run. Whether a run can be watched at all is known after its first read: until then its viewers
+//! wait to be let in.
 
 mod notification_state;
 mod read_queue;
+mod refusal_log;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,17 +20,23 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::debug;
 
+use crate::audience::{Audience, Entrant};
 use crate::fetch::{self, FetchOutcome, Subscription};
-use crate::hub_handle::{Command, HubHandle};
+use crate::hub_handle::{Command, Commands, HubHandle};
 use crate::intervals::ReadIntervals;
+use crate::latest_checklist::LatestChecklist;
 use crate::metrics::Metrics;
 use crate::notification_support::NotificationSupport;
 use crate::read_scheduler::ReadAction;
 use crate::rules::Rules;
+use crate::run_refusal::RunRefusal;
+use crate::server_message::unsubscribed;
 use crate::store::{Event, Store};
+use crate::viewer::Viewer;
 use crate::watched_run::WatchedRun;
 use notification_state::NotificationState;
 use read_queue::{QueueEvent, ReadQueue};
+use refusal_log::RefusalLog;
 
 /// How often the hub looks for runs to recheck and for runs to forget.
 const TICK: Duration = Duration::from_millis(250);
@@ -39,19 +47,22 @@ pub(crate) struct Hub {
     rules: Rules,
     metrics: Metrics,
     intervals: ReadIntervals,
-    commands: mpsc::UnboundedReceiver<Command>,
+    max_runs: usize,
+    commands: Commands,
     runs: HashMap<RunId, WatchedRun>,
     reads: ReadQueue,
     notifications: NotificationState,
+    refusal_log: RefusalLog,
 }
 
 impl Hub {
-    /// A hub, and the handle by which others reach it.
+    /// A hub, and the handle by which others reach it. It watches at most `max_runs` runs at once.
     pub(crate) fn new(
         store: Arc<Store>,
         rules: Rules,
         metrics: Metrics,
         intervals: ReadIntervals,
+        max_runs: usize,
     ) -> (Self, HubHandle) {
         let (handle, commands) = HubHandle::new();
         let hub = Self {
@@ -59,10 +70,12 @@ impl Hub {
             rules,
             metrics,
             intervals,
+            max_runs,
             commands,
             runs: HashMap::new(),
             reads: ReadQueue::default(),
             notifications: NotificationState::default(),
+            refusal_log: RefusalLog::default(),
         };
         (hub, handle)
     }
@@ -78,14 +91,14 @@ impl Hub {
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                Some(command) = self.commands.recv() => self.on_command(command),
+                Some(command) = self.commands.next() => self.on_command(command),
                 event = events.recv() => match event {
                     Some(event) => self.on_event(event),
                     None => return,
                 },
                 Some(event) = self.reads.next() => match event {
                     QueueEvent::Timer(run) => self.on_timer(run),
-                    QueueEvent::Finished(run, outcome) => self.on_outcome(run, outcome).await,
+                    QueueEvent::Finished(run, epoch, outcome) => self.on_outcome(run, epoch, outcome).await,
                 },
                 _ = tick.tick() => self.on_tick(),
             }
@@ -97,29 +110,55 @@ impl Hub {
     fn on_command(&mut self, command: Command) {
         let now = Instant::now();
         match command {
-            Command::Join { run: id, client, viewer_id } => {
-                let recheck_at = now + self.intervals.first_recheck(self.runs.len());
-                let run = self.runs.entry(id.clone()).or_insert_with(|| WatchedRun::new(now, recheck_at));
-                if let Some(frame) = run.last_frame() {
-                    client.send(frame);
-                }
-                let is_current =
-                    run.last_frame().is_some() && run.subscribed_epoch == Some(self.notifications.epoch());
-                // A read that is scheduled or in flight serves the new viewer too.
-                let action = if is_current || !run.scheduler.is_idle() {
-                    ReadAction::Nothing
-                } else {
-                    run.scheduler.on_change(now)
-                };
-                // The cell was made for this command, so it is empty.
-                let _ = viewer_id.set(run.viewers.insert(client));
-                self.reads.apply(id, action);
+            Command::Enter { run, viewer, entrant } => self.enter(run, viewer, entrant, now),
+            Command::Connect { run: id, viewer, client } => {
+                // The viewer has waited in the run, so that it is still there.
+                let Some(run) = self.runs.get_mut(&id) else { return };
+                run.audience.connect(&viewer, client, run.latest.as_ref().map(LatestChecklist::frame));
+                self.read_unless_current(id, now);
             }
-            Command::Leave { run, viewer_id } => {
-                if let (Some(run), Some(viewer_id)) = (self.runs.get_mut(&run), viewer_id.get()) {
-                    run.leave(*viewer_id, now);
+            Command::Leave { run: id, viewer, tell } => {
+                if let Some(run) = self.runs.get_mut(&id) {
+                    run.audience.leave(&viewer);
+                    run.on_leave(now);
+                }
+                if let Some(client) = tell {
+                    client.send_notice(&unsubscribed(id.as_str()));
                 }
             }
+        }
+    }
+
+    fn enter(&mut self, id: RunId, viewer: Arc<Viewer>, entrant: Entrant, now: Instant) {
+        let recheck_at = now + self.intervals.first_recheck(self.runs.len());
+        let is_full = self.runs.len() >= self.max_runs && !self.runs.contains_key(&id);
+        if is_full {
+            let mut nobody = Audience::default();
+            nobody.enter(viewer, entrant);
+            nobody.refuse_entrants(&id, RunRefusal::InstanceFull);
+            return;
+        }
+        let run = self.runs.entry(id.clone()).or_insert_with(|| WatchedRun::new(now, recheck_at));
+        run.audience.enter(viewer, entrant);
+        match run.verdict {
+            Some(verdict) => run.decide(&id, verdict),
+            // Redis cannot be asked now: they wait inside.
+            None if !self.notifications.is_known() || self.store.is_refused() => {
+                run.audience.admit(&id, &mut run.latest);
+            }
+            None => {}
+        }
+        self.read_unless_current(id, now);
+    }
+
+    /// Reads a run for a new viewer, unless its latest checklist is known to be current.
+    fn read_unless_current(&mut self, id: RunId, now: Instant) {
+        let Some(run) = self.runs.get_mut(&id) else { return };
+        let is_current = run.latest.is_some() && run.subscribed_epoch == Some(self.notifications.epoch());
+        // A read that is scheduled or in flight serves the new viewer too.
+        if !is_current && run.scheduler.is_idle() && !run.audience.is_empty() {
+            let action = run.scheduler.on_change(now);
+            self.reads.apply(id, action);
         }
     }
 
@@ -152,7 +191,7 @@ impl Hub {
 
     fn on_change(&mut self, id: RunId) {
         let Some(run) = self.runs.get_mut(&id) else { return };
-        if run.viewers.is_empty() && run.scheduler.is_idle() {
+        if run.audience.is_empty() && run.scheduler.is_idle() {
             // Nobody needs the checklist now, and the next viewer causes a read.
             return;
         }
@@ -181,39 +220,55 @@ impl Hub {
             };
             let store = Arc::clone(&self.store);
             self.reads.start(async move {
-                let outcome = fetch::fetch(&store, &id, subscription, epoch).await;
-                (id, outcome)
+                let outcome = fetch::fetch(&store, &id, subscription).await;
+                (id, epoch, outcome)
             });
         }
     }
 
-    async fn on_outcome(&mut self, id: RunId, outcome: FetchOutcome) {
+    /// A request has ended that was begun in this epoch.
+    async fn on_outcome(&mut self, id: RunId, epoch: u64, outcome: FetchOutcome) {
         let now = Instant::now();
         let Some(run) = self.runs.get_mut(&id) else { return };
         let action = match outcome {
-            FetchOutcome::Read { hash, subscribed_epoch, elapsed } => {
+            FetchOutcome::Read { hash, subscription, elapsed } => {
                 self.metrics.read_seconds.observe(elapsed.as_secs_f64());
-                run.subscribed_epoch = subscribed_epoch;
-                let changes_are_reported =
-                    subscribed_epoch == Some(self.notifications.epoch()) && !self.notifications.must_poll();
+                run.subscribed_epoch = (subscription == Subscription::Active).then_some(epoch);
+                let changes_are_reported = run.subscribed_epoch == Some(self.notifications.epoch())
+                    && !self.notifications.must_poll();
                 let interval =
                     if changes_are_reported { self.intervals.recheck } else { self.intervals.poll };
                 run.recheck_at = now + interval;
-                if let Some(frame) = run.update(&self.rules.checklist_message(&hash)) {
+                if run.on_read(&id, !hash.is_empty(), &self.rules.checklist_message(&hash)).await {
                     self.metrics.answers.inc();
-                    run.viewers.send(&frame).await;
                 }
+                let verdict = match subscription {
+                    Subscription::Forbidden => Err(RunRefusal::Forbidden),
+                    _ => Ok(()),
+                };
+                if let Err(refusal) = verdict {
+                    self.refusal_log.note(&id, refusal, now);
+                }
+                run.decide(&id, verdict);
                 run.scheduler.on_read_finished(now)
+            }
+            FetchOutcome::Refused(refusal) => {
+                self.metrics.read_failures.inc();
+                self.refusal_log.note(&id, refusal, now);
+                run.on_read_refused(&id, refusal);
+                run.retry(now)
             }
             FetchOutcome::Failed(reason) => {
                 debug!(run.id = %id, "read run {id}: {reason}");
                 self.metrics.read_failures.inc();
-                run.scheduler.on_read_failed(now)
+                // Whether it can be watched is not known, and its viewers wait inside.
+                run.audience.admit(&id, &mut run.latest);
+                run.retry(now)
             }
             FetchOutcome::Unsubscribed => {
                 run.subscribed_epoch = None;
                 let action = run.scheduler.on_read_finished(now);
-                if run.viewers.is_empty() {
+                if run.audience.is_empty() {
                     self.runs.remove(&id);
                     return;
                 }
@@ -229,7 +284,7 @@ impl Hub {
         let now = Instant::now();
         let idle = self.runs.iter().filter(|(_, run)| run.scheduler.is_idle());
         let (expired, due): (Vec<_>, Vec<_>) = idle
-            .filter(|(_, run)| run.is_expired(now) || (!run.viewers.is_empty() && now >= run.recheck_at))
+            .filter(|(_, run)| run.is_expired(now) || (!run.audience.is_empty() && now >= run.recheck_at))
             .map(|(id, run)| (id.clone(), run.is_expired(now)))
             .partition(|(_, is_expired)| *is_expired);
         for (run, _) in due {
@@ -242,17 +297,17 @@ impl Hub {
 
     fn forget(&mut self, id: RunId, now: Instant) {
         let Some(run) = self.runs.get_mut(&id) else { return };
-        if run.subscribed_epoch != Some(self.notifications.epoch()) {
+        if run.subscribed_epoch.is_none() {
             self.runs.remove(&id);
             return;
         }
         // This counts as a read, so that a viewer who joins now waits for it. A new subscription made
         // meanwhile would be ended by this UNSUBSCRIBE.
         run.scheduler.on_read_started(now);
-        let store = Arc::clone(&self.store);
+        let (store, epoch) = (Arc::clone(&self.store), self.notifications.epoch());
         self.reads.start(async move {
             let outcome = fetch::unsubscribe(&store, &id).await;
-            (id, outcome)
+            (id, epoch, outcome)
         });
     }
 }

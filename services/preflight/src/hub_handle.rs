@@ -1,50 +1,129 @@
 //! How socket handlers talk to the hub.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use redis_core::id::RunId;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use ws_server::Client;
+
+use crate::audience::Entrant;
+use crate::run_refusal::RunRefusal;
+use crate::viewer::{Viewer, ViewerPlace};
+
+/// Commands that may wait for the hub before new viewers are refused.
+const MAX_WAITING: usize = 65_536;
 
 /// A request to the hub.
 pub(crate) enum Command {
-    /// Adds a viewer to a run. The hub writes the viewer's id to `viewer_id`.
-    Join { run: RunId, client: Client, viewer_id: Arc<OnceLock<usize>> },
-    /// Removes the viewer.
-    Leave { run: RunId, viewer_id: Arc<OnceLock<usize>> },
+    /// Asks to let a viewer in: the run is read first.
+    Enter { run: RunId, viewer: Arc<Viewer>, entrant: Entrant },
+    /// Connects a viewer whose request was let in.
+    Connect { run: RunId, viewer: Arc<Viewer>, client: Client },
+    /// Removes the viewer, and says so to this client, if there is one.
+    Leave { run: RunId, viewer: Arc<Viewer>, tell: Option<Client> },
 }
 
 /// Sends commands to the hub. Clones share one queue.
 #[derive(Clone)]
-pub(crate) struct HubHandle(mpsc::UnboundedSender<Command>);
+pub(crate) struct HubHandle {
+    commands: mpsc::UnboundedSender<Command>,
+    waiting: Arc<AtomicUsize>,
+}
+
+/// The queue that the hub reads.
+pub(crate) struct Commands {
+    queue: mpsc::UnboundedReceiver<Command>,
+    waiting: Arc<AtomicUsize>,
+}
 
 impl HubHandle {
-    /// A handle, and the queue that the hub reads. The queue needs no bound of its own: each connection sends
-    /// at most two commands, and the number of connections is bounded.
-    pub(crate) fn new() -> (Self, mpsc::UnboundedReceiver<Command>) {
-        let (sender, commands) = mpsc::unbounded_channel();
-        (Self(sender), commands)
+    /// A handle, and the queue that the hub reads.
+    pub(crate) fn new() -> (Self, Commands) {
+        let (commands, queue) = mpsc::unbounded_channel();
+        let waiting = Arc::<AtomicUsize>::default();
+        (Self { commands, waiting: Arc::clone(&waiting) }, Commands { queue, waiting })
     }
 
-    /// Sends the client the run's current checklist, then each one that differs, until the guard is dropped.
-    pub(crate) fn join(&self, run: RunId, client: Client) -> ViewerGuard {
-        let viewer_id = Arc::new(OnceLock::new());
+    /// Waits until it is known whether the run can be watched. If Redis cannot be asked now, it can.
+    ///
+    /// # Errors
+    /// Says why it cannot be watched.
+    pub(crate) async fn enter(&self, run: RunId) -> Result<ViewerGuard, RunRefusal> {
+        let (answer, answered) = oneshot::channel();
+        let guard = self.ask(run, Entrant::Request(Some(answer)))?;
+        // Without an answer the hub has ended: the process ends, and closes all sockets.
+        answered.await.unwrap_or(Ok(())).map(|()| guard)
+    }
+
+    /// Adds a run to an open socket. What comes of it, the hub tells the client in the socket's `slot`.
+    ///
+    /// # Errors
+    /// When it cannot be asked.
+    pub(crate) fn add(&self, run: RunId, client: Client, slot: u32) -> Result<ViewerGuard, RunRefusal> {
+        self.ask(run, Entrant::Socket(client, slot))
+    }
+
+    fn ask(&self, run: RunId, entrant: Entrant) -> Result<ViewerGuard, RunRefusal> {
+        // What a viewer asks for later is bounded by what it has entered.
+        if self.waiting.load(Ordering::Relaxed) > MAX_WAITING {
+            return Err(RunRefusal::InstanceFull);
+        }
+        let viewer = Arc::new(Viewer::default());
+        self.send(Command::Enter { run: run.clone(), viewer: Arc::clone(&viewer), entrant });
+        Ok(ViewerGuard { hub: self.clone(), run, viewer, tell_on_leave: None })
+    }
+
+    fn send(&self, command: Command) {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
         // If the hub has ended, the process is ending and closes the client too.
-        let _ = self.0.send(Command::Join { run: run.clone(), client, viewer_id: Arc::clone(&viewer_id) });
-        ViewerGuard { hub: self.clone(), run, viewer_id }
+        let _ = self.commands.send(command);
     }
 }
 
-/// Removes a viewer from its run when dropped.
+impl Commands {
+    /// The next command. `None` once all handles are dropped. Cancel safe.
+    pub(crate) async fn next(&mut self) -> Option<Command> {
+        let command = self.queue.recv().await?;
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        Some(command)
+    }
+}
+
+/// A viewer of a run. It leaves the run when this is dropped.
 pub(crate) struct ViewerGuard {
     hub: HubHandle,
     run: RunId,
-    viewer_id: Arc<OnceLock<usize>>,
+    viewer: Arc<Viewer>,
+    tell_on_leave: Option<Client>,
+}
+
+impl ViewerGuard {
+    /// The run.
+    pub(crate) fn run(&self) -> &RunId {
+        &self.run
+    }
+
+    /// Where the hub keeps the viewer.
+    pub(crate) fn place(&self) -> ViewerPlace {
+        self.viewer.place()
+    }
+
+    /// Sends the client the run's current checklist, then each one that differs.
+    pub(crate) fn connect(&self, client: Client) {
+        let (run, viewer) = (self.run.clone(), Arc::clone(&self.viewer));
+        self.hub.send(Command::Connect { run, viewer, client });
+    }
+
+    /// Leaves the run. The client is told when nothing of it follows any more.
+    pub(crate) fn leave(mut self, client: Client) {
+        self.tell_on_leave = Some(client);
+    }
 }
 
 impl Drop for ViewerGuard {
     fn drop(&mut self) {
-        let viewer_id = Arc::clone(&self.viewer_id);
-        let _ = self.hub.0.send(Command::Leave { run: self.run.clone(), viewer_id });
+        let (run, viewer) = (self.run.clone(), Arc::clone(&self.viewer));
+        self.hub.send(Command::Leave { run, viewer, tell: self.tell_on_leave.take() });
     }
 }

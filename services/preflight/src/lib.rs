@@ -4,8 +4,15 @@ pub mod app;
 mod config;
 mod metrics;
 
+mod audience;
+mod client_message;
 mod hub;
 mod hub_handle;
+mod latest_checklist;
+mod run_refusal;
+mod server_message;
+mod session;
+mod viewer;
 mod ws;
 
 mod fetch;

@@ -7,6 +7,11 @@ use std::collections::HashMap;
 pub struct RunHash(HashMap<String, String>);
 
 impl RunHash {
+    /// Whether it has no fields.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The value of a field, if the hash has it.
     pub fn get(&self, field: &str) -> Option<&str> {
         self.0.get(field).map(String::as_str)

@@ -3,17 +3,14 @@
 mod canary;
 mod error;
 mod needs;
+mod run_reader;
 mod subscriber;
 
 use std::time::Duration;
 
-use fred::clients::Pool;
-use fred::error::ErrorKind;
-use fred::interfaces::HashesInterface;
-use fred::types::Value;
 use redis_core::error::{RETRY_INTERVAL_MS, reason};
 use redis_core::id::RunId;
-use redis_core::{ConnectError, Connection, ErrorClass, Key, RedisConfig, RedisError, State, connect};
+use redis_core::{ConnectError, Key, RedisConfig, RedisError, State, connect};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until};
@@ -22,7 +19,8 @@ use tracing::debug;
 use crate::notification_support::NotificationSupport;
 use crate::run_hash::RunHash;
 use canary::Canary;
-use error::is_refusal;
+use error::is_forbidden;
+use run_reader::RunReader;
 use subscriber::Subscriber;
 
 /// How often the subscribing connection and the notifications are probed.
@@ -33,7 +31,7 @@ const PROBE_RETRY_DELAY: Duration = Duration::from_millis(RETRY_INTERVAL_MS);
 /// The connections to Redis. One connection subscribes, and a pool of others reads.
 pub(crate) struct Store {
     subscriber: Subscriber,
-    reader: Connection<Pool>,
+    reader: RunReader,
     canary: Canary,
 }
 
@@ -51,36 +49,37 @@ pub(crate) enum Event {
 }
 
 impl Store {
-    pub(crate) fn new(config: &RedisConfig) -> Result<Self, ConnectError> {
+    /// `max_run_bytes`: as [`read`](Self::read) says.
+    pub(crate) fn new(config: &RedisConfig, max_run_bytes: usize) -> Result<Self, ConnectError> {
+        let pool = connect::pool(config)?.check(config, needs::needs());
         Ok(Self {
             subscriber: Subscriber::new(config)?,
-            reader: connect::pool(config)?.check(config, needs::needs()),
+            reader: RunReader { connection: pool, max_bytes: max_run_bytes },
             canary: Canary::new(),
         })
     }
 
     /// The states of the connections: the subscribing one, then the reading ones.
     pub(crate) fn states(&self) -> [watch::Receiver<State>; 2] {
-        [self.subscriber.state(), self.reader.state.clone()]
+        [self.subscriber.state(), self.reader.connection.state.clone()]
     }
 
-    /// The run's current hash. A key of another type counts as a run without fields.
-    pub(crate) async fn read(&self, run: &RunId) -> Result<RunHash, RedisError> {
-        match self.reader.client.hgetall::<Value, _>(Key::Run(run).to_string()).await {
-            Ok(fields) => Ok(fields.into_map()?.inner().into_iter().map(as_text).collect()),
-            Err(error) if ErrorClass::of(&error).is_invalid() => {
-                debug!(run.id = %run, "read {run}: {}", reason(&error));
-                Ok(RunHash::default())
-            }
-            Err(error) => Err(error),
-        }
+    /// Whether Redis refuses what preflight needs of it for all runs.
+    pub(crate) fn is_refused(&self) -> bool {
+        self.reader.connection.state.borrow().is_err()
     }
 
-    /// Subscribes to changes of a run. After `true` every later change is reported; `false` means that Redis
-    /// refuses.
+    /// The run's current hash; `None` if the names and values of its fields are longer than the limit. A key of another type
+    /// counts as a run without fields.
+    pub(crate) async fn read(&self, run: &RunId) -> Result<Option<RunHash>, RedisError> {
+        self.reader.read(run).await
+    }
+
+    /// Subscribes to changes of a run. When this returns `true`, Redis has confirmed it, so that every later change is
+    /// reported; `false` means that the user may not.
     pub(crate) async fn subscribe(&self, run: &RunId) -> Result<bool, RedisError> {
         match self.subscriber.subscribe(Key::Run(run)).await {
-            Err(error) if is_refusal(&error) => Ok(false),
+            Err(error) if is_forbidden(&error) => Ok(false),
             other => other.map(|()| true),
         }
     }
@@ -133,23 +132,11 @@ impl Store {
     async fn probe_at(&self, time: Instant) -> NotificationSupport {
         sleep_until(time).await;
         loop {
-            match self.canary.probe(&self.subscriber, &self.reader.client).await {
+            match self.canary.probe(&self.subscriber, &self.reader.connection.client).await {
                 Ok(support) => return support,
-                Err(error) => {
-                    debug!("probe the notifications: {}", reason(&error));
-                    if *error.kind() == ErrorKind::Protocol {
-                        // Replies are missing or do not match their requests, so this connection is of no use
-                        // any more.
-                        self.subscriber.reconnect().await;
-                    }
-                }
+                Err(error) => debug!("probe the notifications: {}", reason(&error)),
             }
             sleep(PROBE_RETRY_DELAY).await;
         }
     }
-}
-
-fn as_text((field, value): (fred::types::Key, Value)) -> (String, String) {
-    let value = String::from_utf8_lossy(value.as_bytes().unwrap_or_default()).into_owned();
-    (field.as_str_lossy().into_owned(), value)
 }

@@ -2,23 +2,28 @@
 //!
 //! | request | answer |
 //! |---|---|
-//! | WebSocket `/…/<run id>` | the run's checklist now, and each time it changes; 400 if it is not a run id; 401 or 403 without a token for the run, where tokens are on |
+//! | WebSocket `/…/<run id>`, `/…/<run id>/` | the run's checklist now, and each time it changes; 400 if it is not a run id; 401 or 403 without a token for the run, where tokens are on |
 //! | `GET /` | the page; also with `?run=<run id>` |
 //! | `GET /health`, `/ready`, `/metrics` | the probes |
 //!
 //! Viewers are sent `{"type":"preflight","checklist":{…},"lock_statuses":{…},"last_modified":…}` and
-//! `{"type":"ping"}`. They may send anything; each message shows that the viewer is alive.
+//! `{"type":"ping"}`. They may send anything; each message shows that the viewer is alive. See [`crate::session`] for those
+//! that add runs.
 
 use redis_core::id::RunId;
 use ws_chassis::HttpFront;
 use ws_server::{Handler, Reply, Request, Response};
 
 use crate::hub_handle::HubHandle;
+use crate::run_refusal::RunRefusal;
+use crate::session::RunsSession;
 
 /// Answers requests.
 pub(crate) struct Endpoint {
     pub(crate) front: HttpFront,
     pub(crate) hub: HubHandle,
+    /// The most runs on one socket.
+    pub(crate) max_runs_per_client: usize,
 }
 
 impl Handler for Endpoint {
@@ -26,15 +31,30 @@ impl Handler for Endpoint {
         if let Some(response) = self.front.answer(&request) {
             return response.into();
         }
-        let last_segment = request.path().rsplit('/').next().unwrap_or_default();
+        let last_segment = request.path().rsplit('/').find(|segment| !segment.is_empty()).unwrap_or_default();
         let run = match RunId::parse(last_segment) {
             Ok(run) => run,
             Err(error) => return Response::text(400, format!("{error}: ws://HOST/<run id>")).into(),
         };
-        if let Err(denied) = self.front.authorize(&request, run.as_str()) {
+        let access = self.front.access(&request);
+        if let Err(denied) = access.check(run.as_str()) {
             return denied.into();
         }
-        let hub = self.hub.clone();
-        Reply::websocket(move |client| hub.join(run, client))
+        if !request.is_websocket() {
+            return Response::text(426, "this is a WebSocket").header("Upgrade", "websocket").into();
+        }
+        match self.hub.enter(run).await {
+            Ok(viewer) => {
+                let (hub, max_runs) = (self.hub.clone(), self.max_runs_per_client);
+                Reply::session(move |client| RunsSession::new(hub, client, access, viewer, max_runs))
+            }
+            Err(refusal) => {
+                let response = Response::text(refusal.status(), refusal.to_string());
+                match refusal {
+                    RunRefusal::InstanceFull => response.header("Retry-After", "1").into(),
+                    _ => response.into(),
+                }
+            }
+        }
     }
 }

@@ -162,10 +162,10 @@ impl Bench {
         Ok(Figures::from_latencies(latencies, cpu_seconds(self.pid) - cpu))
     }
 
-    /// How many HGETALL Redis has carried out.
+    /// How many HSCAN Redis has carried out.
     async fn count_reads(&self) -> anyhow::Result<u64> {
         let stats: String = self.redis.custom(fred::cmd!("INFO"), vec!["commandstats"]).await?;
-        let calls = stats.split("cmdstat_hgetall:calls=").nth(1).and_then(|rest| rest.split(',').next());
+        let calls = stats.split("cmdstat_hscan:calls=").nth(1).and_then(|rest| rest.split(',').next());
         Ok(calls.unwrap_or("0").parse()?)
     }
 }

@@ -45,6 +45,11 @@ impl NotificationState {
         is_new
     }
 
+    /// Whether a probe on the current connection has found out what Redis reports.
+    pub(super) fn is_known(&self) -> bool {
+        self.support.borrow().is_some()
+    }
+
     pub(super) fn can_subscribe(&self) -> bool {
         self.support.borrow().as_ref().is_some_and(NotificationSupport::can_subscribe)
     }

@@ -19,8 +19,8 @@ const MAX_IN_FLIGHT: usize = 128;
 pub(super) enum QueueEvent {
     /// The run's timer has fired.
     Timer(RunId),
-    /// A request for the run has ended.
-    Finished(RunId, FetchOutcome),
+    /// A request for the run has ended that was begun in this epoch.
+    Finished(RunId, u64, FetchOutcome),
 }
 
 /// Holds each run at most once.
@@ -28,7 +28,7 @@ pub(super) enum QueueEvent {
 pub(super) struct ReadQueue {
     timers: DelayQueue<RunId>,
     ready: VecDeque<RunId>,
-    in_flight: FuturesUnordered<BoxFuture<'static, (RunId, FetchOutcome)>>,
+    in_flight: FuturesUnordered<BoxFuture<'static, (RunId, u64, FetchOutcome)>>,
 }
 
 impl ReadQueue {
@@ -49,14 +49,17 @@ impl ReadQueue {
     }
 
     /// Starts a request.
-    pub(super) fn start(&mut self, request: impl Future<Output = (RunId, FetchOutcome)> + Send + 'static) {
+    pub(super) fn start(
+        &mut self,
+        request: impl Future<Output = (RunId, u64, FetchOutcome)> + Send + 'static,
+    ) {
         self.in_flight.push(Box::pin(request));
     }
 
     /// The next event. `None` if no timer is set and nothing is in flight. Cancel safe.
     pub(super) async fn next(&mut self) -> Option<QueueEvent> {
         tokio::select! {
-            Some((run, outcome)) = self.in_flight.next() => Some(QueueEvent::Finished(run, outcome)),
+            Some((run, epoch, outcome)) = self.in_flight.next() => Some(QueueEvent::Finished(run, epoch, outcome)),
             Some(timer) = self.timers.next() => Some(QueueEvent::Timer(timer.into_inner())),
             else => None,
         }

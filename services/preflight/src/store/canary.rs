@@ -11,7 +11,7 @@ use redis_core::{Key, RedisError};
 use tokio::sync::broadcast::error::TryRecvError;
 use tokio::time::sleep;
 
-use super::error::is_refusal;
+use super::error::{is_forbidden, is_refusal};
 use super::subscriber::Subscriber;
 use crate::notification_support::NotificationSupport;
 
@@ -25,7 +25,7 @@ impl Canary {
         Self { id: format!("{:x}", chassis::unique::instance_id()) }
     }
 
-    /// Changes the key, and returns which changes were reported.
+    /// Changes the key, and returns which changes were reported. Proves that the other subscriptions stand too.
     pub(super) async fn probe(
         &self,
         subscriber: &Subscriber,
@@ -34,11 +34,12 @@ impl Canary {
         let key = Key::PreflightCanary(&self.id);
         let mut notifications = subscriber.notifications();
         match subscriber.subscribe(key).await {
-            Err(error) if is_refusal(&error) => {
+            Err(error) if is_forbidden(&error) => {
                 return Ok(NotificationSupport::Forbidden(reason(&error)));
             }
             other => other?,
         }
+        subscriber.verify().await?;
         let key = key.to_string();
         match write_key(writer, &key).await {
             Err(error) if is_refusal(&error) => {
@@ -47,7 +48,7 @@ impl Canary {
             other => other?,
         }
         // Redis sends notifications before the reply to a later command, so after this all of them are here.
-        subscriber.barrier().await?;
+        subscriber.settle().await?;
         let mut operations = Vec::new();
         loop {
             match notifications.try_recv() {

@@ -18,3 +18,8 @@ pub(super) fn is_refusal(error: &RedisError) -> bool {
         ErrorClass::Unreachable | ErrorClass::Busy | ErrorClass::Unauthenticated => false,
     }
 }
+
+/// Whether this user may not do it, here or at all.
+pub(super) fn is_forbidden(error: &RedisError) -> bool {
+    ErrorClass::of(error) == ErrorClass::Forbidden
+}

@@ -6,5 +6,5 @@ use redis_core::{Key, Needs};
 pub(super) fn needs() -> Needs {
     // Which runs a user may read is up to whoever made the user, so the key is one of preflight's own.
     let key = Key::PreflightCanary("check").to_string();
-    Needs::default().and("HGETALL preflight:canary:*", ["HGETALL", &key])
+    Needs::default().and("HSCAN preflight:canary:*", ["HSCAN", &key, "0"])
 }

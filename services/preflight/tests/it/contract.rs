@@ -73,9 +73,13 @@ async fn nothing_is_sent_when_a_change_leaves_the_checklist_the_same() {
 async fn the_last_segment_of_a_longer_path_is_the_run_percent_decoded() {
     let env = TestEnv::start(&[]).await;
     env.set("batch;;x;;run-1", "timestamps:a", 7).await;
-    for path in
-        ["/batch;;x;;run-1", "/a/b%20c/batch%3B%3Bx%3B%3Brun-1", "/preflight/batch%3b%3bx;;run%2D1?token=x"]
-    {
+    for path in [
+        "/batch;;x;;run-1",
+        "/a/b%20c/batch%3B%3Bx%3B%3Brun-1",
+        "/preflight/batch%3b%3bx;;run%2D1?token=x",
+        "/batch;;x;;run-1/",
+        "/a/batch;;x;;run-1//?token=x",
+    ] {
         let mut viewer = Viewer::connect(&env.service, path).await.unwrap();
         viewer.read_until_modified(7).await;
     }
@@ -84,7 +88,7 @@ async fn the_last_segment_of_a_longer_path_is_the_run_percent_decoded() {
 #[tokio::test]
 async fn an_invalid_run_id_is_refused_with_400_before_the_upgrade() {
     let env = TestEnv::start(&[]).await;
-    for path in ["/", "/run/", "/a:b", "/a%20b", "/%C3%A4", "/%FF", "/a%00", "/run%0A"] {
+    for path in ["/", "//", "/a:b", "/a%20b", "/%C3%A4", "/%FF", "/a%00", "/run%0A"] {
         match Viewer::connect(&env.service, path).await {
             Err(Error::Http(response)) => assert_eq!(response.status(), 400, "{path}"),
             Err(other) => panic!("{path}: {other}"),

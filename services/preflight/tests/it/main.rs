@@ -3,11 +3,14 @@
 
 mod changes;
 mod contract;
+mod failovers;
 mod notifications;
 mod outages;
 mod peers;
 mod refusals;
 mod replicas;
 mod settings;
+mod several_runs;
 mod sockets;
+mod strangers;
 mod support;

@@ -80,8 +80,12 @@ async fn with_only_field_changes_reported_a_deletion_is_seen_at_the_next_recheck
 #[tokio::test]
 async fn it_works_as_a_redis_user_without_config() {
     let mut env = TestEnv::start(&[]).await;
-    let url =
-        create_user(&env.redis, "plain", "~* &* +@read +@write +@pubsub +@connection +info -config").await;
+    let url = create_user(
+        &env.redis,
+        "plain",
+        "~* &* +@read +@write +@pubsub +@connection +@transaction +info -config",
+    )
+    .await;
     env.service = start(&url, &[]).await;
     env.service.wait_until_ready().await;
     assert_eq!(env.service.get("/ready").await.1, r#"{"ready":true}"#);
@@ -93,7 +97,8 @@ async fn it_works_as_a_redis_user_without_config() {
 #[tokio::test]
 async fn it_works_as_a_redis_user_that_may_only_read() {
     let mut env = TestEnv::start(&[]).await;
-    let url = create_user(&env.redis, "reader", "~* &* +@read +@pubsub +@connection +info").await;
+    let url =
+        create_user(&env.redis, "reader", "~* &* +@read +@pubsub +@connection +@transaction +info").await;
     env.service = start(&url, &[POLL]).await;
     env.service.wait_until_ready().await;
     wait_for_note(&env, "is not known, so watched runs are polled: NOPERM").await;
@@ -105,8 +110,12 @@ async fn it_works_as_a_redis_user_that_may_only_read() {
 #[tokio::test]
 async fn as_a_redis_user_that_may_not_subscribe_no_viewer_gets_another_runs_checklist() {
     let mut env = TestEnv::start(&[]).await;
-    let url =
-        create_user(&env.redis, "nosub", "~* resetchannels +@read +@write +@pubsub +@connection +info").await;
+    let url = create_user(
+        &env.redis,
+        "nosub",
+        "~* resetchannels +@read +@write +@pubsub +@connection +@transaction +info",
+    )
+    .await;
     env.service = start(&url, &[POLL]).await;
     env.service.wait_until_ready().await;
     wait_for_note(&env, "may not be subscribed to, so watched runs are polled: NOPERM").await;

@@ -23,6 +23,15 @@ pub(crate) fn test_percent() -> usize {
     std::env::var("TEST_PERCENT").ok().and_then(|text| text.parse().ok()).unwrap_or(20)
 }
 
+/// `PREFLIGHT_TEST_FULL=1`: as many rounds and as much time as the README's guarantees rest on.
+#[expect(clippy::disallowed_methods, reason = "tests have no settings of a service")]
+pub(crate) fn is_full_size() -> bool {
+    std::env::var("PREFLIGHT_TEST_FULL").is_ok_and(|text| text == "1")
+}
+
+/// Arguments for a `redis-server` that reports all changes.
+pub(crate) const NOTIFICATIONS: [&str; 2] = ["--notify-keyspace-events", "Kghxe"];
+
 /// The servers of one test.
 pub(crate) struct TestEnv {
     pub(crate) redis: TestRedis,
@@ -33,7 +42,7 @@ pub(crate) struct TestEnv {
 impl TestEnv {
     /// Starts a Redis that reports all changes, and a service with these variables. Returns when it is ready.
     pub(crate) async fn start(vars: &[(&str, &str)]) -> Self {
-        Self::start_with(&["--notify-keyspace-events", "Kghxe"], vars).await
+        Self::start_with(&NOTIFICATIONS, vars).await
     }
 
     /// Like [`TestEnv::start`], with these arguments for `redis-server`.
@@ -49,16 +58,22 @@ impl TestEnv {
         Viewer::connect(&self.service, &format!("/{run}")).await.unwrap()
     }
 
+    /// As [`TestEnv::watch`], and returns the run too.
+    pub(crate) async fn watch_named(&self, run: String) -> (String, Viewer) {
+        let viewer = self.watch(&run).await;
+        (run, viewer)
+    }
+
     /// Sets a field of a run.
     pub(crate) async fn set(&self, run: &str, field: &str, value: impl ToString) {
         self.producer.hset::<(), _, _>(run, (field, value.to_string())).await.unwrap();
     }
 
-    /// How many HGETALL Redis has carried out.
+    /// How many HSCAN Redis has carried out.
     pub(crate) async fn read_count(&self) -> u64 {
         let stats = self.info("commandstats").await;
         stats
-            .split("cmdstat_hgetall:calls=")
+            .split("cmdstat_hscan:calls=")
             .nth(1)
             .and_then(|rest| rest.split(',').next()?.parse().ok())
             .unwrap_or(0)
