@@ -132,10 +132,19 @@ impl Connection {
         fits
     }
 
-    /// Sends the heartbeat, unless something waits in the outbox: then the client gets a sign of life anyway.
+    /// Sends the heartbeat. If something waits in the outbox, the client gets a sign of life anyway, and is only asked for
+    /// one of its own.
     pub(crate) fn ping(&self) {
         let write_half = &mut *self.write_half.lock();
-        if write_half.state == ConnectionState::Open && write_half.outbox.is_empty() {
+        if write_half.state != ConnectionState::Open {
+            return;
+        }
+        if !write_half.outbox.is_empty() {
+            if self.transport == Transport::WebSocket {
+                // If it does not fit, the client is slow, and will be closed as that.
+                let _ = write_half.outbox.push_control(Bytes::from_static(frame::EMPTY_PING));
+            }
+        } else {
             let ping = self.context.ping(self.transport);
             match self.try_write(ping) {
                 Ok(count) if count == ping.len() => {}

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use crate::connection_limiter::ConnectionLimiter;
+use crate::frame::EMPTY_PING;
 use crate::metrics::Metrics;
 use crate::options::Options;
 use crate::transport::Transport;
@@ -27,8 +28,9 @@ impl ServerContext {
     pub(crate) fn new(options: Options, metrics: Metrics) -> Self {
         let drain_message =
             |transport: Transport| options.drain_message.map(|text| transport.encode_one(text));
+        let text = Transport::WebSocket.encode_one(options.ping);
         Self {
-            pings: [Transport::WebSocket.encode_one(options.ping), Bytes::from_static(b": ping\n\n")],
+            pings: [[EMPTY_PING, &text].concat().into(), Bytes::from_static(b": ping\n\n")],
             drain_messages: [drain_message(Transport::WebSocket), drain_message(Transport::EventStream)],
             limiter: Arc::default(),
             is_draining: AtomicBool::new(false),
@@ -43,7 +45,8 @@ impl ServerContext {
         self.started.elapsed().as_millis() as u64
     }
 
-    /// The encoded heartbeat.
+    /// The encoded heartbeat. For a WebSocket it is a ping of the protocol, so that a client that only listens shows that it
+    /// lives, and the text message.
     pub(crate) fn ping(&self, transport: Transport) -> &Bytes {
         &self.pings[transport as usize]
     }

@@ -30,6 +30,9 @@ pub fn encode_event(out: &mut BytesMut, id: Option<&str>, data: &str) {
     out.put_u8(b'\n');
 }
 
+/// A ping without a payload. Every client answers it by itself, and no page sees it.
+pub(crate) const EMPTY_PING: &[u8] = &[0x80 | PING, 0];
+
 pub(crate) fn encode_pong(payload: &[u8]) -> Bytes {
     let mut out = BytesMut::with_capacity(payload.len() + 2);
     encode_frame(&mut out, PONG, payload);

@@ -13,7 +13,8 @@ pub struct Options {
     pub ping: &'static str,
     /// Time between two heartbeats. The first one is sent this long after the client has connected.
     pub ping_interval: Duration,
-    /// A WebSocket client that has sent nothing for this long is closed with 1008.
+    /// A WebSocket client that has sent nothing for this long, not even the answer to a ping of the protocol, is closed with
+    /// 1008.
     pub pong_timeout: Duration,
     /// A client that reads nothing for this long, while messages wait for it, is closed with 1013.
     pub write_timeout: Duration,

@@ -142,10 +142,27 @@ async fn pings_are_sent_at_the_interval_and_a_silent_client_is_closed_with_1008(
         assert!(begin.elapsed() >= Duration::from_millis(200) * ping);
         answering.send(Message::text(r#"{"type":"pong"}"#)).await.unwrap();
     }
+    // It is not read from, so that it does not even answer pings.
+    while server.metric("connections_closed_total{cause=\"silent\"}") != 1 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     assert_eq!(receive_close_code(&mut silent).await, 1008);
-    assert_eq!(server.metric("connections_closed_total{cause=\"silent\"}"), 1);
     server.publish("still here").await;
     while receive_text(&mut answering).await != "still here" {}
+}
+
+#[tokio::test]
+async fn a_client_that_only_listens_stays_connected_because_it_answers_pings_of_the_protocol() {
+    let mut options = options();
+    options.ping_interval = Duration::from_millis(200);
+    options.pong_timeout = Duration::from_secs(2);
+    let server = TestServer::start(options).await;
+    let mut listener = server.connect("/a").await;
+    receive_text(&mut listener).await;
+    let begin = Instant::now();
+    while begin.elapsed() < Duration::from_secs(6) {
+        assert_eq!(receive_text(&mut listener).await, r#"{"type":"ping"}"#);
+    }
 }
 
 #[tokio::test]

@@ -166,9 +166,12 @@ pub(crate) async fn send_raw_on(mut stream: TcpStream, request: &str) -> String 
 }
 
 pub(crate) async fn receive_text(client: &mut Socket) -> String {
-    match client.next().await {
-        Some(Ok(Message::Text(text))) => text.to_string(),
-        other => panic!("expected a text, got {other:?}"),
+    loop {
+        match client.next().await {
+            Some(Ok(Message::Text(text))) => return text.to_string(),
+            Some(Ok(Message::Ping(_))) => {}
+            other => panic!("expected a text, got {other:?}"),
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use fred::interfaces::{HashesInterface, KeysInterface};
+use test_support::eventually;
 use tokio_tungstenite::tungstenite::Error;
 
 use crate::support::{TestEnv, Viewer};
@@ -108,6 +109,11 @@ async fn pings_are_sent_at_their_interval_and_a_viewer_that_sends_anything_stays
         assert_eq!(active.next_text().await, r#"{"type":"ping"}"#);
         active.send(message).await;
     }
+    // It is not read from, so that it does not even answer pings of the protocol.
+    eventually("it is closed", async || {
+        env.service.metric("preflight_connections_closed_total{cause=\"silent\"}").await == 1.0
+    })
+    .await;
     assert_eq!(silent.close_code().await, 1008);
 }
 

@@ -4,6 +4,7 @@
 mod changes;
 mod contract;
 mod failovers;
+mod idle;
 mod notifications;
 mod outages;
 mod peers;

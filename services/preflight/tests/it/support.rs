@@ -134,13 +134,15 @@ impl Viewer {
         Ok(Self(connect_async(request).await?.0))
     }
 
-    /// The next message.
+    /// The next message that is no ping of the protocol; those are answered by the library.
     pub(crate) async fn next(&mut self) -> Message {
-        timeout(MESSAGE_TIMEOUT, self.0.next())
-            .await
-            .expect("a message arrives in time")
-            .expect("the socket is open")
-            .unwrap()
+        loop {
+            let message = timeout(MESSAGE_TIMEOUT, self.0.next()).await.expect("a message arrives in time");
+            match message.expect("the socket is open").unwrap() {
+                Message::Ping(_) => {}
+                message => return message,
+            }
+        }
     }
 
     /// The next text message.

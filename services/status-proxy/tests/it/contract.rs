@@ -73,6 +73,11 @@ async fn a_client_that_answers_pings_stays_and_a_silent_one_is_closed() {
         assert_eq!(client.next().await.unwrap(), r#"{"type":"ping"}"#);
         client.send(r#"{"type":"pong"}"#).await;
     }
+    // It is not read from, so that it does not even answer pings of the protocol.
+    eventually("it is closed", async || {
+        service.metric("status_proxy_connections_closed_total{cause=\"silent\"}").await == 1.0
+    })
+    .await;
     assert_eq!(silent.wait_for_close().await, Some(1008));
     Producer::connect(&redis).await.publish("r:a", "x").await;
     assert_eq!(client.next_line().await, "x");

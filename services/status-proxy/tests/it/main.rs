@@ -4,6 +4,7 @@
 mod contract;
 mod drain;
 mod history;
+mod idle;
 mod outages;
 mod page;
 mod poisoned_values;
