@@ -42,6 +42,39 @@ async fn with_a_token_key_a_viewer_needs_a_token_for_its_run() {
     assert_eq!(status(&env, "/x", &[("Authorization", &bearer)]).await, 101);
     assert_eq!(env.service.get("/health").await.0, 200);
     assert_eq!(env.service.get("/").await.0, 200, "the page asks for the token");
+
+    // Each run that is added to an open socket needs one too: that of the socket, or its own.
+    let mut viewer = env.watch(&format!("run-1?token={}", token("run-*"))).await;
+    viewer.next_text().await;
+    let (good, bad) = (token("x"), token("y"));
+    for (run, token, answer) in [
+        ("run-2", None, json!({"type": "subscribed", "run": "run-2"})),
+        (
+            "x",
+            None,
+            json!({"type": "refused", "run": "x", "code": 4403, "reason": "the token is for other runs"}),
+        ),
+        (
+            "x",
+            Some(&bad),
+            json!({"type": "refused", "run": "x", "code": 4403, "reason": "the token is for other runs"}),
+        ),
+        (
+            "x",
+            Some(&"garbage".to_owned()),
+            json!({"type": "refused", "run": "x", "code": 4401, "reason": "the token cannot be parsed"}),
+        ),
+        ("x", Some(&good), json!({"type": "subscribed", "run": "x"})),
+    ] {
+        viewer.send(&json!({"type": "subscribe", "run": run, "token": token}).to_string()).await;
+        let message = loop {
+            let message = viewer.next_checklist().await;
+            if message["type"] != "preflight" {
+                break message;
+            }
+        };
+        assert_eq!(message, answer);
+    }
 }
 
 #[tokio::test]
