@@ -1,6 +1,8 @@
 //! The handle with which a service reaches an open client.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::SystemTime;
 
 use bytes::Bytes;
 
@@ -35,6 +37,14 @@ impl Client {
     /// Closes the client with this code and reason, after everything that was sent before.
     pub fn close(&self, code: u16, reason: &str) {
         self.0.close(code, reason, "service");
+    }
+
+    /// Ends the client's access at this time, or within a second after it: it is closed with 4401, unless this is called again
+    /// with a later time before. A time that has passed closes it too.
+    pub fn expire_at(&self, time: SystemTime) {
+        let remaining = time.duration_since(SystemTime::now()).unwrap_or_default();
+        let expires_ms = self.0.context.now_ms().saturating_add(remaining.as_millis() as u64);
+        self.0.expires_ms.store(expires_ms, Ordering::Relaxed);
     }
 
     /// How messages reach this client.

@@ -32,6 +32,8 @@ pub(crate) struct Connection {
     pub(crate) waker: AtomicWaker,
     /// When the client last sent anything, by [`ServerContext::now_ms`].
     pub(crate) last_received_ms: AtomicU64,
+    /// When the client's access ends, by the same clock. See [`Client::expire_at`](crate::Client::expire_at).
+    pub(crate) expires_ms: AtomicU64,
     write_half: Mutex<WriteHalf>,
 }
 
@@ -74,6 +76,7 @@ impl Connection {
             transport,
             waker: AtomicWaker::new(),
             last_received_ms: AtomicU64::new(context.now_ms()),
+            expires_ms: AtomicU64::new(u64::MAX),
             write_half: Mutex::new(WriteHalf {
                 state: ConnectionState::Open,
                 outbox: Outbox::starting_with(head),

@@ -49,7 +49,7 @@ impl Metrics {
             metrics.connections.with_label_values(&[transport.label()]);
             metrics.opened.with_label_values(&[transport.label()]);
         }
-        for cause in ["client", "silent", "slow", "protocol", "restart", "service"] {
+        for cause in ["client", "silent", "slow", "protocol", "expired", "restart", "service"] {
             metrics.closed.with_label_values(&[cause]);
         }
         registry.register(Box::new(metrics.connections.clone()))?;

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::BytesMut;
 use futures_util::StreamExt;
@@ -15,7 +15,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_util::sync::CancellationToken;
-use ws_server::{Client, Handler, Metrics, Options, Reply, Request, Response, Server};
+use ws_server::{Client, Handler, Metrics, Options, Reply, Request, Response, Server, Session};
 
 pub(crate) const DRAIN: Duration = Duration::from_secs(2);
 pub(crate) const UPGRADE: &str = "GET /room HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n\
@@ -33,7 +33,10 @@ impl Handler for Room {
         match path.as_str() {
             "/health" => Response::text(200, "OK").into(),
             "/events" => Reply::event_stream(move |client| room.join(client, &path)),
-            _ => Reply::websocket(move |client| room.join(client, &path)),
+            _ => Reply::session(move |client| Member {
+                client: client.clone(),
+                _membership: room.join(client, &path),
+            }),
         }
     }
 }
@@ -53,6 +56,24 @@ struct Membership(Room, usize);
 impl Drop for Membership {
     fn drop(&mut self) {
         self.0.0.lock().remove(self.1);
+    }
+}
+
+/// A WebSocket client: `renew` moves the end of its access, and a text that begins with `echo` comes back.
+struct Member {
+    client: Client,
+    _membership: Membership,
+}
+
+impl Session for Member {
+    fn on_text(&mut self, text: &str) {
+        if text == "renew" {
+            self.client.expire_at(SystemTime::now() + Duration::from_secs(3600));
+        } else if text.starts_with("echo") {
+            let mut message = BytesMut::new();
+            self.client.transport().encode(&mut message, None, text);
+            self.client.send(&message.freeze());
+        }
     }
 }
 
@@ -119,6 +140,10 @@ impl TestServer {
             client.send(&message);
         }
         tokio::task::yield_now().await;
+    }
+
+    pub(crate) fn for_each_client(&self, action: impl Fn(&Client)) {
+        self.room.0.lock().iter().for_each(|(_, client)| action(client));
     }
 
     pub(crate) fn metric(&self, name: &str) -> u64 {
