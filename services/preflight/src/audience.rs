@@ -50,7 +50,7 @@ impl Audience {
     /// Somebody waits until [`admit`](Self::admit) or [`refuse_entrants`](Self::refuse_entrants) is called.
     pub(crate) fn enter(&mut self, viewer: Arc<Viewer>, entrant: Entrant) {
         let entry = self.entrants.vacant_entry();
-        viewer.move_to(ViewerPlace::Waiting(entry.key()));
+        viewer.move_to(ViewerPlace::Waiting(entry.key() as u32));
         entry.insert((viewer, entrant));
     }
 
@@ -71,7 +71,7 @@ impl Audience {
                 client.send_latest(slot, latest.named_frame(run));
             }
             let entry = self.added.vacant_entry();
-            viewer.move_to(ViewerPlace::Added(entry.key()));
+            viewer.move_to(ViewerPlace::Added(entry.key() as u32));
             entry.insert(AddedViewer { viewer, client, slot });
         }
         self.release_memory();
@@ -102,20 +102,20 @@ impl Audience {
     /// Connects a viewer whose request was let in. It gets the latest checklist.
     pub(crate) fn connect(&mut self, viewer: &Viewer, client: Client, latest: Option<&Bytes>) {
         if let ViewerPlace::Waiting(key) = viewer.place() {
-            self.entrants.try_remove(key);
+            self.entrants.try_remove(key as usize);
         }
         if let Some(frame) = latest {
             client.send(frame);
         }
-        viewer.move_to(ViewerPlace::Opened(self.opened.insert(client)));
+        viewer.move_to(ViewerPlace::Opened(self.opened.insert(client) as u32));
         self.release_memory();
     }
 
     pub(crate) fn leave(&mut self, viewer: &Viewer) {
         match viewer.place() {
-            ViewerPlace::Waiting(key) => drop(self.entrants.try_remove(key)),
-            ViewerPlace::Opened(key) => self.opened.remove(key),
-            ViewerPlace::Added(key) => drop(self.added.try_remove(key)),
+            ViewerPlace::Waiting(key) => drop(self.entrants.try_remove(key as usize)),
+            ViewerPlace::Opened(key) => self.opened.remove(key as usize),
+            ViewerPlace::Added(key) => drop(self.added.try_remove(key as usize)),
             ViewerPlace::Unknown | ViewerPlace::Gone => {}
         }
         viewer.move_to(ViewerPlace::Gone);

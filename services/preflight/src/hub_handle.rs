@@ -24,9 +24,11 @@ pub(crate) enum Command {
     Leave { run: RunId, viewer: Arc<Viewer>, tell: Option<Client> },
 }
 
-/// Sends commands to the hub. Clones share one queue.
+/// Sends commands to the hub. Clones share one queue. Each viewer has one, so it is small.
 #[derive(Clone)]
-pub(crate) struct HubHandle {
+pub(crate) struct HubHandle(Arc<CommandSender>);
+
+struct CommandSender {
     commands: mpsc::UnboundedSender<Command>,
     waiting: Arc<AtomicUsize>,
 }
@@ -42,7 +44,8 @@ impl HubHandle {
     pub(crate) fn new() -> (Self, Commands) {
         let (commands, queue) = mpsc::unbounded_channel();
         let waiting = Arc::<AtomicUsize>::default();
-        (Self { commands, waiting: Arc::clone(&waiting) }, Commands { queue, waiting })
+        let sender = CommandSender { commands, waiting: Arc::clone(&waiting) };
+        (Self(Arc::new(sender)), Commands { queue, waiting })
     }
 
     /// Waits until it is known whether the run can be watched. If Redis cannot be asked now, it can.
@@ -66,7 +69,7 @@ impl HubHandle {
 
     fn ask(&self, run: RunId, entrant: Entrant) -> Result<ViewerGuard, RunRefusal> {
         // What a viewer asks for later is bounded by what it has entered.
-        if self.waiting.load(Ordering::Relaxed) > MAX_WAITING {
+        if self.0.waiting.load(Ordering::Relaxed) > MAX_WAITING {
             return Err(RunRefusal::InstanceFull);
         }
         let viewer = Arc::new(Viewer::default());
@@ -75,9 +78,9 @@ impl HubHandle {
     }
 
     fn send(&self, command: Command) {
-        self.waiting.fetch_add(1, Ordering::Relaxed);
+        self.0.waiting.fetch_add(1, Ordering::Relaxed);
         // If the hub has ended, the process is ending and closes the client too.
-        let _ = self.commands.send(command);
+        let _ = self.0.commands.send(command);
     }
 }
 

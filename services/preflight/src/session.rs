@@ -20,8 +20,9 @@ pub(crate) struct RunsSession {
     max_runs: usize,
     /// The slot of the run that was added last. The run of the URL has slot 0.
     last_slot: u32,
-    /// The run of the URL is the first.
-    viewers: Vec<ViewerGuard>,
+    /// The viewer of the run of the URL, until that is ended. Most sockets have no other.
+    opened: Option<ViewerGuard>,
+    added: Vec<ViewerGuard>,
 }
 
 impl RunsSession {
@@ -34,7 +35,7 @@ impl RunsSession {
         max_runs: usize,
     ) -> Self {
         opened.connect(client.clone());
-        Self { hub, client, access, max_runs, last_slot: 0, viewers: vec![opened] }
+        Self { hub, client, access, max_runs, last_slot: 0, opened: Some(opened), added: Vec::new() }
     }
 
     fn subscribe(&mut self, text: &str, token: Option<&str>) {
@@ -52,28 +53,37 @@ impl RunsSession {
                 return self.tell(&refused_with(text, 4403, "the token is for other runs"));
             }
         }
-        self.viewers.retain(|viewer| viewer.place() != ViewerPlace::Gone);
-        match self.viewers.iter().find(|viewer| *viewer.run() == run).map(ViewerGuard::place) {
+        self.added.retain(|viewer| viewer.place() != ViewerPlace::Gone);
+        match self.viewers().find(|viewer| *viewer.run() == run).map(ViewerGuard::place) {
             Some(ViewerPlace::Opened(_) | ViewerPlace::Added(_)) => return self.tell(&subscribed(&run)),
             // It will be told.
             Some(_) => return,
             None => {}
         }
-        if self.viewers.len() >= self.max_runs {
+        if self.viewers().count() >= self.max_runs {
             return self.tell(&refused(text, RunRefusal::SocketFull));
         }
         self.last_slot = self.last_slot.wrapping_add(1);
         match self.hub.add(run, self.client.clone(), self.last_slot) {
-            Ok(viewer) => self.viewers.push(viewer),
+            Ok(viewer) => self.added.push(viewer),
             Err(refusal) => self.tell(&refused(text, refusal)),
         }
     }
 
     fn unsubscribe(&mut self, text: &str) {
-        match self.viewers.iter().position(|viewer| viewer.run().as_str() == text) {
-            Some(index) => self.viewers.remove(index).leave(self.client.clone()),
+        let is_run = |viewer: &ViewerGuard| viewer.run().as_str() == text;
+        let ended = match self.added.iter().position(is_run) {
+            Some(index) => Some(self.added.swap_remove(index)),
+            None => self.opened.take_if(|opened| is_run(opened)),
+        };
+        match ended {
+            Some(viewer) => viewer.leave(self.client.clone()),
             None => self.tell(&unsubscribed(text)),
         }
+    }
+
+    fn viewers(&self) -> impl Iterator<Item = &ViewerGuard> {
+        self.opened.iter().chain(&self.added)
     }
 
     fn tell(&self, notice: &Bytes) {

@@ -6,18 +6,18 @@ use parking_lot::Mutex;
 #[derive(Default)]
 pub(crate) struct Viewer(Mutex<ViewerPlace>);
 
-/// Where the hub keeps a viewer.
+/// Where the hub keeps a viewer, by a key of four bytes: each viewer has one, and there are fewer viewers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum ViewerPlace {
     /// The hub has not heard of it yet.
     #[default]
     Unknown,
     /// It waits to be let in, or to be connected.
-    Waiting(usize),
+    Waiting(u32),
     /// It has opened a socket for the run.
-    Opened(usize),
+    Opened(u32),
     /// It has added the run to its socket.
-    Added(usize),
+    Added(u32),
     /// It was refused, or has left.
     Gone,
 }

@@ -24,7 +24,7 @@ async fn status(env: &TestEnv, run: &str) -> u16 {
 
 #[tokio::test]
 async fn sockets_opened_and_closed_over_run_ids_that_do_not_exist_leave_nothing() {
-    let env = TestEnv::start(&[("PREFLIGHT_MAX_RUNS", "40")]).await;
+    let env = TestEnv::start(&[("PREFLIGHT_MAX_RUNS", "400")]).await;
     env.set("run", "timestamps:a", 1).await;
     let mut viewer = env.watch("run").await;
     viewer.read_until_modified(1).await;
@@ -37,7 +37,7 @@ async fn sockets_opened_and_closed_over_run_ids_that_do_not_exist_leave_nothing(
     let before = resident_bytes(env.service.pid());
     let statuses: Vec<u16> = stream::iter(0..count).map(open).buffer_unordered(20).collect().await;
     let refused = statuses.iter().filter(|status| **status == 503).count();
-    println!("{count} sockets, {refused} refused because 40 runs were watched");
+    println!("{count} sockets, {refused} refused because 400 runs were watched");
     assert!(statuses.iter().all(|status| [101, 503].contains(status)));
     // A run without viewers that exists is kept for 10 s; these are not.
     let closed = Instant::now();
