@@ -145,7 +145,7 @@ impl Connection {
         if !write_half.outbox.is_empty() {
             if self.transport == Transport::WebSocket {
                 // If it does not fit, the client is slow, and will be closed as that.
-                let _ = write_half.outbox.push_control(Bytes::from_static(frame::EMPTY_PING));
+                let _ = write_half.outbox.push_control(self.context.protocol_ping.clone());
             }
         } else {
             let ping = self.context.ping(self.transport);
@@ -163,14 +163,17 @@ impl Connection {
         }
     }
 
-    /// Answers a WebSocket ping of the client.
-    pub(crate) fn pong(&self, payload: &[u8]) {
+    /// Adds the answers to pings of the client. The caller reads no more while [`has_many_replies`](Self::has_many_replies).
+    pub(crate) fn reply(&self, pongs: Vec<u8>) {
         let write_half = &mut *self.write_half.lock();
-        if write_half.state == ConnectionState::Open
-            && !write_half.outbox.push_control(frame::encode_pong(payload))
-        {
-            self.start_slow_close(write_half);
+        if write_half.state == ConnectionState::Open {
+            let _ = write_half.outbox.push_control(pongs.into());
         }
+    }
+
+    /// Whether so many control frames wait that the client must read some before more of it is read.
+    pub(crate) fn has_many_replies(&self) -> bool {
+        self.write_half.lock().outbox.has_many_controls()
     }
 
     /// Closes after what is in the outbox. `cause` is the value of the metrics' label.

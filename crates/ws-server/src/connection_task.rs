@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::time::{Instant, Sleep};
 
 use crate::connection::{Connection, ConnectionState, Flushed};
-use crate::parser::{Event, Parser};
+use crate::message_reader::{Event, MessageReader};
 use crate::session::Session;
 use crate::transport::Transport;
 
@@ -22,16 +22,17 @@ thread_local! {
 }
 
 /// Runs until the connection has ended. `leftover` is what was read beyond the head of the request.
-pub(crate) async fn run(connection: &Connection, mut leftover: Vec<u8>, session: &mut dyn Session) {
+pub(crate) async fn run(connection: &Connection, leftover: Vec<u8>, session: &mut dyn Session) {
     let mut task = ConnectionTask {
         connection,
         session,
-        parser: Parser::new(connection.context.options.max_message_size),
+        reader: MessageReader::new(connection.context.options.max_message_size),
         deadline: None,
         received_close: false,
+        is_deaf: connection.transport == Transport::EventStream,
     };
     if !leftover.is_empty() {
-        task.on_received(&mut leftover);
+        task.on_received(&leftover);
     }
     poll_fn(|cx| task.poll(cx)).await;
     connection.abort();
@@ -40,11 +41,14 @@ pub(crate) async fn run(connection: &Connection, mut leftover: Vec<u8>, session:
 struct ConnectionTask<'a> {
     connection: &'a Connection,
     session: &'a mut dyn Session,
-    parser: Parser,
+    reader: MessageReader,
     /// Exists only while the socket takes nothing, or a close frame is not answered.
     deadline: Option<(Deadline, Pin<Box<Sleep>>)>,
-    /// The client has sent its close frame. Whatever it sends after that is ignored.
+    /// The client has sent its close frame.
     received_close: bool,
+    /// What the client sends is ignored. It is read even so: unread bytes would reset the connection before the close frame
+    /// arrives.
+    is_deaf: bool,
 }
 
 /// What a connection has limited time for.
@@ -58,8 +62,7 @@ impl ConnectionTask<'_> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.connection.waker.register(cx.waker());
         if self.connection.state() == ConnectionState::Closed
-            || self.poll_read(cx).is_err()
-            || self.poll_write(cx).is_err()
+            || self.poll_socket(cx).is_err()
             || self.poll_deadline(cx).is_ready()
         {
             return Poll::Ready(());
@@ -67,13 +70,24 @@ impl ConnectionTask<'_> {
         Poll::Pending
     }
 
-    /// Reads until the socket has no more, or tokio's budget makes this task yield.
+    fn poll_socket(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        loop {
+            self.poll_read(cx)?;
+            let stopped_reading = self.connection.has_many_replies();
+            self.poll_write(cx)?;
+            if !stopped_reading || self.connection.has_many_replies() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Reads until the socket has no more, tokio's budget makes this task yield, or the client must read first.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        while self.connection.stream.poll_read_ready(cx)?.is_ready() {
+        while !self.connection.has_many_replies() && self.connection.stream.poll_read_ready(cx)?.is_ready() {
             BUFFER.with_borrow_mut(|buffer| match self.connection.stream.try_read(&mut buffer[..]) {
                 Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
                 Ok(count) => {
-                    self.on_received(&mut buffer[..count]);
+                    self.on_received(&buffer[..count]);
                     Ok(())
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
@@ -83,30 +97,33 @@ impl ConnectionTask<'_> {
         Ok(())
     }
 
-    fn on_received(&mut self, bytes: &mut [u8]) {
-        let connection = self.connection;
+    fn on_received(&mut self, bytes: &[u8]) {
+        let Self { connection, session, .. } = self;
         connection.last_received_ms.store(connection.context.now_ms(), Ordering::Relaxed);
-        if connection.transport == Transport::EventStream || self.received_close {
+        if self.is_deaf {
             return;
         }
-        let received_close = &mut self.received_close;
-        let result = self.parser.feed(bytes, |event| match event {
-            Event::Ping(payload) => connection.pong(payload),
-            Event::Close(code) => {
-                *received_close = true;
-                // 1005 stands for "no code" and must not be sent: the answer is a normal close.
-                connection.close(if code == 1005 { 1000 } else { code }, "", "client");
-            }
-            Event::Message | Event::Pong => {}
+        let (mut pongs, mut answer_to_close) = (Vec::new(), None);
+        let result = self.reader.feed(bytes, &mut pongs, |event| match event {
+            // What follows a close of ours is of no use to the service.
+            Event::Text(text) if connection.state() == ConnectionState::Open => session.on_text(text),
+            Event::Text(_) => {}
+            Event::Close(code) => answer_to_close = Some(code),
         });
-        for text in self.parser.take_texts() {
-            self.session.on_text(&text);
+        if !pongs.is_empty() {
+            connection.reply(pongs);
         }
-        if let Err(violation) = result {
-            connection.close(violation.code, violation.reason, "protocol");
-            // What follows cannot be parsed, but is read: unread bytes would reset the connection before the close frame
-            // arrives.
-            self.parser = Parser::new(usize::MAX);
+        if let Some(code) = answer_to_close {
+            self.received_close = true;
+            connection.close(code, "", "client");
+        }
+        if let Err(violation) = &result {
+            connection.close(violation.code, &violation.reason, "protocol");
+        }
+        if result.is_err() || self.received_close {
+            self.is_deaf = true;
+            // Frees what it keeps of a message that is not complete.
+            self.reader = MessageReader::new(0);
         }
     }
 

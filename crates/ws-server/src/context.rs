@@ -7,7 +7,7 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use crate::connection_limiter::ConnectionLimiter;
-use crate::frame::EMPTY_PING;
+use crate::frame;
 use crate::metrics::Metrics;
 use crate::options::Options;
 use crate::transport::Transport;
@@ -19,6 +19,8 @@ pub(crate) struct ServerContext {
     pub(crate) limiter: Arc<ConnectionLimiter>,
     /// New clients are refused, because the server is closing those that it has.
     pub(crate) is_draining: AtomicBool,
+    /// A ping of the protocol alone.
+    pub(crate) protocol_ping: Bytes,
     pings: [Bytes; 2],
     drain_messages: [Option<Bytes>; 2],
     started: Instant,
@@ -29,9 +31,11 @@ impl ServerContext {
         let drain_message =
             |transport: Transport| options.drain_message.map(|text| transport.encode_one(text));
         let text = Transport::WebSocket.encode_one(options.ping);
+        let protocol_ping = frame::encode_ping();
         Self {
-            pings: [[EMPTY_PING, &text].concat().into(), Bytes::from_static(b": ping\n\n")],
+            pings: [[&protocol_ping[..], &text].concat().into(), Bytes::from_static(b": ping\n\n")],
             drain_messages: [drain_message(Transport::WebSocket), drain_message(Transport::EventStream)],
+            protocol_ping,
             limiter: Arc::default(),
             is_draining: AtomicBool::new(false),
             started: Instant::now(),

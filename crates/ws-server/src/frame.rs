@@ -1,18 +1,20 @@
-//! Encodes what is sent to clients: WebSocket frames (RFC 6455) and server-sent events.
+//! Encodes what is sent to clients: WebSocket frames, by tungstenite, and server-sent events.
 //!
 //! Frames from a server are not masked, so a message is encoded once for all the clients that get it.
 
 use bytes::{BufMut, Bytes, BytesMut};
-
-pub(crate) const TEXT: u8 = 0x1;
-pub(crate) const BINARY: u8 = 0x2;
-pub(crate) const CLOSE: u8 = 0x8;
-pub(crate) const PING: u8 = 0x9;
-pub(crate) const PONG: u8 = 0xA;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
+use tokio_tungstenite::tungstenite::protocol::frame::{Frame, FrameHeader};
 
 /// Appends a text frame.
 pub fn encode_text(out: &mut BytesMut, payload: &str) {
-    encode_frame(out, TEXT, payload.as_bytes());
+    let (length, header) =
+        (payload.len() as u64, FrameHeader { opcode: OpCode::Data(Data::Text), ..FrameHeader::default() });
+    out.reserve(header.len(length) + payload.len());
+    // Writing to memory cannot fail.
+    let _ = header.format(length, &mut out.writer());
+    out.put_slice(payload.as_bytes());
 }
 
 /// Appends a server-sent event. A client that reconnects sends the last `id` as `Last-Event-ID`.
@@ -31,39 +33,21 @@ pub fn encode_event(out: &mut BytesMut, id: Option<&str>, data: &str) {
 }
 
 /// A ping without a payload. Every client answers it by itself, and no page sees it.
-pub(crate) const EMPTY_PING: &[u8] = &[0x80 | PING, 0];
-
-pub(crate) fn encode_pong(payload: &[u8]) -> Bytes {
-    let mut out = BytesMut::with_capacity(payload.len() + 2);
-    encode_frame(&mut out, PONG, payload);
-    out.freeze()
+pub(crate) fn encode_ping() -> Bytes {
+    encode(Frame::ping(Bytes::new()))
 }
 
 /// A close frame. The reason is truncated to 123 bytes, the most that a control frame can hold.
 pub(crate) fn encode_close(code: u16, reason: &str) -> Bytes {
-    let mut payload = code.to_be_bytes().to_vec();
-    payload.extend_from_slice(&reason.as_bytes()[..reason.floor_char_boundary(123)]);
-    let mut out = BytesMut::with_capacity(payload.len() + 2);
-    encode_frame(&mut out, CLOSE, &payload);
-    out.freeze()
+    let reason = &reason[..reason.floor_char_boundary(123)];
+    encode(Frame::close(Some(CloseFrame { code: code.into(), reason: reason.into() })))
 }
 
-fn encode_frame(out: &mut BytesMut, opcode: u8, payload: &[u8]) {
-    const FINAL: u8 = 0x80;
-    out.reserve(payload.len() + 10);
-    out.put_u8(FINAL | opcode);
-    match payload.len() {
-        length @ 0..=125 => out.put_u8(length as u8),
-        length @ 126..=0xFFFF => {
-            out.put_u8(126);
-            out.put_u16(length as u16);
-        }
-        length => {
-            out.put_u8(127);
-            out.put_u64(length as u64);
-        }
-    }
-    out.put_slice(payload);
+fn encode(frame: Frame) -> Bytes {
+    let mut out = Vec::with_capacity(frame.len());
+    // Writing to memory cannot fail.
+    let _ = frame.format(&mut out);
+    out.into()
 }
 
 #[cfg(test)]

@@ -1,32 +1,46 @@
-//! The heads of the responses that open a client: a WebSocket's opening handshake (RFC 6455, section 4.2), and the head of
-//! an event stream.
+//! The heads of the responses that open a client: a WebSocket's opening handshake, which tungstenite judges and answers, and
+//! the head of an event stream.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use sha1::{Digest, Sha1};
+use tokio_tungstenite::tungstenite::Error;
+use tokio_tungstenite::tungstenite::error::ProtocolError;
+use tokio_tungstenite::tungstenite::handshake::server::{create_response, write_response};
+use tokio_tungstenite::tungstenite::http;
 
 use crate::request::Request;
 use crate::response::Response;
 
 /// The 101 for a request that asks for a WebSocket, or the error response if the handshake is not valid.
 pub(crate) fn accept(request: &Request) -> Result<Bytes, Response> {
-    if !request.header_contains("connection", "upgrade") || request.is_head {
-        return Err(Response::text(400, "the handshake lacks Connection: Upgrade"));
+    let invalid = |error: Error| match error {
+        Error::Protocol(ProtocolError::MissingSecWebSocketVersionHeader) => {
+            Response::text(426, "only WebSocket version 13 is supported")
+                .header("Sec-WebSocket-Version", "13")
+                .header("Upgrade", "websocket")
+        }
+        error => Response::text(400, format!("the handshake is not valid: {error}")),
+    };
+    let response = create_response(&parts(request).map_err(invalid)?).map_err(invalid)?;
+    let mut head = Vec::new();
+    write_response(&mut head, &response).map_err(invalid)?;
+    Ok(head.into())
+}
+
+/// What tungstenite looks at. Headers may be lists and be repeated, which it does not expect.
+fn parts(request: &Request) -> Result<http::Request<()>, Error> {
+    let mut builder = http::Request::get("/").header("Upgrade", "websocket");
+    if request.is_head {
+        builder = builder.method(http::Method::HEAD);
     }
-    if request.header("sec-websocket-version") != Some("13") {
-        return Err(Response::text(426, "only WebSocket version 13 is supported")
-            .header("Sec-WebSocket-Version", "13")
-            .header("Upgrade", "websocket"));
+    if request.header_contains("connection", "upgrade") {
+        builder = builder.header("Connection", "Upgrade");
     }
-    let key = request.header("sec-websocket-key").unwrap_or_default();
-    if STANDARD.decode(key).map(|key| key.len()) != Ok(16) {
-        return Err(Response::text(400, "Sec-WebSocket-Key must be 16 bytes in base64"));
+    for name in ["sec-websocket-version", "sec-websocket-key"] {
+        if let Some(value) = request.header(name) {
+            builder = builder.header(name, value);
+        }
     }
-    Ok(Bytes::from(format!(
-        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {}\r\n\r\n",
-        accept_key(key)
-    )))
+    Ok(builder.body(())?)
 }
 
 /// The head of an event stream. It has no Content-Length: the stream ends with the connection.
@@ -40,18 +54,4 @@ pub(crate) fn event_stream(request: &Request) -> Bytes {
         "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-cache, no-transform\r\n\
          X-Accel-Buffering: no\r\n{cors}Connection: close\r\n\r\n"
     ))
-}
-
-fn accept_key(key: &str) -> String {
-    let digest =
-        Sha1::new().chain_update(key).chain_update("258EAFA5-E914-47DA-95CA-C5AB0DC85B11").finalize();
-    STANDARD.encode(digest)
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn the_example_key_of_the_rfc_gets_the_answer_of_the_rfc() {
-        assert_eq!(super::accept_key("dGhlIHNhbXBsZSBub25jZQ=="), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
-    }
 }

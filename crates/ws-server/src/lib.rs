@@ -13,12 +13,13 @@ pub mod frame;
 mod handler;
 mod handshake;
 mod head;
+mod message_reader;
 mod metrics;
 mod options;
 mod origin;
 mod outbox;
 pub mod page;
-mod parser;
+
 mod ping_wheel;
 mod recipients;
 mod reply;

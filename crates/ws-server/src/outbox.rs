@@ -9,6 +9,8 @@ use crate::options::Overflow;
 
 /// The most chunks in one `writev`. The list of them is on the stack.
 pub(crate) const MAX_SLICES: usize = 64;
+/// Bytes of control frames and notices that may wait when another one arrives.
+const MAX_CONTROL_BYTES: usize = 16 * 1024;
 
 /// A queue of encoded messages. Each is written whole or not at all, unless the connection ends.
 #[derive(Default)]
@@ -16,23 +18,31 @@ pub(crate) struct Outbox {
     queue: VecDeque<Chunk>,
     /// The length of all chunks.
     bytes: usize,
-    /// How many chunks have a slot.
-    slotted: usize,
+    /// The length of those that are [`ChunkKind::Control`].
+    control_bytes: usize,
     /// The first chunk is partly written, so it can be neither replaced nor discarded.
     is_front_started: bool,
 }
 
 struct Chunk {
     bytes: Bytes,
-    /// With [`Overflow::KeepLatest`]: a newer message of this slot may replace it.
-    slot: Option<u32>,
+    kind: ChunkKind,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum ChunkKind {
+    Message,
+    /// A newer message of this slot may replace it.
+    Latest(u32),
+    /// Control frames, or a notice.
+    Control,
 }
 
 impl Outbox {
     /// An outbox with bytes that must be written first, whatever follows.
     pub(crate) fn starting_with(head: Bytes) -> Self {
         let mut outbox = Self::default();
-        outbox.push(head, None);
+        outbox.push(head, ChunkKind::Message);
         outbox.is_front_started = true;
         outbox
     }
@@ -50,18 +60,19 @@ impl Outbox {
                 // Only what already waits counts against the limit: a client that keeps up gets a message of any size.
                 let fits = self.bytes <= max_bytes;
                 if fits {
-                    self.push(message, None);
+                    self.push(message, ChunkKind::Message);
                 }
                 fits
             }
             Overflow::KeepLatest => {
                 let started = usize::from(self.is_front_started);
-                match self.queue.iter_mut().skip(started).find(|chunk| chunk.slot == Some(slot)) {
+                match self.queue.iter_mut().skip(started).find(|chunk| chunk.kind == ChunkKind::Latest(slot))
+                {
                     Some(chunk) => {
                         self.bytes = self.bytes - chunk.bytes.len() + message.len();
                         chunk.bytes = message;
                     }
-                    None => self.push(message, Some(slot)),
+                    None => self.push(message, ChunkKind::Latest(slot)),
                 }
                 true
             }
@@ -70,25 +81,29 @@ impl Outbox {
 
     /// Adds the remainder of a message whose beginning is already written. The outbox must be empty.
     pub(crate) fn push_remainder(&mut self, remainder: Bytes) {
-        self.push(remainder, None);
+        self.push(remainder, ChunkKind::Message);
         self.is_front_started = true;
     }
 
-    /// Adds a control frame or a notice, which no message replaces. Returns `false` if too many chunks wait: the client asks
-    /// for them and does not read. The frame is added even so.
+    /// Adds control frames or a notice, which no message replaces. Returns `false` if too many wait: the client asks for them
+    /// and does not read. They are added even so.
     #[must_use]
-    pub(crate) fn push_control(&mut self, frame: Bytes) -> bool {
-        const MAX_CHUNKS: usize = 64;
-        let fits = self.queue.len() - self.slotted < MAX_CHUNKS;
-        self.push(frame, None);
+    pub(crate) fn push_control(&mut self, frames: Bytes) -> bool {
+        let fits = !self.has_many_controls();
+        self.push(frames, ChunkKind::Control);
         fits
+    }
+
+    /// Whether no more control frames should be added.
+    pub(crate) fn has_many_controls(&self) -> bool {
+        self.control_bytes >= MAX_CONTROL_BYTES
     }
 
     /// Discards every chunk that is not partly written, so that what is added next is written as soon as possible.
     pub(crate) fn discard_unsent(&mut self) {
         self.queue.truncate(usize::from(self.is_front_started));
         self.bytes = self.queue.iter().map(|chunk| chunk.bytes.len()).sum();
-        self.slotted = self.queue.iter().filter(|chunk| chunk.slot.is_some()).count();
+        self.control_bytes = self.queue.iter().map(Chunk::control_bytes).sum();
     }
 
     /// Fills `slices` with the first chunks, for one vectored write. Returns how many.
@@ -101,12 +116,14 @@ impl Outbox {
         self.bytes -= count;
         while let Some(front) = self.queue.front_mut() {
             if count < front.bytes.len() {
+                self.control_bytes -= front.control_bytes();
                 front.bytes.advance(count);
+                self.control_bytes += front.control_bytes();
                 self.is_front_started |= count > 0;
                 return;
             }
             count -= front.bytes.len();
-            self.slotted -= usize::from(front.slot.is_some());
+            self.control_bytes -= front.control_bytes();
             self.queue.pop_front();
             self.is_front_started = false;
         }
@@ -114,10 +131,17 @@ impl Outbox {
         self.queue = VecDeque::new();
     }
 
-    fn push(&mut self, bytes: Bytes, slot: Option<u32>) {
-        self.bytes += bytes.len();
-        self.slotted += usize::from(slot.is_some());
-        self.queue.push_back(Chunk { bytes, slot });
+    fn push(&mut self, bytes: Bytes, kind: ChunkKind) {
+        let chunk = Chunk { bytes, kind };
+        self.bytes += chunk.bytes.len();
+        self.control_bytes += chunk.control_bytes();
+        self.queue.push_back(chunk);
+    }
+}
+
+impl Chunk {
+    fn control_bytes(&self) -> usize {
+        if self.kind == ChunkKind::Control { self.bytes.len() } else { 0 }
     }
 }
 
@@ -165,11 +189,11 @@ mod tests {
             assert!(outbox.push_message(format!("{slot:02}").into(), overflow, slot));
         }
         assert_eq!(outbox.queue.len(), 100);
-        assert_eq!((0..100).take_while(|_| outbox.push_control("notice".into())).count(), 64);
+        assert!(outbox.push_control("notice".into()));
         outbox.advance(5);
-        assert_eq!((&chunks(&outbox)[..2], outbox.slotted), (&[&b"2"[..], b"03"][..], 98));
+        assert_eq!(chunks(&outbox)[..2], [&b"2"[..], b"03"]);
         assert!(outbox.push_message("new".into(), overflow, 0), "its message is written");
-        assert_eq!((chunks(&outbox).last(), outbox.slotted), (Some(&&b"new"[..]), 99));
+        assert_eq!(chunks(&outbox).last(), Some(&&b"new"[..]));
     }
 
     #[test]
@@ -187,8 +211,15 @@ mod tests {
     }
 
     #[test]
-    fn control_frames_have_a_limit_of_their_own() {
-        let mut outbox = Outbox::default();
-        assert_eq!((0..100).take_while(|_| outbox.push_control("pong".into())).count(), 64);
+    fn control_frames_have_a_limit_of_their_own_in_bytes() {
+        let mut outbox = Outbox::starting_with("head".into());
+        assert!(outbox.push_message("x".repeat(100_000).into(), Overflow::Close { max_bytes: 200_000 }, 0));
+        assert_eq!((0..10_000).take_while(|_| outbox.push_control("pong".into())).count(), 4096);
+        assert!(outbox.has_many_controls());
+        outbox.advance(100_004 + 6);
+        assert!(!outbox.has_many_controls(), "two have been written, one of them in part");
+        assert_eq!(outbox.control_bytes, outbox.bytes);
+        outbox.discard_unsent();
+        assert_eq!((chunks(&outbox), outbox.control_bytes), (vec![&b"ng"[..]], 2));
     }
 }

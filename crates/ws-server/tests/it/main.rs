@@ -65,6 +65,72 @@ async fn plain_requests_are_answered_and_their_connections_end() {
 }
 
 #[tokio::test]
+async fn the_example_key_of_the_rfc_gets_the_answer_of_the_rfc() {
+    let server = TestServer::start(options()).await;
+    let repeated = support::UPGRADE
+        .replace("Connection: keep-alive, Upgrade", "Connection: keep-alive\r\nConnection: Upgrade");
+    for upgrade in [support::UPGRADE, &repeated] {
+        let mut stream = server.connect_tcp().await;
+        stream.write_all(upgrade.as_bytes()).await.unwrap();
+        let mut received = String::new();
+        while !received.contains("\r\n\r\n") {
+            let mut buffer = [0; 1024];
+            let count = stream.read(&mut buffer).await.unwrap();
+            received.push_str(&String::from_utf8_lossy(&buffer[..count]));
+        }
+        assert!(received.starts_with("HTTP/1.1 101 Switching Protocols\r\n"), "{received}");
+        let accept = "sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n";
+        assert!(received.to_ascii_lowercase().contains(&accept.to_ascii_lowercase()), "{received}");
+    }
+}
+
+#[tokio::test]
+async fn a_clients_texts_reach_the_service_in_order() {
+    let server = TestServer::start(options()).await;
+    let mut client = server.connect("/room").await;
+    receive_text(&mut client).await;
+    for number in 0..100 {
+        client.feed(Message::text(format!("echo {number}"))).await.unwrap();
+        client.feed(Message::binary(vec![0xFF; 300])).await.unwrap();
+    }
+    client.flush().await.unwrap();
+    for number in 0..100 {
+        assert_eq!(receive_text(&mut client).await, format!("echo {number}"));
+    }
+}
+
+#[tokio::test]
+async fn thousands_of_pings_in_one_write_are_all_answered_in_order() {
+    let server = TestServer::start(options()).await;
+    let mut client = server.connect("/room").await;
+    receive_text(&mut client).await;
+    // The mask is zero, so the payload is as it will be returned. In all far more than the sockets' buffers hold.
+    const COUNT: u32 = 100_000;
+    let pings: Vec<u8> = (0..COUNT)
+        .flat_map(|number| [&[0x89, 0x80 | 100, 0, 0, 0, 0][..], &number.to_be_bytes(), &[7; 96]].concat())
+        .collect();
+    let (mut reading, mut writing) = client.into_inner().into_split();
+    let sender = tokio::spawn(async move {
+        writing.write_all(&pings).await.unwrap();
+        writing
+    });
+    // It begins to read when the server has stopped to read.
+    tokio::time::timeout(Duration::from_millis(500), async {
+        while !sender.is_finished() {
+            tokio::task::yield_now().await
+        }
+    })
+    .await
+    .unwrap_err();
+    let mut pong = [0; 102];
+    for number in 0..COUNT {
+        reading.read_exact(&mut pong).await.unwrap();
+        assert_eq!((&pong[..2], &pong[2..6]), (&[0x8A, 100][..], &number.to_be_bytes()[..]));
+    }
+    drop(sender.await.unwrap());
+}
+
+#[tokio::test]
 async fn an_event_stream_gets_events_and_a_comment_as_heartbeat() {
     let mut options = options();
     options.ping_interval = Duration::from_millis(200);
