@@ -18,6 +18,7 @@ use crate::listener::Listener;
 use crate::metrics::Metrics;
 use crate::output::Output;
 use crate::reconciler::Reconciler;
+use crate::stop::Stop;
 use crate::store::{Cleanup, JobReader, Store, Subscription};
 use crate::worker::{Pipeline, Worker, WorkerConfig};
 
@@ -75,6 +76,7 @@ async fn run_worker(config: Config) -> anyhow::Result<ExitCode> {
         config.output.etl_output
     );
 
+    let stop = Stop { stopping: stopping.clone(), redis: redis_state.clone() };
     for (gate, state) in [("redis", redis_state), ("channel", channel_state), ("jobs", jobs_state)] {
         tokio::spawn(readiness.gate(gate).follow(state));
     }
@@ -85,13 +87,13 @@ async fn run_worker(config: Config) -> anyhow::Result<ExitCode> {
         metrics: metrics.clone(),
     };
     let worker = Worker { pipeline, jobs, gate: readiness.gate("output") };
-    lifecycle.spawn("worker", worker.run(stopping.clone()));
+    lifecycle.spawn("worker", worker.run(stop.clone()));
     let settle = config.games.etl_settle;
     let gate = readiness.gate("keys");
     let reconciler = Reconciler { store: store.clone(), output, settle, metrics: metrics.clone(), gate };
     lifecycle.spawn("reconciler", reconciler.run(stopping.clone()));
     let listener = Listener { store, subscription, metrics };
-    lifecycle.spawn("listener", listener.run(stopping.clone()));
+    lifecycle.spawn("listener", listener.run(stop));
     let probes = Probes::new(readiness, registry);
     lifecycle.spawn("http", http::serve(http_listener, http::probe_routes(probes), stopping));
     Ok(lifecycle.run().await)

@@ -13,6 +13,7 @@ pub mod output;
 pub mod part;
 mod recent_games;
 pub mod reconciler;
+pub mod stop;
 pub mod store;
 pub mod table;
 mod text;

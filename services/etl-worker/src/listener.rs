@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use redis_core::error::{RETRY_INTERVAL_MS, reason};
 use redis_core::id::GameToken;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use crate::message::{self, Message};
 use crate::metrics::Metrics;
 use crate::recent_games::{RecentGames, warn_unreadable};
+use crate::stop::Stop;
 use crate::store::{ChannelEvent, Enqueued, Store, Subscription};
 
 /// Receives the messages that say a game ended, and creates a job for each game.
@@ -24,25 +25,30 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Listens until `stopping` is cancelled.
+    /// Listens until the process stops.
     ///
     /// # Errors
     /// When the subscription's client has ended.
-    pub async fn run(mut self, stopping: CancellationToken) -> anyhow::Result<()> {
+    pub async fn run(mut self, stop: Stop) -> anyhow::Result<()> {
+        stop.complete(self.listen(&stop.stopping)).await.unwrap_or(Ok(()))
+    }
+
+    async fn listen(&mut self, stopping: &CancellationToken) -> anyhow::Result<()> {
         let mut recent = RecentGames::default();
         // Games whose job is not created yet. They stay here while Redis is away.
         let mut pending: Vec<GameToken> = Vec::new();
-        if !self.subscribe(&stopping).await {
+        if !self.subscribe(stopping).await {
             return Ok(());
         }
-        while !stopping.is_cancelled() {
+        loop {
             if pending.is_empty() {
                 tokio::select! {
+                    biased;
+                    () = stopping.cancelled() => break,
                     event = self.subscription.next() => match event {
                         Some(event) => pending.extend(self.ended_game(event, &mut recent)),
                         None => anyhow::bail!("the subscriber has ended"),
                     },
-                    () = stopping.cancelled() => break,
                 }
             }
             while pending.len() < MAX_BATCH
@@ -57,7 +63,7 @@ impl Listener {
                 Ok(results) => self.count(pending.drain(..).zip(results)),
                 Err(error) => {
                     debug!("create jobs: {}", reason(&error));
-                    let _ = timeout(RETRY_DELAY, stopping.cancelled()).await;
+                    sleep(RETRY_DELAY).await;
                 }
             }
         }

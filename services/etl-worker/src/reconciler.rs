@@ -41,11 +41,18 @@ impl Reconciler {
     /// # Errors
     /// Never: what fails is tried again.
     pub async fn run(self, stopping: CancellationToken) -> anyhow::Result<()> {
+        // Each step is one command: wherever this is cut off, another worker goes on.
+        stopping.run_until_cancelled(self.look_again_and_again()).await;
+        Ok(())
+    }
+
+    async fn look_again_and_again(&self) {
         let mut next_cleanup = Instant::now();
         let mut logged = Logged::default();
         let mut ticks = interval(INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        while tokio::select! { _ = ticks.tick() => true, () = stopping.cancelled() => false } {
+        loop {
+            ticks.tick().await;
             self.check_shared_keys().await;
             if let Err(error) = self.reconcile(&mut logged).await {
                 debug!("look for ended games: {}", reason(&error));
@@ -55,7 +62,6 @@ impl Reconciler {
                 self.remove_abandoned().await;
             }
         }
-        Ok(())
     }
 
     /// A key of another type that all games need stops the work, as no key of one game can.

@@ -26,6 +26,7 @@ use self::error::RoundError;
 use self::leases::Leases;
 use self::write_task::WriteTask;
 use crate::output::OutputError;
+use crate::stop::Stop;
 use crate::store::{Job, JobReader};
 
 pub use config::WorkerConfig;
@@ -53,27 +54,33 @@ struct WorkerState {
 }
 
 impl Worker {
-    /// Works until `stopping` is cancelled, and then completes the rounds it has started.
+    /// Works until the process stops, and then completes the rounds it has started.
     ///
     /// # Errors
     /// Never: what fails is tried again.
-    pub async fn run(self, stopping: CancellationToken) -> anyhow::Result<()> {
+    pub async fn run(self, stop: Stop) -> anyhow::Result<()> {
+        if stop.complete(self.work(&stop.stopping)).await.is_none() {
+            info!("redis does not answer: other workers take over what is under way");
+        }
+        Ok(())
+    }
+
+    async fn work(&self, stopping: &CancellationToken) {
         let mut state = WorkerState {
             next_takeover: Instant::now(),
             batches: 0,
             write: WriteTask::default(),
             logged: String::new(),
         };
-        self.wait_for_output(&stopping).await;
+        self.wait_for_output(stopping).await;
         while !stopping.is_cancelled() {
-            if let Err(error) = self.run_round(&mut state, &stopping).await {
-                self.recover(error, &mut state.logged, &stopping).await;
+            if let Err(error) = self.run_round(&mut state, stopping).await {
+                self.recover(error, &mut state.logged, stopping).await;
             }
         }
         if let Err(error) = state.write.join().await {
-            self.recover(error, &mut state.logged, &stopping).await;
+            self.recover(error, &mut state.logged, stopping).await;
         }
-        Ok(())
     }
 
     async fn run_round(
@@ -179,9 +186,10 @@ impl Worker {
     async fn wait_for_output(&self, stopping: &CancellationToken) {
         let mut delay = RETRY_DELAY;
         while !stopping.is_cancelled() {
-            match self.pipeline.output.probe().await {
-                Ok(()) => return self.gate.open(),
-                Err(error) => self.gate.close(error.to_string()),
+            match stopping.run_until_cancelled(self.pipeline.output.probe()).await {
+                Some(Ok(())) => return self.gate.open(),
+                Some(Err(error)) => self.gate.close(error.to_string()),
+                None => return,
             }
             tokio::select! {
                 () = sleep(delay) => delay = (delay * 2).min(MAX_RETRY_DELAY),

@@ -110,14 +110,3 @@ async fn a_worker_that_was_paused_longer_than_its_lease_changes_nothing() {
     world.wait_until_written(&expected).await;
     assert_eq!(running.metric("etl_worker_jobs_total{result=\"committed\"}").await, 1.0);
 }
-
-#[tokio::test]
-async fn a_worker_completes_its_rounds_after_sigterm() {
-    let world = World::start().await;
-    let mut worker = world.start_worker("w", &[("ETL_BATCH_GAMES", "1000"), ("ETL_BATCH_MS", "60000")]).await;
-    let expected = world.simulate(&["--games", "20"]).await;
-    eventually("the worker owns the jobs", async || world.pending_jobs().await == 20).await;
-    assert_eq!(worker.terminate().await, 0);
-    world.wait_until_written(&expected).await;
-    assert_eq!(world.files(etl_worker::table::Table::Meta).len(), 1);
-}

@@ -31,7 +31,15 @@ impl World {
 
     /// With another version of Redis.
     pub(crate) async fn start_on(binary: &Path) -> Self {
-        let redis = TestRedis::start_binary(binary, &[]).await;
+        Self::on(TestRedis::start_binary(binary, &[]).await).await
+    }
+
+    /// With these arguments of Redis.
+    pub(crate) async fn start_with(args: &[&'static str]) -> Self {
+        Self::on(TestRedis::start_with(args).await).await
+    }
+
+    async fn on(redis: TestRedis) -> Self {
         let (client, url) = (redis.client().await, redis.url());
         Self { redis, client, url, dir: tempfile::tempdir().unwrap() }
     }
