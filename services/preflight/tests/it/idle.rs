@@ -9,10 +9,10 @@ use crate::support::{TestEnv, Viewer, is_full_size};
 #[tokio::test]
 async fn a_client_that_only_listens_stays_connected_through_haproxy() {
     // At full size: three minutes, with the settings as they are by default.
-    let short = [("PREFLIGHT_PING_INTERVAL", "500ms"), ("PREFLIGHT_PONG_TIMEOUT", "3s")];
+    let short = [("PREFLIGHT_PING_INTERVAL", "500ms"), ("PREFLIGHT_PONG_TIMEOUT", "8s")];
     let (vars, time) = match is_full_size() {
         true => (&[][..], Duration::from_secs(180)),
-        false => (&short[..], Duration::from_secs(8)),
+        false => (&short[..], Duration::from_secs(18)),
     };
     let env = TestEnv::start(vars).await;
     let haproxy = Haproxy::start("preflight", &[env.service.port()]).await;

@@ -9,10 +9,10 @@ use crate::support::{Producer, Viewer, size_from_env, start_service};
 #[tokio::test]
 async fn a_client_that_only_listens_stays_connected_through_haproxy() {
     // At full size: three minutes, with the settings as they are by default.
-    let short = [("STATUS_PING_INTERVAL", "500ms"), ("STATUS_PONG_TIMEOUT", "3s")];
+    let short = [("STATUS_PING_INTERVAL", "500ms"), ("STATUS_PONG_TIMEOUT", "8s")];
     let (vars, time) = match size_from_env("STATUS_PROXY_TEST_FULL", 0) {
         1 => (&[][..], Duration::from_secs(180)),
-        _ => (&short[..], Duration::from_secs(8)),
+        _ => (&short[..], Duration::from_secs(18)),
     };
     let redis = TestRedis::start().await;
     let service = start_service(&redis, vars).await;
