@@ -63,14 +63,23 @@ impl App {
 
         let retention = config.retention();
         let idle_ttl = if records { RECORDED_WITHIN } else { retention.age };
-        let (hub, shards) = Hub::new(ChannelPolicy { retention, idle_ttl, receives_all: records }, &metrics);
+        let policy = ChannelPolicy {
+            retention,
+            idle_ttl,
+            receives_all: records,
+            max_channels: config.max_channels(),
+            max_bytes: config.history_total_size(),
+        };
+        let (hub, shards) = Hub::new(policy, &metrics);
         for shard in shards {
             spawn(lifecycle, "shard", shard);
         }
 
+        let readiness = lifecycle.readiness();
         let recorder = records.then(|| {
             let (sender, inputs) = mpsc::unbounded_channel::<RecorderInput>();
             let recorder = Recorder::new(store.clone(), retention, metrics.clone());
+            tokio::spawn(readiness.gate("recording").follow(recorder.state()));
             spawn(lifecycle, "recorder", recorder.run(inputs));
             sender
         });
@@ -80,11 +89,10 @@ impl App {
         let position = StreamPosition { latest: LineId::start_of(epoch), complete_since: 0 };
         let position = Arc::new(Mutex::new(position));
         let (subscriptions, commands) = Subscriptions::new();
-        let table = SubscriptionTable::new(subscriptions.clone());
-        let router =
-            LineRouter::new(hub.clone(), metrics.clone(), recorder, position.clone(), store.epochs_channel());
+        let table = SubscriptionTable::new(subscriptions.clone(), config.max_channels());
+        let (epochs, limit) = (store.epochs_channel(), config.line_limit());
+        let router = LineRouter::new(hub.clone(), metrics.clone(), recorder, position.clone(), epochs, limit);
         let subscriber = Subscriber::new(store.clone(), events, table, router, metrics);
-        let readiness = lifecycle.readiness();
         for (name, state) in [("subscription", subscriber.state()), ("redis", store.pool_state())] {
             tokio::spawn(readiness.gate(name).follow(state));
         }

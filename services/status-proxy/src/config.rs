@@ -7,6 +7,7 @@ use redis_core::RedisConfig;
 use ws_chassis::SocketSettings;
 use ws_server::{Options, Overflow};
 
+use crate::line_limit::LineLimit;
 use crate::replay_buffer::Retention;
 
 /// The settings of status-proxy.
@@ -26,6 +27,19 @@ pub struct Config {
     /// The most bytes that wait for a slow client; at the next line it is closed with 1013
     #[arg(long, env = "STATUS_OUTBOX_SIZE", default_value = "1MB", value_parser = parsers::size, help_heading = "Sockets")]
     outbox_size: usize,
+
+    /// The most channels that this instance keeps; a client that would make it one more is refused with 503
+    #[arg(long, env = "STATUS_MAX_CHANNELS", default_value_t = 100_000, help_heading = "Sockets")]
+    max_channels: usize,
+
+    /// The longest frame of a line in bytes, at least 4KB; a longer line is cut off, and ends with a mark
+    #[arg(long, env = "STATUS_MAX_LINE_SIZE", default_value = "1MB", value_parser = line_size, help_heading = "Sockets")]
+    max_line_size: usize,
+}
+
+fn line_size(text: &str) -> Result<usize, String> {
+    let bytes = parsers::size(text)?;
+    if bytes >= LineLimit::MIN { Ok(bytes) } else { Err("must be at least 4KB".to_owned()) }
 }
 
 #[derive(clap::Args)]
@@ -39,9 +53,13 @@ struct History {
     #[arg(long, env = "STATUS_HISTORY_LINES", default_value_t = 1000)]
     history_lines: usize,
 
-    /// The most bytes of text kept of a channel in memory
+    /// The most bytes of text kept of a channel, in memory and in Redis
     #[arg(long, env = "STATUS_HISTORY_SIZE", default_value = "256KB", value_parser = parsers::size)]
     history_size: usize,
+
+    /// The most bytes of lines that this process keeps in memory, of all channels together; the oldest are dropped
+    #[arg(long, env = "STATUS_HISTORY_TOTAL_SIZE", default_value = "256MB", value_parser = parsers::size)]
+    history_total_size: usize,
 
     /// The greatest age of a kept line; also how long a channel is kept after its last viewer (memory) or line (redis)
     #[arg(long, env = "STATUS_HISTORY_AGE", default_value = "10m", value_parser = parsers::positive_duration)]
@@ -89,6 +107,20 @@ impl Config {
             bytes: self.history.history_size,
             age: self.history.history_age,
         }
+    }
+
+    /// The most bytes of lines in memory.
+    pub(crate) fn history_total_size(&self) -> usize {
+        self.history.history_total_size
+    }
+
+    /// The most channels of this instance.
+    pub(crate) fn max_channels(&self) -> usize {
+        self.max_channels
+    }
+
+    pub(crate) fn line_limit(&self) -> LineLimit {
+        LineLimit::new(self.max_line_size)
     }
 
     pub(crate) fn socket_options(&self) -> Options {

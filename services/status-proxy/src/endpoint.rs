@@ -21,7 +21,7 @@ use crate::hub::Hub;
 use crate::resume::{ResumeRequest, Since};
 use crate::run_channels::RunChannels;
 use crate::shard::ChannelSubscription;
-use crate::subscriptions::{SubscriptionGuard, Subscriptions};
+use crate::subscriptions::{SubscribeRefusal, SubscriptionGuard, Subscriptions};
 
 /// The most lines that a client can ask for.
 const MAX_HISTORY: usize = 100_000;
@@ -81,17 +81,28 @@ impl Endpoint {
 
     /// Waits until Redis has confirmed the subscriptions to all channels.
     async fn subscribe(&self, channels: &RunChannels) -> Result<Vec<SubscriptionGuard>, Reply> {
-        let unreachable = || Response::text(503, "Redis cannot be reached now").header("Retry-After", "1");
         let deadline = Instant::now() + self.subscribe_timeout;
         // All are requested before the first is awaited, so that they share a round trip.
         let requested: Vec<_> =
             channels.channels().map(|channel| self.subscriptions.subscribe(channel)).collect();
         let mut guards = Vec::with_capacity(requested.len());
         for guard in requested {
-            let guard = timeout_at(deadline, guard).await.map_err(|_| unreachable())?;
-            guards.push(guard.map_err(|_| Response::text(403, "Redis does not allow this channel"))?);
+            let answer = timeout_at(deadline, guard).await.ok().and_then(Result::ok);
+            guards.push(answer.unwrap_or(Err(SubscribeRefusal::Unreachable)).map_err(refusal)?);
         }
         Ok(guards)
+    }
+}
+
+fn refusal(refusal: SubscribeRefusal) -> Response {
+    match refusal {
+        SubscribeRefusal::Forbidden => Response::text(403, "Redis does not allow this channel"),
+        SubscribeRefusal::TooManyChannels => {
+            Response::text(503, "too many channels are watched now").header("Retry-After", "5")
+        }
+        SubscribeRefusal::Unreachable => {
+            Response::text(503, "Redis cannot be reached now").header("Retry-After", "1")
+        }
     }
 }
 

@@ -43,6 +43,7 @@ impl Hub {
         metrics: &Metrics,
     ) -> (Self, Vec<impl Future<Output = ()> + use<>>) {
         let count = std::thread::available_parallelism().map_or(1, usize::from);
+        let policy = ChannelPolicy { max_bytes: policy.max_bytes / count, ..policy };
         let (shards, tasks) = (0..count)
             .map(|_| {
                 let (queue, commands) = mpsc::unbounded_channel();

@@ -8,6 +8,7 @@ mod history_reader;
 mod hub;
 mod json;
 mod line;
+mod line_limit;
 mod metrics;
 mod position;
 mod recorder;

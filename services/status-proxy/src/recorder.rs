@@ -10,9 +10,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use redis_core::error::reason;
-use redis_core::{ErrorClass, RedisError};
-use tokio::sync::mpsc;
-use tracing::{debug, info, warn};
+use redis_core::{ErrorClass, RedisError, State};
+use tokio::sync::{mpsc, watch};
+use tracing::{info, warn};
 
 use self::backlog::Backlog;
 use crate::line::Line;
@@ -42,13 +42,25 @@ pub(crate) struct Recorder {
     metrics: Metrics,
     backlog: Backlog,
     is_recorder: bool,
-    /// The last call failed. The next one waits for the tick.
-    is_failing: bool,
+    /// Why the last call failed. Then the next one waits for the tick.
+    state: watch::Sender<State>,
 }
 
 impl Recorder {
     pub(crate) fn new(store: Arc<Store>, retention: Retention, metrics: Metrics) -> Self {
-        Self { store, retention, metrics, backlog: Backlog::default(), is_recorder: false, is_failing: false }
+        Self {
+            store,
+            retention,
+            metrics,
+            backlog: Backlog::default(),
+            is_recorder: false,
+            state: watch::Sender::new(Ok(None)),
+        }
+    }
+
+    /// Whether Redis takes what this instance records.
+    pub(crate) fn state(&self) -> watch::Receiver<State> {
+        self.state.subscribe()
     }
 
     /// Runs until the sender is dropped.
@@ -71,7 +83,7 @@ impl Recorder {
                 let _ = self.store.history.publish_epoch().await;
             }
             let is_due = self.is_recorder
-                && !self.is_failing
+                && self.state.borrow().is_ok()
                 && (inputs.is_empty() || self.backlog.len() >= BATCH_SIZE);
             if is_tick || is_due {
                 self.record(is_tick).await;
@@ -110,7 +122,7 @@ impl Recorder {
                 Ok(state) => state,
                 Err(error) => return self.on_error(&error),
             };
-            self.is_failing = false;
+            self.publish_state(Ok(None));
             self.set_is_recorder(state.is_recorder);
             if !state.is_recorder {
                 self.backlog.drop_before(state.complete_until);
@@ -124,15 +136,20 @@ impl Recorder {
     /// What Redis refuses is tried again at the next tick; until then lines wait in the backlog. What can never be recorded
     /// becomes a gap.
     fn on_error(&mut self, error: &RedisError) {
-        if !ErrorClass::of(error).is_invalid() {
-            debug!("record lines: {}", reason(error));
-        } else {
-            if !self.is_failing {
-                warn!("record lines: {}: the recorded history has a gap", reason(error));
-            }
+        let mut reason = format!("record lines: {}", reason(error));
+        if ErrorClass::of(error).is_invalid() {
+            reason.push_str(": the recorded history has a gap");
             self.backlog.clear();
         }
-        self.is_failing = true;
+        self.publish_state(Err(reason));
+    }
+
+    fn publish_state(&self, new: State) {
+        self.state.send_if_modified(|old| {
+            let is_new = *old != new;
+            *old = new;
+            is_new
+        });
     }
 
     fn set_is_recorder(&mut self, is_recorder: bool) {

@@ -5,6 +5,9 @@ use std::time::{Duration, Instant};
 
 use crate::line::{Line, LineId};
 
+/// What a line takes in memory beside its text.
+const LINE_OVERHEAD: usize = 64;
+
 /// How much of a channel is kept.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Retention {
@@ -54,6 +57,16 @@ impl ReplayBuffer {
     /// Lines up to `id` may have been missed. Every line that is pushed from now on has a greater id.
     pub(crate) fn mark_gap(&mut self, id: LineId) {
         self.complete_after = self.complete_after.max(id);
+    }
+
+    /// The bytes that the lines take in memory, about.
+    pub(crate) fn size(&self) -> usize {
+        self.bytes + self.lines.len() * LINE_OVERHEAD
+    }
+
+    /// When the oldest line was pushed.
+    pub(crate) fn oldest(&self) -> Option<Instant> {
+        self.lines.front().map(|(pushed_at, _)| *pushed_at)
     }
 
     /// No line with a greater id is missing.

@@ -7,18 +7,18 @@ mod events;
 mod history;
 mod loaded;
 mod needs;
-mod pubsub;
 
 use std::sync::Arc;
 
 use fred::clients::Pool;
 use fred::interfaces::PubsubInterface;
-use redis_core::{Channel, ConnectError, Connection, RedisConfig, RedisError, State, connect};
+use redis_core::{
+    Channel, ConnectError, Connection, PubSubConnection, RedisConfig, RedisError, State, connect,
+};
 use tokio::sync::watch;
 
 pub(crate) use self::events::{PubSubEvent, PubSubEvents, PubSubMessage};
 pub(crate) use self::history::HistoryStore;
-pub(crate) use self::pubsub::PubSubConnection;
 
 /// The most messages that wait to be taken from the subscribing connection; 11 MB are allocated for them. More are
 /// dropped, and announced as a gap.
@@ -63,6 +63,11 @@ impl Store {
     /// The channel on which this instance publishes to itself.
     pub(crate) fn probe_channel(&self) -> Arc<str> {
         Channel::StatusProbe(&self.instance).to_string().into()
+    }
+
+    /// The pattern of every channel that can be a status channel.
+    pub(crate) fn every_channel(&self) -> String {
+        Channel::StatusPattern.to_string()
     }
 
     /// The channel on which all instances publish epochs.

@@ -84,7 +84,6 @@ impl Subscriber {
                 event = self.events.next() => {
                     let has_lost_count = match event {
                         PubSubEvent::Connected => {
-                            self.store.pubsub.start_anew();
                             self.resubscribe().await;
                             continue;
                         }
@@ -129,7 +128,7 @@ impl Subscriber {
             // The loss was reported only after the next connection: its subscriptions have to be made again.
             Ok(_) if self.subscriptions.is_err() => self.resubscribe().await,
             // A Redis that cannot save, for example, still sends what is published.
-            Err(reason) if self.subscriptions.is_ok() && !self.store.pubsub.is_alive().await => {
+            Err(reason) if self.subscriptions.is_ok() && self.store.pubsub.settle().await.is_err() => {
                 self.mark_lost(reason);
             }
             _ => {}
@@ -193,7 +192,8 @@ impl Subscriber {
         let own_channels = [self.probe.channel().clone(), self.router.epochs_channel().clone()];
         let fail = SubscribeFailure::of;
         pubsub.subscribe_together(&own_channels).await.map_err(fail("subscribe to the epochs"))?;
-        pubsub.subscribe_all().await.map_err(fail("subscribe to all channels"))?;
+        let every = self.store.every_channel();
+        pubsub.subscribe_pattern(&every).await.map_err(fail("subscribe to all channels"))?;
         let epoch = history.publish_epoch().await.map_err(fail("publish an epoch"))?;
         let earlier = self.events.messages_before(self.router.epochs_channel(), epoch);
         let early = match timeout(EPOCH_TIMEOUT, earlier).await {
@@ -327,6 +327,12 @@ impl Subscriber {
                 self.store.pubsub.reconnect().await;
                 return;
             }
+        }
+        // Where Redis does not answer, the other checks find out.
+        if matches!(self.store.pubsub.stands().await, Ok(false)) {
+            self.mark_lost("Redis has lost a subscription");
+            self.store.pubsub.reconnect().await;
+            return;
         }
         let retried = self.retry_forbidden().await;
         self.note(retried.map_err(SubscribeFailure::of("subscribe to the channels")));

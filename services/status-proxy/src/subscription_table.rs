@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use crate::subscriptions::{SubscriptionCommand, SubscriptionGuard, Subscriptions};
+use crate::subscriptions::{SubscribeRefusal, Subscribed, SubscriptionCommand, Subscriptions};
 
 /// The channels with subscribers, by reference counts.
 pub(crate) struct SubscriptionTable {
     subscriptions: Subscriptions,
+    /// The most channels.
+    max_channels: usize,
     channels: HashMap<Arc<str>, Entry>,
     /// In use, and not yet subscribed in Redis.
     pending: HashSet<Arc<str>>,
@@ -22,14 +24,15 @@ pub(crate) struct SubscriptionTable {
 #[derive(Default)]
 struct Entry {
     guards: usize,
-    waiters: Vec<oneshot::Sender<SubscriptionGuard>>,
+    waiters: Vec<oneshot::Sender<Subscribed>>,
 }
 
 impl SubscriptionTable {
     /// An empty table, whose guards send their release to `subscriptions`.
-    pub(crate) fn new(subscriptions: Subscriptions) -> Self {
+    pub(crate) fn new(subscriptions: Subscriptions, max_channels: usize) -> Self {
         Self {
             subscriptions,
+            max_channels,
             channels: HashMap::new(),
             pending: HashSet::new(),
             unused: HashSet::new(),
@@ -39,14 +42,17 @@ impl SubscriptionTable {
 
     pub(crate) fn apply(&mut self, command: SubscriptionCommand) {
         match command {
-            // Dropping the waiter refuses it.
-            SubscriptionCommand::Subscribe(channel, _) if self.forbidden.contains(&channel) => {}
             SubscriptionCommand::Subscribe(channel, waiter) => {
+                if let Some(refusal) = self.refusal(&channel) {
+                    // A waiter that has gone needs no answer.
+                    let _ = waiter.send(Err(refusal));
+                    return;
+                }
                 let entry = self.channels.entry(channel.clone()).or_default();
                 if entry.guards == 0 && entry.waiters.is_empty() && !self.unused.remove(&channel) {
                     self.pending.insert(channel.clone());
                 }
-                entry.waiters.push(waiter);
+                entry.push(waiter);
                 if !self.pending.contains(&channel) {
                     self.confirm(&channel);
                 }
@@ -62,6 +68,33 @@ impl SubscriptionTable {
                 }
             }
         }
+    }
+
+    /// Why nobody may subscribe to this channel now, if so.
+    fn refusal(&mut self, channel: &Arc<str>) -> Option<SubscribeRefusal> {
+        if self.forbidden.contains(channel) {
+            return Some(SubscribeRefusal::Forbidden);
+        }
+        if self.channels.len() >= self.max_channels && !self.channels.contains_key(channel) {
+            self.drop_abandoned();
+        }
+        let is_full = self.channels.len() >= self.max_channels && !self.channels.contains_key(channel);
+        is_full.then_some(SubscribeRefusal::TooManyChannels)
+    }
+
+    /// Drops the channels that are still pending and for which nobody waits any more.
+    fn drop_abandoned(&mut self) {
+        let channels = &mut self.channels;
+        self.pending.retain(|channel| {
+            let is_abandoned = channels.get_mut(channel).is_some_and(|entry| {
+                entry.waiters.retain(|waiter| !waiter.is_closed());
+                entry.guards == 0 && entry.waiters.is_empty()
+            });
+            if is_abandoned {
+                channels.remove(channel);
+            }
+            !is_abandoned
+        });
     }
 
     /// The connection was lost: every channel in use has to be subscribed again.
@@ -93,14 +126,17 @@ impl SubscriptionTable {
         for waiter in std::mem::take(&mut entry.waiters) {
             // The guard counts even if the waiter has gone: the send fails, and dropping the guard releases it.
             entry.guards += 1;
-            let _ = waiter.send(self.subscriptions.guard(channel.clone()));
+            let _ = waiter.send(Ok(self.subscriptions.guard(channel.clone())));
         }
     }
+
     /// The user may not subscribe to this channel: everyone who waits for it is refused.
     pub(crate) fn refuse(&mut self, channel: &Arc<str>) {
         self.pending.remove(channel);
         let Some(entry) = self.channels.get_mut(channel) else { return };
-        entry.waiters.clear();
+        for waiter in std::mem::take(&mut entry.waiters) {
+            let _ = waiter.send(Err(SubscribeRefusal::Forbidden));
+        }
         if entry.guards == 0 {
             self.channels.remove(channel);
         } else {
@@ -119,6 +155,16 @@ impl SubscriptionTable {
     }
 }
 
+impl Entry {
+    /// Adds a waiter. While Redis is away those that give up do not pile up.
+    fn push(&mut self, waiter: oneshot::Sender<Subscribed>) {
+        if self.waiters.len() == self.waiters.capacity() {
+            self.waiters.retain(|waiter| !waiter.is_closed());
+        }
+        self.waiters.push(waiter);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use tokio::sync::mpsc;
@@ -127,7 +173,7 @@ mod tests {
 
     fn new_table() -> (Subscriptions, mpsc::UnboundedReceiver<SubscriptionCommand>, SubscriptionTable) {
         let (subscriptions, commands) = Subscriptions::new();
-        let table = SubscriptionTable::new(subscriptions.clone());
+        let table = SubscriptionTable::new(subscriptions.clone(), 2);
         (subscriptions, commands, table)
     }
 
@@ -135,6 +181,22 @@ mod tests {
         while let Ok(command) = commands.try_recv() {
             table.apply(command);
         }
+    }
+
+    fn refusal(waiter: &mut oneshot::Receiver<Subscribed>) -> Option<SubscribeRefusal> {
+        waiter.try_recv().unwrap().err()
+    }
+
+    #[test]
+    fn channels_beyond_the_limit_are_refused_and_those_that_nobody_waits_for_do_not_count() {
+        let (subscriptions, mut commands, mut table) = new_table();
+        drop(subscriptions.subscribe("r:gone"));
+        let _waiting = [subscriptions.subscribe("r:a"), subscriptions.subscribe("r:b")];
+        let (mut full, mut known) = (subscriptions.subscribe("r:c"), subscriptions.subscribe("r:a"));
+        apply_all(&mut table, &mut commands);
+        assert_eq!(refusal(&mut full), Some(SubscribeRefusal::TooManyChannels));
+        assert!(known.try_recv().is_err(), "it waits for Redis");
+        assert_eq!(table.channels().count(), 2);
     }
 
     #[test]
@@ -145,10 +207,10 @@ mod tests {
         assert_eq!(table.pending(), ["r:a".into()]);
         assert!(one.try_recv().is_err(), "it is not confirmed yet");
         table.confirm(&"r:a".into());
-        let (one, two) = (one.try_recv().unwrap(), two.try_recv().unwrap());
+        let (one, two) = (one.try_recv().unwrap().unwrap(), two.try_recv().unwrap().unwrap());
         let mut three = subscriptions.subscribe("r:a");
         apply_all(&mut table, &mut commands);
-        let three = three.try_recv().expect("it is confirmed already");
+        let three = three.try_recv().expect("it is confirmed already").unwrap();
         assert!(table.pending().is_empty());
         drop((one, two));
         apply_all(&mut table, &mut commands);
@@ -175,7 +237,7 @@ mod tests {
         let mut first = subscriptions.subscribe("r:a");
         apply_all(&mut table, &mut commands);
         table.confirm(&"r:a".into());
-        drop(first.try_recv().unwrap());
+        drop(first.try_recv().unwrap().unwrap());
         apply_all(&mut table, &mut commands);
         let mut again = subscriptions.subscribe("r:a");
         apply_all(&mut table, &mut commands);
@@ -199,17 +261,17 @@ mod tests {
         let mut viewer = subscriptions.subscribe("r:a");
         apply_all(&mut table, &mut commands);
         table.confirm(&channel);
-        let guard = viewer.try_recv().unwrap();
+        let guard = viewer.try_recv().unwrap().unwrap();
         table.reset();
         let mut waiter = subscriptions.subscribe("r:a");
         apply_all(&mut table, &mut commands);
         table.refuse(&channel);
-        assert_eq!(waiter.try_recv().err(), Some(oneshot::error::TryRecvError::Closed));
+        assert_eq!(refusal(&mut waiter), Some(SubscribeRefusal::Forbidden));
         assert!(table.pending().is_empty());
         assert_eq!(table.forbidden(), std::slice::from_ref(&channel));
         let mut late = subscriptions.subscribe("r:a");
         apply_all(&mut table, &mut commands);
-        assert_eq!(late.try_recv().err(), Some(oneshot::error::TryRecvError::Closed));
+        assert_eq!(refusal(&mut late), Some(SubscribeRefusal::Forbidden));
         drop(guard);
         apply_all(&mut table, &mut commands);
         assert!(table.forbidden().is_empty() && table.take_unused().is_empty());

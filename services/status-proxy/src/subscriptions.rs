@@ -6,10 +6,24 @@ use tokio::sync::{mpsc, oneshot};
 
 /// A request to the subscriber.
 pub(crate) enum SubscriptionCommand {
-    /// Subscribe to the channel, and send the guard when Redis has confirmed it. Drop the sender if it is forbidden.
-    Subscribe(Arc<str>, oneshot::Sender<SubscriptionGuard>),
+    /// Subscribe to the channel, and send the guard when Redis has confirmed it.
+    Subscribe(Arc<str>, oneshot::Sender<Subscribed>),
     /// A guard of the channel was dropped.
     Release(Arc<str>),
+}
+
+/// The answer to a request to subscribe.
+pub(crate) type Subscribed = Result<SubscriptionGuard, SubscribeRefusal>;
+
+/// Why a channel is not subscribed to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SubscribeRefusal {
+    /// The user may not subscribe to it.
+    Forbidden,
+    /// This instance has as many channels as it may have.
+    TooManyChannels,
+    /// Redis has not confirmed it in time.
+    Unreachable,
 }
 
 /// Sends requests to the subscriber. Clones send to the same one.
@@ -23,9 +37,8 @@ impl Subscriptions {
         (Self(sender), receiver)
     }
 
-    /// Subscribes to a channel. The guard arrives when Redis has confirmed the subscription; the channel closes without one
-    /// if the user may not subscribe to it.
-    pub(crate) fn subscribe(&self, channel: &str) -> oneshot::Receiver<SubscriptionGuard> {
+    /// Subscribes to a channel. The guard arrives when Redis has confirmed the subscription.
+    pub(crate) fn subscribe(&self, channel: &str) -> oneshot::Receiver<Subscribed> {
         let (sender, receiver) = oneshot::channel();
         // The subscriber ends only with the process. Then the guard never comes.
         let _ = self.0.send(SubscriptionCommand::Subscribe(channel.into(), sender));

@@ -12,6 +12,10 @@ pub(crate) struct ChannelPolicy {
     pub(crate) retention: Retention,
     /// How long a channel without viewers keeps its lines, and its subscription.
     pub(crate) idle_ttl: Duration,
+    /// The most channels of a shard. Beyond that, lines of channels that nobody watches are not kept in memory.
+    pub(crate) max_channels: usize,
+    /// The most bytes of lines in a shard. Beyond that the oldest lines are dropped, of whatever channel.
+    pub(crate) max_bytes: usize,
     /// This instance receives the lines of all channels, with or without viewers. A channel exists from its first line.
     pub(crate) receives_all: bool,
 }
@@ -25,6 +29,7 @@ pub(super) struct ChannelState {
     pub(super) guard: Option<SubscriptionGuard>,
     /// Since when it has no viewers and, where all lines are received, no new line.
     idle_since: Instant,
+    has_had_lines: bool,
 }
 
 impl ChannelState {
@@ -35,6 +40,7 @@ impl ChannelState {
             groups: Vec::new(),
             guard: None,
             idle_since: Instant::now(),
+            has_had_lines: false,
         }
     }
 
@@ -43,13 +49,16 @@ impl ChannelState {
         if policy.receives_all {
             self.idle_since = now;
         }
+        self.has_had_lines = true;
         self.buffer.push(line, now, policy.retention);
     }
 
-    /// Removes a group that has no clients any more.
-    pub(super) fn remove_group(&mut self, group: usize) {
+    /// Removes a group that has no clients any more. `false`: nobody watches the channel, and it never had a line, so it
+    /// should be dropped.
+    pub(super) fn remove_group(&mut self, group: usize) -> bool {
         self.groups.retain(|&other| other != group);
         self.idle_since = Instant::now();
+        self.has_had_lines || !self.groups.is_empty()
     }
 
     /// Drops old lines. `false`: the channel has been idle for too long, and should be dropped.

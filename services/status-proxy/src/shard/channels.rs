@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 
@@ -24,6 +24,8 @@ pub(super) struct Channels {
     watermark: LineId,
     /// The id of the last line.
     latest: LineId,
+    /// The bytes of lines in all channels.
+    size: usize,
     /// The number of channels that the metric includes.
     counted: usize,
 }
@@ -38,6 +40,7 @@ impl Channels {
             slots: HashMap::new(),
             watermark: LineId::default(),
             latest: LineId::default(),
+            size: 0,
             counted: 0,
         }
     }
@@ -45,17 +48,40 @@ impl Channels {
     /// Keeps a line and buffers it for the channel's viewers.
     pub(super) fn publish(&mut self, channel: Arc<str>, line: Line) {
         self.latest = self.latest.max(line.id);
+        let has_room = self.channels.len() < self.policy.max_channels;
         let state = match self.channels.get_mut(&channel) {
             Some(state) => state,
-            None if self.policy.receives_all => {
+            None if self.policy.receives_all && has_room => {
                 self.channels.entry(channel.clone()).or_insert(ChannelState::new(self.watermark))
             }
-            None => return,
+            None => {
+                // Where all lines are received, it must not be claimed to be in the buffer.
+                self.watermark = self.watermark.max(line.id);
+                return;
+            }
         };
         for &group in &state.groups {
             self.groups.push_line(group, short_name(&channel), &line);
         }
+        let before = state.buffer.size();
         state.push(line, self.policy);
+        self.size = self.size - before + state.buffer.size();
+        if self.size > self.policy.max_bytes {
+            self.drop_oldest_lines(Instant::now());
+        }
+    }
+
+    /// Drops the oldest lines of all channels, about a quarter of the time that they span, until the rest fits.
+    fn drop_oldest_lines(&mut self, now: Instant) {
+        const LEAST: Duration = Duration::from_millis(1);
+        while self.size > self.policy.max_bytes {
+            let Some(oldest) = self.channels.values().filter_map(|state| state.buffer.oldest()).min() else {
+                return;
+            };
+            let cutoff = oldest + (now.saturating_duration_since(oldest) / 4).max(LEAST);
+            self.channels.values_mut().for_each(|state| state.buffer.expire(cutoff));
+            self.size = self.channels.values().map(|state| state.buffer.size()).sum();
+        }
     }
 
     /// Lines of any channel up to `id` may have been missed: marks every channel, and tells its viewers.
@@ -128,8 +154,11 @@ impl Channels {
         self.metrics.viewers.dec();
         let Some(channels) = self.groups.remove(slot) else { return };
         for channel in channels.channels() {
-            if let Some(state) = self.channels.get_mut(channel) {
-                state.remove_group(slot.group);
+            if let Some(state) = self.channels.get_mut(channel)
+                && !state.remove_group(slot.group)
+            {
+                self.watermark = self.watermark.max(state.buffer.complete_after());
+                self.channels.remove(channel);
             }
         }
     }
@@ -144,6 +173,7 @@ impl Channels {
             }
             stays
         });
+        self.size = self.channels.values().map(|state| state.buffer.size()).sum();
         self.metrics.channels.add(self.channels.len() as i64 - self.counted as i64);
         self.counted = self.channels.len();
     }

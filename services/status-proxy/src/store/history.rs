@@ -79,6 +79,7 @@ impl HistoryStore {
             until.to_string().into(),
             (retention.lines as i64).into(),
             (retention.age.as_millis() as i64).into(),
+            (retention.bytes as i64).into(),
         ];
         for (channel, line) in lines {
             let key = Key::StatusHistory(channel).to_string();

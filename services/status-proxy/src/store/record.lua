@@ -1,8 +1,9 @@
 -- Appends lines to their streams, if this instance holds the recorder's lease or can take it. What others have written in
 -- the place of a key is replaced.
 -- KEYS: lease, recording, then a stream for each channel of this call.
--- ARGV: instance, lease in ms, since, until, max lines of a stream, max age in ms, then for each line: number of its
---   stream's key, id, text.
+-- ARGV: instance, lease in ms, since, until, max lines of a stream, max age in ms, max bytes of text of a stream, then for
+--   each line: number of its stream's key, id, text.
+-- An entry is {line, text, total, bytes}: the bytes of text in the stream up to and with this entry, since it began.
 --   since: every line from this epoch on is in this call or in an earlier one of this instance.
 --   until: every line before this epoch is, too.
 -- Returns {is recorder, upto}. Every line before epoch `upto` is recorded.
@@ -61,7 +62,31 @@ local function is_blocked(stream)
   return kind ~= 'line' and kind ~= 'begin' or tonumber(string.match(newest[1], '^%d+')) > now + DAY
 end
 
-for i = 7, #ARGV, 3 do
+-- The total of an entry, or 0 of one that has none.
+local function total_of(entry)
+  return entry and entry[2][3] == 'total' and tonumber(entry[2][4]) or 0
+end
+-- Drops the oldest lines until at most `limit` bytes are left of `total`.
+local function trim(stream, total, limit)
+  local from = '-'
+  while true do
+    local entries = redis.call('XRANGE', stream, from, '+', 'COUNT', 4)
+    for _, entry in ipairs(entries) do
+      local before = total_of(entry)
+      if entry[2][1] == 'line' then before = before - #entry[2][2] end
+      -- An entry without a total was recorded by an earlier version, and is older than those with one.
+      if before >= 0 and total - before <= limit then
+        redis.call('XTRIM', stream, 'MINID', entry[1])
+        return
+      end
+      from = '(' .. entry[1]
+    end
+    if #entries == 0 then return end
+  end
+end
+
+local max_bytes, totals = tonumber(ARGV[7]), {}
+for i = 8, #ARGV, 3 do
   local stream, id, text = KEYS[tonumber(ARGV[i])], ARGV[i + 1], ARGV[i + 2]
   local kind = redis.call('TYPE', stream).ok
   if kind == 'none' then
@@ -69,13 +94,26 @@ for i = 7, #ARGV, 3 do
   elseif kind ~= 'stream' then
     replace(stream, id)
   end
+  local before = totals[stream]
+  if not before then
+    before = total_of(redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)[1])
+  end
+  local total = string.format('%.0f', before + #text)
   -- XADD refuses an id that is not greater than the stream's last: a line that another instance has recorded already.
-  local added = redis.pcall('XADD', stream, 'MAXLEN', '~', ARGV[5], id, 'line', text)
+  local added = redis.pcall('XADD', stream, 'MAXLEN', ARGV[5], id, 'line', text, 'total', total)
   if failed(added) then
     if not string.find(added.err, 'equal or smaller', 1, true) then return added end
     if is_blocked(stream) then
       replace(stream, id)
-      redis.call('XADD', stream, id, 'line', text)
+      redis.call('XADD', stream, id, 'line', text, 'total', total)
+      totals[stream] = tonumber(total)
+    end
+  else
+    totals[stream] = tonumber(total)
+    -- Not at each line, so that a stream of small ones is not read each time.
+    local step = max_bytes / 16
+    if math.floor(before / step) ~= math.floor(totals[stream] / step) then
+      trim(stream, totals[stream], max_bytes - step)
     end
   end
   redis.call('PEXPIRE', stream, ARGV[6])

@@ -7,6 +7,7 @@ use tracing::{info, warn};
 
 use crate::hub::Hub;
 use crate::line::{FIRST_LOCAL_SEQUENCE, Line, LineId};
+use crate::line_limit::LineLimit;
 use crate::metrics::Metrics;
 use crate::position::{SharedPosition, StreamPosition};
 use crate::recorder::RecorderInput;
@@ -20,6 +21,7 @@ pub(crate) struct LineRouter {
     recorder: Option<mpsc::UnboundedSender<RecorderInput>>,
     position: SharedPosition,
     epochs_channel: Arc<str>,
+    limit: LineLimit,
     /// With history in Redis: messages were dropped, or the subscription was lost. The next ones cannot be numbered as other
     /// instances number them, until an epoch of this instance starts.
     has_lost_count: bool,
@@ -32,9 +34,10 @@ impl LineRouter {
         recorder: Option<mpsc::UnboundedSender<RecorderInput>>,
         position: SharedPosition,
         epochs_channel: Arc<str>,
+        limit: LineLimit,
     ) -> Self {
         let has_lost_count = recorder.is_some();
-        Self { hub, metrics, recorder, position, epochs_channel, has_lost_count }
+        Self { hub, metrics, recorder, position, epochs_channel, limit, has_lost_count }
     }
 
     /// Whether history is in Redis.
@@ -71,7 +74,8 @@ impl LineRouter {
             return;
         }
         self.metrics.lines.inc();
-        let (channel, line): (Arc<str>, _) = (channel.into(), Line { id, text: message.text() });
+        let (channel, line): (Arc<str>, _) =
+            (channel.into(), Line { id, text: self.limit.apply(message.text()) });
         self.tell_recorder(|| RecorderInput::Line(channel.clone(), line.clone()));
         self.hub.publish(channel, line);
     }
@@ -121,7 +125,8 @@ impl LineRouter {
                 let epoch = self.latest().epoch;
                 let early = early.iter().filter(|message| is_status_channel(message.channel()));
                 for (sequence, message) in (FIRST_LOCAL_SEQUENCE..).zip(early) {
-                    let line = Line { id: LineId { epoch, sequence }, text: message.text() };
+                    let text = self.limit.apply(message.text());
+                    let line = Line { id: LineId { epoch, sequence }, text };
                     self.hub.publish(message.channel().into(), line);
                 }
             }
@@ -158,10 +163,17 @@ mod tests {
         let metrics = Metrics::new(&prometheus::Registry::new()).unwrap();
         let age = Duration::from_secs(60);
         let retention = Retention { lines: 10, bytes: 1000, age };
-        let policy = ChannelPolicy { retention, idle_ttl: age, receives_all: true };
+        let policy = ChannelPolicy {
+            retention,
+            idle_ttl: age,
+            receives_all: true,
+            max_channels: 10,
+            max_bytes: 10_000,
+        };
         let (hub, _) = Hub::new(policy, &metrics);
         let (sender, inputs) = mpsc::unbounded_channel();
-        (LineRouter::new(hub, metrics, Some(sender), SharedPosition::default(), EPOCHS.into()), inputs)
+        let (position, limit) = (SharedPosition::default(), LineLimit::new(LineLimit::MIN));
+        (LineRouter::new(hub, metrics, Some(sender), position, EPOCHS.into(), limit), inputs)
     }
 
     #[test]

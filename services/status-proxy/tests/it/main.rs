@@ -3,8 +3,10 @@
 
 mod contract;
 mod drain;
+mod failovers;
 mod history;
 mod idle;
+mod limits;
 mod outages;
 mod page;
 mod poisoned_values;

@@ -189,39 +189,42 @@ async fn a_viewer_of_a_forbidden_channel_is_403_and_nobody_else_notices() {
 
 #[tokio::test]
 async fn the_redis_user_of_the_readme_is_enough() {
+    let versions = redis_versions();
+    let runs = versions.iter().flat_map(|(name, binary)| {
+        ["memory", "redis"].map(|history| check_readme_user(history, name, binary))
+    });
+    futures_util::future::join_all(runs).await;
+}
+
+async fn check_readme_user(history: &str, name: &str, binary: &Path) {
     let readme = include_str!("../../README.md");
     let user = readme.lines().find(|line| line.starts_with("ACL SETUSER status-proxy ")).unwrap();
-    for (name, binary) in redis_versions() {
-        for history in ["memory", "redis"] {
-            let redis = TestRedis::start_binary(&binary, &[]).await;
-            redis.admin(user).await;
-            let url = format!("redis://status-proxy:SECRET@127.0.0.1:{}", redis.port());
-            let service =
-                ServiceProcess::start(BINARY, &[("REDIS_URL", &url), ("STATUS_HISTORY", history)]).await;
-            service.wait_until_ready().await;
-            let producer = Producer::connect(&redis).await;
-            let mut viewer = Viewer::connect(&service, "r:a?history=0").await;
-            viewer.next_text().await;
-            producer.publish_all("r:a", 100).await;
-            for number in 0..100 {
-                assert_eq!(viewer.next_line().await, number.to_string());
-            }
-            viewer.close().await;
-            let mut late = Viewer::connect(&service, "r:a?history=50").await;
-            assert_eq!(late.next_text().await, r#"{"type":"resume","recovered":true}"#);
-            eventually("a probe has arrived", async || {
-                service.metric("status_proxy_probe_seconds_count").await >= 1.0
-            })
-            .await;
-            if history == "redis" {
-                eventually("lines are recorded", async || {
-                    service.metric("status_proxy_recorded_lines_total").await == 100.0
-                })
-                .await;
-            }
-            let denied = redis.admin("ACL LOG").await;
-            assert_eq!(denied.array_len(), Some(0), "{name}, {history}: {denied:?}");
-            assert_eq!(service.get("/ready").await.1, r#"{"ready":true}"#);
-        }
+    let redis = TestRedis::start_binary(binary, &[]).await;
+    redis.admin(user).await;
+    let url = format!("redis://status-proxy:SECRET@127.0.0.1:{}", redis.port());
+    let service = ServiceProcess::start(BINARY, &[("REDIS_URL", &url), ("STATUS_HISTORY", history)]).await;
+    service.wait_until_ready().await;
+    let producer = Producer::connect(&redis).await;
+    let mut viewer = Viewer::connect(&service, "r:a?history=0").await;
+    viewer.next_text().await;
+    producer.publish_all("r:a", 100).await;
+    for number in 0..100 {
+        assert_eq!(viewer.next_line().await, number.to_string());
     }
+    viewer.close().await;
+    let mut late = Viewer::connect(&service, "r:a?history=50").await;
+    assert_eq!(late.next_text().await, r#"{"type":"resume","recovered":true}"#);
+    eventually("a probe has arrived", async || {
+        service.metric("status_proxy_probe_seconds_count").await >= 1.0
+    })
+    .await;
+    if history == "redis" {
+        eventually("lines are recorded", async || {
+            service.metric("status_proxy_recorded_lines_total").await == 100.0
+        })
+        .await;
+    }
+    let denied = redis.admin("ACL LOG").await;
+    assert_eq!(denied.array_len(), Some(0), "{name}, {history}: {denied:?}");
+    assert_eq!(service.get("/ready").await.1, r#"{"ready":true}"#);
 }

@@ -21,6 +21,11 @@ pub(crate) fn size_from_env(variable: &str, default: usize) -> usize {
     std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
+/// Whether the long proofs run at full size: `STATUS_PROXY_TEST_FULL=1`.
+pub(crate) fn is_full() -> bool {
+    size_from_env("STATUS_PROXY_TEST_FULL", 0) == 1
+}
+
 /// Starts a service on this Redis and waits until it is ready.
 pub(crate) async fn start_service(redis: &TestRedis, vars: &[(&str, &str)]) -> ServiceProcess {
     let url = redis.url();
