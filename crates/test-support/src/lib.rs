@@ -4,6 +4,7 @@ mod browser;
 mod child_server;
 mod eventually;
 mod flaky_proxy;
+pub mod framing;
 mod free_port;
 mod haproxy;
 mod idle_clients;

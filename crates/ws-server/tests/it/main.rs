@@ -194,6 +194,13 @@ async fn a_protocol_error_closes_with_its_code() {
 }
 
 #[tokio::test]
+async fn frames_are_treated_as_the_rfc_wants() {
+    let server = TestServer::start(options()).await;
+    test_support::framing::run(server.address().port(), "/room", options().max_message_size).await;
+    server.wait_until_empty().await;
+}
+
+#[tokio::test]
 async fn pings_are_sent_at_the_interval_and_a_silent_client_is_closed_with_1008() {
     let mut options = options();
     options.ping_interval = Duration::from_millis(200);

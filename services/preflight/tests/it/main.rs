@@ -4,6 +4,7 @@
 mod changes;
 mod contract;
 mod failovers;
+mod framing;
 mod idle;
 mod notifications;
 mod outages;

@@ -4,6 +4,7 @@
 mod contract;
 mod drain;
 mod failovers;
+mod framing;
 mod history;
 mod idle;
 mod limits;
