@@ -58,3 +58,16 @@ node "${on_redis[@]}"
 two=$target
 node
 measure redis "$one" "$two" "$target" "$redis_target"
+stop_children
+
+redis=$(free_port)
+replica=$(free_port)
+start "$redis" "$work/redis.log" redis-server --port "$redis" --bind 127.0.0.1 --save '' --dir "$work"
+start "$replica" "$work/replica.log" redis-server --port "$replica" --bind 127.0.0.1 --save '' --dir "$work" \
+  --replicaof 127.0.0.1 "$redis"
+until redis-cli -p "$redis" INFO replication | grep -q state=online; do sleep 0.1; done
+on_redis=(OBJECT_STORE_BACKEND=redis "REDIS_URL=redis://127.0.0.1:$redis")
+node "${on_redis[@]}"
+without=$target
+node "${on_redis[@]}" REDIS_WAIT_REPLICAS=1
+measure wait "$without" "$target"

@@ -26,5 +26,5 @@ if "${BACKPLANE_PYTHON:-python3}" -c 'import scaler' 2>/dev/null; then
     fail "the cluster failed: $(tail -n 20 "$work/cluster.log")"
 else
   echo "opengris-scaler is not installed here, so a Rust program uses the store instead:"
-  "$BIN/examples/library" "$REDIS_URL"
+  "$BIN/examples/library"
 fi

@@ -1,26 +1,18 @@
-//! The store as a library: in memory, or in the given Redis, where others can share it.
+//! The store as a library: in memory, or in Redis, where others can share it.
 //!
-//! `cargo run -p object-store --example library [redis://HOST:PORT/DB]`
+//! `REDIS_URL=redis://HOST:PORT/DB cargo run -p object-store --example library`
 
-use clap::Parser;
 use object_store::{ObjectId, ObjectStore, RedisOptions};
 use redis_core::RedisConfig;
 
-#[derive(Parser)]
-struct Arguments {
-    /// The URL of Redis; without it objects are stored in memory
-    url: Option<String>,
-}
-
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let store = match Arguments::parse().url {
-        Some(url) => ObjectStore::redis(RedisOptions {
-            redis: redis(&url)?,
-            key_prefix: "example:obj:".to_owned(),
-            cache_bytes: 64 << 20,
-        })?,
-        None => ObjectStore::memory(1 << 30),
+    let redis = RedisConfig::from_env()?;
+    let store = if redis.is_set() {
+        let key_prefix = "example:obj:".to_owned();
+        ObjectStore::redis(RedisOptions { redis, key_prefix, cache_bytes: 64 << 20 })?
+    } else {
+        ObjectStore::memory(1 << 30)
     };
     let (report, duplicate) = (ObjectId::from_hex("c0ffee")?, ObjectId::from_hex("c0ffee01")?);
 
@@ -39,14 +31,4 @@ async fn main() -> anyhow::Result<()> {
     store.clear().await?;
     println!("cleared: {} bytes are left", store.size().await?);
     Ok(())
-}
-
-/// Parses a URL in the same way as the settings of a service.
-fn redis(url: &str) -> anyhow::Result<RedisConfig> {
-    #[derive(Parser)]
-    struct Settings {
-        #[command(flatten)]
-        redis: RedisConfig,
-    }
-    Ok(Settings::try_parse_from(["library", "--redis-url", url])?.redis)
 }

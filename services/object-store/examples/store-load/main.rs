@@ -30,6 +30,8 @@ enum Measurement {
     Resident { target: Target },
     /// Measure two nodes on one Redis, and compare a hot object with a node in memory
     Redis { one: Target, two: Target, memory: Target, redis: Target },
+    /// Compare a node that waits for a replica with one that does not
+    Wait { without: Target, with: Target },
 }
 
 fn main() {
@@ -45,6 +47,7 @@ fn main() {
             }
         }
         Measurement::Resident { target } => resident::measure(target),
+        Measurement::Wait { without, with } => redis::wait(without, with),
         Measurement::Redis { one, two, memory, redis } => {
             redis::compare(one, redis);
             redis::hot(one, memory);

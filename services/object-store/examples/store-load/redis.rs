@@ -29,6 +29,28 @@ pub(crate) fn compare(node: Target, redis: Target) {
     }
 }
 
+/// Compares two nodes on the same Redis, which has a replica: one that waits for it, and one that does not.
+pub(crate) fn wait(without: Target, with: Target) {
+    println!("REDIS_WAIT_REPLICAS=1 against 0, on a primary with one replica");
+    for (sets, payload, connections) in [
+        (true, 1 << 10, 1),
+        (true, 1 << 10, 50),
+        (false, 1 << 10, 50),
+        (true, 64 << 10, 16),
+        (true, 1 << 20, 8),
+    ] {
+        let time = Duration::from_millis(1500);
+        let run = |target| Load { sets, connections, pipelined: 1, payload, time }.run(target).per_second;
+        let (without, with) = (run(without), run(with));
+        let what = if sets { "set" } else { "get" };
+        println!(
+            "  {what} {:4} KiB {connections:3} connections   0: {without:9.0}/s   1: {with:9.0}/s   {:3.0} %",
+            payload >> 10,
+            with / without * 100.0
+        );
+    }
+}
+
 /// Requests per second of redis-benchmark.
 fn raw(port: u16, sets: bool, payload: usize, connections: usize) -> f64 {
     let requests = ((2 << 30) / payload).clamp(2000, 100_000);

@@ -1,5 +1,7 @@
 //! A batch of operations, and how it is sent: one call of the script.
 
+use std::time::{Duration, Instant};
+
 use bytes::Bytes;
 use fred::clients::Client;
 use fred::error::{Error, ErrorKind};
@@ -63,7 +65,12 @@ pub(super) struct BatchSender {
     keys: Vec<RedisKey>,
     /// The arguments that are the same for every batch: prefixes of keys, and the node.
     fixed_args: Vec<Value>,
+    /// When the script last tried the commands that it may need.
+    tried_at: Option<Instant>,
 }
+
+/// How often the script tries its commands. It takes Redis some microseconds.
+const TRIAL_INTERVAL: Duration = Duration::from_millis(2);
 
 impl BatchSender {
     pub(super) fn new(client: Client, wait_replicas: WaitReplicas, prefix: &str, node: &str) -> Self {
@@ -93,23 +100,29 @@ impl BatchSender {
             script: Script::from_lua(SCRIPT),
             keys: keys.iter().map(|key| key.to_string().into()).collect(),
             fixed_args: fixed_args.map(Value::from).collect(),
+            tried_at: None,
         }
     }
 
     /// Sends a batch once. With `REDIS_WAIT_REPLICAS` it succeeds when replicas have it, also if it only reads: an old primary
     /// that has lost its replicas in a failover does not know what was written since.
     pub(super) fn send(
-        &self,
+        &mut self,
         batch: Batch,
         mode: SendMode,
     ) -> impl Future<Output = (Batch, Result<Replies, Error>)> + use<> {
         let operations = batch.operations.iter().map(|operation| operation.encoded.as_slice());
         let operations = operations.collect::<Vec<_>>().concat();
         let contents = batch.operations.iter().filter_map(|next| next.content.clone().map(Value::from));
-        let head: [Value; 4] = [
+        let is_trial = self.tried_at.is_none_or(|at| at.elapsed() >= TRIAL_INTERVAL);
+        if is_trial {
+            self.tried_at = Some(Instant::now());
+        }
+        let head: [Value; 5] = [
             batch.number.to_string().into(),
             mode.word().into(),
             CHUNK_LEN.to_string().into(),
+            if is_trial { "1" } else { "0" }.into(),
             Bytes::from(operations).into(),
         ];
         let args: Vec<Value> = self.fixed_args.iter().cloned().chain(head).chain(contents).collect();

@@ -11,8 +11,8 @@
 --
 -- KEYS: the keys of the statistics, the total size, the garbage, the waited flag, this node's alive key and its batch.
 -- ARGV: the prefixes of the keys of objects, contents, chunks, waiters, notifications, alive keys, and of the channels of
--- nodes; the node, the number of the batch, the mode, the length of a chunk, and the operations: the name and the arguments
--- of each, every one after its length (u32). Then the small contents that the operations store. They are separate arguments
+-- nodes; the node, the number of the batch, the mode, the length of a chunk, '1' for a trial of the commands, and the
+-- operations: the name and the arguments of each, every one after its length (u32). Then the small contents that the operations store. They are separate arguments
 -- because Lua hashes every byte of every string that it makes.
 -- The mode is `alone`; or `follows`, if the batch before it is still in flight; or `full`, if Redis is full and the batch
 -- needs no further memory.
@@ -71,6 +71,24 @@ end
 if mode == 'full' then call('PERSIST', batch) end
 call('SET', alive, '1', 'EX', ALIVE_TTL)
 
+-- A user who may not run some command is to be refused now, not in the middle of an operation: that would be executed again,
+-- and count again what it had counted.
+if ARGV[12] == '1' then
+  local trial = batch .. ':trial'
+  call('UNLINK', trial)
+  call('INCRBY', trial, '0')
+  call('SETRANGE', trial, '0', '0')
+  for _, command in ipairs({ 'GET', 'STRLEN', 'EXISTS', 'PERSIST', 'UNLINK' }) do call(command, trial) end
+  call('GETRANGE', trial, '0', '0')
+  call('ZADD', trial, '0', '')
+  call('ZREVRANGE', trial, '0', '0')
+  call('ZREM', trial, '')
+  call('HSET', trial, 'o', '0')
+  call('HINCRBY', trial, 'o', '0')
+  call('EXPIRE', trial, '0')
+  call('TIME')
+end
+
 local replies_field = tostring(number % 2)
 local numbers = call_own('HGET', batch, 'number') or ''
 local last, partial = tonumber(numbers), nil
@@ -91,11 +109,11 @@ elseif mode == 'follows' and (last ~= number - 1 or partial) then
   return redis.error_reply('EARLY the batch before this one was not executed')
 end
 
-local operations, cursor = ARGV[12], 1
+local operations, cursor = ARGV[13], 1
 local function next_argument()
   local value
   value, cursor = unpack_bytes('>I4c0', operations, cursor)
   return value
 end
-local contents_read = 12
+local contents_read = 13
 local function next_content() contents_read = contents_read + 1; return ARGV[contents_read] end

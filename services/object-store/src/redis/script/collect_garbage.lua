@@ -22,12 +22,13 @@ if redis.call('TYPE', garbage).ok ~= 'zset' then
 end
 local due = redis.call('ZRANGEBYSCORE', garbage, '-inf', now, 'LIMIT', 0, limit)
 for _, hash in ipairs(due) do
-  redis.call('ZREM', garbage, hash)
   local key = content_key .. hash
   local head = redis.call('TYPE', key).ok == 'string' and redis.call('GETRANGE', key, 0, 31) or ''
   if #head == 32 and struct.unpack('>I8', head) == 0 then
     unlink_chunks(string.sub(head, 9, 24), struct.unpack('>I8', head, 25))
     redis.call('UNLINK', key)
   end
+  -- Last: what Redis refuses above is done again.
+  redis.call('ZREM', garbage, hash)
 end
 return #due

@@ -38,7 +38,8 @@ local function notify(other, tickets, record, content)
   local head = string.format('%d:%d:%d:', notification, #tickets, #record)
   call_own('ZADD', key, notification, head .. tickets .. record .. content)
   call('EXPIRE', key, NOTIFICATIONS_TTL)
-  call('PUBLISH', node_channel .. other, '')
+  -- Nothing relies on the message. A user who may not publish only makes the other node wait longer.
+  try('PUBLISH', node_channel .. other, '')
 end
 
 -- Like `set_record`, and executes the duplicates that wait for the id, those that wait for them in turn, and so on, each right
