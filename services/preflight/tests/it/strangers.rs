@@ -24,7 +24,8 @@ async fn status(env: &TestEnv, run: &str) -> u16 {
 
 #[tokio::test]
 async fn sockets_opened_and_closed_over_run_ids_that_do_not_exist_leave_nothing() {
-    let env = TestEnv::start(&[("PREFLIGHT_MAX_RUNS", "400")]).await;
+    // At full size the viewer is not read from, and so answers no ping, for longer than it may usually be silent.
+    let env = TestEnv::start(&[("PREFLIGHT_MAX_RUNS", "400"), ("PREFLIGHT_PONG_TIMEOUT", "1h")]).await;
     env.set("run", "timestamps:a", 1).await;
     let mut viewer = env.watch("run").await;
     viewer.read_until_modified(1).await;
