@@ -15,8 +15,6 @@ use crate::transport::Transport;
 const SLOTS: usize = 64;
 /// Pings between two yields to other tasks: some tenths of a millisecond of work.
 const PINGS_PER_YIELD: usize = 32;
-/// The most milliseconds between two checks of a connection, whose access may be given another end at any time.
-const MAX_WAIT_MS: u64 = 500;
 /// The close code of a client whose access has ended.
 const ACCESS_EXPIRED: u16 = 4401;
 
@@ -147,8 +145,9 @@ impl PingWheel {
     }
 
     fn schedule(&self, connection: &Connection, entry: Entry) {
-        let due_ms = entry.next_ping_ms.min(self.silence_deadline_ms(connection));
-        let wait_ms = due_ms.saturating_sub(connection.context.now_ms()).min(MAX_WAIT_MS);
+        let expires_ms = connection.expires_ms.load(Ordering::Relaxed);
+        let due_ms = entry.next_ping_ms.min(self.silence_deadline_ms(connection)).min(expires_ms);
+        let wait_ms = due_ms.saturating_sub(connection.context.now_ms());
         let ticks = wait_ms.div_ceil(self.tick.as_millis() as u64).clamp(1, SLOTS as u64 - 1) as usize;
         let slots = &mut *self.slots.lock();
         slots.entries[(slots.current + ticks) % SLOTS].push(entry);

@@ -46,6 +46,9 @@ impl Room {
         let mut hello = BytesMut::new();
         client.transport().encode(&mut hello, Some("1"), &format!("hello {path}"));
         client.send(&hello.freeze());
+        if path == "/expiring" {
+            client.expire_at(SystemTime::now() + Duration::from_secs(2));
+        }
         let key = self.0.lock().insert(client);
         Membership(self, key)
     }
@@ -140,10 +143,6 @@ impl TestServer {
             client.send(&message);
         }
         tokio::task::yield_now().await;
-    }
-
-    pub(crate) fn for_each_client(&self, action: impl Fn(&Client)) {
-        self.room.0.lock().iter().for_each(|(_, client)| action(client));
     }
 
     pub(crate) fn metric(&self, name: &str) -> u64 {
