@@ -3,9 +3,10 @@
 use std::fmt;
 
 use jiff::Timestamp;
+use jiff::fmt::temporal::Pieces;
 use jiff::tz::Offset;
 
-/// Microseconds since 1970, at most the end of the year 9999.
+/// Microseconds since 1970, at most 9999-12-30T22:00:00Z: the last time that can be written in every zone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct EpochMicros(i64);
 
@@ -15,8 +16,8 @@ pub enum TimeError {
     /// Not ISO 8601, or without a zone.
     #[error("must be ISO 8601 with a zone, such as 2021-04-14T08:40:15.513000+00:00")]
     Text,
-    /// Before 1970 or after 9999.
-    #[error("must lie between the years 1970 and 9999")]
+    /// Before 1970 or too late.
+    #[error("must lie between the years 1970 and 9999, and not after 9999-12-30T22:00:00Z")]
     Range,
 }
 
@@ -34,8 +35,33 @@ impl EpochMicros {
     /// # Errors
     /// [`TimeError`] says what is wrong.
     pub fn parse(text: &str) -> Result<Self, TimeError> {
-        let timestamp: Timestamp = text.parse().map_err(|_| TimeError::Text)?;
-        Self::new(timestamp.as_microsecond())
+        match text.parse::<Timestamp>() {
+            Ok(timestamp) => Self::new(timestamp.as_microsecond()),
+            // A date of this form that is no timestamp is out of range.
+            Err(_) => match Pieces::parse(text) {
+                Ok(pieces) if pieces.offset().is_some() && pieces.time().is_some() => Err(TimeError::Range),
+                _ => Err(TimeError::Text),
+            },
+        }
+    }
+
+    /// From a number since the epoch, as the original's validator takes it: up to 2e10 it counts seconds. A larger one counts
+    /// thousandths, and so on. It may have a fraction.
+    ///
+    /// # Errors
+    /// [`TimeError::Range`].
+    pub fn from_number(number: f64) -> Result<Self, TimeError> {
+        if !number.is_finite() {
+            return Err(TimeError::Range);
+        }
+        let mut seconds = number;
+        while seconds.abs() > MAX_SECONDS {
+            seconds /= 1000.0;
+        }
+        // In this order a number of milliseconds is not rounded twice.
+        let is_seconds = number.abs() <= MAX_SECONDS;
+        let is_ms = !is_seconds && number.abs() <= MAX_SECONDS * 1000.0;
+        Self::from_ms(if is_ms { number } else { seconds * 1000.0 })
     }
 
     /// From epoch milliseconds, which may have a fraction.
@@ -51,7 +77,7 @@ impl EpochMicros {
         }
     }
 
-    /// This time plus `micros`, but at most the end of 9999 and at least 1970.
+    /// This time plus `micros`, but no later than the last time and at least 1970.
     pub fn plus(self, micros: i64) -> Self {
         Self(self.0.saturating_add(micros).clamp(0, MAX_MICROS))
     }
@@ -82,8 +108,10 @@ impl EpochMicros {
     }
 }
 
-/// The last microsecond of the year 9999.
-const MAX_MICROS: i64 = 253_402_300_799_999_999;
+/// The last one that jiff makes a timestamp of.
+const MAX_MICROS: i64 = 253_402_207_200_000_000;
+/// The largest number that counts seconds.
+const MAX_SECONDS: f64 = 2e10;
 
 struct Formatted {
     time: EpochMicros,
@@ -130,6 +158,32 @@ mod tests {
         assert_eq!(EpochMicros::parse("2021-04-14T08:40:15.513000"), Err(TimeError::Text));
         assert_eq!(EpochMicros::parse("yesterday"), Err(TimeError::Text));
         assert_eq!(EpochMicros::parse("1969-12-31T23:59:59Z"), Err(TimeError::Range));
+    }
+
+    #[test]
+    fn a_number_counts_what_the_originals_validator_takes_it_for() {
+        for (number, micros) in [
+            (1_618_323_771.0, 1_618_323_771_000_000),
+            (1_618_323_771.5, 1_618_323_771_500_000),
+            (2e10, 20_000_000_000_000_000),
+            (20_000_000_001.0, 20_000_000_001_000),
+            (1_618_323_771_180.0, 1_618_323_771_180_000),
+            (1_618_323_771_180_000.0, 1_618_323_771_180_000),
+            (0.0, 0),
+        ] {
+            assert_eq!(EpochMicros::from_number(number).map(EpochMicros::as_micros), Ok(micros), "{number}");
+        }
+        for number in [-1.0, f64::NAN, f64::INFINITY] {
+            assert_eq!(EpochMicros::from_number(number), Err(TimeError::Range));
+        }
+    }
+
+    #[test]
+    fn the_last_time_can_be_written_and_a_later_one_is_out_of_range() {
+        let last = EpochMicros::default().plus(i64::MAX);
+        assert_eq!(last.display_iso().to_string(), "9999-12-30T22:00:00.000000+00:00");
+        assert_eq!(EpochMicros::parse("9999-12-31T23:59:59Z"), Err(TimeError::Range));
+        assert_eq!(EpochMicros::new(MAX_MICROS + 1), Err(TimeError::Range));
     }
 
     #[test]

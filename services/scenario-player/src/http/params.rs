@@ -12,10 +12,10 @@ pub(super) fn customer_id(path: Path<String>) -> Result<CustomerId, ApiError> {
         .map_err(|error| ApiError::unprocessable(format!("customer_id: {error}")))
 }
 
-/// A time: ISO 8601, or epoch milliseconds. A `+` in a query that is not percent-encoded arrives as a space.
+/// A time: ISO 8601, or a number since the epoch. A `+` in a query that is not percent-encoded arrives as a space.
 pub(super) fn parse_time(text: &str) -> Result<EpochMicros, TimeError> {
     match text.parse::<f64>() {
-        Ok(ms) => EpochMicros::from_ms(ms),
+        Ok(number) => EpochMicros::from_number(number),
         Err(_) => EpochMicros::parse(text).or_else(|error| match text.rsplit_once(' ') {
             Some((time, zone)) => EpochMicros::parse(&format!("{time}+{zone}")),
             None => Err(error),

@@ -27,7 +27,7 @@ pub(super) struct PostQuery {
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct StateQuery {
-    /// ISO 8601 with a zone, or epoch milliseconds. Without it: now.
+    /// ISO 8601 with a zone, or epoch seconds (up to 2e10) or milliseconds. Without it: now.
     timestamp: Option<String>,
 }
 

@@ -4,7 +4,7 @@ mod playback;
 mod scalar;
 
 use redis_core::id::CustomerId;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
 pub(super) use self::playback::{PlaybackBody, PlaybackChange, Replay, Summary};
@@ -20,6 +20,7 @@ pub(super) struct ScenarioBody {
     customer: Customer,
     /// In the order they happen; at least one.
     #[schema(min_items = 1)]
+    #[serde(deserialize_with = "null_as_empty")]
     path: Vec<StepBody>,
 }
 
@@ -29,6 +30,7 @@ pub(super) struct DraftBody {
     customer: Customer,
     /// In the order they happen; at least one.
     #[schema(min_items = 1)]
+    #[serde(deserialize_with = "null_as_empty")]
     path: Vec<DraftStepBody>,
 }
 
@@ -46,7 +48,7 @@ struct StepBody {
     #[schema(value_type = String, pattern = "^([Ee][Nn][Tt][Ee][Rr]|[Mm][Oo][Vv][Ee]|[Ee][Xx][Ii][Tt]|[Ff][Oo][Cc][Uu][Ss])$")]
     kind: Kind,
     location: Location,
-    /// ISO 8601 with a zone, or a number of epoch milliseconds.
+    /// ISO 8601 with a zone, or a number since the epoch: up to 2e10 of seconds, above that of milliseconds.
     #[schema(value_type = TimeSchema)]
     timestamp: Time,
 }
@@ -101,6 +103,13 @@ pub(super) struct EventBody {
     location: Location,
     #[schema(value_type = String, format = DateTime)]
     timestamp: Time,
+}
+
+/// `null` is an empty list, as in the original.
+fn null_as_empty<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Vec<T>, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 impl ScenarioBody {

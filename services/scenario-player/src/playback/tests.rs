@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 
 const SECOND_US: i64 = 1_000_000;
@@ -114,4 +116,32 @@ fn a_playback_is_the_same_after_it_was_written_and_read() {
     let playback = Playback::as_recorded(&steps(), 1).changed(change(None, Some(0.333), None), at_s(105), 2);
     let json = serde_json::to_string(&playback).unwrap();
     assert_eq!(serde_json::from_str::<Playback>(&json).unwrap(), playback);
+}
+
+fn any_time() -> impl Strategy<Value = EpochMicros> {
+    (0..=i64::MAX).prop_map(|micros| EpochMicros::default().plus(micros))
+}
+
+proptest! {
+    #[test]
+    fn no_time_and_no_speed_breaks_a_playback(
+        times in prop::collection::vec(any_time(), 1..4), now in any_time(), later in any_time(),
+        factor in 0.1..1000.0, position_us in 0..i64::MAX, looping: bool, paused: bool,
+    ) {
+        let steps: Vec<Step> =
+            times.iter().map(|time| Step { time: *time, x: 0, y: 0, kind: StepKind::Move }).collect();
+        let speed = Speed::new(factor);
+        let change = Change { paused: Some(paused), speed, position_us: Some(position_us), looping: Some(looping) };
+        let started = Playback::start(&steps, now, speed.unwrap(), looping, 1);
+        for playback in [Playback::as_recorded(&steps, 1), started.clone(), started.changed(change, later, 2)] {
+            for moment in [now, later] {
+                let next = playback.next_iteration(moment, later, 3).unwrap_or_else(|| playback.clone());
+                for (_, _, step) in next.due_since(&steps, moment) {
+                    prop_assert!(!step.time.display_iso().to_string().is_empty());
+                    prop_assert_eq!(EpochMicros::parse(&step.time.display_redis().to_string()), Ok(step.time));
+                }
+                let _ = (next.step_at(&steps, moment), next.state(moment), next.position_us(moment), next.iteration_end());
+            }
+        }
+    }
 }

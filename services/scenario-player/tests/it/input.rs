@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use test_support::ServiceProcess;
 
-use crate::support::{post, start_standalone, walk};
+use crate::support::{get_json, post, send, start_standalone, walk};
 
 /// Status and detail of the answer to a post.
 async fn post_body(player: &ServiceProcess, path: &str, body: impl Into<reqwest::Body>) -> (u16, String) {
@@ -80,6 +80,53 @@ async fn bad_input_is_refused_with_what_is_wrong_and_where() {
     let (status, text) = player.get("/state?timestamp=2021-04-14T08:40:15").await;
     assert!(status == 422 && text.contains("timestamp: must be ISO 8601 with a zone"), "{text}");
     post(&player, &walk("1", 1, 1, 1)).await;
+}
+
+#[tokio::test]
+async fn what_the_originals_validator_takes_has_the_same_result() {
+    let player = start_standalone(&[]).await;
+    let step = |timestamp: &str| {
+        format!(r#"{{"type":"MOVE","location":{{"x":"936","y":-51.9}},"timestamp":{timestamp}}}"#)
+    };
+    for (id, shown_id, timestamp, shown_time) in [
+        ("7", "7", "4618323771", "2116-05-07T19:42:51.000000+00:00"),
+        ("1.5", "1.5", "\"4618323771.5\"", "2116-05-07T19:42:51.500000+00:00"),
+        ("true", "True", "4618323771180", "2116-05-07T19:42:51.180000+00:00"),
+        ("\"8\"", "8", "\"4618323771180\"", "2116-05-07T19:42:51.180000+00:00"),
+    ] {
+        let body = format!(r#"{{"customer":{{"customer_id":{id}}},"path":[{}]}}"#, step(timestamp));
+        let url = format!("{}/scenario", player.base_url());
+        let answer = reqwest::Client::new().post(url).body(body).send().await.unwrap();
+        assert_eq!(answer.status(), 200, "{}", answer.text().await.unwrap());
+        let shown = get_json(&player, &format!("/scenarios/{shown_id}")).await;
+        let expected = json!({"type": "MOVE", "location": {"x": 936, "y": -51}, "timestamp": shown_time});
+        assert_eq!(shown["path"], json!([expected]), "{timestamp}");
+    }
+    let (status, text) =
+        post_body(&player, "/scenario", r#"{"customer":{"customer_id":"1"},"path":null}"#).await;
+    assert_eq!((status, text.as_str()), (422, "path: must have at least one step"));
+}
+
+#[tokio::test]
+async fn a_time_at_the_end_of_all_times_is_refused_or_breaks_nothing() {
+    let player = start_standalone(&[]).await;
+    let last = "9999-12-30T22:00:00Z";
+    for (time, status) in [("9999-12-31T23:59:59Z", 422), (last, 200), ("9999-12-31T00:00:00+02:00", 200)] {
+        let step = json!({"type": "MOVE", "location": {"x": 1, "y": 2}, "timestamp": time});
+        let scenario = json!({"customer": {"customer_id": "1"}, "path": [step, step]});
+        let (got, answer) = send(&player, "POST", "/scenario", &scenario).await;
+        assert_eq!(got, status, "{time}: {answer}");
+        if status == 422 {
+            assert!(answer["detail"].as_str().unwrap().contains("not after 9999-12-30"), "{answer}");
+        }
+    }
+    for change in [json!({"speed": 0.1}), json!({"position_ms": u64::MAX}), json!({"loop": true})] {
+        assert_eq!(send(&player, "PATCH", "/scenarios/1/playback", &change).await.0, 200, "{change}");
+    }
+    for path in ["/timeline", "/scenarios", "/state", "/scenarios/1", "/state?timestamp=9999-12-30T22:00:00Z"]
+    {
+        get_json(&player, path).await;
+    }
 }
 
 #[tokio::test]

@@ -22,7 +22,30 @@ impl Serialize for Id {
 
 impl<'de> Deserialize<'de> for Id {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        CustomerId::parse(String::deserialize(deserializer)?).map(Self).map_err(de::Error::custom)
+        /// Takes numbers and booleans as the original does: as Python's text of them.
+        struct IdVisitor;
+        impl Visitor<'_> for IdVisitor {
+            type Value = Id;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Id, E> {
+                CustomerId::parse(text).map(Id).map_err(E::custom)
+            }
+            fn visit_u64<E: de::Error>(self, number: u64) -> Result<Id, E> {
+                self.visit_str(&number.to_string())
+            }
+            fn visit_i64<E: de::Error>(self, number: i64) -> Result<Id, E> {
+                self.visit_str(&number.to_string())
+            }
+            fn visit_f64<E: de::Error>(self, number: f64) -> Result<Id, E> {
+                self.visit_str(&format!("{number:?}"))
+            }
+            fn visit_bool<E: de::Error>(self, value: bool) -> Result<Id, E> {
+                self.visit_str(if value { "True" } else { "False" })
+            }
+        }
+        deserializer.deserialize_any(IdVisitor)
     }
 }
 
@@ -53,7 +76,7 @@ impl<'de> Deserialize<'de> for Kind {
     }
 }
 
-/// A coordinate in JSON: any number. Its fraction is cut off.
+/// A coordinate in JSON: any number, or the text of one. Its fraction is cut off.
 #[derive(Clone, Copy)]
 pub(super) struct Coordinate(pub(super) i32);
 
@@ -65,13 +88,34 @@ impl Serialize for Coordinate {
 
 impl<'de> Deserialize<'de> for Coordinate {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let number = f64::deserialize(deserializer)?.trunc();
-        let fits = (f64::from(i32::MIN)..=f64::from(i32::MAX)).contains(&number);
-        if fits {
-            Ok(Self(number as i32))
-        } else {
-            Err(de::Error::custom("must lie between -2147483648 and 2147483647"))
+        struct CoordinateVisitor;
+        impl Visitor<'_> for CoordinateVisitor {
+            type Value = Coordinate;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Coordinate, E> {
+                match text.trim().parse() {
+                    Ok(number) => self.visit_f64(number),
+                    Err(_) => Err(E::invalid_value(de::Unexpected::Str(text), &self)),
+                }
+            }
+            fn visit_u64<E: de::Error>(self, number: u64) -> Result<Coordinate, E> {
+                self.visit_f64(number as f64)
+            }
+            fn visit_i64<E: de::Error>(self, number: i64) -> Result<Coordinate, E> {
+                self.visit_f64(number as f64)
+            }
+            fn visit_f64<E: de::Error>(self, number: f64) -> Result<Coordinate, E> {
+                let number = number.trunc();
+                if (f64::from(i32::MIN)..=f64::from(i32::MAX)).contains(&number) {
+                    Ok(Coordinate(number as i32))
+                } else {
+                    Err(E::custom("must lie between -2147483648 and 2147483647"))
+                }
+            }
         }
+        deserializer.deserialize_any(CoordinateVisitor)
     }
 }
 
@@ -90,19 +134,23 @@ impl<'de> Deserialize<'de> for Time {
         impl Visitor<'_> for TimeVisitor {
             type Value = Time;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("ISO 8601 with a zone, or epoch milliseconds")
+                f.write_str("ISO 8601 with a zone, or a number since the epoch")
             }
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Time, E> {
-                EpochMicros::parse(text).map(Time).map_err(E::custom)
+                let time = match text.trim().parse() {
+                    Ok(number) => EpochMicros::from_number(number),
+                    Err(_) => EpochMicros::parse(text),
+                };
+                time.map(Time).map_err(E::custom)
             }
-            fn visit_u64<E: de::Error>(self, ms: u64) -> Result<Time, E> {
-                self.visit_f64(ms as f64)
+            fn visit_u64<E: de::Error>(self, number: u64) -> Result<Time, E> {
+                self.visit_f64(number as f64)
             }
-            fn visit_i64<E: de::Error>(self, ms: i64) -> Result<Time, E> {
-                self.visit_f64(ms as f64)
+            fn visit_i64<E: de::Error>(self, number: i64) -> Result<Time, E> {
+                self.visit_f64(number as f64)
             }
-            fn visit_f64<E: de::Error>(self, ms: f64) -> Result<Time, E> {
-                EpochMicros::from_ms(ms).map(Time).map_err(E::custom)
+            fn visit_f64<E: de::Error>(self, number: f64) -> Result<Time, E> {
+                EpochMicros::from_number(number).map(Time).map_err(E::custom)
             }
         }
         deserializer.deserialize_any(TimeVisitor)
@@ -119,8 +167,8 @@ pub(super) enum TimeSchema {
     /// ISO 8601 with a zone.
     #[schema(title = "ISO 8601", format = DateTime)]
     Text(String),
-    /// Epoch milliseconds.
-    #[schema(title = "epoch milliseconds")]
+    /// Seconds since the epoch up to 2e10, above that milliseconds.
+    #[schema(title = "number since the epoch")]
     Number(f64),
 }
 
