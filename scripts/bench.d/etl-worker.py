@@ -1,4 +1,5 @@
-"""The benchmark of etl-worker. etl-worker.sh runs it with the arguments BIN WORK REDIS_PORT HTTP_PORT."""
+"""The benchmark of etl-worker. etl-worker.sh runs it with the arguments BIN WORK REDIS_PORT HTTP_PORT
+REPLICA_PORT."""
 
 import json
 import os
@@ -15,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import redis
 
-binaries, work, redis_port, http_port = sys.argv[1:]
+binaries, work, redis_port, http_port, replica_port = sys.argv[1:]
 client = redis.Redis(port=int(redis_port), decode_responses=True)
 environment = {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": redis_port, "PATH": os.environ["PATH"]}
 failed = []
@@ -211,6 +212,17 @@ worker.wait(completed)
 late = time.monotonic() - start - settle
 figure(f"{completed} games without a message: written after ETL_SETTLE and", late, "s", "5", late <= 5)
 worker.stop()
+
+replica = redis.Redis(port=int(replica_port), decode_responses=True)
+replica.replicaof("127.0.0.1", redis_port)
+while replica.info("replication")["master_link_status"] != "up":
+    time.sleep(0.05)
+for name, games, batch in [("a file per game", 3000, "1"), ("2,000 games per file", 20000, "2000")]:
+    rates = [run(f"{work}/wait{replicas}-{batch}", games, 7, ETL_BATCH_GAMES=batch, ETL_BATCH_MS="1000", REDIS_WAIT_REPLICAS=replicas)[0]
+             for replicas in "01"]
+    figure(f"{name}, beside a replica", rates[0], "games/s")
+    figure("  that confirms, with REDIS_WAIT_REPLICAS=1", 100 * rates[1] / rates[0], "%")
+replica.replicaof("NO", "ONE")
 
 one_file = f"{work}/one-file"
 for table in SCHEMAS:

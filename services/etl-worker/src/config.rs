@@ -11,6 +11,7 @@ use redis_core::RedisConfig;
 pub use command::{Command, DeadCommand};
 pub use games::GameSettings;
 pub use output::OutputSettings;
+pub(crate) use output::is_endpoint;
 
 /// The settings of an etl-worker process.
 #[derive(Clone, Parser)]
@@ -89,6 +90,8 @@ mod tests {
         assert_eq!(error("CLEAN_ROUTINE", "perhaps"), "CLEAN_ROUTINE must be true or false");
         assert!(error("ETL_CODEC", "lzo").starts_with("ETL_CODEC must be one of"));
         assert!(error("REDIS_EXPIRY", "0").starts_with("REDIS_EXPIRY must be"));
+        let endpoint = "AWS_ENDPOINT_URL must be http://HOST[:PORT] or https://HOST[:PORT]";
+        assert_eq!(error("AWS_ENDPOINT_URL", "minio:9000"), endpoint);
         assert!(error("AWS_ACCESS_KEY_ID", "k").starts_with("AWS_SECRET_ACCESS_KEY must be set"));
     }
 }

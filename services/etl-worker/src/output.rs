@@ -4,6 +4,7 @@ pub mod bucket;
 mod error;
 pub mod files;
 pub mod folder;
+mod rename;
 mod staged;
 
 use bucket::Bucket;
@@ -37,7 +38,7 @@ impl Output {
         }
     }
 
-    /// Writes and removes a small file, to find out whether the output can be written.
+    /// Publishes and removes a small file, to find out whether the output can be written.
     ///
     /// # Errors
     /// When it cannot, with the reason.

@@ -51,6 +51,11 @@ struct WorkerState {
     write: WriteTask,
     /// The error of Redis that was logged last.
     logged: String,
+    /// Since when the output counts as bad although a small file can be written: until a real file is, or nobody has tried
+    /// for long enough to say that there is nothing to write.
+    failing_since: Option<Instant>,
+    /// When to find out next whether the output can be written.
+    next_probe: Instant,
 }
 
 impl Worker {
@@ -71,15 +76,18 @@ impl Worker {
             batches: 0,
             write: WriteTask::default(),
             logged: String::new(),
+            failing_since: None,
+            next_probe: Instant::now() + PROBE_INTERVAL,
         };
         self.wait_for_output(stopping).await;
+        self.gate.open();
         while !stopping.is_cancelled() {
             if let Err(error) = self.run_round(&mut state, stopping).await {
-                self.recover(error, &mut state.logged, stopping).await;
+                self.recover(error, &mut state, stopping).await;
             }
         }
         if let Err(error) = state.write.join().await {
-            self.recover(error, &mut state.logged, stopping).await;
+            self.recover(error, &mut state, stopping).await;
         }
     }
 
@@ -89,6 +97,7 @@ impl Worker {
         stopping: &CancellationToken,
     ) -> Result<(), RoundError> {
         let Pipeline { config, store, .. } = &self.pipeline;
+        self.check_output(state).await?;
         let mut jobs = Vec::new();
         if Instant::now() >= state.next_takeover {
             jobs = self.pipeline.keep_valid(store.claim(config.lease, ROUND_JOBS).await?).await?;
@@ -103,14 +112,17 @@ impl Worker {
             jobs = self.pipeline.keep_valid(taken).await?;
         }
         if jobs.is_empty() {
-            return state.write.check().await;
+            let has_published = state.write.check().await?;
+            self.note_published(has_published, state);
+            return Ok(());
         }
         let leases = Leases::new(store.clone(), config.lease);
         leases.add(&jobs);
-        self.fill_batch(&mut jobs, &leases, &mut state.write, stopping).await?;
+        self.fill_batch(&mut jobs, &leases, state, stopping).await?;
         let parts = self.pipeline.plan_parts(jobs, &mut state.batches).await?;
         // One round is written while the next is read, and no more, which bounds the memory.
-        state.write.join().await?;
+        let has_published = state.write.join().await?;
+        self.note_published(has_published, state);
         if !parts.is_empty() {
             let pipeline = self.pipeline.clone();
             state.write.start(async move {
@@ -126,14 +138,15 @@ impl Worker {
         &self,
         jobs: &mut Vec<Job>,
         leases: &Leases,
-        write: &mut WriteTask,
+        state: &mut WorkerState,
         stopping: &CancellationToken,
     ) -> Result<(), RoundError> {
         let config = &self.pipeline.config;
         let deadline = Instant::now() + config.batch_wait;
         while jobs.len() < config.batch_games && Instant::now() < deadline && !stopping.is_cancelled() {
             // If the output cannot be written, another worker should get the jobs.
-            write.check().await?;
+            let has_published = state.write.check().await?;
+            self.note_published(has_published, state);
             let wait = POLL_TIMEOUT.min(deadline.saturating_duration_since(Instant::now()));
             let taken = self.jobs.read(config.batch_games - jobs.len(), wait).await?;
             let more = self.pipeline.keep_valid(taken).await?;
@@ -144,16 +157,18 @@ impl Worker {
     }
 
     /// Handles a failed round. Its jobs stay pending; a worker takes them over after the lease.
-    async fn recover(&self, error: RoundError, logged: &mut String, stopping: &CancellationToken) {
+    async fn recover(&self, error: RoundError, state: &mut WorkerState, stopping: &CancellationToken) {
         match error {
             RoundError::Output(OutputError::Fenced(part)) => warn!("another worker finished {part}"),
             RoundError::Output(error) => {
                 self.pipeline.metrics.output_errors.inc();
                 self.gate.close(error.to_string());
                 self.wait_for_output(stopping).await;
+                state.failing_since = Some(Instant::now());
+                state.next_probe = Instant::now() + PROBE_INTERVAL;
             }
             RoundError::Redis(error) => {
-                if !self.create_missing_group(&error, logged).await {
+                if !self.create_missing_group(&error, &mut state.logged).await {
                     self.pipeline.metrics.redis_errors.inc();
                     let _ = timeout(REDIS_RETRY_DELAY, stopping.cancelled()).await;
                 }
@@ -182,12 +197,32 @@ impl Worker {
         false
     }
 
-    /// Waits until the output can be written or `stopping` is cancelled.
+    /// Finds out from time to time whether the output can be written, also when there is nothing to write.
+    async fn check_output(&self, state: &mut WorkerState) -> Result<(), RoundError> {
+        if Instant::now() < state.next_probe {
+            return Ok(());
+        }
+        state.next_probe = Instant::now() + PROBE_INTERVAL;
+        self.pipeline.output.probe().await?;
+        // What failed is tried again a lease later, by whomever. If nothing has failed here for three, it was written.
+        if state.failing_since.is_some_and(|since| since.elapsed() > self.pipeline.config.lease * 3) {
+            self.note_published(true, state);
+        }
+        Ok(())
+    }
+
+    fn note_published(&self, has_published: bool, state: &mut WorkerState) {
+        if has_published && state.failing_since.take().is_some() {
+            self.gate.open();
+        }
+    }
+
+    /// Waits until a small file can be written or `stopping` is cancelled.
     async fn wait_for_output(&self, stopping: &CancellationToken) {
         let mut delay = RETRY_DELAY;
         while !stopping.is_cancelled() {
             match stopping.run_until_cancelled(self.pipeline.output.probe()).await {
-                Some(Ok(())) => return self.gate.open(),
+                Some(Ok(())) => return,
                 Some(Err(error)) => self.gate.close(error.to_string()),
                 None => return,
             }
@@ -205,5 +240,6 @@ const ROUND_JOBS: usize = 64;
 const POLL_TIMEOUT: Duration = Duration::from_millis(250);
 const RETRY_DELAY: Duration = Duration::from_millis(200);
 const MAX_RETRY_DELAY: Duration = Duration::from_secs(5);
+const PROBE_INTERVAL: Duration = Duration::from_secs(10);
 /// How long a round waits that Redis refused.
 const REDIS_RETRY_DELAY: Duration = Duration::from_millis(RETRY_INTERVAL_MS);

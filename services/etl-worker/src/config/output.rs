@@ -27,9 +27,13 @@ pub struct OutputSettings {
     #[arg(long, env = "AWS_ENDPOINT_URL")]
     pub aws_endpoint_url: Option<String>,
 
-    /// Region of the object storage
-    #[arg(long, env = "AWS_REGION", default_value = "us-east-1")]
-    pub aws_region: String,
+    /// Region of the object storage; AWS_DEFAULT_REGION if unset, and us-east-1 without either
+    #[arg(long, env = "AWS_REGION")]
+    pub aws_region: Option<String>,
+
+    /// Region of the object storage, where AWS_REGION is not set
+    #[arg(long, env = "AWS_DEFAULT_REGION", default_value = "us-east-1")]
+    pub aws_default_region: String,
 
     /// Access key; without one, the credentials of the machine's role
     #[arg(long, env = "AWS_ACCESS_KEY_ID", hide_env_values = true)]
@@ -50,9 +54,20 @@ impl OutputSettings {
         parse_bucket(&self.etl_output)
     }
 
+    /// The region of the object storage.
+    pub fn region(&self) -> &str {
+        self.aws_region.as_deref().unwrap_or(&self.aws_default_region)
+    }
+
     pub(super) fn check(&self) -> Result<(), SettingError> {
         if self.etl_output.contains("://") && self.bucket().is_none() {
             return Err(SettingError::new("ETL_OUTPUT", "must be a folder or s3://BUCKET[/PREFIX]"));
+        }
+        if self.aws_endpoint_url.as_deref().is_some_and(|endpoint| !is_endpoint(endpoint)) {
+            return Err(SettingError::new(
+                "AWS_ENDPOINT_URL",
+                "must be http://HOST[:PORT] or https://HOST[:PORT]",
+            ));
         }
         if self.aws_access_key_id.is_some() != self.aws_secret_access_key.is_some() {
             return Err(SettingError::new(
@@ -72,9 +87,44 @@ fn parse_bucket(output: &str) -> Option<(&str, &str)> {
         .then_some((bucket, prefix.trim_matches('/')))
 }
 
+/// True for the address of an HTTP server. The client of the object storage panics at anything else.
+pub(crate) fn is_endpoint(text: &str) -> bool {
+    let Some(address) = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://")) else {
+        return false;
+    };
+    let server = address.split('/').next().unwrap_or_default();
+    let (host, has_valid_port) = match server.rsplit_once(':') {
+        Some((host, port)) if !port.contains(']') => (host, port.parse::<u16>().is_ok()),
+        _ => (server, true),
+    };
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || ".-_:[]".contains(c);
+    has_valid_port && !host.is_empty() && host.chars().all(is_allowed)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_endpoint_is_the_address_of_a_server() {
+        for endpoint in
+            ["http://minio:9000", "https://s3.example.com", "http://127.0.0.1:9000/", "http://[::1]:9"]
+        {
+            assert!(is_endpoint(endpoint), "{endpoint}");
+        }
+        for text in [
+            "minio:9000",
+            "minio",
+            "",
+            "http://",
+            "http:///x",
+            "ftp://minio",
+            "http://a b",
+            "http://minio:port",
+        ] {
+            assert!(!is_endpoint(text), "{text}");
+        }
+    }
 
     #[test]
     fn a_bucket_may_have_a_prefix() {

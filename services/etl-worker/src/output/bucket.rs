@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
-use object_store::aws::{AmazonS3, AmazonS3Builder, S3ConditionalPut};
+use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey, S3ConditionalPut};
 use object_store::path::Path;
 use object_store::{
     BackoffConfig, ClientOptions, Error, ObjectStore, ObjectStoreExt, PutMode, PutPayload, RetryConfig,
@@ -15,7 +15,7 @@ use object_store::{
 use super::error::OutputError;
 use super::files::run_blocking;
 use super::staged::{PartContent, Staged};
-use crate::config::OutputSettings;
+use crate::config::{OutputSettings, is_endpoint};
 use crate::part::Part;
 use crate::table::Table;
 
@@ -111,7 +111,7 @@ fn client(settings: &OutputSettings, bucket: &str) -> object_store::Result<Amazo
         .with_connect_timeout(Duration::from_secs(3));
     let mut builder = AmazonS3Builder::from_env()
         .with_bucket_name(bucket)
-        .with_region(&settings.aws_region)
+        .with_region(settings.region())
         .with_conditional_put(S3ConditionalPut::ETagMatch)
         .with_retry(retry)
         .with_client_options(options);
@@ -123,6 +123,16 @@ fn client(settings: &OutputSettings, bucket: &str) -> object_store::Result<Amazo
     }
     if let Some(token) = &settings.aws_session_token {
         builder = builder.with_token(token);
+    }
+    // These names of the endpoint are no settings of ours, but AWS tools read them.
+    for (key, name) in [
+        (AmazonS3ConfigKey::Endpoint, "AWS_ENDPOINT"),
+        (AmazonS3ConfigKey::S3Endpoint, "AWS_ENDPOINT_URL_S3"),
+    ] {
+        if builder.get_config_value(&key).is_some_and(|endpoint| !is_endpoint(&endpoint)) {
+            let source = format!("{name} must be http://HOST[:PORT] or https://HOST[:PORT]").into();
+            return Err(Error::Generic { store: "S3", source });
+        }
     }
     builder.build()
 }

@@ -12,6 +12,7 @@ use rustix::fs::{FlockOperation, flock};
 
 use super::error::OutputError;
 use super::files::{age, create_dir, failed, list_dir, remove_file, run_blocking, write_synced};
+use super::rename::rename_without_replacing;
 use crate::part::Part;
 use crate::table::Table;
 
@@ -47,12 +48,17 @@ impl Folder {
         let folder = self.clone();
         run_blocking(move || {
             for table in Table::ALL {
-                for dir in [folder.staging(table), folder.table(table)] {
-                    create_dir(&dir)?;
-                    let probe = dir.join(format!("{PROBE_PREFIX}{}", folder.process));
-                    write_synced(&probe, b"probe")?;
-                    remove_file(&probe)?;
-                }
+                let [from, to] = [folder.staging(table), folder.table(table)]
+                    .map(|dir| dir.join(format!("{PROBE_PREFIX}{}", folder.process)));
+                create_dir(&folder.staging(table))?;
+                create_dir(&folder.table(table))?;
+                let _lock = folder.lock(FlockOperation::LockShared)?;
+                remove_file(&to)?;
+                write_synced(&from, b"probe")?;
+                let renamed = rename_without_replacing(&from, &to);
+                let removed = remove_file(&from).and_then(|()| remove_file(&to));
+                renamed.map_err(|error| failed("rename to", &to, error))?;
+                removed?;
             }
             Ok(())
         })

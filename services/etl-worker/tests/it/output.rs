@@ -88,3 +88,54 @@ async fn files_have_the_names_of_the_contract() {
         assert!(file.exists(), "{}", file.display());
     }
 }
+
+/// Of this architecture: the tests are built where they run.
+const RENAMEAT2: &str = if cfg!(target_arch = "x86_64") { "316" } else { "276" };
+const LINKAT: &str = if cfg!(target_arch = "x86_64") { "265" } else { "37" };
+/// On aarch64 there is no `link` beside `linkat`; this is a number that no call has.
+const LINK: &str = if cfg!(target_arch = "x86_64") { "86" } else { "9999" };
+
+#[tokio::test]
+async fn a_file_system_that_cannot_rename_without_replacing_is_written_by_links() {
+    let world = World::start().await;
+    let worker = world.spawn_worker_without(RENAMEAT2);
+    worker.wait_until_ready().await;
+    let expected = world.simulate(&["--games", "20"]).await;
+    for game in expected.games() {
+        world.publish_game_ended(&game).await;
+    }
+    world.wait_until_written(&expected).await;
+    let left = std::fs::read_dir(world.output().join(".tmp").join(Table::Meta.name())).unwrap().count();
+    assert_eq!(left, 0, "no staged files are left");
+}
+
+#[tokio::test]
+async fn a_file_system_on_which_no_file_can_appear_is_reported_although_files_can_be_written() {
+    let world = World::start().await;
+    let worker = world.spawn_worker_without(&format!("{RENAMEAT2},{LINKAT},{LINK}"));
+    eventually("the worker listens", async || worker.log().contains("listening on channel")).await;
+    let expected = world.play_small_game("g1").await;
+    world.publish_game_ended("g1").await;
+    eventually("the job is created", async || world.client.xlen::<u64, _>("etl:jobs").await.unwrap() == 1)
+        .await;
+    wait_for_output_error(&world, &worker, "rename to").await;
+    assert_eq!(worker.metric("etl_worker_jobs_total").await, 0.0);
+    drop(worker);
+    let _other = world.start_worker("other", &[]).await;
+    world.wait_until_written(&expected).await;
+}
+
+#[tokio::test]
+async fn a_folder_that_is_removed_or_closed_while_nothing_happens_is_found() {
+    let world = World::start().await;
+    let worker = world.start_worker("w", &[]).await;
+    std::fs::remove_dir_all(world.output()).unwrap();
+    std::fs::write(world.output(), b"in the way").unwrap();
+    eventually("an idle worker is not ready", async || worker.get("/ready").await.1.contains("output: "))
+        .await;
+    std::fs::remove_file(world.output()).unwrap();
+    worker.wait_until_ready().await;
+    let expected = world.play_small_game("g1").await;
+    world.publish_game_ended("g1").await;
+    world.wait_until_written(&expected).await;
+}

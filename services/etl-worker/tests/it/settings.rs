@@ -11,6 +11,18 @@ async fn an_invalid_setting_ends_the_process_with_one_line() {
 }
 
 #[tokio::test]
+async fn an_endpoint_that_is_none_is_refused_by_name_wherever_it_stands() {
+    for name in ["AWS_ENDPOINT_URL", "AWS_ENDPOINT", "AWS_ENDPOINT_URL_S3"] {
+        let vars = [("ETL_OUTPUT", "s3://games"), (name, "minio:9000")];
+        let refused = Command::new(BINARY).env_clear().env("LISTEN_ADDR", "127.0.0.1:0").envs(vars).output();
+        let refused = refused.await.unwrap();
+        let log = String::from_utf8(refused.stderr).unwrap();
+        assert!(!refused.status.success() && log.contains(&format!("{name} must be http://HOST")), "{log}");
+        assert!(!log.contains("panicked"), "{log}");
+    }
+}
+
+#[tokio::test]
 async fn help_and_the_readme_list_every_setting() {
     let help = Command::new(BINARY).env_clear().arg("--help").output().await.unwrap();
     let help = String::from_utf8(help.stdout).unwrap();

@@ -71,6 +71,21 @@ impl World {
         ServiceProcess::spawn(BINARY, &all)
     }
 
+    /// Starts a worker for which the system calls with these numbers do not exist, as on some file systems.
+    pub(crate) fn spawn_worker_without(&self, calls: &str) -> ServiceProcess {
+        let output = self.output();
+        let launcher = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/without_syscalls.py");
+        let vars = [
+            ("WITHOUT_BINARY", BINARY),
+            ("WITHOUT_CALLS", calls),
+            ("REDIS_URL", &self.url),
+            ("ETL_OUTPUT", output.to_str().unwrap()),
+            ("ETL_WORKER", "w"),
+            ("ETL_LEASE", "1s"),
+        ];
+        ServiceProcess::spawn(launcher, &vars)
+    }
+
     /// Runs a command of the binary and waits for its end.
     pub(crate) async fn run_command(&self, args: &[&str]) -> Output {
         let mut command = Command::new(BINARY);

@@ -1,14 +1,15 @@
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use futures_util::stream::{self, StreamExt};
-use rustix::fs::{CWD, FlockOperation, RenameFlags, renameat_with};
-use rustix::io::Errno;
+use rustix::fs::FlockOperation;
 
 use super::Folder;
 use crate::output::error::OutputError;
 use crate::output::files::{create_dir, failed, run_blocking, sync_dir, write_synced};
+use crate::output::rename::rename_without_replacing;
 use crate::output::staged::{PartContent, Staged};
 use crate::part::Part;
 use crate::table::Table;
@@ -91,20 +92,20 @@ impl Folder {
     fn rename(&self, table: Table, part: &Part, id: u64) -> Result<PathBuf, OutputError> {
         let (from, to) = (self.staged_path(table, part, id), self.table(table).join(part.as_str()));
         let dir = to.parent().unwrap_or(&self.root).to_owned();
-        let rename = || renameat_with(CWD, &from, CWD, &to, RenameFlags::NOREPLACE);
+        let rename = || rename_without_replacing(&from, &to);
         let renamed = rename().or_else(|error| {
-            if error != Errno::NOENT {
+            if error.kind() != ErrorKind::NotFound {
                 return Err(error);
             }
-            fs::create_dir_all(&dir).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
+            fs::create_dir_all(&dir)?;
             rename()
         });
         match renamed {
             Ok(()) => Ok(dir),
             // Another worker published the part before.
-            Err(Errno::EXIST) => Ok(dir),
-            Err(Errno::NOENT) => Err(OutputError::Fenced(part.clone())),
-            Err(error) => Err(failed("rename to", &to, error.into())),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(dir),
+            Err(error) if error.kind() == ErrorKind::NotFound => Err(OutputError::Fenced(part.clone())),
+            Err(error) => Err(failed("rename to", &to, error)),
         }
     }
 
