@@ -78,6 +78,24 @@ after=$(metric "$url" process_resident_memory_bytes)
 echo "memory per scheduled step, memory backend: $(((after - before) / 500000)) bytes (limit: 200)"
 stop_player "$pid"
 
+# The same posts with a replica beside the primary, without and with waiting for it. In turn, so that both see the same machine.
+replica=$(free_port)
+start "$replica" "$work/replica.log" redis-server --port "$replica" --save "" --dir "$work" --replicaof 127.0.0.1 "$redis"
+replica_pid=${children[-1]}
+until redis-cli -p "$replica" info replication | grep -q master_link_status:up; do sleep 0.1; done
+measure_posts() { # REPLICAS; prints the seconds that 2,000 posts of 10 steps took
+  redis-cli -p "$redis" flushall >/dev/null
+  start_player "${on_redis[@]}" "REDIS_WAIT_REPLICAS=$1"
+  "$bench" post "$url" 2000 10 3600000 1000
+  stop_player "$pid"
+}
+for _ in 1 2 3; do
+  without=$(measure_posts 0) with=$(measure_posts 1)
+  awk -v a="$without" -v b="$with" 'BEGIN {
+    printf "2,000 posts of 10 steps, one after the other: %.2f ms each, with REDIS_WAIT_REPLICAS=1 %.2f ms = %.0f %%\n", a / 2, b / 2, 100 * b / a }'
+done
+kill "$replica_pid"
+
 redis-cli -p "$redis" flushall >/dev/null
 start_player "${on_redis[@]}"; sleep 5
 commands() { redis-cli -p "$redis" info stats | awk -F: '/^total_commands_processed/ { print $2 + 0 }'; }
