@@ -5,8 +5,11 @@
 //!   is full.
 //! - `GET` and `HEAD /objects/{id}`: the object, or 404, or 500 if what Redis has in its place is damaged.
 //!   `DELETE /objects/{id}`: 204, or 404.
-//! - The header `x-object-metadata` has the metadata, percent-encoded.
+//! - The header `x-object-metadata` has the metadata; what a header cannot have is percent-encoded.
 //! - `/health`, `/ready` and `/metrics`, as in every service.
+
+mod body;
+mod error;
 
 use std::sync::Arc;
 
@@ -14,19 +17,19 @@ use actix_web::body::SizedStream;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::web::{self, Data, Payload, ServiceConfig};
-use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use bytes::Bytes;
 use chassis::probe::Probes;
-use futures_util::StreamExt;
-use percent_encoding::{NON_ALPHANUMERIC, percent_decode, percent_encode};
-use tokio::time::timeout;
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode, percent_encode};
 
-use crate::id::{BadId, ObjectId};
+use crate::id::ObjectId;
 use crate::node::Node;
 use crate::request::Refused;
-use crate::store::StoreError;
+use error::ApiError;
 
 const METADATA: HeaderName = HeaderName::from_static("x-object-metadata");
+/// What of the metadata is encoded: what a header cannot have, and what decoding would change.
+const ENCODED: &AsciiSet = &CONTROLS.add(b' ').add(b'%');
 
 /// The routes of this service.
 pub(crate) fn routes(node: Arc<Node>, probes: Probes) -> impl Fn(&mut ServiceConfig) + Clone {
@@ -79,7 +82,7 @@ async fn put(
     node: Data<Node>,
     id: web::Path<String>,
     request: HttpRequest,
-    mut payload: Payload,
+    payload: Payload,
 ) -> Result<HttpResponse, ApiError> {
     let id = ObjectId::from_hex(&id)?;
     let metadata =
@@ -92,21 +95,10 @@ async fn put(
     if announced.is_some_and(|length| length > max_data) {
         return Err(ApiError::Refused(Refused::TooLarge));
     }
-    // Without a content-length the object may become as long as is allowed.
-    let permit = node.budget.acquire(announced.unwrap_or(max_data)).await;
-    let mut data = Vec::new();
-    while let Some(part) =
-        timeout(node.limits.stall_timeout, payload.next()).await.map_err(|_| ApiError::UnreadableBody)?
-    {
-        let part = part.map_err(|_| ApiError::UnreadableBody)?;
-        if part.len() > max_data - data.len() {
-            return Err(ApiError::Refused(Refused::TooLarge));
-        }
-        data.extend_from_slice(&part);
-    }
+    let (data, permits) = body::receive(&node, payload, announced, max_data).await?;
     let is_new = !node.store.exists(&id).await?;
     node.store.put(&id, data, metadata).await?;
-    drop(permit);
+    drop(permits);
     Ok(HttpResponse::new(if is_new { StatusCode::CREATED } else { StatusCode::NO_CONTENT }))
 }
 
@@ -121,45 +113,8 @@ fn ok_with_metadata(metadata: &[u8]) -> HttpResponseBuilder {
     let mut response = HttpResponse::Ok();
     response.content_type("application/octet-stream");
     // Percent-encoded bytes are always a valid header.
-    if let Ok(text) = HeaderValue::from_str(&percent_encode(metadata, NON_ALPHANUMERIC).to_string()) {
+    if let Ok(text) = HeaderValue::from_str(&percent_encode(metadata, ENCODED).to_string()) {
         response.insert_header((METADATA, text));
     }
     response
-}
-
-/// Why a request over HTTP failed. The text is the body of the response.
-#[derive(Debug, thiserror::Error)]
-enum ApiError {
-    #[error(transparent)]
-    Id(#[from] BadId),
-    #[error("there is no such object")]
-    NotFound,
-    #[error("the body could not be read")]
-    UnreadableBody,
-    #[error(transparent)]
-    Refused(Refused),
-    #[error(transparent)]
-    Store(StoreError),
-}
-
-impl From<StoreError> for ApiError {
-    fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::Refused(refused) => Self::Refused(refused),
-            error => Self::Store(error),
-        }
-    }
-}
-
-impl ResponseError for ApiError {
-    fn status_code(&self) -> StatusCode {
-        match self {
-            Self::Id(_) | Self::UnreadableBody => StatusCode::BAD_REQUEST,
-            Self::NotFound => StatusCode::NOT_FOUND,
-            Self::Refused(Refused::TooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Refused(Refused::Full) => StatusCode::INSUFFICIENT_STORAGE,
-            Self::Refused(Refused::Damaged) => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
-        }
-    }
 }

@@ -80,6 +80,9 @@ pub enum Refused {
     /// The store has reached its memory limit.
     #[error("the store is full: max_memory is reached")]
     Full,
+    /// Redis has reached its own memory limit.
+    #[error("redis is full: its maxmemory is reached")]
+    RedisFull,
     /// What Redis has in the place of the object, or of its content, is not what this service stored there.
     #[error("the object cannot be read: what Redis has in its place is damaged")]
     Damaged,

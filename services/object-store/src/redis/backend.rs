@@ -161,7 +161,7 @@ impl RedisBackend {
         if self.0.contents.upload(&upload, &content).await {
             self.enqueue(self.store(id, content, metadata, reply_to, Some(upload)));
         } else {
-            reply_to.send(Response::Refused(Refused::Full));
+            reply_to.send(Response::Refused(Refused::RedisFull));
         }
     }
 

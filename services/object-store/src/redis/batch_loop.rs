@@ -189,7 +189,7 @@ fn is_reply(error: &Error, word: &str) -> bool {
 fn refuse_sets(operations: Vec<Operation>) -> Vec<Operation> {
     let refuse = |operation: Operation| match operation.on_reply {
         OnReply::Store { reply_to, .. } => {
-            reply_to.send(Response::Refused(Refused::Full));
+            reply_to.send(Response::Refused(Refused::RedisFull));
             // In its place, so that the other operations keep their index.
             Operation::new(&[b"ping"], OnReply::Ignore)
         }

@@ -1,8 +1,13 @@
 //! The store over HTTP.
 
-use test_support::TestRedis;
+use std::time::Duration;
 
-use crate::client::{Client, Node, id};
+use test_support::TestRedis;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::client::{Client, DEADLINE, Node, SET, id};
 
 async fn serves_objects(node: &Node, backend: &str) {
     let http = reqwest::Client::new();
@@ -25,6 +30,12 @@ async fn serves_objects(node: &Node, backend: &str) {
         (200, "2000000")
     );
     assert_eq!(&head.headers()["x-object-metadata"], "caf%C3%A9");
+    let plain = format!("{}/objects/{}", node.process.base_url(), id(7));
+    let put_plain = http.put(&plain).header("x-object-metadata", "text/plain").body("x");
+    assert_eq!(put_plain.send().await.unwrap().status(), 201);
+    let got = http.get(&plain).send().await.unwrap();
+    assert_eq!(&got.headers()["x-object-metadata"], "text/plain", "what needs no encoding has none");
+    assert_eq!(http.delete(&plain).send().await.unwrap().status(), 204);
 
     // Clients of the wire see the same store.
     let mut client = Client::connect(node.port, "one").await;
@@ -65,4 +76,48 @@ async fn objects_are_served_from_redis() {
     let node = Node::memory(&vars).await;
     node.process.wait_until_ready().await;
     serves_objects(&node, "redis").await;
+}
+
+/// One upload in each way sends a byte and waits. All others go on, and in the end it is given up.
+async fn slow_uploads_stop_nobody(node: &Node) {
+    let address = node.process.base_url().trim_start_matches("http://").to_owned();
+    let mut slow = Vec::new();
+    for head in ["transfer-encoding: chunked\r\n\r\n1\r\nx\r\n", "content-length: 60000000\r\n\r\nx"] {
+        let mut stream = TcpStream::connect(&address).await.unwrap();
+        let request = format!("PUT /objects/{} HTTP/1.1\r\nhost: here\r\n{head}", id(9));
+        stream.write_all(request.as_bytes()).await.unwrap();
+        slow.push(stream);
+    }
+    // So that both have been read.
+    assert!(timeout(Duration::from_millis(300), slow[0].read(&mut [0; 1])).await.is_err());
+    let mut client = Client::connect(node.port, "one").await;
+    let others = async {
+        assert_eq!(client.set(&id(1), &[1; 20_000]).await, SET);
+        assert_eq!(client.set(&id(2), &vec![2; 3_000_000]).await, SET);
+        let url = format!("{}/objects/{}", node.process.base_url(), id(3));
+        let parts = (0..50).map(|_| Ok::<_, std::io::Error>(vec![3; 100_000]));
+        let body = reqwest::Body::wrap_stream(futures_util::stream::iter(parts));
+        let put = reqwest::Client::new().put(url).body(body).send().await.unwrap();
+        assert_eq!(put.status(), 201);
+        assert!(client.get(&id(3)).await == vec![3; 5_000_000]);
+    };
+    timeout(Duration::from_secs(4), others).await.expect("nobody waits for the slow uploads");
+    for mut stream in slow {
+        let mut response = [0; 13];
+        timeout(DEADLINE, stream.read_exact(&mut response)).await.expect("it is given up").unwrap();
+        assert_eq!(&response, b"HTTP/1.1 400 ");
+    }
+}
+
+#[tokio::test]
+async fn a_slow_upload_stops_nobody() {
+    let limits = [
+        ("OBJECT_STORE_MAX_TRANSFER_MEMORY", "64MB"),
+        ("OBJECT_STORE_MAX_OBJECT_SIZE_MB", "60"),
+        ("OBJECT_STORE_STALL_TIMEOUT", "5s"),
+    ];
+    let redis = TestRedis::start().await;
+    let (memory, redis_url) = (Node::memory(&limits).await, redis.url());
+    let on_redis = Node::redis_with(&redis_url, &limits).await;
+    tokio::join!(slow_uploads_stop_nobody(&memory), slow_uploads_stop_nobody(&on_redis));
 }

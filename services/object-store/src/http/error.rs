@@ -1,0 +1,45 @@
+//! Why a request over HTTP failed.
+
+use actix_web::ResponseError;
+use actix_web::http::StatusCode;
+
+use crate::id::BadId;
+use crate::request::Refused;
+use crate::store::StoreError;
+
+/// Why a request over HTTP failed. The text is the body of the response.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ApiError {
+    #[error(transparent)]
+    Id(#[from] BadId),
+    #[error("there is no such object")]
+    NotFound,
+    #[error("the body could not be read")]
+    UnreadableBody,
+    #[error(transparent)]
+    Refused(Refused),
+    #[error(transparent)]
+    Store(StoreError),
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Refused(refused) => Self::Refused(refused),
+            error => Self::Store(error),
+        }
+    }
+}
+
+impl ResponseError for ApiError {
+    fn status_code(&self) -> StatusCode {
+        match self {
+            Self::Id(_) | Self::UnreadableBody => StatusCode::BAD_REQUEST,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::Refused(Refused::TooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Refused(Refused::Full | Refused::RedisFull) => StatusCode::INSUFFICIENT_STORAGE,
+            Self::Refused(Refused::Damaged) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+}
