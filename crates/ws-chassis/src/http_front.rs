@@ -3,10 +3,11 @@ use std::sync::Arc;
 use anyhow::Context;
 use chassis::probe::Probes;
 use chassis::{Lifecycle, SettingError};
-use parking_lot::RwLock;
-use ws_server::token::{AccessDenied, TokenKey};
-use ws_server::{Request, Response, page};
+use ws_server::token::AccessDenied;
+use ws_server::{Reply, Request, Response, page};
 
+use crate::token_key::{KeyFile, follow};
+use crate::token_verifier::TokenVerifier;
 use crate::{Access, SocketSettings};
 
 /// What every service with WebSockets does with a request before its own logic: it serves the page and the probes, and
@@ -15,7 +16,10 @@ pub struct HttpFront {
     page: &'static str,
     probes: Probes,
     metrics_enabled: bool,
-    token_key: Option<Arc<RwLock<TokenKey>>>,
+    verifier: Option<Arc<TokenVerifier>>,
+    key_file: Option<KeyFile>,
+    token_cookie: Option<String>,
+    refuse_after_upgrade: bool,
 }
 
 impl HttpFront {
@@ -25,20 +29,30 @@ impl HttpFront {
             page,
             probes,
             metrics_enabled: settings.metrics_enabled,
-            token_key: settings.token_key.clone().map(|key| Arc::new(RwLock::new(key))),
+            verifier: settings
+                .token_key
+                .clone()
+                .map(|key| Arc::new(TokenVerifier::new(key.keys, settings.token_leeway))),
+            key_file: settings.token_key.as_ref().and_then(|key| key.file.clone()),
+            token_cookie: settings.token_cookie.clone(),
+            refuse_after_upgrade: settings.refuse_after_upgrade,
         }
     }
 
-    /// On SIGHUP the token key is read again, if there is one: `read` reads the settings again. Open connections stay.
+    /// The token key is read again, if there is one, when its file changes and on SIGHUP: `read` reads the settings again. Open
+    /// connections stay.
     pub fn reload_on_hangup(
         &self,
         lifecycle: &Lifecycle,
         read: impl Fn() -> Result<SocketSettings, SettingError> + Send + 'static,
     ) {
-        if let Some(key) = self.token_key.clone() {
+        if let Some(verifier) = self.verifier.clone() {
+            if let Some(file) = self.key_file.clone() {
+                tokio::spawn(follow(file, verifier.clone()));
+            }
             lifecycle.on_reload("the token key", move || {
                 // Without a key everybody could watch everything, so that takes a restart.
-                *key.write() = read()?.token_key.context("it is no longer set")?;
+                verifier.replace(read()?.token_key.context("it is no longer set")?.keys);
                 Ok(())
             });
         }
@@ -60,14 +74,15 @@ impl HttpFront {
 
     /// What the client may watch, by the token of its request. Without a token key, every client may watch every run.
     pub fn access(&self, request: &Request) -> Access {
-        Access { key: self.token_key.clone(), token: request.token() }
+        Access::new(self.verifier.clone(), request.token(self.token_cookie.as_deref()).as_deref())
     }
 
-    /// Checks that the client may watch a run.
-    ///
-    /// # Errors
-    /// Says why it may not. The error converts into the response.
-    pub fn authorize(&self, request: &Request, run: &str) -> Result<(), AccessDenied> {
-        self.access(request).check(run)
+    /// Refuses a client: with a 401 or 403, or, if that is set, by a close with 4401 or 4403 after the upgrade. A page can read
+    /// the latter only.
+    pub fn refuse(&self, request: &Request, denied: AccessDenied) -> Reply {
+        if self.refuse_after_upgrade && request.is_websocket() {
+            return Reply::websocket(move |client| client.close(denied.close_code(), denied.reason()));
+        }
+        denied.into()
     }
 }

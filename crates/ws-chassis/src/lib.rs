@@ -3,7 +3,9 @@
 mod access;
 mod http_front;
 mod settings;
+mod token_key;
+mod token_verifier;
 
-pub use access::Access;
+pub use access::{Access, AccessSession, Silent};
 pub use http_front::HttpFront;
 pub use settings::{SocketSettings, drain_time};

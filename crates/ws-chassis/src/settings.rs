@@ -1,8 +1,9 @@
 use std::time::Duration;
 
 use chassis::{ProcessSettings, Service, SettingError, parsers};
-use ws_server::token::TokenKey;
-use ws_server::{IpNet, Options, Origins, Overflow, parse_network};
+use ws_server::{ClientAddress, Hosts, IpNet, Options, Origins, Overflow, parse_network};
+
+use crate::token_key::TokenKey;
 
 /// The settings of a service's sockets. Each variable has the service's prefix.
 #[derive(clap::Args)]
@@ -20,9 +21,25 @@ pub struct SocketSettings {
     #[arg(long, env = "_ALLOWED_ORIGINS", default_value = "", value_parser = origins)]
     allowed_origins: Origins,
 
-    /// Key that verifies access tokens: a secret (HS256), a public key in PEM, a JWKS, or file:PATH of one; without it no token is needed
+    /// Names of the service beside localhost and addresses: comma-separated wildcards for the Host; others are refused with 421. Empty: any name while any origin is allowed, else the hosts of ALLOWED_ORIGINS
+    #[arg(long, env = "_ALLOWED_HOSTS", default_value = "", value_parser = hosts)]
+    allowed_hosts: Hosts,
+
+    /// Key that verifies access tokens: secret:TEXT or secret:file:PATH; a public key in PEM, a JWKS, or file:PATH of one; without it no token is needed
     #[arg(long, env = "_TOKEN_KEY", hide_env_values = true, value_parser = TokenKey::parse)]
     pub(crate) token_key: Option<TokenKey>,
+
+    /// By how much the clock of whoever signs tokens may differ: a token is accepted for so much longer
+    #[arg(long, env = "_TOKEN_LEEWAY", default_value = "60s", value_parser = parsers::duration)]
+    pub(crate) token_leeway: Duration,
+
+    /// Cookie that may hold the token; needs ALLOWED_ORIGINS
+    #[arg(long, env = "_TOKEN_COOKIE")]
+    pub(crate) token_cookie: Option<String>,
+
+    /// true: a WebSocket with a missing or wrong token is opened and closed with 4401 or 4403, which pages can read; false: 401 or 403
+    #[arg(long, env = "_REFUSE_AFTER_UPGRADE", default_value = "false", value_parser = parsers::boolean, action = clap::ArgAction::Set)]
+    pub(crate) refuse_after_upgrade: bool,
 
     /// A client that reads nothing for this long, while messages wait for it, is closed with 1013
     #[arg(long, env = "_WRITE_TIMEOUT", default_value = "2s", value_parser = parsers::positive_duration)]
@@ -48,9 +65,13 @@ pub struct SocketSettings {
     #[arg(long, env = "_ACCEPT_RATE", default_value_t = 0)]
     accept_rate: u32,
 
-    /// Proxies whose X-Forwarded-For names the client's address: comma-separated addresses and networks
+    /// Proxies that name the client's address: comma-separated addresses and networks
     #[arg(long, env = "_TRUSTED_PROXIES", value_delimiter = ',', value_parser = network)]
     trusted_proxies: Vec<IpNet>,
+
+    /// How those proxies name it: x-forwarded-for, forwarded (RFC 7239), proxy-protocol (version 1 or 2)
+    #[arg(long, env = "_CLIENT_ADDRESS", default_value = "x-forwarded-for", value_parser = client_address)]
+    client_address: ClientAddress,
 
     /// true: a drain sends {"type":"hangup"} before it closes a client; the original's browser client then never reconnects
     #[arg(long, env = "_HANGUP_ON_DRAIN", default_value = "false", value_parser = parsers::boolean, action = clap::ArgAction::Set)]
@@ -67,6 +88,11 @@ impl SocketSettings {
     /// # Errors
     /// Names the variable at fault, with the service's prefix, and says what it must be.
     pub fn check(&self, service: Service) -> Result<(), SettingError> {
+        if self.token_cookie.is_some() && !self.allowed_origins.are_limited() {
+            // Browsers send cookies with the requests of any page.
+            let problem = format!("needs {}ALLOWED_ORIGINS", service.prefix);
+            return Err(SettingError::new(format!("{}TOKEN_COOKIE", service.prefix), problem));
+        }
         if self.pong_timeout > self.ping_interval {
             return Ok(());
         }
@@ -92,7 +118,11 @@ impl SocketSettings {
             origins: self.allowed_origins.clone(),
             max_connections: self.max_connections,
             max_connections_per_address: self.max_connections_per_address,
+            hosts: (self.allowed_origins.are_limited() || !self.allowed_hosts.is_empty())
+                .then(|| self.allowed_hosts.clone()),
+            probe_paths: &["/health", "/ready", "/metrics"],
             trusted_proxies: self.trusted_proxies.clone(),
+            client_address: self.client_address,
             accept_rate: self.accept_rate,
             drain_message: self.hangup_on_drain.then_some(r#"{"type":"hangup"}"#),
         }
@@ -107,6 +137,19 @@ pub fn drain_time(process: &ProcessSettings) -> Duration {
 
 fn origins(text: &str) -> Result<Origins, String> {
     Ok(Origins::parse(text))
+}
+
+fn hosts(text: &str) -> Result<Hosts, String> {
+    Ok(Hosts::parse(text))
+}
+
+fn client_address(text: &str) -> Result<ClientAddress, String> {
+    match text {
+        "x-forwarded-for" => Ok(ClientAddress::XForwardedFor),
+        "forwarded" => Ok(ClientAddress::Forwarded),
+        "proxy-protocol" => Ok(ClientAddress::ProxyProtocol),
+        _ => Err("must be x-forwarded-for, forwarded or proxy-protocol".to_owned()),
+    }
 }
 
 fn network(text: &str) -> Result<IpNet, String> {
@@ -156,6 +199,8 @@ mod tests {
             refusal("DEMO_PONG_TIMEOUT", "30s").as_deref(),
             Some("DEMO_PONG_TIMEOUT must be longer than DEMO_PING_INTERVAL")
         );
+        let cookie = refusal("DEMO_TOKEN_COOKIE", "session");
+        assert_eq!(cookie.as_deref(), Some("DEMO_TOKEN_COOKIE needs DEMO_ALLOWED_ORIGINS"));
         let proxies = refusal("DEMO_TRUSTED_PROXIES", "10.0.0.0/8,here").unwrap();
         assert!(proxies.starts_with("DEMO_TRUSTED_PROXIES must be addresses and networks: "), "{proxies}");
     }

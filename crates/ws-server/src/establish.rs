@@ -12,6 +12,7 @@ use crate::client::Client;
 use crate::connection::Connection;
 use crate::connection_limiter::Permit;
 use crate::context::ServerContext;
+use crate::cors;
 use crate::handler::Handler;
 use crate::handshake;
 use crate::head::{self, HeadError};
@@ -53,10 +54,14 @@ pub(crate) async fn establish<H: Handler>(
             return None;
         }
     };
-    let is_head = request.is_head;
-    let opening = match handle(request, context, handler, &mut permit).await {
+    let (is_head, accepts_event_stream) = (request.is_head, request.accepts_event_stream());
+    let mut cors = Vec::new();
+    let opening = match handle(request, context, handler, &mut permit, &mut cors).await {
         Ok(opening) => opening,
         Err(response) => {
+            let response = if accepts_event_stream { response.for_event_source() } else { response };
+            let response =
+                cors.into_iter().fold(response, |response, (name, value)| response.header(name, value));
             respond(stream, &response, is_head).await;
             return None;
         }
@@ -74,19 +79,21 @@ struct Opening {
     on_open: OnOpen,
 }
 
-/// Asks the handler. `Err` is a plain response, which may well be a success.
+/// Asks the handler. `Err` is a plain response, which may well be a success; it needs the headers in `cors`, too.
 async fn handle<H: Handler>(
     request: Request,
     context: &ServerContext,
     handler: &H,
     permit: &mut Permit,
+    cors: &mut Vec<(&'static str, String)>,
 ) -> Result<Opening, Response> {
-    if !context.options.origins.allow(request.header("origin"), request.header("host")) {
-        context.metrics.record_refusal("origin");
-        return Err(Response::text(403, "this page's origin is not allowed"));
+    check_names(&request, context)?;
+    *cors = cors::headers(&request, &context.options.origins);
+    if request.is_options {
+        return Err(cors::preflight());
     }
     let websocket_head = request.is_websocket.then(|| handshake::accept(&request)).transpose()?;
-    let event_stream_head = handshake::event_stream(&request);
+    let event_stream_head = handshake::event_stream(cors);
     let (client, is_head) = (request.client_address, request.is_head);
     let (transport, head, on_open) = match handler.handle(request).await {
         Reply::Http(response) => return Err(response),
@@ -105,4 +112,24 @@ async fn handle<H: Handler>(
         .upgrade_to_client(client, &context.options)
         .map_err(|limit| limit_exceeded(limit, &context.metrics))?;
     Ok(Opening { transport, head, on_open })
+}
+
+/// Refuses requests under a name that is not the service's, and those of pages that may not connect.
+fn check_names(request: &Request, context: &ServerContext) -> Result<(), Response> {
+    let options = &context.options;
+    let (origin, host) = (request.header("origin"), request.header("host"));
+    let is_probe = !request.is_websocket && options.probe_paths.contains(&request.path());
+    let is_own_name = options.hosts.as_ref().is_none_or(|hosts| hosts.allow(host, &options.origins));
+    if !is_probe && !is_own_name {
+        context.metrics.record_refusal("host");
+        return Err(Response::text(
+            421,
+            "this service does not have that name: ALLOWED_HOSTS lists its names",
+        ));
+    }
+    if !options.origins.allow(origin, host) {
+        context.metrics.record_refusal("origin");
+        return Err(Response::text(403, "this page's origin is not allowed"));
+    }
+    Ok(())
 }

@@ -20,7 +20,10 @@ pub(crate) fn accept(request: &Request) -> Result<Bytes, Response> {
         }
         error => Response::text(400, format!("the handshake is not valid: {error}")),
     };
-    let response = create_response(&parts(request).map_err(invalid)?).map_err(invalid)?;
+    let mut response = create_response(&parts(request).map_err(invalid)?).map_err(invalid)?;
+    if let Some(name) = request.subprotocol() {
+        response.headers_mut().insert("sec-websocket-protocol", http::HeaderValue::from_static(name));
+    }
     let mut head = Vec::new();
     write_response(&mut head, &response).map_err(invalid)?;
     Ok(head.into())
@@ -44,12 +47,8 @@ fn parts(request: &Request) -> Result<http::Request<()>, Error> {
 }
 
 /// The head of an event stream. It has no Content-Length: the stream ends with the connection.
-pub(crate) fn event_stream(request: &Request) -> Bytes {
-    // The origin was checked before.
-    let cors = request
-        .header("origin")
-        .map(|origin| format!("Access-Control-Allow-Origin: {origin}\r\nVary: Origin\r\n"))
-        .unwrap_or_default();
+pub(crate) fn event_stream(cors: &[(&'static str, String)]) -> Bytes {
+    let cors: String = cors.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     Bytes::from(format!(
         "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-cache, no-transform\r\n\
          X-Accel-Buffering: no\r\n{cors}Connection: close\r\n\r\n"

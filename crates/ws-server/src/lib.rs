@@ -2,25 +2,28 @@
 
 mod accept_rate;
 mod address;
+mod authority;
 mod client;
 mod connection;
 mod connection_limiter;
 mod connection_task;
 mod context;
+mod cors;
 mod drain;
 mod establish;
 pub mod frame;
 mod handler;
 mod handshake;
 mod head;
+mod hosts;
 mod message_reader;
 mod metrics;
 mod options;
 mod origin;
 mod outbox;
 pub mod page;
-
 mod ping_wheel;
+mod proxy_header;
 mod recipients;
 mod reply;
 mod request;
@@ -35,9 +38,10 @@ pub mod token;
 mod transport;
 pub mod wildcard;
 
-pub use address::parse_network;
+pub use address::{ClientAddress, parse_network};
 pub use client::Client;
 pub use handler::Handler;
+pub use hosts::Hosts;
 pub use ipnet::IpNet;
 pub use metrics::Metrics;
 pub use options::{Options, Overflow};

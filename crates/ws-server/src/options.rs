@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::address::ClientAddress;
+use crate::hosts::Hosts;
 use crate::origin::Origins;
 
 /// The behaviour of a [`Server`](crate::Server). Every duration must be greater than zero.
@@ -31,8 +33,14 @@ pub struct Options {
     pub max_connections: usize,
     /// The largest number of connections per client address. More get 429. 0 is no limit.
     pub max_connections_per_address: usize,
-    /// Proxies whose `X-Forwarded-For` names the client's address.
+    /// The names of the service. Requests with another `Host` get 421. `None` allows any.
+    pub hosts: Option<Hosts>,
+    /// Paths that are answered under any name. Programs ask for them, not browsers.
+    pub probe_paths: &'static [&'static str],
+    /// Proxies that name the client's address.
     pub trusted_proxies: Vec<IpNet>,
+    /// How they do it.
+    pub client_address: ClientAddress,
     /// Connections that are accepted per second. More wait in the kernel's queue. 0 is no limit.
     pub accept_rate: u32,
     /// The text of a message that a drain sends before it closes a client, if any.

@@ -1,5 +1,6 @@
 //! Which web pages may connect.
 
+use crate::authority::Authority;
 use crate::wildcard;
 
 /// Allowed origins. Each is a wildcard pattern for a page's host, `host:port` or `scheme://host:port`. Letter case does not
@@ -13,25 +14,41 @@ impl Origins {
         Self(list.split(',').map(|p| p.trim().to_ascii_lowercase()).filter(|p| !p.is_empty()).collect())
     }
 
+    /// Whether not every page may connect.
+    pub fn are_limited(&self) -> bool {
+        !self.0.is_empty()
+    }
+
     /// Whether a page with this `Origin` may connect, when its request has this `Host`. A request without an origin is
-    /// allowed because it does not come from a browser, and a page may always connect to its own host.
+    /// allowed because it does not come from a browser, and a page may always connect to its own host. What is no origin
+    /// is refused.
     pub(crate) fn allow(&self, origin: Option<&str>, host: Option<&str>) -> bool {
-        let Some(origin) = origin else { return true };
-        if self.0.is_empty() {
-            return true;
+        let Some(origin) = origin.map(|origin| origin.trim().to_ascii_lowercase()) else { return true };
+        if matches!(origin.as_str(), "null" | "file://") {
+            // Pages without a host, such as files and sandboxed frames.
+            return self.0.is_empty() || self.0.iter().any(|pattern| wildcard::matches(pattern, &origin));
         }
-        let origin = origin.trim().to_ascii_lowercase();
-        let authority = origin.split_once("://").map_or(origin.as_str(), |(_, rest)| rest);
-        let name = match authority.rsplit_once(':') {
-            Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
-            _ => authority,
-        };
-        host.is_some_and(|host| host.trim().eq_ignore_ascii_case(authority))
-            || self.0.iter().any(|pattern| {
-                let subjects: &[&str] = if pattern.contains("://") { &[&origin] } else { &[name, authority] };
-                subjects.iter().any(|subject| wildcard::matches(pattern, subject))
+        let Some(authority) = parse(&origin) else { return false };
+        self.0.is_empty()
+            || host.is_some_and(|host| host.trim().eq_ignore_ascii_case(authority.text))
+            || self.0.iter().any(|pattern| match pattern.contains("://") {
+                true => wildcard::matches(pattern, &origin),
+                false => authority.matches(pattern),
             })
     }
+
+    /// Whether a page on this host may connect, whatever its scheme.
+    pub(crate) fn allow_host(&self, authority: Authority<'_>) -> bool {
+        self.0.iter().any(|pattern| authority.matches(pattern.rsplit("://").next().unwrap_or_default()))
+    }
+}
+
+/// The authority of an origin: `scheme://host` or `scheme://host:port`, and nothing else (RFC 6454, section 7).
+fn parse(origin: &str) -> Option<Authority<'_>> {
+    let (scheme, authority) = origin.split_once("://")?;
+    let is_scheme = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+        && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));
+    is_scheme.then(|| Authority::parse(authority))?
 }
 
 #[cfg(test)]
@@ -40,7 +57,15 @@ mod tests {
 
     #[test]
     fn an_empty_list_allows_every_page() {
-        assert!(Origins::parse(" , ").allow(Some("https://anywhere.example"), Some("here:9002")));
+        for origin in [
+            "https://anywhere.example",
+            "null",
+            "file://",
+            "chrome-extension://abcdef",
+            "capacitor://localhost",
+        ] {
+            assert!(Origins::parse(" , ").allow(Some(origin), Some("here:9002")), "{origin}");
+        }
     }
 
     #[test]
@@ -62,10 +87,43 @@ mod tests {
     }
 
     #[test]
+    fn what_is_no_origin_is_refused() {
+        for origin in [
+            "https://evil.test/a.example.org",
+            "https://evil.test?a.example.org",
+            "https://evil.test#a.example.org",
+            "https://evil.test\\a.example.org",
+            "https://evil.test@a.example.org",
+            "https://evil.test:80:a.example.org",
+            "https://evil.test https://a.example.org",
+            "https://evil.test,https://a.example.org",
+            "https://evil.test%2fa.example.org",
+            "https://a.example.org:",
+            "https://a.example.org:x",
+            "https://a.example.org:99999",
+            "https://a.example.org/",
+            "https://",
+            "://a.example.org",
+            "//a.example.org",
+            "1s://a.example.org",
+            "a.example.org",
+            "",
+        ] {
+            for list in ["*.example.org", "https://*.example.org", "*", ""] {
+                assert!(
+                    !Origins::parse(list).allow(Some(origin), Some("a.example.org")),
+                    "{origin} with {list:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
     fn a_request_to_the_pages_own_host_and_one_without_an_origin_are_allowed() {
         let origins = Origins::parse("nothing.example");
         assert!(origins.allow(None, None));
         assert!(origins.allow(Some("http://Proxy.example:9002"), Some("proxy.example:9002")));
         assert!(!origins.allow(Some("http://proxy.example:9003"), Some("proxy.example:9002")));
+        assert!(origins.allow(Some("http://[::1]:9002"), Some("[::1]:9002")));
     }
 }

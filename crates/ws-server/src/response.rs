@@ -31,6 +31,20 @@ impl Response {
         self
     }
 
+    /// The same for an `EventSource`, which would never come back after a 503 or 429: it gets an event stream that ends at once,
+    /// and that tells it when to come back.
+    #[must_use]
+    pub(crate) fn for_event_source(self) -> Self {
+        if !matches!(self.status, 429 | 503) {
+            return self;
+        }
+        let retry_after_s = self.headers.iter().find(|(name, _)| *name == "Retry-After");
+        let retry_after_s: u64 = retry_after_s.and_then(|(_, value)| value.parse().ok()).unwrap_or(1);
+        let reason = String::from_utf8_lossy(&self.body).replace(['\r', '\n'], " ");
+        let body = format!(": {reason}\nretry: {}\n\n", retry_after_s * 1000);
+        Self::new(200, "text/event-stream", body).header("Cache-Control", "no-cache, no-transform")
+    }
+
     /// The response as bytes; without the body if the request was HEAD.
     pub(crate) fn encode(&self, is_head: bool) -> Vec<u8> {
         let mut head = format!(
@@ -65,6 +79,7 @@ fn reason_phrase(status: u16) -> &'static str {
         404 => "Not Found",
         405 => "Method Not Allowed",
         408 => "Request Timeout",
+        421 => "Misdirected Request",
         426 => "Upgrade Required",
         429 => "Too Many Requests",
         431 => "Request Header Fields Too Large",
@@ -85,5 +100,15 @@ mod tests {
                     Connection: close\r\nWWW-Authenticate: Bearer\r\n\r\n";
         assert_eq!(response.encode(true), head.as_bytes());
         assert_eq!(response.encode(false), format!("{head}a token is needed").as_bytes());
+    }
+
+    #[test]
+    fn an_event_source_that_is_refused_for_now_is_told_when_to_come_back() {
+        let response =
+            Response::text(503, "this instance is stopping").header("Retry-After", "5").for_event_source();
+        let text = String::from_utf8(response.encode(false)).unwrap();
+        assert!(text.starts_with("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"), "{text}");
+        assert!(text.ends_with("\r\n\r\n: this instance is stopping\nretry: 5000\n\n"), "{text}");
+        assert_eq!(Response::text(401, "a token is needed").for_event_source().status, 401);
     }
 }

@@ -3,7 +3,6 @@
 use bytes::Bytes;
 use redis_core::id::RunId;
 use ws_chassis::Access;
-use ws_server::token::AccessDenied;
 use ws_server::{Client, Session};
 
 use crate::client_message::ClientMessage;
@@ -46,12 +45,8 @@ impl RunsSession {
             Some(_) => self.access.check_token(token, text),
             None => self.access.check(text),
         };
-        match allowed {
-            Ok(()) => {}
-            Err(AccessDenied::Unauthorized(reason)) => return self.tell(&refused_with(text, 4401, reason)),
-            Err(AccessDenied::Forbidden) => {
-                return self.tell(&refused_with(text, 4403, "the token is for other runs"));
-            }
+        if let Err(denied) = allowed {
+            return self.tell(&refused_with(text, denied.close_code(), denied.reason()));
         }
         self.added.retain(|viewer| viewer.place() != ViewerPlace::Gone);
         match self.viewers().find(|viewer| *viewer.run() == run).map(ViewerGuard::place) {

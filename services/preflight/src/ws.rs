@@ -31,14 +31,14 @@ impl Handler for Endpoint {
         if let Some(response) = self.front.answer(&request) {
             return response.into();
         }
-        let last_segment = request.path().rsplit('/').find(|segment| !segment.is_empty()).unwrap_or_default();
+        let last_segment = request.segments_from_end().next().unwrap_or_default();
         let run = match RunId::parse(last_segment) {
             Ok(run) => run,
             Err(error) => return Response::text(400, format!("{error}: ws://HOST/<run id>")).into(),
         };
         let access = self.front.access(&request);
         if let Err(denied) = access.check(run.as_str()) {
-            return denied.into();
+            return self.front.refuse(&request, denied);
         }
         if !request.is_websocket() {
             return Response::text(426, "this is a WebSocket").header("Upgrade", "websocket").into();
@@ -46,7 +46,10 @@ impl Handler for Endpoint {
         match self.hub.enter(run).await {
             Ok(viewer) => {
                 let (hub, max_runs) = (self.hub.clone(), self.max_runs_per_client);
-                Reply::session(move |client| RunsSession::new(hub, client, access, viewer, max_runs))
+                Reply::session(move |client| {
+                    let session = RunsSession::new(hub, client.clone(), access.clone(), viewer, max_runs);
+                    access.session(client, session)
+                })
             }
             Err(refusal) => {
                 let response = Response::text(refusal.status(), refusal.to_string());

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 use ws_chassis::HttpFront;
-use ws_server::{Handler, Reply, Request, Response};
+use ws_server::{Client, Handler, Reply, Request, Response};
 
 use crate::history_reader::HistoryReader;
 use crate::hub::Hub;
@@ -47,7 +47,7 @@ impl Handler for Endpoint {
 
 impl Endpoint {
     async fn open_viewer(&self, request: Request) -> Result<Reply, Reply> {
-        let mut segments = request.path().rsplit('/');
+        let mut segments = request.segments_from_end();
         let mut last = segments.next().unwrap_or_default();
         let is_event_stream = last == "sse" && !request.is_websocket();
         if is_event_stream {
@@ -55,7 +55,8 @@ impl Endpoint {
         }
         let channels = RunChannels::parse(last).map_err(|problem| Response::text(400, problem))?;
         let mut resume = resume_request(&request).map_err(|problem| Response::text(400, problem))?;
-        self.front.authorize(&request, channels.run().as_str())?;
+        let access = self.front.access(&request);
+        access.check(channels.run().as_str()).map_err(|denied| self.front.refuse(&request, denied))?;
         if !request.is_websocket() && !is_event_stream {
             return Err(Response::text(426, "this is a WebSocket").header("Upgrade", "websocket").into());
         }
@@ -75,8 +76,11 @@ impl Endpoint {
             .collect();
 
         let hub = self.hub.clone();
-        let open = move |client| hub.join(client, channels, resume, subscriptions);
-        Ok(if is_event_stream { Reply::event_stream(open) } else { Reply::websocket(open) })
+        let open = move |client: Client| {
+            let viewer = hub.join(client.clone(), channels, resume, subscriptions);
+            access.session(client, ws_chassis::Silent(viewer))
+        };
+        Ok(if is_event_stream { Reply::event_stream(open) } else { Reply::session(open) })
     }
 
     /// Waits until Redis has confirmed the subscriptions to all channels.

@@ -1,6 +1,7 @@
 //! The server as its clients see it.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod access;
 mod options;
 mod support;
 
@@ -12,7 +13,7 @@ use support::{TestServer, receive_close_code, receive_text};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
-use ws_server::{Options, Origins, Overflow};
+use ws_server::{ClientAddress, Options, Origins, Overflow};
 
 #[tokio::test]
 async fn messages_of_the_service_follow_the_101_in_order() {

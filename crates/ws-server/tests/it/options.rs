@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{Options, Origins, Overflow};
+use crate::{ClientAddress, Options, Origins, Overflow};
 
 /// Generous limits. A test lowers those that it is about.
 pub(crate) fn options() -> Options {
@@ -17,7 +17,10 @@ pub(crate) fn options() -> Options {
         origins: Origins::default(),
         max_connections: 20_000,
         max_connections_per_address: 0,
+        hosts: None,
+        probe_paths: &["/health"],
         trusted_proxies: Vec::new(),
+        client_address: ClientAddress::default(),
         accept_rate: 0,
         drain_message: None,
     }

@@ -30,7 +30,7 @@ async fn only_pages_of_allowed_origins_may_connect() {
 #[tokio::test]
 async fn with_a_token_key_a_viewer_needs_a_token_for_its_run() {
     const KEY: &str = "a secret of sixteen bytes or more";
-    let env = TestEnv::start(&[("PREFLIGHT_TOKEN_KEY", KEY)]).await;
+    let env = TestEnv::start(&[("PREFLIGHT_TOKEN_KEY", &format!("secret:{KEY}"))]).await;
     let token = |runs: &str| {
         encode(&Header::default(), &json!({"runs": runs}), &EncodingKey::from_secret(KEY.as_bytes())).unwrap()
     };
@@ -86,13 +86,16 @@ async fn a_sighup_reads_the_token_key_again() {
     let tokens = keys.map(|key| {
         encode(&Header::default(), &json!({"runs": "*"}), &EncodingKey::from_secret(key.as_bytes())).unwrap()
     });
-    let prefixed = format!("file:{path}");
-    for setting in [("PREFLIGHT_TOKEN_KEY", prefixed.as_str()), ("PREFLIGHT_TOKEN_KEY_FILE", path)] {
-        std::fs::write(&file, keys[0]).unwrap();
+    let prefixed = format!("secret:file:{path}");
+    for (setting, kind) in
+        [(("PREFLIGHT_TOKEN_KEY", prefixed.as_str()), ""), (("PREFLIGHT_TOKEN_KEY_FILE", path), "secret:")]
+    {
+        let keys = keys.map(|key| format!("{kind}{key}\n"));
+        std::fs::write(&file, &keys[0]).unwrap();
         let env = TestEnv::start(&[setting]).await;
         let allowed = async |token: &str| status(&env, &format!("/run?token={token}"), &[]).await == 101;
         assert!(allowed(&tokens[0]).await && !allowed(&tokens[1]).await);
-        std::fs::write(&file, keys[1]).unwrap();
+        std::fs::write(&file, &keys[1]).unwrap();
         env.service.signal("HUP").await;
         test_support::eventually("the new key is used", async || allowed(&tokens[1]).await).await;
         assert!(!allowed(&tokens[0]).await);
@@ -102,6 +105,46 @@ async fn a_sighup_reads_the_token_key_again() {
         test_support::eventually("the failure is logged", async || env.service.log().contains(kept)).await;
         assert!(allowed(&tokens[1]).await);
     }
+}
+
+#[tokio::test]
+async fn a_key_file_is_followed_and_a_client_lives_as_long_as_its_token() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("key");
+    let sign = |key: &str, runs: &str, seconds: u64| {
+        let exp = jsonwebtoken::get_current_timestamp() + seconds;
+        let key = EncodingKey::from_secret(key.as_bytes());
+        encode(&Header::default(), &json!({"runs": runs, "exp": exp}), &key).unwrap()
+    };
+    let keys = ["the first secret of many bytes", "the second secret of many bytes"];
+    std::fs::write(&file, keys[0]).unwrap();
+    let setting = format!("secret:file:{}", file.display());
+    let vars = [
+        ("PREFLIGHT_TOKEN_KEY", setting.as_str()),
+        ("PREFLIGHT_TOKEN_LEEWAY", "0s"),
+        ("PREFLIGHT_REFUSE_AFTER_UPGRADE", "true"),
+    ];
+    let env = TestEnv::start(&vars).await;
+    let close_code = async |token: &str| env.watch(&format!("run?token={token}")).await.close_code().await;
+    assert_eq!(close_code("garbage").await, 4401);
+    assert_eq!(close_code(&sign(keys[0], "other", 60)).await, 4403);
+    let watch = async |seconds| env.watch(&format!("run?token={}", sign(keys[0], "run", seconds))).await;
+    let (mut expiring, mut renewed, mut refused) = (watch(4).await, watch(4).await, watch(60).await);
+    let renewal = |runs: &str| json!({"type": "token", "token": sign(keys[0], runs, 60)}).to_string();
+    renewed.send(&renewal("ru*")).await;
+    refused.send(&renewal("other")).await;
+    assert_eq!(refused.close_code().await, 4403, "the token is not for the run that it watches");
+    assert_eq!(expiring.close_code().await, 4401);
+    env.set("run", "timestamps:a", 7).await;
+    renewed.read_until_modified(7).await;
+
+    std::fs::write(&file, keys[1]).unwrap();
+    let new = format!("run?token={}", sign(keys[1], "run", 60));
+    test_support::eventually("the new key is used", async || {
+        env.watch(&new).await.next_checklist_or_end().await.is_some()
+    })
+    .await;
+    assert_eq!(close_code(&sign(keys[0], "run", 60)).await, 4401);
 }
 
 #[tokio::test]

@@ -51,14 +51,14 @@ async fn an_origin_that_is_not_listed_is_403() {
 async fn a_token_is_required_if_a_key_is_set() {
     let redis = TestRedis::start().await;
     let secret = "a secret of sixteen bytes or more";
-    let service = start_service(&redis, &[("STATUS_TOKEN_KEY", secret)]).await;
+    let service = start_service(&redis, &[("STATUS_TOKEN_KEY", &format!("secret:{secret}"))]).await;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     let sign = |claims: serde_json::Value| {
         let key = jsonwebtoken::EncodingKey::from_secret(secret.as_bytes());
         jsonwebtoken::encode(&jsonwebtoken::Header::default(), &claims, &key).unwrap()
     };
     let good = sign(serde_json::json!({"runs": ["run-*"], "exp": now + 60}));
-    let expired = sign(serde_json::json!({"runs": "*", "exp": now - 5}));
+    let expired = sign(serde_json::json!({"runs": "*", "exp": now - 65}));
     let port = service.port();
     assert_eq!(Viewer::refused_status(port, "run-1:a", &[]).await, 401);
     assert_eq!(Viewer::refused_status(port, "run-1:a?token=nonsense", &[]).await, 401);

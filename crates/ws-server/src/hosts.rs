@@ -1,0 +1,72 @@
+//! Under which names the service may be asked.
+//!
+//! A browser takes a page for one of the service's own if both have the same name. Whoever owns a name can point it at the
+//! service after the page was loaded (DNS rebinding), so a name that is not the service's must be refused.
+
+use crate::authority::Authority;
+use crate::origin::Origins;
+
+/// The names of the service: wildcard patterns for the host or `host:port` of the header `Host`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Hosts(Vec<String>);
+
+impl Hosts {
+    /// Parses a comma-separated list such as `status.example.org, *.internal`.
+    pub fn parse(list: &str) -> Self {
+        Self(list.split(',').map(|p| p.trim().to_ascii_lowercase()).filter(|p| !p.is_empty()).collect())
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether a request with this `Host` is for this service. The names `localhost`, all addresses, and the hosts of allowed
+    /// origins are its names too: nobody else can have them point somewhere. A request without a host comes from no browser.
+    pub(crate) fn allow(&self, host: Option<&str>, origins: &Origins) -> bool {
+        let Some(host) = host.map(|host| host.trim().to_ascii_lowercase()) else { return true };
+        let Some(authority) = Authority::parse(&host) else { return false };
+        let name = authority.host.trim_end_matches('.');
+        authority.address().is_some()
+            || name == "localhost"
+            || name.ends_with(".localhost")
+            || self.0.iter().any(|pattern| authority.matches(pattern))
+            || origins.allow_host(authority)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_service_has_the_names_of_the_setting_loopback_addresses_and_those_of_allowed_origins() {
+        let hosts = Hosts::parse("Status.example.org, *.internal:9002");
+        let origins = Origins::parse("https://www.example.org");
+        for (host, expected) in [
+            ("status.example.org", true),
+            ("STATUS.example.org:443", true),
+            ("a.internal:9002", true),
+            ("a.internal:80", false),
+            ("www.example.org", true),
+            ("localhost:9002", true),
+            ("LOCALHOST.", true),
+            ("app.localhost", true),
+            ("127.0.0.1:9002", true),
+            ("203.0.113.7", true),
+            ("[::1]:9002", true),
+            ("evil.test:9002", false),
+            ("localhost.evil.test", false),
+            ("127.0.0.1.evil.test", false),
+            ("status.example.org.evil.test", false),
+            ("evil.test/status.example.org", false),
+            ("status.example.org@evil.test", false),
+            ("evil.test:status.example.org", false),
+            ("", false),
+        ] {
+            assert_eq!(hosts.allow(Some(host), &origins), expected, "{host}");
+        }
+        assert!(hosts.allow(None, &origins));
+        assert!(Hosts::parse("*").allow(Some("any.test"), &Origins::default()));
+    }
+}
