@@ -10,6 +10,9 @@ scratch
 REDIS_PORT=$(free_port)
 export REDIS_PORT
 start "$REDIS_PORT" "$work/redis.log" redis-server --port "$REDIS_PORT" --bind 127.0.0.1 --save '' --dir "$work"
+REPLICA_PORT=$(free_port)
+export REPLICA_PORT
+start "$REPLICA_PORT" "$work/replica.log" redis-server --port "$REPLICA_PORT" --bind 127.0.0.1 --save '' --dir "$work"
 ORIGINAL_RATE=$("$BACKPLANE_PYTHON" "$(dirname "$0")/kafka-ingester.py" "$REDIS_PORT")
 export ORIGINAL_RATE
-timeout 600 "$BIN/examples/kafka_bench"
+timeout 900 "$BIN/examples/kafka_bench"

@@ -10,7 +10,7 @@ use crate::free_port;
 pub struct Haproxy {
     port: u16,
     _server: ChildServer,
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 impl Haproxy {
@@ -29,15 +29,22 @@ impl Haproxy {
             .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
             .arg("-f")
             .arg(path);
-        let server = ChildServer::start(command, port, &dir.path().join("haproxy.log")).await;
-        Self { port, _server: server, _dir: dir }
+        let server = ChildServer::start(command, port, &dir.path().join(LOG)).await;
+        Self { port, _server: server, dir }
     }
 
     /// The port on which it listens for clients of the service.
     pub fn port(&self) -> u16 {
         self.port
     }
+
+    /// All that it has logged.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.dir.path().join(LOG)).unwrap_or_default()
+    }
 }
+
+const LOG: &str = "haproxy.log";
 
 fn config(service: &str, port: u16, instances: &[u16]) -> String {
     let own_sections = [format!("frontend to-{service}"), format!("backend {service}")];

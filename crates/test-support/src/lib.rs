@@ -17,6 +17,7 @@ mod redis_versions;
 mod refusals;
 mod sentinel;
 mod service_process;
+mod size;
 
 pub use browser::Browser;
 pub use eventually::{eventually, eventually_ok};
@@ -32,3 +33,4 @@ pub use redis_versions::redis_versions;
 pub use refusals::Refusal;
 pub use sentinel::TestSentinel;
 pub use service_process::ServiceProcess;
+pub use size::{is_full_size, size_from_env};

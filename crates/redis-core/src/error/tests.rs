@@ -168,6 +168,11 @@ fn a_reason_is_a_sentence_without_debug_text() {
     let readonly =
         RedisError::new(ErrorKind::Unknown, "READONLY You can't write against a read only replica.");
     assert_eq!(reason(&readonly), "Redis is a read-only replica");
+    let in_script = RedisError::new(
+        ErrorKind::Unknown,
+        "ERR ACL failure in script: No permissions to access a key script: d223ed8c7345b684e8ed044ed472601f536fa58b, on @user_script:1.",
+    );
+    assert_eq!(reason(&in_script), "ERR ACL failure in script: No permissions to access a key");
     let timeout = RedisError::new(ErrorKind::Timeout, "Request timed out.");
     assert_eq!(reason(&timeout), "Redis did not answer in time");
 }

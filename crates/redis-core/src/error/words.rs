@@ -42,9 +42,17 @@ pub fn reason(error: &RedisError) -> String {
         }
         ErrorClass::Busy if error.details().contains("LOADING") => "Redis is loading its data",
         ErrorClass::Busy if error.details().contains("BUSY") => "Redis is busy with a script",
-        ErrorClass::Busy | ErrorClass::Forbidden | ErrorClass::Invalid => error.details(),
+        ErrorClass::Busy | ErrorClass::Forbidden | ErrorClass::Invalid => without_script(error.details()),
     };
     text.to_owned()
+}
+
+/// An error without what Redis 7 adds where it came from a script: the script's hash, and `on @user_script`.
+fn without_script(details: &str) -> &str {
+    match details.rsplit_once(" script: ") {
+        Some((text, rest)) if rest.contains("@user_script") => text,
+        _ => details,
+    }
 }
 
 /// As [`reason`], with the server where nothing was heard from it.

@@ -9,7 +9,7 @@ use fred::clients::Pool;
 use fred::interfaces::{EventInterface, HashesInterface, KeysInterface, ListInterface, PubsubInterface};
 use parking_lot::Mutex;
 use redis_core::{Connection, RedisConfig, connect};
-use test_support::{ManagedRedis, TestSentinel, eventually, eventually_ok};
+use test_support::{ManagedRedis, TestSentinel, eventually, eventually_ok, is_full_size};
 
 use crate::{healed, parse};
 
@@ -22,9 +22,8 @@ enum Loss {
 }
 
 /// `REDIS_CORE_TEST_FULL=1`: as many as the issue asks for.
-#[expect(clippy::disallowed_methods, reason = "tests have no settings of a service")]
 fn rounds() -> usize {
-    if std::env::var("REDIS_CORE_TEST_FULL").is_ok_and(|value| value == "1") { 10 } else { 2 }
+    if is_full_size("REDIS_CORE_TEST_FULL") { 10 } else { 2 }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,7 +4,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use etl_worker::table::Table;
 use fred::interfaces::SetsInterface;
 
-use crate::support::{World, size_from_env};
+use test_support::size_from_env;
+
+use crate::support::World;
 use crate::tables::read_tables;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

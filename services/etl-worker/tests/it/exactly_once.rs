@@ -1,9 +1,9 @@
 use std::time::Duration;
 
 use fred::interfaces::{KeysInterface, StreamsInterface};
-use test_support::{FlakyProxy, eventually};
+use test_support::{FlakyProxy, eventually, size_from_env};
 
-use crate::support::{World, size_from_env};
+use crate::support::World;
 
 /// As with the original, every worker receives every message, and a game of ten players sends ten.
 #[tokio::test]

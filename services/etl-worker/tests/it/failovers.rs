@@ -11,10 +11,10 @@ use fred::interfaces::LuaInterface;
 use fred::types::Value;
 use futures_util::future::join_all;
 use redis_core::connect;
-use test_support::{TestSentinel, eventually};
+use test_support::{TestSentinel, eventually, is_full_size};
 use tokio::time::sleep;
 
-use crate::support::{World, size_from_env};
+use crate::support::World;
 
 /// How the primary is lost.
 #[derive(Debug, Clone, Copy)]
@@ -26,7 +26,7 @@ enum Loss {
 
 /// `ETL_WORKER_TEST_FULL=1`: as many rounds as the issue asks for.
 fn rounds() -> usize {
-    if size_from_env("ETL_WORKER_TEST_FULL", 0) == 1 { 10 } else { 1 }
+    if is_full_size("ETL_WORKER_TEST_FULL") { 10 } else { 1 }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

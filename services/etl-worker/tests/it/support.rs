@@ -225,12 +225,6 @@ impl World {
     }
 }
 
-/// A size of a test: a number from the environment, or the default.
-#[expect(clippy::disallowed_methods, reason = "tests have no settings of a service")]
-pub(crate) fn size_from_env(variable: &str, default: usize) -> usize {
-    std::env::var(variable).ok().map_or(default, |text| text.parse().unwrap())
-}
-
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_etl-worker");
 
 /// Reports that a test is skipped. Writes to standard error directly, because the output of tests that pass is captured.

@@ -1,6 +1,6 @@
 //! Measures the ingester and prints each figure beside its limit. `scripts/bench.sh kafka-ingester` runs it.
 //!
-//! It needs `REDIS_PORT`, the port of an empty Redis; `BIN`, the folder of the built ingester; and
+//! It needs `REDIS_PORT`, the port of an empty Redis; `REPLICA_PORT`, that of another one; `BIN`, the folder of the built ingester; and
 //! `ORIGINAL_RATE`, the messages per second of the original's loop. It uses the broker of `KAFKA_BROKER`, or
 //! librdkafka's mock cluster in this process.
 #![expect(clippy::unwrap_used, reason = "a benchmark that fails may panic")]
@@ -8,6 +8,7 @@
 
 mod instance;
 mod latency;
+mod replica;
 mod stalled;
 mod throughput;
 mod world;
@@ -20,7 +21,7 @@ const KAFKA_CONNECT: f64 = 32_000.0;
 
 #[tokio::main]
 async fn main() {
-    let world = World::start().await;
+    let mut world = World::start().await;
     let default = if world.mock.is_some() { 150_000 } else { 600_000 };
     let total = env_var("BENCH_MESSAGES").map_or(default, |text| text.parse().unwrap());
     let original: f64 = env_var("ORIGINAL_RATE").unwrap().parse().unwrap();
@@ -61,12 +62,13 @@ async fn main() {
     latency::measure(&world).await;
     let peak = stalled::peak_mib(&world, one).await;
     println!("{:48}{peak:>10.0} MiB (limit 256)", "most memory, Redis stalled for 60 s");
+    replica::measure(&mut world, total).await;
 }
 
-fn print_rate(what: &str, rate: f64, remark: &str) {
+pub(crate) fn print_rate(what: &str, rate: f64, remark: &str) {
     println!("{what:48}{rate:>10.0} /s  {remark}");
 }
 
-fn better(a: (f64, f64), b: (f64, f64)) -> (f64, f64) {
+pub(crate) fn better(a: (f64, f64), b: (f64, f64)) -> (f64, f64) {
     if a.0 >= b.0 { a } else { b }
 }

@@ -23,6 +23,8 @@ pub(crate) struct World {
     pub(crate) redis_port: String,
     pub(crate) bin: String,
     pub(crate) redis: Client,
+    /// `REDIS_WAIT_REPLICAS` of the ingesters.
+    pub(crate) wait_replicas: &'static str,
 }
 
 pub(crate) fn env_var(name: &str) -> Option<String> {
@@ -51,7 +53,7 @@ impl World {
         let config = Config::from_url(&format!("redis://127.0.0.1:{redis_port}")).unwrap();
         let redis = Builder::from_config(config).build().unwrap();
         redis.init().await.unwrap();
-        Self { mock, broker, redis_port, bin: env_var("BIN").unwrap(), redis }
+        Self { mock, broker, redis_port, bin: env_var("BIN").unwrap(), redis, wait_replicas: "0" }
     }
 
     pub(crate) fn config(&self) -> ClientConfig {

@@ -18,11 +18,7 @@ pub(crate) const OUTAGE: Duration = Duration::from_secs(10);
 
 /// The size of a test: `usual`, or with `OBJECT_STORE_TEST_FULL=1` the size that the service promises.
 pub(crate) fn size(usual: usize, full: usize) -> usize {
-    if std::env::vars().any(|(name, text)| name == "OBJECT_STORE_TEST_FULL" && text == "1") {
-        full
-    } else {
-        usual
-    }
+    if test_support::is_full_size("OBJECT_STORE_TEST_FULL") { full } else { usual }
 }
 
 /// A running object-store, and its port for clients.

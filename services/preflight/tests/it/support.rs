@@ -18,15 +18,13 @@ pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_preflight");
 const MESSAGE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The size of the large tests, in percent of their full size. The README's figures are from 100.
-#[expect(clippy::disallowed_methods, reason = "tests have no settings of a service")]
 pub(crate) fn test_percent() -> usize {
-    std::env::var("TEST_PERCENT").ok().and_then(|text| text.parse().ok()).unwrap_or(20)
+    test_support::size_from_env("TEST_PERCENT", 20)
 }
 
 /// `PREFLIGHT_TEST_FULL=1`: as many rounds and as much time as the README's guarantees rest on.
-#[expect(clippy::disallowed_methods, reason = "tests have no settings of a service")]
 pub(crate) fn is_full_size() -> bool {
-    std::env::var("PREFLIGHT_TEST_FULL").is_ok_and(|text| text == "1")
+    test_support::is_full_size("PREFLIGHT_TEST_FULL")
 }
 
 /// Arguments for a `redis-server` that reports all changes.

@@ -9,9 +9,8 @@ use test_support::{ServiceProcess, TestMosquitto, TestRedis, eventually};
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_scenario-player");
 
 /// Whether tests run at the size that the README speaks of: `SCENARIO_PLAYER_TEST_FULL=1`.
-#[expect(clippy::disallowed_methods, reason = "tests have no settings of a service")]
 pub(crate) fn is_full_size() -> bool {
-    std::env::var("SCENARIO_PLAYER_TEST_FULL").is_ok_and(|value| value == "1")
+    test_support::is_full_size("SCENARIO_PLAYER_TEST_FULL")
 }
 
 /// A Redis and a broker of this test's own.

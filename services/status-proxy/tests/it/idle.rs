@@ -4,16 +4,14 @@ use std::time::Duration;
 
 use test_support::{Haproxy, IdleClients, TestRedis, eventually};
 
-use crate::support::{Producer, Viewer, size_from_env, start_service};
+use crate::support::{Producer, Viewer, is_full, start_service};
 
 #[tokio::test]
 async fn a_client_that_only_listens_stays_connected_through_haproxy() {
     // At full size: three minutes, with the settings as they are by default.
     let short = [("STATUS_PING_INTERVAL", "500ms"), ("STATUS_PONG_TIMEOUT", "8s")];
-    let (vars, time) = match size_from_env("STATUS_PROXY_TEST_FULL", 0) {
-        1 => (&[][..], Duration::from_secs(180)),
-        _ => (&short[..], Duration::from_secs(18)),
-    };
+    let (vars, time) =
+        if is_full() { (&[][..], Duration::from_secs(180)) } else { (&short[..], Duration::from_secs(18)) };
     let redis = TestRedis::start().await;
     let service = start_service(&redis, vars).await;
     let haproxy = Haproxy::start("status-proxy", &[service.port()]).await;

@@ -5,6 +5,7 @@ mod contract;
 mod drain;
 mod failovers;
 mod framing;
+mod haproxy;
 mod history;
 mod idle;
 mod limits;

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use test_support::{FlakyProxy, TestRedis, eventually};
+use test_support::{FlakyProxy, TestRedis, eventually, size_from_env};
 
-use crate::support::{Producer, Viewer, size_from_env, start_service};
+use crate::support::{Producer, Viewer, start_service};
 
 /// Kills Redis while lines are published as fast as possible, starts it again after `down`, and checks what viewers get.
 async fn check_kill_of_redis(history: &str, down: Duration) {

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use test_support::{Haproxy, ServiceProcess, TestRedis, eventually};
+use test_support::{Haproxy, ServiceProcess, TestRedis, eventually, size_from_env};
 use tokio::process::Command;
 
-use crate::support::{Producer, Viewer, size_from_env, start_service};
+use crate::support::{Producer, Viewer, start_service};
 
 /// What the viewers have received, and how often they had to reconnect. No line is missing, and none came twice.
 #[derive(Default)]

@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use fred::interfaces::ClientLike;
-use test_support::TestRedis;
+use test_support::{TestRedis, size_from_env};
 
-use crate::support::{Producer, Viewer, size_from_env, start_service};
+use crate::support::{Producer, Viewer, start_service};
 
 async fn count_redis_connections(redis: &TestRedis) -> usize {
     let client = redis.client().await;

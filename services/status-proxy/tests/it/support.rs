@@ -15,15 +15,9 @@ pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_status-proxy");
 /// Longer than any message takes.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The size of a test: a number from the environment, or the default.
-pub(crate) fn size_from_env(variable: &str, default: usize) -> usize {
-    #[expect(clippy::disallowed_methods, reason = "the size of a test is no setting of the service")]
-    std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
-}
-
 /// Whether the long proofs run at full size: `STATUS_PROXY_TEST_FULL=1`.
 pub(crate) fn is_full() -> bool {
-    size_from_env("STATUS_PROXY_TEST_FULL", 0) == 1
+    test_support::is_full_size("STATUS_PROXY_TEST_FULL")
 }
 
 /// Starts a service on this Redis and waits until it is ready.
