@@ -66,9 +66,19 @@ async fn count_refused(service: &ServiceProcess) -> f64 {
 
 /// Sends a message every 20 ms until `is_so`.
 pub(crate) async fn send_until(world: &World, sent: &mut i64, what: &str, is_so: impl AsyncFn() -> bool) {
+    send_within(LIMIT, world, sent, what, is_so).await;
+}
+
+pub(crate) async fn send_within(
+    limit: Duration,
+    world: &World,
+    sent: &mut i64,
+    what: &str,
+    is_so: impl AsyncFn() -> bool,
+) {
     let started = Instant::now();
     while !is_so().await {
-        assert!(started.elapsed() < LIMIT, "{what}: not within {LIMIT:?}");
+        assert!(started.elapsed() < limit, "{what}: not within {limit:?}");
         let json = format!(r#"{{"battery_id":{},"n":{sent}}}"#, *sent % 10);
         world.kafka.enqueue(&world.topic, 0, None, Some(json.as_bytes()));
         *sent += 1;
