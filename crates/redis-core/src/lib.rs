@@ -25,4 +25,4 @@ pub use key::Key;
 pub use needs::Needs;
 pub use pubsub::PubSubConnection;
 pub use replicas::WaitReplicas;
-pub use state::State;
+pub use state::{State, publish_state};

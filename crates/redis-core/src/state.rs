@@ -10,6 +10,15 @@ use tokio::sync::{Notify, watch};
 /// operator; otherwise the reason why not, in words.
 pub type State = Result<Option<String>, String>;
 
+/// Publishes a state. Its receivers wake only if it is another one.
+pub fn publish_state(sender: &watch::Sender<State>, state: State) {
+    sender.send_if_modified(|old| {
+        let is_new = *old != state;
+        *old = state;
+        is_new
+    });
+}
+
 /// What a watcher looks at. The first one in this order that is not `Ok` decides the [`State`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Source {
@@ -48,11 +57,7 @@ impl StateBoard {
         let problem = findings.values().find(|finding| finding.is_err());
         let note = || findings.values().find(|finding| matches!(finding, Ok(Some(_))));
         let state = problem.or_else(note).cloned().unwrap_or(Ok(None));
-        self.sender.send_if_modified(|old| {
-            let changed = *old != state;
-            *old = state;
-            changed
-        });
+        publish_state(&self.sender, state);
     }
 
     /// Tells those who wait for [`StateBoard::trouble`] to look at their connections now.

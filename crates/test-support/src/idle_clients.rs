@@ -70,11 +70,19 @@ impl IdleClients {
         .await;
     }
 
-    /// Ends the browser.
+    /// Ends them all.
     ///
     /// # Panics
-    /// When it does not end.
-    pub async fn close(self) {
+    /// When one of them was closed, or was sent fewer than five `{"type":"ping"}`.
+    pub async fn expect_to_have_stayed(self) {
+        for (name, lines) in self.received().await {
+            println!("{name}: {} messages", lines.len());
+            assert!(!lines.iter().any(|line| line.starts_with("closed")), "{name}: {lines:?}");
+            assert!(
+                lines.iter().filter(|line| line.contains(r#"{"type":"ping"}"#)).count() >= 5,
+                "{name}: {lines:?}"
+            );
+        }
         self.browser.close().await;
     }
 }

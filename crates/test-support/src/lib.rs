@@ -31,6 +31,6 @@ pub use python::find_python;
 pub use redis::TestRedis;
 pub use redis_versions::redis_versions;
 pub use refusals::Refusal;
-pub use sentinel::TestSentinel;
+pub use sentinel::{Loss, TestSentinel};
 pub use service_process::ServiceProcess;
 pub use size::{is_full_size, size_from_env};

@@ -22,6 +22,17 @@ pub struct TestSentinel {
     _dir: TempDir,
 }
 
+/// How a primary is lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loss {
+    /// SIGKILL.
+    Killed,
+    /// It stops answering, and keeps its connections.
+    Hung,
+    /// `SENTINEL FAILOVER`.
+    Planned,
+}
+
 const AOF: &[&str] = &["--appendonly", "yes"];
 
 impl TestSentinel {
@@ -87,6 +98,27 @@ impl TestSentinel {
         let old = self.primary().await;
         eventually_ok("a failover is begun", async || self.ask::<()>(0, &["FAILOVER", "main"]).await).await;
         self.wait_for_switch(old).await;
+    }
+
+    /// Loses the primary, and waits until another server is the primary. Returns the number of the old one.
+    pub async fn lose_primary(&mut self, loss: Loss) -> usize {
+        let old = self.primary().await;
+        match loss {
+            Loss::Killed => self.servers[old].kill().await,
+            Loss::Hung => self.servers[old].pause().await,
+            Loss::Planned => self.fail_over().await,
+        }
+        self.wait_for_switch(old).await;
+        old
+    }
+
+    /// Brings the server back that was lost so. It becomes a replica.
+    pub async fn recover(&mut self, loss: Loss, old: usize) {
+        match loss {
+            Loss::Killed => self.servers[old].restart().await,
+            Loss::Hung => self.servers[old].resume().await,
+            Loss::Planned => {}
+        }
     }
 
     /// Waits until another server than this one is the primary.

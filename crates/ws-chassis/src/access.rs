@@ -113,14 +113,10 @@ impl State {
 
     fn apply(&self) {
         if let Some(client) = &self.client {
-            let far_future = || SystemTime::now() + NEVER;
-            client.expire_at(self.expires_at.unwrap_or_else(far_future));
+            client.expire_at(self.expires_at);
         }
     }
 }
-
-/// For tokens without an end: a hundred years.
-const NEVER: std::time::Duration = std::time::Duration::from_secs(100 * 365 * 24 * 3600);
 
 /// The session of a client whose access may end: see [`Access::session`].
 pub struct AccessSession<S> {
@@ -147,11 +143,4 @@ impl<S: Session> Session for AccessSession<S> {
             _ => self.session.on_text(text),
         }
     }
-}
-
-/// The session of a service that has no use for what clients send. The value is dropped with it.
-pub struct Silent<G>(pub G);
-
-impl<G: Send> Session for Silent<G> {
-    fn on_text(&mut self, _text: &str) {}
 }

@@ -40,13 +40,15 @@ impl Client {
     }
 
     /// Ends the client's access at this time, or within a second after it: it is closed with 4401, unless this is called again
-    /// with a later time before. A time that has passed closes it too.
+    /// with a later time before. A time that has passed closes it too. `None`: it does not end.
     ///
     /// The first call belongs in `on_open`: one that gives an open client an earlier end, or its first one, is noticed at the
     /// client's next check, up to 16 s later.
-    pub fn expire_at(&self, time: SystemTime) {
-        let remaining = time.duration_since(SystemTime::now()).unwrap_or_default();
-        let expires_ms = self.0.context.now_ms().saturating_add(remaining.as_millis() as u64);
+    pub fn expire_at(&self, time: Option<SystemTime>) {
+        let expires_ms = time.map_or(u64::MAX, |time| {
+            let remaining = time.duration_since(SystemTime::now()).unwrap_or_default();
+            self.0.context.now_ms().saturating_add(remaining.as_millis() as u64)
+        });
         self.0.expires_ms.store(expires_ms, Ordering::Relaxed);
     }
 

@@ -5,6 +5,7 @@
 
 use crate::authority::Authority;
 use crate::origin::Origins;
+use crate::wildcard;
 
 /// The names of the service: wildcard patterns for the host or `host:port` of the header `Host`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -13,7 +14,7 @@ pub struct Hosts(Vec<String>);
 impl Hosts {
     /// Parses a comma-separated list such as `status.example.org, *.internal`.
     pub fn parse(list: &str) -> Self {
-        Self(list.split(',').map(|p| p.trim().to_ascii_lowercase()).filter(|p| !p.is_empty()).collect())
+        Self(wildcard::parse_list(list))
     }
 
     /// Whether there is none.

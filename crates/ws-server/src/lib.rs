@@ -51,5 +51,5 @@ pub use reply::Reply;
 pub use request::Request;
 pub use response::Response;
 pub use server::Server;
-pub use session::Session;
+pub use session::{Guard, Session};
 pub use transport::Transport;

@@ -11,7 +11,7 @@ pub struct Origins(Vec<String>);
 impl Origins {
     /// Parses a comma-separated list such as `*.example.org, localhost:*`.
     pub fn parse(list: &str) -> Self {
-        Self(list.split(',').map(|p| p.trim().to_ascii_lowercase()).filter(|p| !p.is_empty()).collect())
+        Self(wildcard::parse_list(list))
     }
 
     /// Whether not every page may connect.

@@ -6,8 +6,8 @@ pub trait Session: Send {
     fn on_text(&mut self, text: &str);
 }
 
-/// For a service that has no use for what clients send.
-pub(crate) struct Guard<G>(pub(crate) G);
+/// The session of a service that has no use for what clients send. The value is dropped with it.
+pub struct Guard<G>(pub G);
 
 impl<G: Send> Session for Guard<G> {
     fn on_text(&mut self, _text: &str) {}

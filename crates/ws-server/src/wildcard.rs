@@ -24,6 +24,14 @@ pub fn matches(pattern: &str, text: &str) -> bool {
     pattern[p..].iter().all(|&b| b == b'*')
 }
 
+/// The patterns of a comma-separated list, in lower case.
+pub(crate) fn parse_list(list: &str) -> Vec<String> {
+    list.split(',')
+        .map(|pattern| pattern.trim().to_ascii_lowercase())
+        .filter(|pattern| !pattern.is_empty())
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::matches;

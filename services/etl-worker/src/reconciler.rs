@@ -42,11 +42,11 @@ impl Reconciler {
     /// Never: what fails is tried again.
     pub async fn run(self, stopping: CancellationToken) -> anyhow::Result<()> {
         // Each step is one command: wherever this is cut off, another worker goes on.
-        stopping.run_until_cancelled(self.look_again_and_again()).await;
+        stopping.run_until_cancelled(self.reconcile_repeatedly()).await;
         Ok(())
     }
 
-    async fn look_again_and_again(&self) {
+    async fn reconcile_repeatedly(&self) {
         let mut next_cleanup = Instant::now();
         let mut logged = Logged::default();
         let mut ticks = interval(INTERVAL);

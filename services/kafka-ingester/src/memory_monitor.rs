@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use redis_core::State;
+use redis_core::{State, publish_state};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -23,8 +23,7 @@ pub(crate) async fn run(
         // If Redis does not answer, the gate `redis` shows it, and this state stays as it is.
         if let Ok(used_percent) = memory.used_percent().await {
             let is_paused = state.borrow().is_err();
-            let new = evaluate(used_percent, pause_percent, is_paused);
-            state.send_if_modified(|old| std::mem::replace(old, new.clone()) != new);
+            publish_state(&state, evaluate(used_percent, pause_percent, is_paused));
         }
     }
     Ok(())

@@ -54,14 +54,11 @@ impl EpochMicros {
         if !number.is_finite() {
             return Err(TimeError::Range);
         }
-        let mut seconds = number;
-        while seconds.abs() > MAX_SECONDS {
-            seconds /= 1000.0;
+        let mut ms = if number.abs() <= MAX_SECONDS { number * 1000.0 } else { number };
+        while ms.abs() > MAX_SECONDS * 1000.0 {
+            ms /= 1000.0;
         }
-        // In this order a number of milliseconds is not rounded twice.
-        let is_seconds = number.abs() <= MAX_SECONDS;
-        let is_ms = !is_seconds && number.abs() <= MAX_SECONDS * 1000.0;
-        Self::from_ms(if is_ms { number } else { seconds * 1000.0 })
+        Self::from_ms(ms)
     }
 
     /// From epoch milliseconds, which may have a fraction.

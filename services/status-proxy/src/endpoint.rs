@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 use ws_chassis::HttpFront;
-use ws_server::{Client, Handler, Reply, Request, Response};
+use ws_server::{Client, Guard, Handler, Reply, Request, Response};
 
 use crate::history_reader::HistoryReader;
 use crate::hub::Hub;
@@ -78,7 +78,7 @@ impl Endpoint {
         let hub = self.hub.clone();
         let open = move |client: Client| {
             let viewer = hub.join(client.clone(), channels, resume, subscriptions);
-            access.session(client, ws_chassis::Silent(viewer))
+            access.session(client, Guard(viewer))
         };
         Ok(if is_event_stream { Reply::event_stream(open) } else { Reply::session(open) })
     }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use redis_core::error::reason;
-use redis_core::{ErrorClass, RedisError, State};
+use redis_core::{ErrorClass, RedisError, State, publish_state};
 use tokio::sync::{mpsc, watch};
 use tracing::{info, warn};
 
@@ -122,7 +122,7 @@ impl Recorder {
                 Ok(state) => state,
                 Err(error) => return self.on_error(&error),
             };
-            self.publish_state(Ok(None));
+            publish_state(&self.state, Ok(None));
             self.set_is_recorder(state.is_recorder);
             if !state.is_recorder {
                 self.backlog.drop_before(state.complete_until);
@@ -141,15 +141,7 @@ impl Recorder {
             reason.push_str(": the recorded history has a gap");
             self.backlog.clear();
         }
-        self.publish_state(Err(reason));
-    }
-
-    fn publish_state(&self, new: State) {
-        self.state.send_if_modified(|old| {
-            let is_new = *old != new;
-            *old = new;
-            is_new
-        });
+        publish_state(&self.state, Err(reason));
     }
 
     fn set_is_recorder(&mut self, is_recorder: bool) {

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use redis_core::error::RETRY_INTERVAL_MS;
-use redis_core::{RedisError, State};
+use redis_core::{RedisError, State, publish_state};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, sleep_until, timeout};
 use tracing::debug;
@@ -301,11 +301,7 @@ impl Subscriber {
             (Err(reason), _) | (Ok(_), Err(reason)) => Err(reason.clone()),
             (Ok(note), Ok(())) => Ok(note.clone()),
         };
-        self.state.send_if_modified(|old| {
-            let is_new = *old != state;
-            *old = state;
-            is_new
-        });
+        publish_state(&self.state, state);
     }
 
     /// Sends the next probe, or gives up the connection if the last one has not arrived.

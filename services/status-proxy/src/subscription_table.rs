@@ -75,11 +75,15 @@ impl SubscriptionTable {
         if self.forbidden.contains(channel) {
             return Some(SubscribeRefusal::Forbidden);
         }
-        if self.channels.len() >= self.max_channels && !self.channels.contains_key(channel) {
-            self.drop_abandoned();
+        if self.has_room(channel) {
+            return None;
         }
-        let is_full = self.channels.len() >= self.max_channels && !self.channels.contains_key(channel);
-        is_full.then_some(SubscribeRefusal::TooManyChannels)
+        self.drop_abandoned();
+        (!self.has_room(channel)).then_some(SubscribeRefusal::TooManyChannels)
+    }
+
+    fn has_room(&self, channel: &Arc<str>) -> bool {
+        self.channels.len() < self.max_channels || self.channels.contains_key(channel)
     }
 
     /// Drops the channels that are still pending and for which nobody waits any more.

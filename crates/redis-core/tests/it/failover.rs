@@ -9,17 +9,9 @@ use fred::clients::Pool;
 use fred::interfaces::{EventInterface, HashesInterface, KeysInterface, ListInterface, PubsubInterface};
 use parking_lot::Mutex;
 use redis_core::{Connection, RedisConfig, connect};
-use test_support::{ManagedRedis, TestSentinel, eventually, eventually_ok, is_full_size};
+use test_support::{Loss, ManagedRedis, TestSentinel, eventually, eventually_ok, is_full_size};
 
 use crate::{healed, parse};
-
-/// How the primary is lost.
-#[derive(Debug, Clone, Copy)]
-enum Loss {
-    Killed,
-    Hung,
-    Planned,
-}
 
 /// `REDIS_CORE_TEST_FULL=1`: as many as the issue asks for.
 fn rounds() -> usize {
@@ -84,21 +76,12 @@ async fn run(loss: Loss, sentinels: usize, replicas: usize, wait: u8) -> Outcome
         redis.wait_until_stable().await;
         let load = Load::start(&config, &pool, round);
         eventually("writes are acknowledged", async || load.acknowledged.lock().len() > 20).await;
-        let (old, lost_at) = (redis.primary().await, Instant::now());
-        match loss {
-            Loss::Killed => redis.servers[old].kill().await,
-            Loss::Hung => redis.servers[old].pause().await,
-            Loss::Planned => redis.fail_over().await,
-        }
-        redis.wait_for_switch(old).await;
+        let lost_at = Instant::now();
+        let old = redis.lose_primary(loss).await;
         if wait == 0 {
             acknowledge_more(&load).await;
         }
-        match loss {
-            Loss::Killed => redis.servers[old].restart().await,
-            Loss::Hung => redis.servers[old].resume().await,
-            Loss::Planned => {}
-        }
+        redis.recover(loss, old).await;
         // With WAIT nothing is acknowledged before there is a replica again.
         acknowledge_more(&load).await;
         redis.wait_until_stable().await;

@@ -47,7 +47,7 @@ impl Room {
         client.transport().encode(&mut hello, Some("1"), &format!("hello {path}"));
         client.send(&hello.freeze());
         if path == "/expiring" {
-            client.expire_at(SystemTime::now() + Duration::from_secs(2));
+            client.expire_at(Some(SystemTime::now() + Duration::from_secs(2)));
         }
         let key = self.0.lock().insert(client);
         Membership(self, key)
@@ -71,7 +71,7 @@ struct Member {
 impl Session for Member {
     fn on_text(&mut self, text: &str) {
         if text == "renew" {
-            self.client.expire_at(SystemTime::now() + Duration::from_secs(3600));
+            self.client.expire_at(Some(SystemTime::now() + Duration::from_secs(3600)));
         } else if text.starts_with("echo") {
             let mut message = BytesMut::new();
             self.client.transport().encode(&mut message, None, text);

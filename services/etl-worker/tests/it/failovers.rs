@@ -11,18 +11,10 @@ use fred::interfaces::LuaInterface;
 use fred::types::Value;
 use futures_util::future::join_all;
 use redis_core::connect;
-use test_support::{TestSentinel, eventually, is_full_size};
+use test_support::{Loss, TestSentinel, eventually, is_full_size};
 use tokio::time::sleep;
 
 use crate::support::World;
-
-/// How the primary is lost.
-#[derive(Debug, Clone, Copy)]
-enum Loss {
-    Killed,
-    Hung,
-    Planned,
-}
 
 /// `ETL_WORKER_TEST_FULL=1`: as many rounds as the issue asks for.
 fn rounds() -> usize {
@@ -64,18 +56,9 @@ async fn run(loss: Loss, wait_replicas: &str) -> Outcome {
     let mut longest_pause = Duration::ZERO;
     for _ in 0..rounds() {
         wait_for_more(&world).await;
-        let (old, since) = (sentinel.primary().await, Instant::now());
-        match loss {
-            Loss::Killed => sentinel.servers[old].kill().await,
-            Loss::Hung => sentinel.servers[old].pause().await,
-            Loss::Planned => sentinel.fail_over().await,
-        }
-        sentinel.wait_for_switch(old).await;
-        match loss {
-            Loss::Killed => sentinel.servers[old].restart().await,
-            Loss::Hung => sentinel.servers[old].resume().await,
-            Loss::Planned => {}
-        }
+        let since = Instant::now();
+        let old = sentinel.lose_primary(loss).await;
+        sentinel.recover(loss, old).await;
         sentinel.wait_until_stable().await;
         wait_for_more(&world).await;
         longest_pause = longest_pause.max(since.elapsed());

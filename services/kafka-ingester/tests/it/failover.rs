@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fred::interfaces::HashesInterface;
 use futures_util::future::join_all;
-use test_support::{ManagedRedis, TestSentinel, is_full_size};
+use test_support::{Loss, ManagedRedis, TestSentinel, is_full_size};
 
 use super::refusals::{send_until, send_within};
 use crate::support::World;
@@ -36,14 +36,6 @@ async fn a_managed_failover_under_load_takes_seconds_and_loses_nothing() {
     })
     .await;
     expect_all_applied(&world, sent).await;
-}
-
-/// How the primary is lost.
-#[derive(Debug, Clone, Copy)]
-enum Loss {
-    Killed,
-    Hung,
-    Planned,
 }
 
 /// `KAFKA_INGESTER_TEST_FULL=1`: as many rounds as give a figure.
@@ -80,18 +72,8 @@ async fn run(loss: Loss, wait_replicas: &str) -> f64 {
         let what = format!("{loss:?}, {wait_replicas} replicas, round {round}");
         let is_applied = async || world.read_offset(0).await >= Some(target);
         send_within(PATIENCE, &world, &mut sent, &format!("{what}: some are applied"), is_applied).await;
-        let old = sentinel.primary().await;
-        match loss {
-            Loss::Killed => sentinel.servers[old].kill().await,
-            Loss::Hung => sentinel.servers[old].pause().await,
-            Loss::Planned => sentinel.fail_over().await,
-        }
-        sentinel.wait_for_switch(old).await;
-        match loss {
-            Loss::Killed => sentinel.servers[old].restart().await,
-            Loss::Hung => sentinel.servers[old].resume().await,
-            Loss::Planned => {}
-        }
+        let old = sentinel.lose_primary(loss).await;
+        sentinel.recover(loss, old).await;
         world.client = sentinel.servers[1 - old].client().await;
         let target = sent + 1;
         let is_applied = async || world.read_offset(0).await >= Some(target);

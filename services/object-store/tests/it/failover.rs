@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use test_support::TestSentinel;
+use test_support::{Loss, TestSentinel};
 
 use crate::client::{Client, Node, SET, id, size};
 
@@ -75,20 +75,9 @@ async fn fail_over_under_load(wait_replicas: &str, rounds: usize) -> u64 {
         tasks.push(tokio::spawn(get(Arc::clone(&load), node.port, format!("getter-{n}"))));
     }
     for round in 0..rounds {
-        let primary = sentinel.primary().await;
-        match round % 3 {
-            0 => sentinel.fail_over().await,
-            1 => {
-                sentinel.servers[primary].kill().await;
-                sentinel.wait_for_switch(primary).await;
-                sentinel.servers[primary].restart().await;
-            }
-            _ => {
-                sentinel.servers[primary].pause().await;
-                sentinel.wait_for_switch(primary).await;
-                sentinel.servers[primary].resume().await;
-            }
-        }
+        let loss = [Loss::Planned, Loss::Killed, Loss::Hung][round % 3];
+        let old = sentinel.lose_primary(loss).await;
+        sentinel.recover(loss, old).await;
         sentinel.wait_until_stable().await;
         go_on("sets go on", &load).await;
         // Whoever could still answer from the past has been left by now.

@@ -7,18 +7,10 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use fred::interfaces::HashesInterface;
 use redis_core::{RedisConfig, connect};
-use test_support::{TestSentinel, eventually};
+use test_support::{Loss, TestSentinel, eventually};
 use tokio::time::sleep;
 
 use crate::support::{Viewer, is_full_size, start};
-
-/// How the primary is lost.
-#[derive(Debug, Clone, Copy)]
-enum Loss {
-    Killed,
-    Hung,
-    Planned,
-}
 
 /// What a viewer has seen in all rounds.
 struct Outcome {
@@ -69,19 +61,9 @@ async fn run(loss: Loss, wait_replicas: &'static str) -> Outcome {
     let watcher = tokio::spawn(watch(viewer, Arc::clone(&progress)));
     let mut longest_lag = Duration::ZERO;
     for _ in 0..rounds() {
-        let old = sentinel.primary().await;
         longest_lag = longest_lag.max(lag(&progress).await);
-        match loss {
-            Loss::Killed => sentinel.servers[old].kill().await,
-            Loss::Hung => sentinel.servers[old].pause().await,
-            Loss::Planned => sentinel.fail_over().await,
-        }
-        sentinel.wait_for_switch(old).await;
-        match loss {
-            Loss::Killed => sentinel.servers[old].restart().await,
-            Loss::Hung => sentinel.servers[old].resume().await,
-            Loss::Planned => {}
-        }
+        let old = sentinel.lose_primary(loss).await;
+        sentinel.recover(loss, old).await;
         report_changes(&sentinel).await;
         sentinel.wait_until_stable().await;
         longest_lag = longest_lag.max(lag(&progress).await);

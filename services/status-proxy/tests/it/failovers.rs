@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use fred::clients::Pool;
 use fred::interfaces::PubsubInterface;
 use redis_core::{Connection, RedisConfig, connect};
-use test_support::{ServiceProcess, TestSentinel, eventually};
+use test_support::{Loss, ServiceProcess, TestSentinel, eventually};
 use tokio::task::JoinHandle;
 
 use crate::support::{BINARY, Viewer, is_full};
@@ -17,14 +17,6 @@ const LONGEST_LOSS: Duration = Duration::from_secs(15);
 
 /// So many lines later a gap must have been told: about 5 s.
 const TOLD_WITHIN: usize = 1000;
-
-/// How the primary is lost.
-#[derive(Debug, Clone, Copy)]
-enum Loss {
-    Killed,
-    Hung,
-    Planned,
-}
 
 #[derive(Debug, Default)]
 struct Outcome {
@@ -113,19 +105,9 @@ async fn run(loss: Loss, history: &str) -> Outcome {
     for _ in 0..rounds {
         redis.wait_until_stable().await;
         flows().await;
-        let old = redis.primary().await;
-        match loss {
-            Loss::Killed => redis.servers[old].kill().await,
-            Loss::Hung => redis.servers[old].pause().await,
-            Loss::Planned => redis.fail_over().await,
-        }
-        redis.wait_for_switch(old).await;
+        let old = redis.lose_primary(loss).await;
         flows().await;
-        match loss {
-            Loss::Killed => redis.servers[old].restart().await,
-            Loss::Hung => redis.servers[old].resume().await,
-            Loss::Planned => {}
-        }
+        redis.recover(loss, old).await;
         flows().await;
         service.wait_until_ready().await;
     }
