@@ -287,8 +287,9 @@ impl Subscriber {
 
     /// The subscriptions do not stand any more. A reason that is known already stays.
     fn mark_lost(&mut self, reason: &str) {
+        // Also what an attempt that failed has received: the next one may be on another connection, with lines lost between.
+        self.take_waiting_messages();
         if self.subscriptions.is_ok() {
-            self.take_waiting_messages();
             self.router.lose_count();
             self.subscriptions = Err(reason.to_owned());
             self.publish_state();
