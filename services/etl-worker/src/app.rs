@@ -17,7 +17,7 @@ use crate::dead_letters;
 use crate::listener::Listener;
 use crate::metrics::Metrics;
 use crate::output::Output;
-use crate::reconciler::Reconciler;
+use crate::reconciler::{DeadLetterLimits, Reconciler};
 use crate::stop::Stop;
 use crate::store::{Cleanup, JobReader, Store, Subscription};
 use crate::worker::{Pipeline, Worker, WorkerConfig};
@@ -45,6 +45,9 @@ async fn run_command(config: &Config, command: &Command) -> anyhow::Result<()> {
         Command::Dead(DeadCommand::Retry { games }) => {
             println!("{} games will be tried again", dead_letters::retry(&store, games).await?);
         }
+        Command::Dead(DeadCommand::Drop { games, older_than }) => {
+            println!("{} dead letters are dropped", dead_letters::drop(&store, games, *older_than).await?);
+        }
         Command::Compact => {
             let output = Output::new(&config.output, &process)?;
             println!("{}", compact::run(&store, output, config.output.etl_codec).await?);
@@ -63,16 +66,16 @@ async fn run_worker(config: Config) -> anyhow::Result<ExitCode> {
 
     let process = process_name();
     let consumer = consumer_name(&config, &process);
-    let channel = &config.games.worker_channel;
-    let (store, redis_state) = Store::connect(&config.redis, &consumer, channel)?;
-    let (subscription, channel_state) = Subscription::connect(&config.redis, channel)?;
+    let channels = &config.games.worker_channel;
+    let (store, redis_state) = Store::connect(&config.redis, &consumer, channels)?;
+    let (subscription, channel_state) = Subscription::connect(&config.redis, channels)?;
     let (jobs, jobs_state) = JobReader::connect(&config.redis, &consumer)?;
     let output = Output::new(&config.output, &process)?;
     info!(
         logger = config.games.logger_module,
-        "worker {consumer}: redis {}, channel {}, output {}",
+        "worker {consumer}: redis {}, channels {}, output {}",
         config.redis,
-        config.games.worker_channel,
+        channels.join(", "),
         config.output.etl_output
     );
 
@@ -89,8 +92,11 @@ async fn run_worker(config: Config) -> anyhow::Result<ExitCode> {
     let worker = Worker { pipeline, jobs, gate: readiness.gate("output") };
     lifecycle.spawn("worker", worker.run(stop.clone()));
     let settle = config.games.etl_settle;
+    let dead_letters =
+        DeadLetterLimits { count: config.games.etl_dead_max, age: config.games.etl_dead_max_age };
     let gate = readiness.gate("keys");
-    let reconciler = Reconciler { store: store.clone(), output, settle, metrics: metrics.clone(), gate };
+    let reconciler =
+        Reconciler { store: store.clone(), output, settle, dead_letters, metrics: metrics.clone(), gate };
     lifecycle.spawn("reconciler", reconciler.run(stopping.clone()));
     let listener = Listener { store, subscription, metrics };
     lifecycle.spawn("listener", listener.run(stop));

@@ -68,7 +68,8 @@ mod tests {
         let config = from_vars::<Config>([]).unwrap();
         assert_eq!(config.process.listen_addr, "0.0.0.0:9102");
         assert_eq!(config.redis.to_string(), "localhost:6379/0");
-        assert_eq!((config.games.worker_channel.as_str(), config.games.redis_expiry), ("CLEAN", 30));
+        assert_eq!(config.games.worker_channel, ["CLEAN", "lib.server.lobby", "redis.lib.server.lobby"]);
+        assert_eq!(config.games.redis_expiry, 30);
         assert_eq!((config.games.clean_routine, config.games.logger_module.as_str()), (false, "Default"));
         assert_eq!(config.games.etl_settle, Duration::from_secs(20));
         assert_eq!((config.output.etl_output.as_str(), config.output.etl_batch_games), ("data/superhero", 1));
@@ -87,6 +88,8 @@ mod tests {
         assert_eq!(error("ETL_OUTPUT", "gs://b"), "ETL_OUTPUT must be a folder or s3://BUCKET[/PREFIX]");
         assert_eq!(error("ETL_WORKER", "../x"), "ETL_WORKER must be 1 to 64 of A-Z a-z 0-9 _ . -");
         assert_eq!(error("ETL_LEASE", "1ms"), "ETL_LEASE must be from 500ms to 1h");
+        let channel = "WORKER_CHANNEL must be a channel, or several with commas between them";
+        assert_eq!(error("WORKER_CHANNEL", "CLEAN,,x"), channel);
         assert_eq!(error("CLEAN_ROUTINE", "perhaps"), "CLEAN_ROUTINE must be true or false");
         assert!(error("ETL_CODEC", "lzo").starts_with("ETL_CODEC must be one of"));
         assert!(error("REDIS_EXPIRY", "0").starts_with("REDIS_EXPIRY must be"));

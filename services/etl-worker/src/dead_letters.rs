@@ -1,6 +1,7 @@
-//! The commands `dead list` and `dead retry`.
+//! The commands `dead list`, `dead retry` and `dead drop`.
 
 use std::io::Write;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use redis_core::ErrorClass;
@@ -54,4 +55,26 @@ pub async fn retry(store: &Store, games: &[GameToken]) -> anyhow::Result<usize> 
         bail!("{retried} games will be tried again, but not these: {}", refused.join(", "));
     }
     if missing.is_empty() { Ok(retried) } else { bail!("no dead letters: {}", missing.join(", ")) }
+}
+
+/// Forgets the dead letters of `games`, or those that are older than `older_than`. Returns how many there were.
+///
+/// # Errors
+/// When Redis fails, or when one of `games` has no dead letter. The others are dropped all the same.
+pub async fn drop(store: &Store, games: &[GameToken], older_than: Option<Duration>) -> anyhow::Result<u64> {
+    if let Some(age) = older_than {
+        return store.drop_older_dead_letters(age).await.context("drop dead letters");
+    }
+    let mut missing: Vec<&str> = games.iter().map(GameToken::as_str).collect();
+    let (mut last_entry_id, mut dropped) = (String::new(), 0);
+    loop {
+        let page = store.dead_letters(&last_entry_id).await.context("read dead letters")?;
+        let Some(last) = page.last() else { break };
+        last_entry_id.clone_from(&last.entry_id);
+        for letter in page.iter().filter(|letter| games.iter().any(|game| game.as_str() == letter.game)) {
+            missing.retain(|game| *game != letter.game);
+            dropped += store.drop_dead_letter(letter).await.context("drop a dead letter")?;
+        }
+    }
+    if missing.is_empty() { Ok(dropped) } else { bail!("no dead letters: {}", missing.join(", ")) }
 }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use crate::log_entry::LogEntry;
+use crate::number;
 
 /// A player as Redis has it. Fields may be missing or invalid.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -165,9 +166,10 @@ impl Player {
     fn new(record: PlayerRecord) -> Result<Self, InvalidGame> {
         let PlayerRecord { user_token, superhero_id, health } = record;
         let invalid = |field, must_be| InvalidGame::Player { user_token: user_token.clone(), field, must_be };
-        let superhero_id =
-            parse_field(superhero_id).ok_or_else(|| invalid("id", "a number from 0 to 65535"))?;
-        let health = parse_field(health).ok_or_else(|| invalid("health", "a whole number"))?;
+        let superhero_id = superhero_id.as_deref().and_then(number::parse);
+        let superhero_id = superhero_id.ok_or_else(|| invalid("id", "a number from 0 to 65535"))?;
+        let health = health.as_deref().and_then(number::parse);
+        let health = health.ok_or_else(|| invalid("health", "a whole number"))?;
         let row = Row { user_token, superhero_id, rank: 0, rounds: 0, damage_received: 0, damage_sent: 0 };
         Ok(Self { row, health, fell_at: None })
     }
@@ -181,10 +183,6 @@ impl Row {
     fn overflow(&self, what: &'static str) -> InvalidGame {
         InvalidGame::Overflow { user_token: self.user_token.clone(), what }
     }
-}
-
-fn parse_field<T: std::str::FromStr>(text: Option<String>) -> Option<T> {
-    text?.parse().ok()
 }
 
 #[cfg(test)]

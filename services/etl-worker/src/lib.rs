@@ -9,6 +9,7 @@ pub mod listener;
 pub mod log_entry;
 pub mod message;
 pub mod metrics;
+mod number;
 pub mod output;
 pub mod part;
 mod recent_games;

@@ -18,7 +18,7 @@ use crate::store::{ChannelEvent, Enqueued, Store, Subscription};
 pub struct Listener {
     /// Where jobs are created.
     pub store: Store,
-    /// The subscription to the game server's log channel.
+    /// The subscription to the game server's log channels.
     pub subscription: Subscription,
     /// The messages and jobs are counted here.
     pub metrics: Metrics,
@@ -75,15 +75,15 @@ impl Listener {
 
     /// Subscribes, however long it takes. False if `stopping` was cancelled before that.
     async fn subscribe(&self, stopping: &CancellationToken) -> bool {
-        let channel = self.subscription.channel();
+        let channels = self.subscription.channels();
         while !stopping.is_cancelled() {
             match timeout(SUBSCRIBE_TIMEOUT, self.subscription.subscribe()).await {
                 Ok(Ok(())) => {
-                    info!("listening on channel {channel}");
+                    info!("listening on channel {channels}");
                     return true;
                 }
                 Ok(Err(error)) => {
-                    debug!("subscribe to {channel}: {}", reason(&error));
+                    debug!("subscribe to {channels}: {}", reason(&error));
                     let _ = timeout(RETRY_DELAY, stopping.cancelled()).await;
                 }
                 Err(_) => {}
@@ -112,7 +112,7 @@ impl Listener {
             Ok(Message::GameEnded(game)) => recent.insert(&game).then_some(game),
             Ok(Message::Other) => None,
             Err(reason) => {
-                warn!("ignored a message on channel {}: {reason}", self.subscription.channel());
+                warn!("ignored a message on channel {}: {reason}", self.subscription.channels());
                 None
             }
         }

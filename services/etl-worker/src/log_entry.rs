@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
+use crate::number;
+
 /// An attack of one player on another.
 pub struct LogEntry<'a> {
     /// The game in which it took place.
@@ -90,10 +92,10 @@ struct Status<'a> {
 struct Details<'a> {
     #[serde(rename = "ENEMY_TOKEN", borrow)]
     enemy_token: Cow<'a, str>,
-    #[serde(rename = "ENEMY_DAMAGE")]
+    #[serde(rename = "ENEMY_DAMAGE", deserialize_with = "number::deserialize")]
     damage: u64,
-    #[serde(rename = "ENEMY_HEALTH_PRIOR")]
+    #[serde(rename = "ENEMY_HEALTH_PRIOR", deserialize_with = "number::deserialize")]
     health_prior: i64,
-    #[serde(rename = "ENEMY_HEALTH_POST")]
+    #[serde(rename = "ENEMY_HEALTH_POST", deserialize_with = "number::deserialize")]
     health_post: i64,
 }

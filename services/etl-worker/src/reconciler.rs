@@ -22,10 +22,21 @@ pub struct Reconciler {
     pub output: Output,
     /// How long a game must have been `Completed` and unchanged.
     pub settle: Duration,
+    /// How many dead letters are kept, and how long.
+    pub dead_letters: DeadLetterLimits,
     /// The jobs, the backlog and the dead letters are counted here.
     pub metrics: Metrics,
     /// Open while the keys that all games share have the types that they must have.
     pub gate: Gate,
+}
+
+/// Which dead letters are kept.
+#[derive(Debug, Clone, Copy)]
+pub struct DeadLetterLimits {
+    /// The number of the youngest that are kept.
+    pub count: u64,
+    /// How long each is kept; for ever if `None`.
+    pub age: Option<Duration>,
 }
 
 /// What was logged, so that it is not logged each second.
@@ -116,13 +127,26 @@ impl Reconciler {
         Ok(())
     }
 
-    /// Removes what workers that ended have left behind: their consumers in Redis, and their files.
+    /// Removes what workers that ended have left behind, their consumers in Redis and their files, and dead letters above the limits.
     async fn remove_abandoned(&self) {
         if let Err(error) = self.store.remove_idle_consumers().await {
             debug!("remove the consumers of workers that ended: {}", reason(&error));
         }
         if let Err(error) = self.output.remove_abandoned().await {
             warn!("{error}");
+        }
+        match self.drop_dead_letters().await {
+            Ok(0) => {}
+            Ok(dropped) => warn!(dropped, "dropped {dropped} dead letters, which were too old or too many"),
+            Err(error) => debug!("drop dead letters: {}", reason(&error)),
+        }
+    }
+
+    async fn drop_dead_letters(&self) -> Result<u64, RedisError> {
+        let too_many = self.store.drop_dead_letters_above(self.dead_letters.count).await?;
+        match self.dead_letters.age {
+            Some(age) => Ok(too_many + self.store.drop_older_dead_letters(age).await?),
+            None => Ok(too_many),
         }
     }
 }

@@ -24,7 +24,7 @@ use tracing::{debug, info, warn};
 
 use self::error::RoundError;
 use self::leases::Leases;
-use self::write_task::WriteTask;
+use self::write_task::{WriteTask, Written};
 use crate::output::OutputError;
 use crate::stop::Stop;
 use crate::store::{Job, JobReader};
@@ -112,8 +112,8 @@ impl Worker {
             jobs = self.pipeline.keep_valid(taken).await?;
         }
         if jobs.is_empty() {
-            let has_published = state.write.check().await?;
-            self.note_published(has_published, state);
+            let written = state.write.check().await?;
+            self.note(written, state);
             return Ok(());
         }
         let leases = Leases::new(store.clone(), config.lease);
@@ -121,8 +121,8 @@ impl Worker {
         self.fill_batch(&mut jobs, &leases, state, stopping).await?;
         let parts = self.pipeline.plan_parts(jobs, &mut state.batches).await?;
         // One round is written while the next is read, and no more, which bounds the memory.
-        let has_published = state.write.join().await?;
-        self.note_published(has_published, state);
+        let written = state.write.join().await?;
+        self.note(written, state);
         if !parts.is_empty() {
             let pipeline = self.pipeline.clone();
             state.write.start(async move {
@@ -145,8 +145,8 @@ impl Worker {
         let deadline = Instant::now() + config.batch_wait;
         while jobs.len() < config.batch_games && Instant::now() < deadline && !stopping.is_cancelled() {
             // If the output cannot be written, another worker should get the jobs.
-            let has_published = state.write.check().await?;
-            self.note_published(has_published, state);
+            let written = state.write.check().await?;
+            self.note(written, state);
             let wait = POLL_TIMEOUT.min(deadline.saturating_duration_since(Instant::now()));
             let taken = self.jobs.read(config.batch_games - jobs.len(), wait).await?;
             let more = self.pipeline.keep_valid(taken).await?;
@@ -206,13 +206,14 @@ impl Worker {
         self.pipeline.output.probe().await?;
         // What failed is tried again a lease later, by whomever. If nothing has failed here for three, it was written.
         if state.failing_since.is_some_and(|since| since.elapsed() > self.pipeline.config.lease * 3) {
-            self.note_published(true, state);
+            self.note(Written::Published, state);
         }
         Ok(())
     }
 
-    fn note_published(&self, has_published: bool, state: &mut WorkerState) {
-        if has_published && state.failing_since.take().is_some() {
+    /// Opens the gate once files have appeared after a failure.
+    fn note(&self, written: Written, state: &mut WorkerState) {
+        if written == Written::Published && state.failing_since.take().is_some() {
             self.gate.open();
         }
     }

@@ -15,6 +15,8 @@ mod game;
 mod log_entry;
 #[path = "../../src/message.rs"]
 mod message;
+#[path = "../../src/number.rs"]
+mod number;
 
 #[path = "../../../../crates/redis-core/src/id.rs"]
 pub mod id;

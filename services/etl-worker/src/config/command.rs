@@ -1,10 +1,13 @@
+use std::time::Duration;
+
+use chassis::parsers;
 use clap::Subcommand;
 use redis_core::id::GameToken;
 
 /// A command to run instead of a worker.
 #[derive(Clone, Subcommand)]
 pub enum Command {
-    /// List or retry the games that failed for good
+    /// List, retry or drop the games that failed for good
     #[command(subcommand)]
     Dead(DeadCommand),
     /// Merge the committed small files into large ones
@@ -21,5 +24,15 @@ pub enum DeadCommand {
         /// The games to retry; all if none is named
         #[arg(value_name = "GAME", value_parser = |text: &str| GameToken::parse(text))]
         games: Vec<GameToken>,
+    },
+    /// Forget them. The records of the games stay in Redis, and the games are not tried again
+    #[command(group = clap::ArgGroup::new("which").required(true))]
+    Drop {
+        /// The games to forget
+        #[arg(value_name = "GAME", group = "which", value_parser = |text: &str| GameToken::parse(text))]
+        games: Vec<GameToken>,
+        /// All that failed longer ago, such as 7d
+        #[arg(long, value_name = "AGE", group = "which", value_parser = parsers::duration)]
+        older_than: Option<Duration>,
     },
 }

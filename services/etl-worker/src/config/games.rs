@@ -8,9 +8,14 @@ use clap::Args;
 #[derive(Clone, Args)]
 #[command(next_help_heading = "Games")]
 pub struct GameSettings {
-    /// Channel on which the game server logs (lib.server.lobby in the simulator)
-    #[arg(long, env = "WORKER_CHANNEL", default_value = "CLEAN")]
-    pub worker_channel: String,
+    /// Channels on which the game server logs; by default every name that the simulator's code and documents use
+    #[arg(
+        long,
+        env = "WORKER_CHANNEL",
+        value_delimiter = ',',
+        default_value = "CLEAN,lib.server.lobby,redis.lib.server.lobby"
+    )]
+    pub worker_channel: Vec<String>,
 
     /// Remove the records of a game from Redis once its rows are written
     #[arg(long, env = "CLEAN_ROUTINE", default_value = "False", action = clap::ArgAction::Set, value_parser = parsers::boolean)]
@@ -27,6 +32,14 @@ pub struct GameSettings {
     /// How long a job stays with a worker that does not renew it; then another worker takes it over. 500ms to 1h
     #[arg(long, env = "ETL_LEASE", default_value = "10s", value_parser = parsers::duration)]
     pub etl_lease: Duration,
+
+    /// The most dead letters that are kept; the oldest are dropped
+    #[arg(long, env = "ETL_DEAD_MAX", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub etl_dead_max: u64,
+
+    /// How long a dead letter is kept, such as 30d; for ever if unset
+    #[arg(long, env = "ETL_DEAD_MAX_AGE", value_parser = parsers::positive_duration)]
+    pub etl_dead_max_age: Option<Duration>,
 
     /// Name of this worker in file names; the host name if unset
     #[arg(long, env = "ETL_WORKER")]
@@ -51,8 +64,11 @@ impl GameSettings {
         if self.etl_settle > Duration::from_secs(86_400) {
             return Err(SettingError::new("ETL_SETTLE", "must be at most 24h"));
         }
-        if self.worker_channel.is_empty() {
-            return Err(SettingError::new("WORKER_CHANNEL", "must not be empty"));
+        if self.worker_channel.iter().any(String::is_empty) {
+            return Err(SettingError::new(
+                "WORKER_CHANNEL",
+                "must be a channel, or several with commas between them",
+            ));
         }
         if self.etl_worker.as_deref().is_some_and(|name| name != sanitize(name)) {
             return Err(SettingError::new("ETL_WORKER", "must be 1 to 64 of A-Z a-z 0-9 _ . -"));

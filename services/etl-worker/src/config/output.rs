@@ -1,5 +1,7 @@
 use chassis::SettingError;
 use clap::Args;
+use http::Uri;
+use http::uri::Authority;
 
 use crate::part::Codec;
 
@@ -89,16 +91,13 @@ fn parse_bucket(output: &str) -> Option<(&str, &str)> {
 
 /// True for the address of an HTTP server. The client of the object storage panics at anything else.
 pub(crate) fn is_endpoint(text: &str) -> bool {
-    let Some(address) = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://")) else {
-        return false;
+    let Ok(address) = text.parse::<Uri>() else { return false };
+    let is_http = matches!(address.scheme_str(), Some("http" | "https"));
+    // An authority that is more than its host has a port, which must be one. A user and a password have no place here.
+    let is_server = |server: &Authority| {
+        !server.host().is_empty() && (server.as_str() == server.host() || server.port_u16().is_some())
     };
-    let server = address.split('/').next().unwrap_or_default();
-    let (host, has_valid_port) = match server.rsplit_once(':') {
-        Some((host, port)) if !port.contains(']') => (host, port.parse::<u16>().is_ok()),
-        _ => (server, true),
-    };
-    let is_allowed = |c: char| c.is_ascii_alphanumeric() || ".-_:[]".contains(c);
-    has_valid_port && !host.is_empty() && host.chars().all(is_allowed)
+    is_http && address.authority().is_some_and(is_server)
 }
 
 #[cfg(test)]

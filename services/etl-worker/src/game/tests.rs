@@ -122,6 +122,16 @@ fn records_that_contradict_one_another_make_an_invalid_game() {
 }
 
 #[test]
+fn whole_floats_are_whole_numbers() {
+    let log = [ENTRY.replace("1200", "1200.0").replace("5000", "5e3").replace("3800", "3800.0")];
+    let records = vec![record("ann", "7.0", "5000.0"), record("bob", "7", "3800")];
+    let mut aggregator = GameAggregator::new("g", records).unwrap();
+    aggregator.add(log[0].as_bytes()).unwrap();
+    let rows = aggregator.into_rows();
+    assert_eq!((rows[0].superhero_id, rows[0].damage_sent, rows[1].damage_received), (7, 1200, 1200));
+}
+
+#[test]
 fn a_value_that_does_not_fit_its_column_makes_an_invalid_game() {
     let problem = |id: &str, health: &str| {
         GameAggregator::new("g", vec![record("ann", id, health)]).err().unwrap().to_string()

@@ -7,7 +7,7 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::watch;
 
-/// What arrives on the game server's log channel.
+/// What arrives on the game server's log channels.
 #[derive(Debug)]
 pub enum ChannelEvent {
     /// The payload of a message.
@@ -16,10 +16,10 @@ pub enum ChannelEvent {
     Missed(u64),
 }
 
-/// A subscription to the game server's log channel.
+/// A subscription to the game server's log channels.
 pub struct Subscription {
     client: SubscriberClient,
-    channel: String,
+    channels: Vec<String>,
     messages: Receiver<Message>,
 }
 
@@ -30,26 +30,26 @@ impl Subscription {
     /// When the configuration is invalid.
     pub fn connect(
         config: &RedisConfig,
-        channel: &str,
+        channels: &[String],
     ) -> Result<(Self, watch::Receiver<State>), ConnectError> {
         let Connection { client, state, .. } = connect::subscriber(config)?;
         let messages = client.message_rx();
-        Ok((Self { client, channel: channel.to_owned(), messages }, state))
+        Ok((Self { client, channels: channels.to_vec(), messages }, state))
     }
 
-    /// The name of the channel.
-    pub fn channel(&self) -> &str {
-        &self.channel
+    /// The names of the channels, for logs.
+    pub fn channels(&self) -> String {
+        self.channels.join(", ")
     }
 
-    /// Subscribes to the channel. After a reconnect the client subscribes again by itself.
+    /// Subscribes to the channels. After a reconnect the client subscribes again by itself.
     pub async fn subscribe(&self) -> Result<(), RedisError> {
-        self.client.subscribe(self.channel.as_str()).await
+        self.client.subscribe(self.channels.clone()).await
     }
 
     /// Ends the subscription.
     pub async fn unsubscribe(&self) -> Result<(), RedisError> {
-        self.client.unsubscribe(self.channel.as_str()).await
+        self.client.unsubscribe(self.channels.clone()).await
     }
 
     /// Waits for the next event. `None` if the client has ended.
@@ -81,7 +81,7 @@ impl Subscription {
     }
 
     fn event(&self, message: Message) -> Option<ChannelEvent> {
-        let is_ours = *message.channel == *self.channel;
+        let is_ours = self.channels.iter().any(|channel| *message.channel == **channel);
         is_ours.then(|| ChannelEvent::Message(message.value.into_bytes().unwrap_or_default()))
     }
 }

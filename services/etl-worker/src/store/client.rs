@@ -21,16 +21,16 @@ pub struct Store {
 
 impl Store {
     /// Connects in the background. `consumer` names this process in the consumer group; no other process may use it. The
-    /// state also says whether Redis would do what a worker that listens on `channel` needs.
+    /// state also says whether Redis would do what a worker that listens on `channels` needs.
     ///
     /// # Errors
     /// When the configuration is invalid.
     pub fn connect(
         config: &RedisConfig,
         consumer: &str,
-        channel: &str,
+        channels: &[String],
     ) -> Result<(Self, watch::Receiver<State>), ConnectError> {
-        let Connection { client: pool, state, .. } = connect::pool(config)?.check(config, needs(channel));
+        let Connection { client: pool, state, .. } = connect::pool(config)?.check(config, needs(channels));
         Ok((Self::new(config, pool, consumer), state))
     }
 

@@ -1,7 +1,11 @@
-//! Dead letters: the games that failed for good, in a stream of their own.
+//! Dead letters: the games that failed for good, in a stream of their own. A game whose dead letter is dropped keeps the
+//! state `dead`, so neither a message nor the reconciler takes it up again.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use fred::interfaces::StreamsInterface;
 use fred::types::Value;
+use fred::types::streams::{XCapKind, XCapTrim};
 use redis_core::id::GameToken;
 use redis_core::{Key, RedisError};
 
@@ -45,6 +49,25 @@ impl Store {
         let keys = [Key::EtlJobs, Key::EtlDead, Key::EtlGame(&game)].map(|key| key.to_string());
         let args = vec![letter.entry_id.clone(), game.to_string()];
         self.run::<u8>(&self.scripts.retry, keys.to_vec(), args).await.map(|retried| retried == 1)
+    }
+
+    /// Drops a dead letter. Returns 0 if someone else did.
+    pub async fn drop_dead_letter(&self, letter: &DeadLetter) -> Result<u64, RedisError> {
+        self.pool.xdel(Key::EtlDead.to_string(), letter.entry_id.as_str()).await
+    }
+
+    /// Drops the dead letters of failures that are longer ago than `age`. Returns how many.
+    pub async fn drop_older_dead_letters(&self, age: Duration) -> Result<u64, RedisError> {
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let oldest_ms = since_epoch.saturating_sub(age).as_millis();
+        let cap = (XCapKind::MinID, XCapTrim::Exact, oldest_ms.to_string(), None);
+        self.pool.xtrim(Key::EtlDead.to_string(), cap).await
+    }
+
+    /// Drops the oldest dead letters if there are more than `max`. Returns how many.
+    pub async fn drop_dead_letters_above(&self, max: u64) -> Result<u64, RedisError> {
+        let cap = (XCapKind::MaxLen, XCapTrim::Exact, max.to_string(), None);
+        self.pool.xtrim(Key::EtlDead.to_string(), cap).await
     }
 }
 

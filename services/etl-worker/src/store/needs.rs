@@ -3,7 +3,7 @@ use redis_core::Needs;
 /// What a worker does in Redis, in the form in which it could do it. Redis judges these commands and runs none of them.
 ///
 /// Commands that the scripts run are here as well: Redis checks permissions inside of scripts too.
-const COMMANDS: [&str; 40] = [
+const COMMANDS: [&str; 41] = [
     "XREADGROUP GROUP workers check COUNT 1 STREAMS etl:jobs >",
     "XGROUP CREATE etl:jobs workers 0 MKSTREAM",
     "XGROUP DELCONSUMER etl:jobs workers check",
@@ -15,6 +15,7 @@ const COMMANDS: [&str; 40] = [
     "XADD etl:jobs * game check",
     "XADD etl:dead * game check",
     "XDEL etl:jobs 1-1",
+    "XTRIM etl:dead MAXLEN 1",
     "XLEN etl:jobs",
     "TYPE etl:jobs",
     "TIME",
@@ -46,13 +47,16 @@ const COMMANDS: [&str; 40] = [
     "ZREM games:participants check",
 ];
 
-/// What a worker that listens on `channel` needs.
-pub(super) fn needs(channel: &str) -> Needs {
+/// What a worker that listens on `channels` needs.
+pub(super) fn needs(channels: &[String]) -> Needs {
     let needs = Needs::default()
         .and("EVALSHA", ["EVALSHA", &"0".repeat(40), "0"])
-        .and("SCRIPT LOAD", ["SCRIPT", "LOAD", "return 1"])
-        .and(format!("SUBSCRIBE to {channel}"), ["SUBSCRIBE", channel])
-        .and(format!("UNSUBSCRIBE from {channel}"), ["UNSUBSCRIBE", channel]);
+        .and("SCRIPT LOAD", ["SCRIPT", "LOAD", "return 1"]);
+    let needs = channels.iter().fold(needs, |needs, channel| {
+        needs
+            .and(format!("SUBSCRIBE to {channel}"), ["SUBSCRIBE", channel])
+            .and(format!("UNSUBSCRIBE from {channel}"), ["UNSUBSCRIBE", channel])
+    });
     COMMANDS.iter().fold(needs, |needs, command| {
         let words: Vec<&str> = command.split(' ').collect();
         let prefix = words.iter().find_map(|word| word.split_once(':')).map(|(prefix, _)| prefix);

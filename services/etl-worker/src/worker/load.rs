@@ -6,6 +6,7 @@ use tracing::warn;
 
 use super::error::RoundError;
 use super::pipeline::Pipeline;
+use super::write_task::Written;
 use crate::game::Row;
 use crate::output::{OutputError, PartContent, RefusedPart, Staged};
 use crate::part::Part;
@@ -22,11 +23,10 @@ pub(super) struct PlannedPart {
 
 impl Pipeline {
     /// Writes and publishes the parts, and commits their games.
-    /// True if files were published.
-    pub(super) async fn write(&self, mut parts: Vec<PlannedPart>) -> Result<bool, RoundError> {
+    pub(super) async fn write(&self, mut parts: Vec<PlannedPart>) -> Result<Written, RoundError> {
         let staged = self.stage(&mut parts).await?;
         if parts.is_empty() {
-            return Ok(false);
+            return Ok(Written::Nothing);
         }
         // Only a worker that still owns the jobs may publish, and the check must come after staging. If another worker
         // has committed the jobs and a compaction has merged their files, then either this check fails, or the
@@ -39,12 +39,12 @@ impl Pipeline {
             let lost = renewed?.into_iter().filter(|owned| !owned).count();
             warn!(lost, "lost {lost} jobs to other workers before their files were published");
             self.count_jobs("lost", lost);
-            return Ok(false);
+            return Ok(Written::Nothing);
         }
         self.output.publish(staged).await?;
         self.metrics.parts.inc_by(parts.len() as u64);
         self.commit(&parts).await?;
-        Ok(true)
+        Ok(Written::Published)
     }
 
     /// Stages the parts. Those whose names the output refuses are removed from `parts`: their jobs have failed, and no other.

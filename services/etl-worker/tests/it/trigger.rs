@@ -1,11 +1,13 @@
 use std::time::{Duration, Instant};
 
 use fred::interfaces::{
-    ClientLike, HashesInterface, KeysInterface, ListInterface, SetsInterface, SortedSetsInterface,
+    ClientLike, HashesInterface, KeysInterface, ListInterface, PubsubInterface, SetsInterface,
+    SortedSetsInterface,
 };
 use test_support::eventually;
 
 use crate::support::World;
+use crate::tables::Tables;
 
 #[tokio::test]
 async fn a_plain_object_is_accepted_and_other_messages_are_ignored() {
@@ -21,6 +23,20 @@ async fn a_plain_object_is_accepted_and_other_messages_are_ignored() {
     world
         .publish(r#"{"log_message":"Cleaning Game Records","task":{"game_token":"g1","user_token":"ann"}}"#)
         .await;
+    world.wait_until_written(&expected).await;
+}
+
+#[tokio::test]
+async fn by_default_each_name_of_the_channel_that_is_in_circulation_is_heard() {
+    let world = World::start().await;
+    let _worker = world.start_worker("w", &[("ETL_SETTLE", "1h")]).await;
+    let mut expected = Tables::default();
+    for (game, channel) in [("g1", "CLEAN"), ("g2", "lib.server.lobby"), ("g3", "redis.lib.server.lobby")] {
+        expected.add(world.play_small_game(game).await);
+        let message =
+            format!(r#"{{"log_message":"Cleaning Game Records","task":{{"game_token":"{game}"}}}}"#);
+        world.client.publish::<(), _, _>(channel, message).await.unwrap();
+    }
     world.wait_until_written(&expected).await;
 }
 
