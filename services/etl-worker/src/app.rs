@@ -11,12 +11,14 @@ use chassis::unique::instance_id;
 use chassis::{Lifecycle, Settings, http, metrics};
 use tracing::info;
 
+use crate::check;
 use crate::compact;
 use crate::config::{Command, Config, DeadCommand};
+use crate::dataset::Dataset;
 use crate::dead_letters;
 use crate::listener::Listener;
 use crate::metrics::Metrics;
-use crate::output::Output;
+use crate::output::{Output, OutputError};
 use crate::reconciler::{DeadLetterLimits, Reconciler};
 use crate::stop::Stop;
 use crate::store::{Cleanup, JobReader, Store, Subscription};
@@ -39,70 +41,112 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
 async fn run_command(config: &Config, command: &Command) -> anyhow::Result<()> {
     let process = process_name();
     let consumer = consumer_name(config, &process);
-    let store = Store::connect_now(&config.redis, &consumer).await?;
+    if let Command::Check { dataset, sample } = command {
+        let store = match sample {
+            Some(_) => Some(Store::connect_now(&config.redis, &consumer, dataset).await?),
+            None => None,
+        };
+        return check::run(dataset, store.as_ref().zip(sample.as_ref()), io::stdout().lock()).await;
+    }
+    let mut stores = Vec::new();
+    for dataset in &config.games.etl_dataset {
+        stores.push(Store::connect_now(&config.redis, &consumer, dataset).await?);
+    }
     match command {
-        Command::Dead(DeadCommand::List) => dead_letters::list(&store, io::stdout().lock()).await?,
+        Command::Dead(DeadCommand::List) => dead_letters::list(&stores, io::stdout().lock()).await?,
         Command::Dead(DeadCommand::Retry { games }) => {
-            println!("{} games will be tried again", dead_letters::retry(&store, games).await?);
+            println!("{} games will be tried again", dead_letters::retry(&stores, games).await?);
         }
         Command::Dead(DeadCommand::Drop { games, older_than }) => {
-            println!("{} dead letters are dropped", dead_letters::drop(&store, games, *older_than).await?);
+            println!("{} dead letters are dropped", dead_letters::drop(&stores, games, *older_than).await?);
         }
         Command::Compact => {
-            let output = Output::new(&config.output, &process)?;
-            println!("{}", compact::run(&store, output, config.output.etl_codec).await?);
+            let with_output = stores.into_iter().map(|store| {
+                let output = Output::new(&config.output, &store.dataset().tables, &process)?;
+                Ok((store, output))
+            });
+            let datasets = with_output.collect::<Result<Vec<_>, OutputError>>()?;
+            println!("{}", compact::run(&datasets, config.output.etl_codec).await?);
         }
+        Command::Check { .. } => {}
     }
     Ok(())
 }
 
 async fn run_worker(config: Config) -> anyhow::Result<ExitCode> {
     let lifecycle = Lifecycle::new(&config.process);
-    let (readiness, stopping) = (lifecycle.readiness(), lifecycle.stopping());
     let registry = metrics::registry(Config::SERVICE)?;
     let metrics = Metrics::new(&registry)?;
     let http_listener = http::listen(&config.process.listen_addr)
         .with_context(|| format!("listen on {}", config.process.listen_addr))?;
-
     let process = process_name();
-    let consumer = consumer_name(&config, &process);
-    let channels = &config.games.worker_channel;
-    let (store, redis_state) = Store::connect(&config.redis, &consumer, channels)?;
+    for dataset in &config.games.etl_dataset {
+        start_dataset(&config, dataset, &process, &metrics, &lifecycle)?;
+    }
+    let probes = Probes::new(lifecycle.readiness(), registry);
+    let stopping = lifecycle.stopping();
+    lifecycle.spawn("http", http::serve(http_listener, http::probe_routes(probes), stopping));
+    Ok(lifecycle.run().await)
+}
+
+/// Starts what writes a dataset. Each has connections, jobs and gates of its own.
+fn start_dataset(
+    config: &Config,
+    dataset: &Arc<Dataset>,
+    process: &str,
+    metrics: &Metrics,
+    lifecycle: &Lifecycle,
+) -> anyhow::Result<()> {
+    let (readiness, stopping) = (lifecycle.readiness(), lifecycle.stopping());
+    let consumer = consumer_name(config, process);
+    let channels = config.games.channels(dataset);
+    let (store, redis_state) = Store::connect(&config.redis, &consumer, dataset, channels)?;
     let (subscription, channel_state) = Subscription::connect(&config.redis, channels)?;
-    let (jobs, jobs_state) = JobReader::connect(&config.redis, &consumer)?;
-    let output = Output::new(&config.output, &process)?;
+    let (jobs, jobs_state) = JobReader::connect(&config.redis, &consumer, dataset)?;
+    let output = Output::new(&config.output, &dataset.tables, process)?;
     info!(
         logger = config.games.logger_module,
-        "worker {consumer}: redis {}, channels {}, output {}",
+        "worker {consumer}: dataset {}, redis {}, channels {}, output {}",
+        dataset.name,
         config.redis,
         channels.join(", "),
         config.output.etl_output
     );
 
+    let is_only_one = config.games.etl_dataset.len() == 1;
+    let gate = |name: &'static str| {
+        // There is a handful of datasets, and they stay as long as the process.
+        readiness.gate(if is_only_one { name } else { format!("{name}-{}", dataset.name).leak() })
+    };
     let stop = Stop { stopping: stopping.clone(), redis: redis_state.clone() };
-    for (gate, state) in [("redis", redis_state), ("channel", channel_state), ("jobs", jobs_state)] {
-        tokio::spawn(readiness.gate(gate).follow(state));
+    for (gate, state) in
+        [(gate("redis"), redis_state), (gate("channel"), channel_state), (gate("jobs"), jobs_state)]
+    {
+        tokio::spawn(gate.follow(state));
     }
     let pipeline = Pipeline {
-        config: worker_config(&config, &consumer),
+        config: worker_config(config, &consumer),
         store: store.clone(),
         output: output.clone(),
         metrics: metrics.clone(),
     };
-    let worker = Worker { pipeline, jobs, gate: readiness.gate("output") };
+    let worker = Worker { pipeline, jobs, gate: gate("output") };
     lifecycle.spawn("worker", worker.run(stop.clone()));
-    let settle = config.games.etl_settle;
-    let dead_letters =
-        DeadLetterLimits { count: config.games.etl_dead_max, age: config.games.etl_dead_max_age };
-    let gate = readiness.gate("keys");
-    let reconciler =
-        Reconciler { store: store.clone(), output, settle, dead_letters, metrics: metrics.clone(), gate };
-    lifecycle.spawn("reconciler", reconciler.run(stopping.clone()));
-    let listener = Listener { store, subscription, metrics };
+    let reconciler = Reconciler {
+        store: store.clone(),
+        output,
+        settle: config.games.etl_settle,
+        dead_letters: DeadLetterLimits {
+            count: config.games.etl_dead_max,
+            age: config.games.etl_dead_max_age,
+        },
+        metrics: metrics.clone(),
+        gate: gate("keys"),
+    };
+    lifecycle.spawn("reconciler", reconciler.run(stopping));
+    let listener = Listener { store, subscription, metrics: metrics.clone() };
     lifecycle.spawn("listener", listener.run(stop));
-    let probes = Probes::new(readiness, registry);
-    lifecycle.spawn("http", http::serve(http_listener, http::probe_routes(probes), stopping));
-    Ok(lifecycle.run().await)
+    Ok(())
 }
 
 fn worker_config(config: &Config, consumer: &str) -> WorkerConfig {

@@ -7,19 +7,29 @@ mod merge;
 mod merged_files;
 mod report;
 
+use anyhow::bail;
+
 use crate::output::Output;
 use crate::part::Codec;
 use crate::store::Store;
 
 pub use report::CompactionReport;
 
-/// Merges the files that are committed now.
+/// Merges the files of each dataset that are committed now.
 ///
 /// # Errors
 /// When another compaction of the folder is running, or a file cannot be read or written. Nothing is changed then.
-pub async fn run(store: &Store, output: Output, codec: Codec) -> anyhow::Result<CompactionReport> {
-    match output {
-        Output::Folder(output) => folder::run(store, output, codec).await,
-        Output::Bucket(output) => bucket::run(store, &output, codec).await,
+pub async fn run(datasets: &[(Store, Output)], codec: Codec) -> anyhow::Result<CompactionReport> {
+    let (mut folders, mut buckets) = (Vec::new(), Vec::new());
+    for (store, output) in datasets {
+        match output {
+            Output::Folder(folder) => folders.push((store, folder)),
+            Output::Bucket(bucket) => buckets.push((store, bucket)),
+        }
+    }
+    match (folders.is_empty(), buckets.is_empty()) {
+        (_, true) => folder::run(&folders, codec).await,
+        (true, _) => bucket::run(&buckets, codec).await,
+        _ => bail!("all datasets must have the same output"),
     }
 }

@@ -68,7 +68,10 @@ mod tests {
         let config = from_vars::<Config>([]).unwrap();
         assert_eq!(config.process.listen_addr, "0.0.0.0:9102");
         assert_eq!(config.redis.to_string(), "localhost:6379/0");
-        assert_eq!(config.games.worker_channel, ["CLEAN", "lib.server.lobby", "redis.lib.server.lobby"]);
+        let [dataset] = config.games.etl_dataset.as_slice() else { panic!("there is one dataset") };
+        assert_eq!(dataset.name, "superhero");
+        let channels = ["CLEAN", "lib.server.lobby", "redis.lib.server.lobby"];
+        assert_eq!(config.games.channels(dataset), channels);
         assert_eq!(config.games.redis_expiry, 30);
         assert_eq!((config.games.clean_routine, config.games.logger_module.as_str()), (false, "Default"));
         assert_eq!(config.games.etl_settle, Duration::from_secs(20));

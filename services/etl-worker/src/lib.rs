@@ -1,12 +1,12 @@
 #![doc = include_str!("../README.md")]
 
 pub mod app;
+pub mod check;
 pub mod compact;
 pub mod config;
+pub mod dataset;
 pub mod dead_letters;
-pub mod game;
 pub mod listener;
-pub mod log_entry;
 pub mod message;
 pub mod metrics;
 mod number;

@@ -101,15 +101,15 @@ impl Listener {
                 return None;
             }
         };
-        let message = message::parse(&payload);
+        let message = message::parse(&payload, &self.store.dataset().end);
         let kind = match &message {
-            Ok(Message::GameEnded(_)) => "clean",
+            Ok(Message::Ended(_)) => "clean",
             Ok(Message::Other) => "other",
             Err(_) => "garbage",
         };
         self.metrics.messages.with_label_values(&[kind]).inc();
         match message {
-            Ok(Message::GameEnded(game)) => recent.insert(&game).then_some(game),
+            Ok(Message::Ended(game)) => recent.insert(&game).then_some(game),
             Ok(Message::Other) => None,
             Err(reason) => {
                 warn!("ignored a message on channel {}: {reason}", self.subscription.channels());

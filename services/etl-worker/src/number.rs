@@ -1,9 +1,4 @@
-//! Whole numbers, which peers also write as floats: `1000.0`.
-
-use std::fmt;
-
-use serde::Deserializer;
-use serde::de::{Error, Unexpected, Visitor};
+//! Numbers in text. Peers also write whole ones as floats: `1000.0`.
 
 /// A whole number in text, such as `-7` or `7.0`. `None` if it is something else or does not fit.
 pub(crate) fn parse<T: TryFrom<i128>>(text: &str) -> Option<T> {
@@ -11,41 +6,23 @@ pub(crate) fn parse<T: TryFrom<i128>>(text: &str) -> Option<T> {
     T::try_from(number).ok()
 }
 
-/// Deserializes a whole number, for `#[serde(deserialize_with = …)]`.
-///
-/// # Errors
-/// When the value is no number, has a fraction, or does not fit.
-pub(crate) fn deserialize<'de, D: Deserializer<'de>, T: TryFrom<i128>>(from: D) -> Result<T, D::Error> {
-    let number = from.deserialize_any(WholeNumber)?;
-    let unexpected = i64::try_from(number).map_or(Unexpected::Other("large number"), Unexpected::Signed);
-    T::try_from(number).map_err(|_| D::Error::invalid_value(unexpected, &WholeNumber))
-}
-
 /// A float that is whole and so small that it is exact.
-fn from_float(number: f64) -> Option<i128> {
+pub(crate) fn from_float(number: f64) -> Option<i128> {
     (number.fract() == 0.0 && number.abs() <= MAX_EXACT_FLOAT).then_some(number as i128)
 }
 
-struct WholeNumber;
-
-impl Visitor<'_> for WholeNumber {
-    type Value = i128;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a whole number that fits")
+/// A decimal in text without its point: `12.5` with a scale of 2 is 1250. `None` if it has more digits than fit.
+pub(crate) fn parse_decimal(text: &str, precision: u8, scale: u8) -> Option<i128> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let fraction = fraction.trim_end_matches('0');
+    let is_number =
+        fraction.bytes().all(|digit| digit.is_ascii_digit()) && fraction.len() <= usize::from(scale);
+    let (sign, digits) = whole.strip_prefix('-').map_or((1, whole), |digits| (-1, digits));
+    if !is_number || digits.is_empty() || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
+        return None;
     }
-
-    fn visit_i64<E: Error>(self, number: i64) -> Result<i128, E> {
-        Ok(number.into())
-    }
-
-    fn visit_u64<E: Error>(self, number: u64) -> Result<i128, E> {
-        Ok(number.into())
-    }
-
-    fn visit_f64<E: Error>(self, number: f64) -> Result<i128, E> {
-        from_float(number).ok_or_else(|| E::invalid_type(Unexpected::Float(number), &self))
-    }
+    let number: i128 = format!("{digits}{fraction:0<width$}", width = usize::from(scale)).parse().ok()?;
+    (number < 10_i128.pow(precision.into())).then_some(sign * number)
 }
 
 /// 2^53: above it not every whole number is a float.
@@ -67,6 +44,14 @@ mod tests {
             (parse::<u16>("65535.0"), parse::<u16>("65536"), parse::<u16>("-1")),
             (Some(65_535), None, None)
         );
+        for (text, number) in
+            [("12.5", Some(1250)), ("-0.05", Some(-5)), ("7", Some(700)), ("1.50000", Some(150))]
+        {
+            assert_eq!(parse_decimal(text, 5, 2), number, "{text}");
+        }
+        for text in ["1.005", "1000", "", "-", ".5", "1e3", "1.-5", "--1"] {
+            assert_eq!(parse_decimal(text, 5, 2), None, "{text}");
+        }
         assert_eq!(parse::<i64>(&i64::MAX.to_string()), Some(i64::MAX));
     }
 }

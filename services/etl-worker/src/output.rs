@@ -12,6 +12,7 @@ use folder::Folder;
 
 use crate::config::OutputSettings;
 use crate::part::Part;
+use crate::table::Tables;
 
 pub use error::{OutputError, RefusedPart};
 pub use staged::{PartContent, Staged};
@@ -26,15 +27,25 @@ pub enum Output {
 }
 
 impl Output {
-    /// The output of these settings. `process` tells the files that this process stages from
+    /// The output of these settings for these tables. `process` tells the files that this process stages from
     /// those of others; it must be short, because it is added to names that may be long. Nothing is written yet.
     ///
     /// # Errors
     /// When the settings of the object storage are invalid.
-    pub fn new(settings: &OutputSettings, process: &str) -> Result<Self, OutputError> {
+    pub fn new(settings: &OutputSettings, tables: &Tables, process: &str) -> Result<Self, OutputError> {
         match settings.bucket() {
-            Some((bucket, prefix)) => Bucket::new(settings, bucket, prefix, process).map(Output::Bucket),
-            None => Ok(Output::Folder(Folder::new(&settings.etl_output, process))),
+            Some((bucket, prefix)) => {
+                Bucket::new(settings, bucket, prefix, tables, process).map(Output::Bucket)
+            }
+            None => Ok(Output::Folder(Folder::new(&settings.etl_output, tables, process))),
+        }
+    }
+
+    /// The tables that are written.
+    pub fn tables(&self) -> &Tables {
+        match self {
+            Output::Folder(folder) => folder.tables(),
+            Output::Bucket(bucket) => bucket.tables(),
         }
     }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use chassis::Gate;
+use prometheus::IntGaugeVec;
 use redis_core::error::reason;
 use redis_core::{ErrorClass, RedisError};
 use tokio::time::{Instant, MissedTickBehavior, interval};
@@ -87,8 +88,12 @@ impl Reconciler {
     async fn reconcile(&self, logged: &mut Logged) -> Result<(), RedisError> {
         match self.store.queue_lengths().await {
             Ok((backlog, dead)) => {
-                self.metrics.backlog.set(i64::try_from(backlog).unwrap_or(i64::MAX));
-                self.metrics.dead.set(i64::try_from(dead).unwrap_or(i64::MAX));
+                let dataset = [self.store.dataset().name.as_str()];
+                let set = |gauge: &IntGaugeVec, number| {
+                    gauge.with_label_values(&dataset).set(i64::try_from(number).unwrap_or(i64::MAX));
+                };
+                set(&self.metrics.backlog, backlog);
+                set(&self.metrics.dead, dead);
             }
             // One of the keys has another type, which the gate says. The games can be looked for all the same.
             Err(error) if ErrorClass::of(&error).is_invalid() => {}

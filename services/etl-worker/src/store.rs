@@ -3,7 +3,6 @@
 mod channel;
 mod client;
 mod dead_letters;
-mod games;
 mod job;
 mod job_reader;
 mod needs;
@@ -11,14 +10,15 @@ mod parts;
 mod queue;
 mod reconcile;
 mod scripts;
+mod sessions;
 mod shared_keys;
 
 pub use channel::{ChannelEvent, Subscription};
 pub use client::Store;
 pub use dead_letters::DeadLetter;
-pub use games::GameRecords;
 pub use job::{Enqueued, InvalidJob, Job, Jobs};
 pub use job_reader::JobReader;
 pub use parts::{Cleanup, Planned};
 pub use queue::{Failure, MAX_TRIES};
 pub use reconcile::{GamePage, Settled};
+pub use sessions::SessionRecords;

@@ -1,11 +1,15 @@
-//! The two tables that analysts read: their schemas, their rows, their Parquet files.
+//! The tables that analysts read: their schemas, their rows, their Parquet files.
 
+mod column;
 mod reader;
 mod rows;
 mod schema;
+mod value;
 mod writer;
 
+pub use column::{Column, ColumnType, ScalarType};
 pub use reader::Reader;
 pub use rows::Rows;
-pub use schema::{SCHEMA_KEY, Table};
+pub use schema::{SCHEMA_KEY, Table, Tables};
+pub use value::{Origin, Value};
 pub use writer::{Writer, encode};

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
+use std::sync::Arc;
 
 use anyhow::Context;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
@@ -15,28 +16,40 @@ use crate::part::{Codec, Part};
 use crate::store::Store;
 use crate::table::Table;
 
-/// Merges what is committed now into a new snapshot.
-pub(super) async fn run(store: &Store, bucket: &Bucket, codec: Codec) -> anyhow::Result<CompactionReport> {
+/// Merges what is committed now of each dataset into a new snapshot. The buckets are the same, with the tables of each.
+pub(super) async fn run(datasets: &[(&Store, &Bucket)], codec: Codec) -> anyhow::Result<CompactionReport> {
+    let Some((_, bucket)) = datasets.first() else { return Ok(CompactionReport::default()) };
     let previous = bucket.latest_snapshot().await?;
-    // The order matters: list the files, then read which parts are open. A file that is listed but not open is committed.
-    let mut parts = bucket.parts(Table::Meta).await?;
-    let podium_parts = bucket.parts(Table::Podium).await?;
-    let open = store.open_parts().await.context("read which files are not committed")?;
-    parts.retain(|part| podium_parts.contains(part) && !open.contains(part.as_str()));
-
     let name = Timestamp::now().as_millisecond().to_string();
     let snapshot = Snapshot { bucket, codec, folder: format!("COMPACTED/{name}") };
     let mut report =
         CompactionReport { snapshot: Some(snapshot.folder.clone()), ..CompactionReport::default() };
-    for table in Table::ALL {
-        let (objects, rows) = snapshot.write_table(table, &parts).await?;
-        report.files_before += parts.len();
-        report.files_after += objects;
-        report.rows += rows;
+    for (store, bucket) in datasets {
+        let parts = committed_parts(store, bucket).await?;
+        for table in bucket.tables().iter() {
+            let (objects, rows) = snapshot.write_table(table, &parts).await?;
+            report.files_before += parts.len();
+            report.files_after += objects;
+            report.rows += rows;
+        }
     }
     bucket.set_latest_snapshot(&name).await?;
     bucket.remove_old_snapshots([Some(name), previous].into_iter().flatten().collect()).await?;
     Ok(report)
+}
+
+/// The parts that are in every table and committed.
+async fn committed_parts(store: &Store, bucket: &Bucket) -> anyhow::Result<BTreeSet<Part>> {
+    // The order matters: list the files, then read which parts are open. A file that is listed but not open is committed.
+    let mut parts = None::<BTreeSet<Part>>;
+    for table in bucket.tables().iter() {
+        let of_table = bucket.parts(table).await?;
+        parts = Some(parts.map_or_else(|| of_table.clone(), |parts| &parts & &of_table));
+    }
+    let open = store.open_parts().await.context("read which files are not committed")?;
+    let mut parts = parts.unwrap_or_default();
+    parts.retain(|part| !open.contains(part.as_str()));
+    Ok(parts)
 }
 
 struct Snapshot<'a> {
@@ -47,7 +60,7 @@ struct Snapshot<'a> {
 
 impl Snapshot<'_> {
     /// Merges the rows of all `parts`, each day separately. Returns the number of objects and of rows.
-    async fn write_table(&self, table: Table, parts: &BTreeSet<Part>) -> anyhow::Result<(usize, u64)> {
+    async fn write_table(&self, table: &Arc<Table>, parts: &BTreeSet<Part>) -> anyhow::Result<(usize, u64)> {
         let mut days = BTreeMap::<&str, Vec<&Part>>::new();
         for part in parts {
             days.entry(part.folder()).or_default().push(part);

@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -25,21 +26,25 @@ use crate::part::{Codec, Part};
 use crate::store::Store;
 use crate::table::{Reader, Table};
 
-/// Merges what is committed now, one table after the other.
-pub(super) async fn run(store: &Store, folder: Folder, codec: Codec) -> anyhow::Result<CompactionReport> {
+/// Merges what is committed now, one table after the other. The folders are the same, with the tables of each dataset.
+pub(super) async fn run(datasets: &[(&Store, &Folder)], codec: Codec) -> anyhow::Result<CompactionReport> {
     let mut report = CompactionReport::default();
+    let Some((_, folder)) = datasets.first() else { return Ok(report) };
     create_dir(folder.root())?;
     let path = folder.root().join(".compact.lock");
     let lock = File::create(&path).with_context(|| format!("open {}", path.display()))?;
     if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
         bail!("another compaction of {} is running", folder.root().display());
     }
-    for table in Table::ALL {
+    let tables = datasets
+        .iter()
+        .flat_map(|(store, folder)| folder.tables().iter().map(move |table| (store, folder, table)));
+    for (store, folder, table) in tables {
         // The order matters: list the files, then read which parts are open. A file that is listed but not open is
         // committed.
         let files = list_files(&folder.table(table))?;
         let open = store.open_parts().await.context("read which files are not committed")?;
-        let compaction = TableCompaction { folder: folder.clone(), table, codec };
+        let compaction = TableCompaction { folder: Folder::clone(folder), table: Arc::clone(table), codec };
         let committed =
             files.iter().filter(|file| !open.contains(*file)).filter_map(|file| Part::parse(file)).collect();
         let of_table = spawn_blocking(move || compaction.run(&files, &committed)).await??;
@@ -53,13 +58,13 @@ pub(super) async fn run(store: &Store, folder: Folder, codec: Codec) -> anyhow::
 
 struct TableCompaction {
     folder: Folder,
-    table: Table,
+    table: Arc<Table>,
     codec: Codec,
 }
 
 impl TableCompaction {
     fn run(&self, files: &BTreeSet<String>, committed: &BTreeSet<Part>) -> anyhow::Result<CompactionReport> {
-        let (live, new) = (self.folder.table(self.table), self.new_dir());
+        let (live, new) = (self.folder.table(&self.table), self.new_dir());
         if new.exists() {
             // A compaction died here. If that was after the exchange, readers may still use this folder.
             self.move_to_trash(&new)?;
@@ -88,7 +93,7 @@ impl TableCompaction {
             report.rows += rows;
         }
         // A worker that lost its job must not publish one of the inputs again.
-        self.folder.fence(self.table, &inputs)?;
+        self.folder.fence(&self.table, &inputs)?;
         let merged: BTreeSet<String> = inputs.iter().map(Part::to_string).collect();
         self.link(files.difference(&merged))?;
 
@@ -111,19 +116,19 @@ impl TableCompaction {
 
     /// True for small files of this table. Other files in the folder stay as they are.
     fn can_merge(&self, part: &Part) -> Result<bool, OutputError> {
-        let path = self.folder.table(self.table).join(part.as_str());
+        let path = self.folder.table(&self.table).join(part.as_str());
         let file = File::open(&path).map_err(|error| failed("open", &path, error))?;
         let length = file.metadata().map_err(|error| failed("read the size of", &path, error))?.len();
-        Ok(length < FULL_BYTES && Reader::new(file, self.table).is_ok())
+        Ok(length < FULL_BYTES && Reader::new(file, &self.table).is_ok())
     }
 
     /// Merges `parts` into new files in `dir`. Returns the number of files and of rows.
     fn merge(&self, dir: &Path, parts: &[&Part]) -> anyhow::Result<(usize, u64)> {
         create_dir(dir)?;
         let mut outputs = MergedFiles::new(dir, self.codec);
-        let mut merger = Merger::new(self.table, self.codec);
+        let mut merger = Merger::new(&self.table, self.codec);
         for part in parts {
-            let path = self.folder.table(self.table).join(part.as_str());
+            let path = self.folder.table(&self.table).join(part.as_str());
             let file = File::open(&path).map_err(|error| failed("open", &path, error))?;
             merger.add(file, &mut outputs).with_context(|| format!("read {}", path.display()))?;
         }
@@ -133,7 +138,7 @@ impl TableCompaction {
 
     /// Links files of the live folder into the new one.
     fn link<'a>(&self, files: impl Iterator<Item = &'a String>) -> Result<(), OutputError> {
-        let (live, new) = (self.folder.table(self.table), self.new_dir());
+        let (live, new) = (self.folder.table(&self.table), self.new_dir());
         for file in files {
             let to = new.join(file);
             create_dir(to.parent().unwrap_or(&new))?;

@@ -1,6 +1,7 @@
 //! Merges the rows of many files into few files.
 
 use std::io::Write;
+use std::sync::Arc;
 
 use anyhow::ensure;
 use parquet::file::reader::ChunkReader;
@@ -22,7 +23,7 @@ pub(super) trait MergeOutput {
 
 /// Merges files of one table. It holds the rows of one row group in memory.
 pub(super) struct Merger<W: Write + Send> {
-    table: Table,
+    table: Arc<Table>,
     codec: Codec,
     rows: Rows,
     writer: Option<Writer<W>>,
@@ -32,8 +33,8 @@ pub(super) struct Merger<W: Write + Send> {
 }
 
 impl<W: Write + Send> Merger<W> {
-    pub(super) fn new(table: Table, codec: Codec) -> Self {
-        let rows = Rows::new(table);
+    pub(super) fn new(table: &Arc<Table>, codec: Codec) -> Self {
+        let (table, rows) = (Arc::clone(table), Rows::new(Arc::clone(table)));
         Self { table, codec, rows, writer: None, rows_in_file: 0, rows_read: 0, rows_written: 0 }
     }
 
@@ -43,7 +44,7 @@ impl<W: Write + Send> Merger<W> {
         file: R,
         output: &mut impl MergeOutput<File = W>,
     ) -> anyhow::Result<()> {
-        let reader = Reader::new(file, self.table)?;
+        let reader = Reader::new(file, &self.table)?;
         self.rows_read += reader.row_count();
         for group in 0..reader.group_count() {
             reader.read(group, &mut self.rows)?;
@@ -71,7 +72,7 @@ impl<W: Write + Send> Merger<W> {
     fn write_group(&mut self, output: &mut impl MergeOutput<File = W>) -> anyhow::Result<()> {
         let writer = match &mut self.writer {
             Some(writer) => writer,
-            None => self.writer.insert(Writer::new(output.create()?, self.table, self.codec)?),
+            None => self.writer.insert(Writer::new(output.create()?, &self.table, self.codec)?),
         };
         writer.write(&self.rows)?;
         self.rows_written += self.rows.len() as u64;

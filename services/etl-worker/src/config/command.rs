@@ -1,8 +1,11 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use chassis::parsers;
 use clap::Subcommand;
 use redis_core::id::GameToken;
+
+use crate::dataset::{self, Dataset};
 
 /// A command to run instead of a worker.
 #[derive(Clone, Subcommand)]
@@ -12,6 +15,15 @@ pub enum Command {
     Dead(DeadCommand),
     /// Merge the committed small files into large ones
     Compact,
+    /// Check a dataset file, and print the rows of a session as JSON lines
+    Check {
+        /// The file
+        #[arg(value_name = "FILE", value_parser = dataset::load)]
+        dataset: Arc<Dataset>,
+        /// The token of a session in Redis
+        #[arg(long, value_name = "TOKEN", value_parser = |text: &str| GameToken::parse(text))]
+        sample: Option<GameToken>,
+    },
 }
 
 /// The commands for dead letters.

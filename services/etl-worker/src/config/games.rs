@@ -1,20 +1,23 @@
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chassis::SettingError;
 use chassis::parsers;
 use clap::Args;
 
+use crate::dataset::{self, Dataset, SUPERHERO};
+
 /// Which games to write, and what happens to their records afterwards.
 #[derive(Clone, Args)]
 #[command(next_help_heading = "Games")]
 pub struct GameSettings {
-    /// Channels on which the game server logs; by default every name that the simulator's code and documents use
-    #[arg(
-        long,
-        env = "WORKER_CHANNEL",
-        value_delimiter = ',',
-        default_value = "CLEAN,lib.server.lobby,redis.lib.server.lobby"
-    )]
+    /// What is written: superhero, which is built in, or TOML files, with commas between them
+    #[arg(long, env = "ETL_DATASET", value_name = "DATASET", value_delimiter = ',', default_value = SUPERHERO, value_parser = dataset::load)]
+    pub etl_dataset: Vec<Arc<Dataset>>,
+
+    /// Channels of the messages that say that a game ended, with commas between them; those of the dataset if unset
+    #[arg(long, env = "WORKER_CHANNEL", value_delimiter = ',')]
     pub worker_channel: Vec<String>,
 
     /// Remove the records of a game from Redis once its rows are written
@@ -57,7 +60,21 @@ impl GameSettings {
         self.etl_worker.clone().unwrap_or_else(host_name)
     }
 
+    /// The channels of a dataset.
+    pub fn channels<'s>(&'s self, dataset: &'s Dataset) -> &'s [String] {
+        if self.worker_channel.is_empty() { &dataset.end.channels } else { &self.worker_channel }
+    }
+
     pub(super) fn check(&self) -> Result<(), SettingError> {
+        let (mut names, mut tables) = (BTreeSet::new(), BTreeSet::new());
+        for dataset in &self.etl_dataset {
+            if !names.insert(&dataset.name) {
+                return Err(SettingError::new("ETL_DATASET", format!("has two datasets {}", dataset.name)));
+            }
+            if let Some(table) = dataset.tables.iter().find(|table| !tables.insert(table.name())) {
+                return Err(SettingError::new("ETL_DATASET", format!("has two tables {}", table.name())));
+            }
+        }
         if self.etl_lease < Duration::from_millis(500) || self.etl_lease > Duration::from_secs(3600) {
             return Err(SettingError::new("ETL_LEASE", "must be from 500ms to 1h"));
         }

@@ -17,7 +17,7 @@ use super::files::run_blocking;
 use super::staged::{PartContent, Staged};
 use crate::config::{OutputSettings, is_endpoint};
 use crate::part::Part;
-use crate::table::Table;
+use crate::table::{Table, Tables};
 
 /// A bucket and a prefix in it.
 #[derive(Clone)]
@@ -26,6 +26,7 @@ pub struct Bucket {
     name: Arc<str>,
     prefix: Arc<str>,
     process: Arc<str>,
+    tables: Tables,
 }
 
 impl Bucket {
@@ -33,6 +34,7 @@ impl Bucket {
         settings: &OutputSettings,
         bucket: &str,
         prefix: &str,
+        tables: &Tables,
         process: &str,
     ) -> Result<Self, OutputError> {
         let store = client(settings, bucket)
@@ -42,14 +44,19 @@ impl Bucket {
             name: bucket.into(),
             prefix: prefix.into(),
             process: process.into(),
+            tables: Tables::clone(tables),
         })
+    }
+
+    pub(crate) fn tables(&self) -> &Tables {
+        &self.tables
     }
 
     fn path(&self, name: &str) -> Path {
         Path::from(format!("{}/{name}", self.prefix))
     }
 
-    fn part_path(&self, table: Table, part: &Part) -> Path {
+    fn part_path(&self, table: &Table, part: &Part) -> Path {
         self.path(&format!("{}/{part}", table.name()))
     }
 
@@ -65,7 +72,7 @@ impl Bucket {
     }
 
     pub(crate) async fn exists(&self, part: &Part) -> Result<bool, OutputError> {
-        for table in Table::ALL {
+        for table in self.tables.iter() {
             let path = self.part_path(table, part);
             match self.store.head(&path).await {
                 Ok(_) => {}
@@ -86,7 +93,7 @@ impl Bucket {
 
     pub(crate) async fn publish(&self, staged: Staged) -> Result<(), OutputError> {
         let puts = staged.files.into_iter().map(|(part, files)| async move {
-            for (table, bytes) in Table::ALL.into_iter().zip(files) {
+            for (table, bytes) in self.tables.iter().zip(files) {
                 let path = self.part_path(table, &part);
                 match self.store.put_opts(&path, bytes.into(), PutMode::Create.into()).await {
                     // Another worker may have published the part before.

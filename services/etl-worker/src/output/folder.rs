@@ -14,7 +14,7 @@ use super::error::OutputError;
 use super::files::{age, create_dir, failed, list_dir, remove_file, run_blocking, write_synced};
 use super::rename::rename_without_replacing;
 use crate::part::Part;
-use crate::table::Table;
+use crate::table::{Table, Tables};
 
 /// A folder with a folder per table. Readers ignore what else is in it: `.tmp` has the staged files, `.trash` has what a
 /// compaction replaced, and `.lock` is locked shared while files are renamed and exclusively while a table is swapped.
@@ -23,11 +23,17 @@ pub struct Folder {
     root: Arc<Path>,
     /// Tells the files that this process stages from those of others.
     process: Arc<str>,
+    tables: Tables,
 }
 
 impl Folder {
-    pub(crate) fn new(root: &str, process: &str) -> Self {
-        Self { root: Path::new(root).into(), process: process.into() }
+    pub(crate) fn new(root: &str, tables: &Tables, process: &str) -> Self {
+        Self { root: Path::new(root).into(), process: process.into(), tables: Tables::clone(tables) }
+    }
+
+    /// The tables that are written.
+    pub(crate) fn tables(&self) -> &Tables {
+        &self.tables
     }
 
     /// The path of the folder.
@@ -36,18 +42,18 @@ impl Folder {
     }
 
     /// The path of a table's folder.
-    pub fn table(&self, table: Table) -> PathBuf {
+    pub fn table(&self, table: &Table) -> PathBuf {
         self.root.join(table.name())
     }
 
-    fn staging(&self, table: Table) -> PathBuf {
+    fn staging(&self, table: &Table) -> PathBuf {
         self.root.join(".tmp").join(table.name())
     }
 
     pub(crate) async fn probe(&self) -> Result<(), OutputError> {
         let folder = self.clone();
         run_blocking(move || {
-            for table in Table::ALL {
+            for table in folder.tables.iter() {
                 let [from, to] = [folder.staging(table), folder.table(table)]
                     .map(|dir| dir.join(format!("{PROBE_PREFIX}{}", folder.process)));
                 create_dir(&folder.staging(table))?;
@@ -68,7 +74,7 @@ impl Folder {
     pub(crate) async fn exists(&self, part: &Part) -> Result<bool, OutputError> {
         let (folder, part) = (self.clone(), part.clone());
         run_blocking(move || {
-            for table in Table::ALL {
+            for table in folder.tables.iter() {
                 let path = folder.table(table).join(part.as_str());
                 if !path.try_exists().map_err(|error| failed("look for", &path, error).of_part(&part))? {
                     return Ok(false);
@@ -90,7 +96,7 @@ impl Folder {
     }
 
     /// Removes all files that any worker has staged for these parts of a table, so that nobody can publish them any more.
-    pub(crate) fn fence(&self, table: Table, parts: &BTreeSet<Part>) -> Result<(), OutputError> {
+    pub(crate) fn fence(&self, table: &Table, parts: &BTreeSet<Part>) -> Result<(), OutputError> {
         let names: BTreeSet<String> = parts.iter().map(Part::flat_name).collect();
         for (path, name) in list_dir(&self.staging(table))? {
             if name.split_once('~').is_some_and(|(part, _)| names.contains(part)) {
@@ -102,7 +108,7 @@ impl Folder {
 
     /// Removes the staged files of processes that ended, and tables that a compaction replaced, once they are old.
     pub(crate) fn remove_abandoned(&self) -> Result<(), OutputError> {
-        for table in Table::ALL {
+        for table in self.tables.iter() {
             for (path, _) in list_dir(&self.staging(table))? {
                 if age(&path) > STAGED_MAX_AGE {
                     remove_file(&path)?;

@@ -3,20 +3,21 @@ use std::sync::Arc;
 use fred::clients::Pool;
 use fred::types::scripts::Script;
 use fred::types::{FromValue, Value};
-use redis_core::key::game_suffix;
 use redis_core::{ConnectError, Connection, Key, RedisConfig, RedisError, State, WaitReplicas, connect};
 use tokio::sync::watch;
 
 use super::needs::needs;
 use super::scripts::Scripts;
+use crate::dataset::Dataset;
 
-/// Games and jobs in Redis, as one worker process sees them.
+/// The sessions of a dataset and their jobs in Redis, as one worker process sees them.
 #[derive(Clone)]
 pub struct Store {
     pub(super) pool: Pool,
     pub(super) consumer: Arc<str>,
     pub(super) scripts: Arc<Scripts>,
     pub(super) wait_replicas: WaitReplicas,
+    pub(super) dataset: Arc<Dataset>,
 }
 
 impl Store {
@@ -28,27 +29,48 @@ impl Store {
     pub fn connect(
         config: &RedisConfig,
         consumer: &str,
+        dataset: &Arc<Dataset>,
         channels: &[String],
     ) -> Result<(Self, watch::Receiver<State>), ConnectError> {
-        let Connection { client: pool, state, .. } = connect::pool(config)?.check(config, needs(channels));
-        Ok((Self::new(config, pool, consumer), state))
+        let Connection { client: pool, state, .. } =
+            connect::pool(config)?.check(config, needs(dataset, channels));
+        Ok((Self::new(config, pool, consumer, dataset), state))
     }
 
     /// Connects before it returns, for commands.
     ///
     /// # Errors
     /// When the first attempt to connect fails.
-    pub async fn connect_now(config: &RedisConfig, consumer: &str) -> Result<Self, ConnectError> {
-        Ok(Self::new(config, connect::connected_pool(config).await?, consumer))
+    pub async fn connect_now(
+        config: &RedisConfig,
+        consumer: &str,
+        dataset: &Arc<Dataset>,
+    ) -> Result<Self, ConnectError> {
+        Ok(Self::new(config, connect::connected_pool(config).await?, consumer, dataset))
     }
 
-    fn new(config: &RedisConfig, pool: Pool, consumer: &str) -> Self {
+    fn new(config: &RedisConfig, pool: Pool, consumer: &str, dataset: &Arc<Dataset>) -> Self {
         Self {
             pool,
             consumer: consumer.into(),
             scripts: Arc::new(Scripts::load()),
             wait_replicas: config.wait_replicas(),
+            dataset: Arc::clone(dataset),
         }
+    }
+
+    /// The dataset.
+    pub fn dataset(&self) -> &Arc<Dataset> {
+        &self.dataset
+    }
+
+    /// A key of ours.
+    pub(super) fn key(&self, key: Key) -> String {
+        self.dataset.key(key)
+    }
+
+    pub(super) fn jobs_key(&self) -> String {
+        self.key(Key::EtlJobs)
     }
 
     pub(super) fn group_and_consumer(&self) -> impl Iterator<Item = String> + use<> {
@@ -86,14 +108,4 @@ pub(super) type StreamEntries = Vec<(String, Vec<Value>)>;
 /// What Redis has as text, whatever its bytes are.
 pub(super) fn lossy_text(value: &Value) -> String {
     value.as_bytes().map(|bytes| String::from_utf8_lossy(bytes).into_owned()).unwrap_or_default()
-}
-
-pub(super) fn jobs_key() -> String {
-    Key::EtlJobs.to_string()
-}
-
-/// The first arguments of the scripts that use `records.lua`.
-pub(super) fn record_suffixes() -> impl Iterator<Item = String> {
-    use game_suffix::{HOST, LOGS, ORDER, PARTICIPANTS, STATUS, SUPERHEROS};
-    [SUPERHEROS, LOGS, ORDER, STATUS, PARTICIPANTS, HOST].into_iter().map(str::to_owned)
 }

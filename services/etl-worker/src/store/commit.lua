@@ -1,42 +1,57 @@
--- KEYS: 1 jobs, 2 open parts, 3 games:participants, then per game: its state, its part, its players
--- ARGV: 1-6 suffixes, 7 group, 8 consumer, 9 '1' to clean up, 10 expiry of the records (s), 11 expiry of the state (s),
---       12 and 13 prefixes of the lists by number of players, then per game: token, entry id, path of the part
--- Marks games whose files are published as done. Only after that their records may go.
--- Returns per game: 1, or 0 if the consumer does not own the job.
-local function clean_up(game, token)
-  local counts = { try('GET', game .. PARTICIPANTS), try('ZSCORE', KEYS[3], token), try('SCARD', game) }
-  for _, user in ipairs(users(game)) do redis.call('EXPIRE', superhero(game, user), ARGV[10]) end
-  for _, suffix in ipairs(RECORDS) do
-    if suffix ~= LOGS then redis.call('EXPIRE', game .. suffix, ARGV[10]) end
+-- KEYS: 1 jobs, 2 open parts, 3 index of all sessions or the jobs, then per session: its state, its part, its members or its
+--       state, its number of members or its state, its E keys that expire, its D keys that are deleted
+-- ARGV: 1 E, 2 D, 3 number L of lists, 4 '1' if the members' hashes expire, 5 group, 6 consumer, 7 '1' to clean up,
+--       8 expiry of the records (s), 9 expiry of the state (s), then per list: its prefix, '1' if a count follows, its suffix;
+--       then per session: token, entry id, path of the part, the prefix and the suffix of its members' hashes
+-- Marks sessions whose files are published as done. Only after that their records may go.
+-- Returns per session: 1, or 0 if the consumer does not own the job.
+local expire, delete, lists = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local has_index = KEYS[3] ~= KEYS[1]
+local function users(members)
+  local names = try('SMEMBERS', members)
+  return failed(names) and {} or names
+end
+local function clean_up(k, token, prefix, suffix)
+  local state, members, count = KEYS[k + 1], KEYS[k + 3], KEYS[k + 4]
+  -- A list may be that of a number of members. The three sources of that number may differ.
+  local counts = {
+    count ~= state and try('GET', count), has_index and try('ZSCORE', KEYS[3], token), members ~= state and try('SCARD', members),
+  }
+  if ARGV[4] == '1' and members ~= state then
+    for _, user in ipairs(users(members)) do redis.call('EXPIRE', prefix .. user .. suffix, ARGV[8]) end
   end
-  redis.call('DEL', game .. LOGS)
-  try('ZREM', KEYS[3], token)
-  -- The game is in the list of its number of players. The three sources of that number may differ.
-  local removed_from = {}
-  for i = 1, 3 do
-    local count = string.match(tostring(counts[i]), '^%d+$')
-    if count and not removed_from[count] then
-      removed_from[count] = true
-      try('LREM', ARGV[12] .. count, 1, token)
-      try('LREM', ARGV[13] .. count, 1, token)
+  for i = 1, expire do redis.call('EXPIRE', KEYS[k + 4 + i], ARGV[8]) end
+  for i = 1, delete do redis.call('DEL', KEYS[k + 4 + expire + i]) end
+  if has_index then try('ZREM', KEYS[3], token) end
+  for l = 1, lists do
+    local before, has_count, after = ARGV[3 * l + 7], ARGV[3 * l + 8] == '1', ARGV[3 * l + 9]
+    if not has_count then try('LREM', before, 1, token) end
+    local removed_from = {}
+    for i = 1, has_count and 3 or 0 do
+      local number = string.match(tostring(counts[i]), '^%d+$')
+      if number and not removed_from[number] then
+        removed_from[number] = true
+        try('LREM', before .. number .. after, 1, token)
+      end
     end
   end
 end
-local committed = {}
-for i = 1, (#KEYS - 3) / 3 do
-  local state, part, game = KEYS[3 * i + 1], KEYS[3 * i + 2], KEYS[3 * i + 3]
-  local token, entry_id, path = ARGV[3 * i + 11], ARGV[3 * i + 12], ARGV[3 * i + 13]
+local committed, args = {}, 9 + 3 * lists
+for i = 1, (#ARGV - args) / 5 do
+  local k, a = 3 + (i - 1) * (4 + expire + delete), args + 5 * (i - 1)
+  local state, part = KEYS[k + 1], KEYS[k + 2]
+  local token, entry_id, path = ARGV[a + 1], ARGV[a + 2], ARGV[a + 3]
   committed[i] = 0
-  if owns(KEYS[1], ARGV[7], ARGV[8], entry_id) then
+  if owns(KEYS[1], ARGV[5], ARGV[6], entry_id) then
     -- The rows are written: a state or a part of another type changes nothing about that.
     try('HSET', state, 'state', 'done')
-    if ARGV[9] == '1' then
-      clean_up(game, token)
-      redis.call('EXPIRE', state, ARGV[11])
+    if ARGV[7] == '1' then
+      clean_up(k, token, ARGV[a + 4], ARGV[a + 5])
+      redis.call('EXPIRE', state, ARGV[9])
     end
     if failed(try('HDEL', part, token)) or redis.call('EXISTS', part) == 0 then redis.call('SREM', KEYS[2], path) end
     redis.call('XDEL', KEYS[1], entry_id)
-    redis.call('XACK', KEYS[1], ARGV[7], entry_id)
+    redis.call('XACK', KEYS[1], ARGV[5], entry_id)
     committed[i] = 1
   end
 end

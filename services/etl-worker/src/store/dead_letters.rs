@@ -31,7 +31,7 @@ impl Store {
     /// The page of dead letters after the entry `after`, or the first page if `after` is empty.
     pub async fn dead_letters(&self, after: &str) -> Result<Vec<DeadLetter>, RedisError> {
         let start = if after.is_empty() { "-".to_owned() } else { format!("({after}") };
-        let page: StreamEntries = self.pool.xrange(Key::EtlDead.to_string(), start, "+", Some(PAGE)).await?;
+        let page: StreamEntries = self.pool.xrange(self.key(Key::EtlDead), start, "+", Some(PAGE)).await?;
         let parse = |(entry_id, fields): (String, Vec<Value>)| {
             let field = |name: &str| {
                 let pair = fields.chunks_exact(2).find(|pair| lossy_text(&pair[0]) == name);
@@ -46,14 +46,14 @@ impl Store {
     /// Queues the game of a dead letter again. False if someone else did.
     pub async fn retry(&self, letter: &DeadLetter) -> Result<bool, RedisError> {
         let Ok(game) = GameToken::parse(letter.game.as_str()) else { return Ok(false) };
-        let keys = [Key::EtlJobs, Key::EtlDead, Key::EtlGame(&game)].map(|key| key.to_string());
+        let keys = [Key::EtlJobs, Key::EtlDead, Key::EtlGame(&game)].map(|key| self.key(key));
         let args = vec![letter.entry_id.clone(), game.to_string()];
         self.run::<u8>(&self.scripts.retry, keys.to_vec(), args).await.map(|retried| retried == 1)
     }
 
     /// Drops a dead letter. Returns 0 if someone else did.
     pub async fn drop_dead_letter(&self, letter: &DeadLetter) -> Result<u64, RedisError> {
-        self.pool.xdel(Key::EtlDead.to_string(), letter.entry_id.as_str()).await
+        self.pool.xdel(self.key(Key::EtlDead), letter.entry_id.as_str()).await
     }
 
     /// Drops the dead letters of failures that are longer ago than `age`. Returns how many.
@@ -61,13 +61,13 @@ impl Store {
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let oldest_ms = since_epoch.saturating_sub(age).as_millis();
         let cap = (XCapKind::MinID, XCapTrim::Exact, oldest_ms.to_string(), None);
-        self.pool.xtrim(Key::EtlDead.to_string(), cap).await
+        self.pool.xtrim(self.key(Key::EtlDead), cap).await
     }
 
     /// Drops the oldest dead letters if there are more than `max`. Returns how many.
     pub async fn drop_dead_letters_above(&self, max: u64) -> Result<u64, RedisError> {
         let cap = (XCapKind::MaxLen, XCapTrim::Exact, max.to_string(), None);
-        self.pool.xtrim(Key::EtlDead.to_string(), cap).await
+        self.pool.xtrim(self.key(Key::EtlDead), cap).await
     }
 }
 

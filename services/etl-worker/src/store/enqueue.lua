@@ -1,5 +1,8 @@
--- KEYS: 1 jobs, then per game: its state, its players, its settling mark   ARGV: 1-6 suffixes, then per game: its token
--- Creates jobs. Returns per game: 'queued', 'known', 'unknown' or 'unreadable'.
+-- KEYS: 1 jobs, then per session as in records.lua   ARGV: 1 R, then per session as in records.lua
+-- Creates jobs. Returns per session: 'queued', 'known', 'unknown' or 'unreadable'.
 local results = {}
-for i = 1, #ARGV - 6 do results[i] = enqueue(KEYS[1], KEYS[3 * i - 1], KEYS[3 * i], KEYS[3 * i + 1], ARGV[i + 6]) end
+for i = 1, (#ARGV - 1) / 3 do
+  local state, settling, members, records, token, prefix, suffix = session(i, 1, 1)
+  results[i] = enqueue(KEYS[1], state, settling, members, records, token, prefix, suffix)
+end
 return results

@@ -1,10 +1,11 @@
--- KEYS: 1 jobs, then per game: its state, its players, its settling mark
--- ARGV: 1-6 suffixes, 7 settle time (ms), then per game: its token
--- Creates jobs for the games that are Completed and whose log has not grown for the settle time.
--- Returns how many, and the tokens of the games whose state is unreadable.
--- The settling mark holds the length of the log and since when (ms) it has been that long. Anything else is replaced.
+-- KEYS: 1 jobs, then per session as in records.lua; then per session: what tells that it ended, its entries or the former
+-- ARGV: 1 R, 2 settle time (ms), 3 what tells that a session ended, 4 the number N of sessions, then per session as in
+--       records.lua
+-- Creates jobs for the sessions that ended and whose entries have not become more for the settle time.
+-- Returns how many, and the tokens of the sessions whose state is unreadable.
+-- The settling mark holds the number of entries and since when (ms) it is that. Anything else is replaced.
 local time = redis.call('TIME')
-local now, settle, queued, unreadable = time[1] * 1000 + math.floor(time[2] / 1000), tonumber(ARGV[7]), 0, {}
+local now, settle, queued, unreadable = time[1] * 1000 + math.floor(time[2] / 1000), tonumber(ARGV[2]), 0, {}
 local function settled_since(settling, length)
   local mark = try('GET', settling)
   local last_length, since = string.match(type(mark) == 'string' and mark or '', '^(%w+)|(%d+)$')
@@ -16,15 +17,19 @@ local function settled_since(settling, length)
   redis.call('SET', settling, length .. '|' .. string.format('%.0f', now), 'PX', settle + 600000)
   return now
 end
-for i = 1, #ARGV - 7 do
-  local state, game, settling, token = KEYS[3 * i - 1], KEYS[3 * i], KEYS[3 * i + 1], ARGV[i + 7]
+local count = tonumber(ARGV[4])
+local ends = #KEYS - 2 * count
+for i = 1, count do
+  local state, settling, members, records, token, prefix, suffix = session(i, 1, 4)
+  local status, entries = KEYS[ends + 2 * i - 1], KEYS[ends + 2 * i]
   local is_known = known(state)
   if is_known == 'unreadable' then
     unreadable[#unreadable + 1] = token
-  elseif not is_known and try('GET', game .. STATUS) == 'Completed' then
-    local length = try('LLEN', game .. LOGS)
+  elseif not is_known and try('GET', status) == ARGV[3] then
+    local length = entries == status and 0 or try('LLEN', entries)
     length = failed(length) and 'unreadable' or tostring(length)
-    if now - settled_since(settling, length) >= settle and enqueue(KEYS[1], state, game, settling, token) == 'queued' then
+    if now - settled_since(settling, length) >= settle
+      and enqueue(KEYS[1], state, settling, members, records, token, prefix, suffix) == 'queued' then
       queued = queued + 1
     end
   end

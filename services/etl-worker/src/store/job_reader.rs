@@ -4,17 +4,19 @@ use std::time::Duration;
 use fred::clients::Client;
 use fred::error::ErrorKind;
 use fred::interfaces::{ClientLike, StreamsInterface};
-use redis_core::{ConnectError, Connection, ErrorClass, RedisConfig, RedisError, State, connect};
+use redis_core::{ConnectError, Connection, ErrorClass, Key, RedisConfig, RedisError, State, connect};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use super::client::{GROUP, StreamEntries, jobs_key};
+use super::client::{GROUP, StreamEntries};
 use super::job::Jobs;
+use crate::dataset::Dataset;
 
 /// Waits for new jobs, on a connection of its own because the reads block.
 pub struct JobReader {
     client: Client,
     consumer: Arc<str>,
+    jobs_key: String,
 }
 
 impl JobReader {
@@ -25,9 +27,11 @@ impl JobReader {
     pub fn connect(
         config: &RedisConfig,
         consumer: &str,
+        dataset: &Dataset,
     ) -> Result<(Self, watch::Receiver<State>), ConnectError> {
         let Connection { client, state, .. } = connect::client(config)?;
-        Ok((Self { client, consumer: consumer.into() }, state))
+        let jobs_key = dataset.key(Key::EtlJobs);
+        Ok((Self { client, consumer: consumer.into(), jobs_key }, state))
     }
 
     /// Waits for new jobs and takes up to `count` of them. Returns none if there were none within `wait`.
@@ -41,7 +45,7 @@ impl JobReader {
             count,
             Some(wait_ms),
             false,
-            jobs_key(),
+            self.jobs_key.as_str(),
             ">",
         );
         let reply: Result<Result<Vec<(String, StreamEntries)>, RedisError>, _> =

@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use fred::interfaces::{HashesInterface, SetsInterface};
 use fred::types::Value;
 use redis_core::id::GameToken;
-use redis_core::key::{GAMES_OF_PARTICIPANTS_PREFIX, GAMES_OF_PLAYERS_PREFIX};
 use redis_core::{Key, RedisError};
 
-use super::client::{Store, lossy_text, record_suffixes};
+use super::client::{Store, lossy_text};
 use super::job::Job;
+use super::sessions::optional_key;
+use crate::dataset::KeyPattern;
 use crate::part::Part;
 
 /// What happens to a game's records after the commit.
@@ -41,7 +42,7 @@ impl Store {
         let game_args = plan.iter().flat_map(|(job, part)| job_args(job, part));
         let args = self.group_and_consumer().chain(game_args).collect();
         let planned: Vec<String> =
-            self.run(&self.scripts.plan, keys.map(|key| key.to_string()).collect(), args).await?;
+            self.run(&self.scripts.plan, keys.map(|key| self.key(key)).collect(), args).await?;
         let parse = |planned: String| match planned.as_str() {
             "" => Planned::Here,
             "lost" => Planned::Lost,
@@ -52,14 +53,14 @@ impl Store {
 
     /// The games of a part that are not committed.
     pub async fn uncommitted_games(&self, part: &Part) -> Result<Vec<GameToken>, RedisError> {
-        let games: Vec<Value> = self.pool.hkeys(Key::EtlPart(part.as_str()).to_string()).await?;
+        let games: Vec<Value> = self.pool.hkeys(self.key(Key::EtlPart(part.as_str()))).await?;
         Ok(games.iter().filter_map(|game| GameToken::parse(lossy_text(game)).ok()).collect())
     }
 
     /// The paths of the parts with a game that is not committed. No failover will add one that was committed before.
     pub async fn open_parts(&self) -> Result<BTreeSet<String>, RedisError> {
         let client = self.pool.next();
-        let read = client.smembers(Key::EtlOpenParts.to_string());
+        let read = client.smembers(self.key(Key::EtlOpenParts));
         let parts: Vec<Value> = self.wait_replicas.confirm(client, read).await?;
         Ok(parts.iter().map(lossy_text).collect())
     }
@@ -67,23 +68,45 @@ impl Store {
     /// Marks games as done whose parts are published, and cleans their records up. True where this worker still owned
     /// the job.
     pub async fn commit(&self, done: &[(&Job, &Part)], cleanup: Cleanup) -> Result<Vec<bool>, RedisError> {
-        let game_keys = done.iter().flat_map(|(job, part)| {
-            [Key::EtlGame(&job.game), Key::EtlPart(part.as_str()), Key::Game(&job.game)]
-        });
-        let keys = [Key::EtlJobs, Key::EtlOpenParts, Key::GamesParticipants].into_iter().chain(game_keys);
+        let dataset = &self.dataset;
+        let expire: Vec<&KeyPattern> = dataset
+            .cleanup
+            .expire
+            .iter()
+            .filter(|pattern| Some(*pattern) != dataset.keys.member.as_ref())
+            .collect();
+        let (delete, lists) = (&dataset.cleanup.delete, &dataset.cleanup.lists);
+        let index = dataset.lost.as_ref().map_or_else(|| self.jobs_key(), |lost| lost.index.clone());
+        let mut keys = vec![self.jobs_key(), self.key(Key::EtlOpenParts), index];
+        for (job, part) in done {
+            let state = self.key(Key::EtlGame(&job.game));
+            let [members, count] = [&dataset.keys.members, &dataset.cleanup.count]
+                .map(|key| optional_key(key, &job.game, &state));
+            keys.extend([state, self.key(Key::EtlPart(part.as_str())), members, count]);
+            keys.extend(expire.iter().copied().chain(delete).map(|pattern| pattern.of(job.game.as_str())));
+        }
         let Cleanup { enabled, expiry_s } = cleanup;
-        let cleanup_args = [
+        let hashes_expire = expire.len() < dataset.cleanup.expire.len();
+        let mut args = vec![expire.len().to_string(), delete.len().to_string(), lists.len().to_string()];
+        args.push(u8::from(hashes_expire).to_string());
+        args.extend(self.group_and_consumer());
+        args.extend([
             u8::from(enabled).to_string(),
             expiry_s.to_string(),
             (expiry_s + STATE_EXPIRY_S).to_string(),
-            GAMES_OF_PLAYERS_PREFIX.to_owned(),
-            GAMES_OF_PARTICIPANTS_PREFIX.to_owned(),
-        ];
-        let game_args = done.iter().flat_map(|(job, part)| job_args(job, part));
-        let args =
-            record_suffixes().chain(self.group_and_consumer()).chain(cleanup_args).chain(game_args).collect();
-        let committed: Vec<u8> =
-            self.run_confirmed(&self.scripts.commit, keys.map(|key| key.to_string()).collect(), args).await?;
+        ]);
+        for list in lists {
+            let (before, after) = list.around_count().unwrap_or((list.as_str(), ""));
+            args.extend([
+                before.to_owned(),
+                u8::from(list.around_count().is_some()).to_string(),
+                after.to_owned(),
+            ]);
+        }
+        for (job, part) in done {
+            args.extend(job_args(job, part).into_iter().chain(self.around_member(&job.game)));
+        }
+        let committed: Vec<u8> = self.run_confirmed(&self.scripts.commit, keys, args).await?;
         Ok(committed.into_iter().map(|committed| committed == 1).collect())
     }
 }

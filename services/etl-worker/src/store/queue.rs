@@ -7,14 +7,17 @@ use fred::types::Value;
 use redis_core::id::GameToken;
 use redis_core::{ErrorClass, Key, RedisError};
 
-use super::client::{GROUP, Store, jobs_key, lossy_text, record_suffixes};
+use super::client::{GROUP, Store, lossy_text};
 use super::job::{Enqueued, InvalidJob, Job, Jobs};
 use super::reconcile::Settled;
+use super::sessions::optional_key;
+use crate::dataset::KeyPattern;
 
 impl Store {
     /// Creates the consumer group. False if that is not possible, most often because it exists.
     pub async fn create_group(&self) -> Result<bool, RedisError> {
-        let created: Result<Value, RedisError> = self.pool.xgroup_create(jobs_key(), GROUP, "0", true).await;
+        let created: Result<Value, RedisError> =
+            self.pool.xgroup_create(self.jobs_key(), GROUP, "0", true).await;
         match created {
             Err(error) if ErrorClass::of(&error).is_invalid() => Ok(false),
             created => created.map(|_| true),
@@ -23,9 +26,9 @@ impl Store {
 
     /// Creates a job for each of the games that has none. The results are in the order of the games.
     pub async fn enqueue(&self, games: &[GameToken]) -> Result<Vec<Enqueued>, RedisError> {
-        let args = record_suffixes().chain(tokens(games)).collect();
+        let args = [self.records().len().to_string()].into_iter().chain(self.session_args(games)).collect();
         let results: Vec<String> =
-            self.run_confirmed(&self.scripts.enqueue, enqueue_keys(games), args).await?;
+            self.run_confirmed(&self.scripts.enqueue, self.session_keys(games), args).await?;
         let parse = |result: String| match result.as_str() {
             "queued" => Enqueued::Queued,
             "known" => Enqueued::Known,
@@ -35,16 +38,25 @@ impl Store {
         Ok(results.into_iter().map(parse).collect())
     }
 
-    /// Creates jobs for those of the games that are completed and have not changed for `settle`.
+    /// Creates jobs for those of the games that ended and have not changed for `settle`.
     pub async fn enqueue_settled(
         &self,
         games: &[GameToken],
         settle: Duration,
     ) -> Result<Settled, RedisError> {
-        let settle_ms = settle.as_millis().to_string();
-        let args = record_suffixes().chain([settle_ms]).chain(tokens(games)).collect();
+        let Some(lost) = &self.dataset.lost else { return Ok(Settled::default()) };
+        let ends = |game: &GameToken| {
+            let key = lost.key.of(game.as_str());
+            let entries = optional_key(&self.dataset.keys.entries, game, &key);
+            [key, entries]
+        };
+        let mut keys = self.session_keys(games);
+        keys.extend(games.iter().flat_map(ends));
+        let (settle_ms, count) = (settle.as_millis().to_string(), games.len().to_string());
+        let options = [self.records().len().to_string(), settle_ms, lost.is.clone(), count];
+        let args = options.into_iter().chain(self.session_args(games)).collect();
         let (queued, unreadable): (u64, Vec<String>) =
-            self.run(&self.scripts.enqueue_settled, enqueue_keys(games), args).await?;
+            self.run(&self.scripts.enqueue_settled, keys, args).await?;
         let unreadable = unreadable.into_iter().filter_map(|game| GameToken::parse(game).ok()).collect();
         Ok(Settled { queued, unreadable })
     }
@@ -53,7 +65,7 @@ impl Store {
     pub async fn claim(&self, lease: Duration, count: usize) -> Result<Jobs, RedisError> {
         let limits = [lease.as_millis().to_string(), count.to_string()];
         let args = self.group_and_consumer().chain(limits).collect();
-        let claimed: Vec<Value> = self.run(&self.scripts.claim, vec![jobs_key()], args).await?;
+        let claimed: Vec<Value> = self.run(&self.scripts.claim, vec![self.jobs_key()], args).await?;
         let entries = claimed.chunks_exact(2).map(|pair| (lossy_text(&pair[0]), Some(pair[1].clone())));
         Ok(Jobs::parse(entries))
     }
@@ -61,8 +73,8 @@ impl Store {
     /// Removes entries of the stream that are not jobs.
     pub async fn discard(&self, invalid: &[InvalidJob]) -> Result<(), RedisError> {
         let entry_ids: Vec<&str> = invalid.iter().map(|job| job.entry_id.as_str()).collect();
-        self.pool.xdel::<(), _, _>(jobs_key(), entry_ids.clone()).await?;
-        self.pool.xack(jobs_key(), GROUP, entry_ids).await
+        self.pool.xdel::<(), _, _>(self.jobs_key(), entry_ids.clone()).await?;
+        self.pool.xack(self.jobs_key(), GROUP, entry_ids).await
     }
 
     /// Renews the leases of these jobs. True for each job that this worker still owns.
@@ -70,15 +82,51 @@ impl Store {
         if entry_ids.is_empty() {
             return Ok(Vec::new());
         }
-        let renewed = self.run(&self.scripts.renew, vec![jobs_key()], self.renewal(entry_ids)).await;
+        let renewed = self.run(&self.scripts.renew, vec![self.jobs_key()], self.renewal(entry_ids)).await;
         renewed.map(are_owned)
     }
 
     /// As [`renew`](Self::renew). When it returns, no failover can forget the plans of these jobs: their files may appear.
     pub async fn renew_for_publishing(&self, entry_ids: &[String]) -> Result<Vec<bool>, RedisError> {
         let renewed =
-            self.run_confirmed(&self.scripts.renew, vec![jobs_key()], self.renewal(entry_ids)).await;
+            self.run_confirmed(&self.scripts.renew, vec![self.jobs_key()], self.renewal(entry_ids)).await;
         renewed.map(are_owned)
+    }
+
+    /// The patterns of all keys that a session has, without the hashes of its members.
+    fn records(&self) -> Vec<&KeyPattern> {
+        let (keys, cleanup) = (&self.dataset.keys, &self.dataset.cleanup);
+        let read = [&keys.members, &keys.session, &keys.entries, &cleanup.count].into_iter().flatten();
+        let lost = self.dataset.lost.iter().map(|lost| &lost.key);
+        let removed = cleanup.expire.iter().chain(&cleanup.delete);
+        let mut records = Vec::new();
+        for pattern in read.chain(lost).chain(removed) {
+            if !records.contains(&pattern) && Some(pattern) != keys.member.as_ref() {
+                records.push(pattern);
+            }
+        }
+        records
+    }
+
+    /// The keys of the scripts that use `records.lua`: the jobs, then those of each session.
+    fn session_keys(&self, games: &[GameToken]) -> Vec<String> {
+        let records = self.records();
+        let of_session = |game: &GameToken| {
+            let state = self.key(Key::EtlGame(game));
+            let members = optional_key(&self.dataset.keys.members, game, &state);
+            let mut keys = vec![state, self.key(Key::EtlSettling(game)), members];
+            keys.extend(records.iter().map(|pattern| pattern.of(game.as_str())));
+            keys
+        };
+        [self.jobs_key()].into_iter().chain(games.iter().flat_map(of_session)).collect()
+    }
+
+    /// Their last arguments: the token of each session, and what is around the names of its members.
+    fn session_args(&self, games: &[GameToken]) -> impl Iterator<Item = String> {
+        games.iter().flat_map(|game| {
+            let [before, after] = self.around_member(game);
+            [game.to_string(), before, after]
+        })
     }
 
     fn renewal(&self, entry_ids: &[String]) -> Vec<String> {
@@ -87,7 +135,7 @@ impl Store {
 
     /// Counts a failure of a job; failure number [`MAX_TRIES`] makes it a dead letter.
     pub async fn fail(&self, job: &Job, reason: &str, when: &str) -> Result<Failure, RedisError> {
-        let keys = [Key::EtlJobs, Key::EtlDead, Key::EtlGame(&job.game)].map(|key| key.to_string());
+        let keys = [Key::EtlJobs, Key::EtlDead, Key::EtlGame(&job.game)].map(|key| self.key(key));
         let failure = [job.entry_id.as_str(), job.game.as_str(), reason].map(str::to_owned);
         let args = self
             .group_and_consumer()
@@ -116,16 +164,6 @@ pub enum Failure {
 
 fn are_owned(renewed: Vec<u8>) -> Vec<bool> {
     renewed.into_iter().map(|renewed| renewed == 1).collect()
-}
-
-/// The stream of jobs, then per game: its state, its players, its settling mark.
-fn enqueue_keys(games: &[GameToken]) -> Vec<String> {
-    let keys = games.iter().flat_map(|game| [Key::EtlGame(game), Key::Game(game), Key::EtlSettling(game)]);
-    [Key::EtlJobs].into_iter().chain(keys).map(|key| key.to_string()).collect()
-}
-
-fn tokens(games: &[GameToken]) -> impl Iterator<Item = String> {
-    games.iter().map(ToString::to_string)
 }
 
 /// Failures after which a job becomes a dead letter.

@@ -1,25 +1,41 @@
--- KEYS: per game: its state, its players   ARGV: 1-6 suffixes, 7 maximum log entries, 8 '1' to read planned games too
--- Returns per game: { part or '', error or '', { user, id, health, … }, length of the log, { log entries } }.
-local function read(state, game, max_entries, read_planned)
+-- KEYS: per session: its state, its members, its hash, its entries; its state in the place of what the dataset does not have
+-- ARGV: 1 maximum number of entries, 2 '1' to read planned sessions too, 3 the number M of fields of a member, 4 the number
+--       of fields of a session, then these fields, then per session: the prefix and the suffix of its members' hashes
+-- Returns per session: { part or '', error or '', { session's fields }, { member, its M fields, … }, number of entries,
+-- { entries } }.
+local most, read_planned, count, own = tonumber(ARGV[1]), ARGV[2] == '1', tonumber(ARGV[3]), tonumber(ARGV[4])
+local member_fields, session_fields = { unpack(ARGV, 5, 4 + count) }, { unpack(ARGV, 5 + count, 4 + count + own) }
+local function read(state, members, hash, entries, prefix, suffix)
   local part = try('HGET', state, 'part') or ''
-  if failed(part) then return { '', 'the state of the job cannot be read: ' .. part.err, {}, 0, {} } end
-  if part ~= '' and not read_planned then return { part, '', {}, 0, {} } end
-  local members = try('SMEMBERS', game)
-  if failed(members) then return { part, 'the players cannot be read: ' .. members.err, {}, 0, {} } end
-  local players = {}
-  for _, user in ipairs(members) do
-    local hash = try('HMGET', superhero(game, user), 'id', 'health')
-    if failed(hash) then return { part, 'player ' .. user .. ': the superhero cannot be read: ' .. hash.err, {}, 0, {} } end
-    players[#players + 1] = user
-    players[#players + 1] = hash[1]
-    players[#players + 1] = hash[2]
+  local function fail(what, error) return { part, what .. error.err, {}, {}, 0, {} } end
+  if failed(part) then return { '', 'the state of the job cannot be read: ' .. part.err, {}, {}, 0, {} } end
+  if part ~= '' and not read_planned then return { part, '', {}, {}, 0, {} } end
+  local fields = {}
+  if own > 0 then
+    fields = try('HMGET', hash, unpack(session_fields))
+    if failed(fields) then return fail('the hash of the session cannot be read: ', fields) end
   end
-  local length = try('LLEN', game .. LOGS)
-  if failed(length) then return { part, 'the log cannot be read: ' .. length.err, {}, 0, {} } end
-  return { part, '', players, length, redis.call('LRANGE', game .. LOGS, 0, max_entries - 1) }
+  local all = {}
+  if members ~= state then
+    local names = try('SMEMBERS', members)
+    if failed(names) then return fail('the members cannot be read: ', names) end
+    for _, name in ipairs(names) do
+      all[#all + 1] = name
+      if count > 0 then
+        local values = try('HMGET', prefix .. name .. suffix, unpack(member_fields))
+        if failed(values) then return fail(name .. ': the hash cannot be read: ', values) end
+        for i = 1, count do all[#all + 1] = values[i] end
+      end
+    end
+  end
+  if entries == state then return { part, '', fields, all, 0, {} } end
+  local length = try('LLEN', entries)
+  if failed(length) then return fail('the list cannot be read: ', length) end
+  return { part, '', fields, all, length, redis.call('LRANGE', entries, 0, most - 1) }
 end
-local games = {}
-for i = 1, #KEYS, 2 do
-  games[#games + 1] = read(KEYS[i], KEYS[i + 1], tonumber(ARGV[7]), ARGV[8] == '1')
+local sessions, first = {}, 5 + count + own
+for i = 1, #KEYS / 4 do
+  local k, a = 4 * (i - 1), first + 2 * (i - 1)
+  sessions[i] = read(KEYS[k + 1], KEYS[k + 2], KEYS[k + 3], KEYS[k + 4], ARGV[a], ARGV[a + 1])
 end
-return games
+return sessions

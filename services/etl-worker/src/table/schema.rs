@@ -2,58 +2,55 @@ use std::sync::Arc;
 
 use parquet::errors::Result;
 use parquet::schema::parser::parse_message_type;
-use parquet::schema::types::Type;
+use parquet::schema::types::{SchemaDescriptor, Type};
 
-/// One of the two tables.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Table {
-    /// The dimension: which player played which superhero in which game.
-    Meta,
-    /// The fact: how each player did.
-    Podium,
+use super::column::Column;
+
+/// A table: its name and its columns.
+#[derive(Debug, PartialEq)]
+pub struct Table {
+    name: String,
+    version: u32,
+    columns: Vec<Column>,
+    schema: Arc<Type>,
 }
 
+/// The tables of a dataset in the order in which they are written: what others refer to comes first.
+pub type Tables = Arc<[Arc<Table>]>;
+
 impl Table {
-    /// Both tables in the order in which they are written: the dimension before the fact that refers to it.
-    pub const ALL: [Table; 2] = [Table::Meta, Table::Podium];
+    /// A table. The version changes when the columns do: files of different versions are not merged.
+    ///
+    /// # Errors
+    /// When the names are none that Parquet can have.
+    pub fn new(name: &str, version: u32, columns: Vec<Column>) -> Result<Self> {
+        let fields: String = columns.iter().map(|column| format!("{column} ")).collect();
+        let schema = parse_message_type(&format!("message {} {{ {fields}}}", name.to_lowercase()))?;
+        Ok(Self { name: name.to_owned(), version, columns, schema: Arc::new(schema) })
+    }
 
     /// The name of the table and of its folder.
-    pub fn name(self) -> &'static str {
-        match self {
-            Table::Meta => "GAME_META",
-            Table::Podium => "GAME_PODIUM",
-        }
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The columns.
+    pub fn columns(&self) -> &[Column] {
+        &self.columns
     }
 
     /// The value of [`SCHEMA_KEY`] in the metadata of every file.
-    pub fn schema_version(self) -> String {
-        format!("{}/1", self.name())
+    pub fn schema_version(&self) -> String {
+        format!("{}/{}", self.name, self.version)
     }
 
-    pub(super) fn schema(self) -> Result<Arc<Type>> {
-        parse_message_type(self.message_type()).map(Arc::new)
+    pub(super) fn schema(&self) -> Arc<Type> {
+        Arc::clone(&self.schema)
     }
 
-    fn message_type(self) -> &'static str {
-        match self {
-            Table::Meta => {
-                "message game_meta {
-                    required binary game_token (STRING);
-                    required binary user_token (STRING);
-                    required int32 superhero_id (INTEGER(16,false));
-                }"
-            }
-            Table::Podium => {
-                "message game_podium {
-                    required binary game_token (STRING);
-                    required binary user_token (STRING);
-                    required int32 rank (INTEGER(8,false));
-                    required int32 rounds (INTEGER(16,false));
-                    required int64 damage_received (INTEGER(64,false));
-                    required int64 damage_sent (INTEGER(64,false));
-                }"
-            }
-        }
+    /// Whether a file has exactly the columns of this table.
+    pub(super) fn has_columns_of(&self, file: &SchemaDescriptor) -> bool {
+        SchemaDescriptor::new(self.schema()).columns() == file.columns()
     }
 }
 

@@ -2,13 +2,13 @@ use std::io::Write;
 use std::sync::Arc;
 
 use parquet::basic::{Compression, GzipLevel, ZstdLevel};
-use parquet::data_type::{ByteArrayType, Int32Type, Int64Type};
+use parquet::data_type::{BoolType, ByteArrayType, DoubleType, FloatType, Int32Type, Int64Type};
 use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::writer::SerializedFileWriter;
 
-use super::rows::{Column, Rows};
+use super::rows::{ColumnData, Rows, Values};
 use super::schema::{SCHEMA_KEY, Table};
 use crate::part::Codec;
 
@@ -20,12 +20,12 @@ impl<W: Write + Send> Writer<W> {
     ///
     /// # Errors
     /// When `sink` cannot be written.
-    pub fn new(sink: W, table: Table, codec: Codec) -> Result<Self> {
+    pub fn new(sink: W, table: &Table, codec: Codec) -> Result<Self> {
         Self::with_row_count(sink, table, codec, usize::MAX)
     }
 
     /// Starts a file that will have `row_count` rows.
-    fn with_row_count(sink: W, table: Table, codec: Codec, row_count: usize) -> Result<Self> {
+    fn with_row_count(sink: W, table: &Table, codec: Codec, row_count: usize) -> Result<Self> {
         let compression = match codec {
             Codec::Gzip => Compression::GZIP(GzipLevel::default()),
             Codec::Zstd => Compression::ZSTD(ZstdLevel::default()),
@@ -40,7 +40,7 @@ impl<W: Write + Send> Writer<W> {
             .set_compression(compression)
             .set_created_by(concat!("etl-worker ", env!("CARGO_PKG_VERSION")).to_owned())
             .set_key_value_metadata(Some(vec![KeyValue::new(SCHEMA_KEY.to_owned(), table.schema_version())]));
-        SerializedFileWriter::new(sink, table.schema()?, Arc::new(properties.build())).map(Self)
+        SerializedFileWriter::new(sink, table.schema(), Arc::new(properties.build())).map(Self)
     }
 
     /// Adds a row group.
@@ -52,10 +52,21 @@ impl<W: Write + Send> Writer<W> {
         for column in &rows.columns {
             let too_many = || ParquetError::General("more columns than the schema has".to_owned());
             let mut writer = group.next_column()?.ok_or_else(too_many)?;
-            match column {
-                Column::Text(values) => writer.typed::<ByteArrayType>().write_batch(values, None, None)?,
-                Column::Int(values) => writer.typed::<Int32Type>().write_batch(values, None, None)?,
-                Column::Long(values) => writer.typed::<Int64Type>().write_batch(values, None, None)?,
+            let ColumnData { values, definitions, repetitions } = column;
+            let definitions = (!definitions.is_empty()).then_some(definitions.as_slice());
+            let repetitions = (!repetitions.is_empty()).then_some(repetitions.as_slice());
+            macro_rules! write {
+                ($parquet_type:ty, $values:expr) => {
+                    writer.typed::<$parquet_type>().write_batch($values, definitions, repetitions)?
+                };
+            }
+            match values {
+                Values::Text(values) => write!(ByteArrayType, values),
+                Values::Boolean(values) => write!(BoolType, values),
+                Values::Int(values) => write!(Int32Type, values),
+                Values::Long(values) => write!(Int64Type, values),
+                Values::Float(values) => write!(FloatType, values),
+                Values::Double(values) => write!(DoubleType, values),
             };
             writer.close()?;
         }
@@ -76,7 +87,7 @@ impl<W: Write + Send> Writer<W> {
 /// # Errors
 /// Never in practice: memory can be written.
 pub fn encode(rows: &Rows, codec: Codec) -> Result<Vec<u8>> {
-    let mut writer = Writer::with_row_count(Vec::new(), rows.table, codec, rows.len())?;
+    let mut writer = Writer::with_row_count(Vec::new(), &rows.table, codec, rows.len())?;
     writer.write(rows)?;
     writer.finish()
 }

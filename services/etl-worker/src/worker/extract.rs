@@ -4,18 +4,19 @@ use redis_core::id::GameToken;
 
 use super::error::RoundError;
 use super::pipeline::Pipeline;
-use crate::game::{GameAggregator, InvalidGame, Row};
+use crate::dataset::{BadSession, Session};
 use crate::part::Part;
-use crate::store::{GameRecords, Job};
+use crate::store::{Job, SessionRecords};
+use crate::table::Rows;
 
 /// What was found for a job.
 pub(super) enum Extracted {
     /// The game was planned for this part before. Its records were not read.
     Planned(Part),
-    /// The rows of the game.
-    Rows(Vec<Row>),
+    /// The rows of the game in each table.
+    Rows(Vec<Rows>),
     /// Why the game has no rows.
-    Invalid(InvalidGame),
+    Invalid(BadSession),
 }
 
 impl Pipeline {
@@ -37,31 +38,32 @@ impl Pipeline {
         Ok(extracted)
     }
 
-    /// Computes the rows of a game, and reads the rest of its log if it is longer than a page.
+    /// Computes the rows of a game, and reads the rest of its entries if there are more than a page.
     pub(super) async fn compute_rows(
         &self,
         game: &GameToken,
-        records: GameRecords,
-    ) -> Result<Result<Vec<Row>, InvalidGame>, RoundError> {
+        records: SessionRecords,
+    ) -> Result<Result<Vec<Rows>, BadSession>, RoundError> {
         if let Some(reason) = records.unreadable {
-            return Ok(Err(InvalidGame::Unreadable(reason)));
+            return Ok(Err(BadSession(reason)));
         }
-        let mut aggregator = match GameAggregator::new(game.as_str(), records.players) {
-            Ok(aggregator) => aggregator,
+        let dataset = self.store.dataset();
+        let mut session = match Session::new(dataset, game.as_str(), records.fields, records.members) {
+            Ok(session) => session,
             Err(reason) => return Ok(Err(reason)),
         };
-        let (mut log, mut read) = (records.log, 0);
+        let (mut entries, mut read) = (records.entries, 0);
         loop {
-            read += log.len();
-            for entry in &log {
-                if let Err(reason) = aggregator.add(entry) {
+            read += entries.len();
+            for entry in &entries {
+                if let Err(reason) = session.add(entry) {
                     return Ok(Err(reason));
                 }
             }
-            if log.is_empty() || read >= records.log_length {
-                return Ok(Ok(aggregator.into_rows()));
+            if entries.is_empty() || read >= records.entry_count {
+                return Ok(session.into_rows());
             }
-            log = self.store.read_log(game, read).await?;
+            entries = self.store.read_entries(game, read).await?;
         }
     }
 }

@@ -7,16 +7,16 @@ use tracing::warn;
 use super::error::RoundError;
 use super::pipeline::Pipeline;
 use super::write_task::Written;
-use crate::game::Row;
 use crate::output::{OutputError, PartContent, RefusedPart, Staged};
 use crate::part::Part;
 use crate::store::Job;
+use crate::table::Rows;
 
 /// A part that is to be written.
 pub(super) struct PlannedPart {
     pub(super) part: Part,
-    /// All games of the part.
-    pub(super) games: Vec<(GameToken, Vec<Row>)>,
+    /// All games of the part, and their rows in each table.
+    pub(super) games: Vec<(GameToken, Vec<Rows>)>,
     /// The jobs of those games that this worker owns.
     pub(super) jobs: Vec<Job>,
 }
@@ -51,8 +51,8 @@ impl Pipeline {
     async fn stage(&self, parts: &mut Vec<PlannedPart>) -> Result<Staged, RoundError> {
         loop {
             let content = |planned: &PlannedPart| {
-                let games = planned.games.iter().map(|(game, rows)| (game.as_str(), rows.as_slice()));
-                PartContent::new(planned.part.clone(), games)
+                let games = planned.games.iter().map(|(_, rows)| rows.as_slice());
+                PartContent::new(planned.part.clone(), self.output.tables(), games)
             };
             match self.output.stage(parts.iter().map(content).collect()).await {
                 Err(OutputError::Refused(refused)) => {
@@ -81,7 +81,8 @@ impl Pipeline {
                 self.metrics.latency.observe(age.as_secs_f64().max(0.0));
             }
         }
-        let rows = parts.iter().flat_map(|planned| &planned.games).map(|(_, rows)| rows.len() as u64).sum();
+        let rows = parts.iter().flat_map(|planned| &planned.games).flat_map(|(_, rows)| rows);
+        let rows = rows.map(|rows| rows.len() as u64).sum();
         self.metrics.rows.inc_by(rows);
         Ok(())
     }

@@ -10,10 +10,10 @@ use super::error::RoundError;
 use super::extract::{Extracted, GAMES_PER_READ};
 use super::load::PlannedPart;
 use super::pipeline::Pipeline;
-use crate::game::Row;
 use crate::output::OutputError;
 use crate::part::Part;
 use crate::store::{Job, Planned};
+use crate::table::Rows;
 
 impl Pipeline {
     /// The parts that must be written for these jobs. `batches` counts the files of several games that were named so far.
@@ -45,14 +45,14 @@ impl Pipeline {
     /// Plans parts for games that have none.
     async fn plan_new(
         &self,
-        games: Vec<(Job, Vec<Row>)>,
+        games: Vec<(Job, Vec<Rows>)>,
         batches: &mut u64,
     ) -> Result<Vec<PlannedPart>, RoundError> {
         if games.is_empty() {
             return Ok(Vec::new());
         }
         let mut part_by_day = BTreeMap::<String, Part>::new();
-        let games: Vec<(Job, Vec<Row>, Part)> = games
+        let games: Vec<(Job, Vec<Rows>, Part)> = games
             .into_iter()
             .map(|(job, rows)| {
                 let part = self.choose_part(&job, &mut part_by_day, batches);

@@ -67,7 +67,7 @@ async fn an_invalid_game_becomes_a_dead_letter_after_five_tries_and_can_be_retri
     let reasons: Vec<&str> = letters.iter().map(|letter| letter["reason"].as_str().unwrap()).collect();
     assert_eq!(reasons[0], "the game has no players");
     assert_eq!(reasons[1], "log entry 2: an attack raised the health from 5 to 6");
-    assert!(reasons[2].starts_with("player bob: the superhero cannot be read: "), "{}", reasons[2]);
+    assert!(reasons[2].starts_with("bob: the hash cannot be read: "), "{}", reasons[2]);
     assert_eq!(letters[0]["game"], "half");
     assert_eq!(letters[0]["tries"], 5);
     assert!(letters[0]["when"].as_str().unwrap().ends_with('Z'));

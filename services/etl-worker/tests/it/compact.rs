@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use etl_worker::table::Table;
+use crate::tables::Table;
 use fred::interfaces::SetsInterface;
 
 use test_support::size_from_env;

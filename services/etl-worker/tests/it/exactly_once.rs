@@ -12,7 +12,7 @@ async fn two_workers_write_each_game_once() {
     let (first, second) = tokio::join!(world.start_worker("a", &[]), world.start_worker("b", &[]));
     let expected = world.simulate(&["--games", "60", "--players", "10", "--copies", "3"]).await;
     world.wait_until_written(&expected).await;
-    assert_eq!(world.files(etl_worker::table::Table::Podium).len(), 60);
+    assert_eq!(world.files(crate::tables::Table::Podium).len(), 60);
     let committed = "etl_worker_jobs_total{result=\"committed\"}";
     let (of_first, of_second) = (first.metric(committed).await, second.metric(committed).await);
     assert!(of_first > 0.0 && of_second > 0.0, "{of_first} + {of_second}");
@@ -86,7 +86,7 @@ async fn a_job_of_a_dead_worker_is_taken_over_and_its_file_is_not_written_again(
 
     let second = world.start_worker("second", &[]).await;
     world.wait_until_written(&expected).await;
-    let [file] = world.files(etl_worker::table::Table::Podium).try_into().unwrap();
+    let [file] = world.files(crate::tables::Table::Podium).try_into().unwrap();
     assert!(file.ends_with("g1_first.gz.parquet"), "{}", file.display());
     assert_eq!(second.metric("etl_worker_parts_total").await, 0.0);
 }

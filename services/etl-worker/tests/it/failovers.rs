@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::tables::Table;
 use clap::Parser;
 use etl_worker::Config;
-use etl_worker::table::Table;
 use fred::interfaces::LuaInterface;
 use fred::types::Value;
 use futures_util::future::join_all;

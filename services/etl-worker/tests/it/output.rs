@@ -1,6 +1,6 @@
 use std::process::Command;
 
-use etl_worker::table::Table;
+use crate::tables::Table;
 use fred::interfaces::StreamsInterface;
 use test_support::{ServiceProcess, eventually};
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use etl_worker::table::Table;
+use crate::tables::Table;
 use fred::interfaces::{ClientLike, KeysInterface, StreamsInterface};
 use fred::types::{ClusterHash, CustomCommand, Value};
 use test_support::{ServiceProcess, eventually};

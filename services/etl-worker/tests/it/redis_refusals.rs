@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use etl_worker::table::Table;
+use crate::tables::Table;
 use fred::interfaces::{KeysInterface, StreamsInterface};
 use futures_util::future::join_all;
 use test_support::{FlakyProxy, Refusal, ServiceProcess, eventually, redis_versions};

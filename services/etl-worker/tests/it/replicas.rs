@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use etl_worker::table::Table;
+use crate::tables::Table;
 use fred::interfaces::KeysInterface;
 use fred::types::Value;
 use test_support::{FlakyProxy, ManagedRedis, TestRedis, eventually};

@@ -10,7 +10,7 @@ async fn a_worker_completes_its_rounds_after_sigterm() {
     eventually("the worker owns the jobs", async || world.pending_jobs().await == 20).await;
     assert_eq!(worker.terminate().await, 0);
     world.wait_until_written(&expected).await;
-    assert_eq!(world.files(etl_worker::table::Table::Meta).len(), 1);
+    assert_eq!(world.files(crate::tables::Table::Meta).len(), 1);
 }
 
 /// With and without jobs under way. What was under way is done by the next worker.

@@ -2,7 +2,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-use etl_worker::table::Table;
+use crate::tables::Table;
 use fred::clients::Client;
 use fred::interfaces::{
     ClientLike, HashesInterface, KeysInterface, ListInterface, PubsubInterface, SetsInterface,

@@ -2,9 +2,26 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use etl_worker::table::Table;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::RowAccessor;
+
+/// The tables of the dataset superhero.
+#[derive(Clone, Copy)]
+pub(crate) enum Table {
+    Meta,
+    Podium,
+}
+
+impl Table {
+    pub(crate) const ALL: [Table; 2] = [Table::Meta, Table::Podium];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Table::Meta => "GAME_META",
+            Table::Podium => "GAME_PODIUM",
+        }
+    }
+}
 
 /// The rows of both tables by game and player: the superhero; rank, rounds, damage received and damage sent.
 #[derive(Debug, Default, PartialEq, Eq, Clone)]

@@ -15,7 +15,7 @@ use crate::table::Table;
 
 impl Bucket {
     /// The parts of a table.
-    pub(crate) async fn parts(&self, table: Table) -> Result<BTreeSet<Part>, OutputError> {
+    pub(crate) async fn parts(&self, table: &Table) -> Result<BTreeSet<Part>, OutputError> {
         let folder = self.path(table.name());
         let mut objects = self.store.list(Some(&folder));
         let mut parts = BTreeSet::new();
@@ -29,7 +29,7 @@ impl Bucket {
     }
 
     /// Reads a part of a table. Returns its address and its bytes.
-    pub(crate) async fn get(&self, table: Table, part: &Part) -> Result<(String, Bytes), OutputError> {
+    pub(crate) async fn get(&self, table: &Table, part: &Part) -> Result<(String, Bytes), OutputError> {
         let path = self.part_path(table, part);
         let bytes = self.read(&path).await.map_err(|error| self.failed("get", &path, &error))?;
         Ok((format!("s3://{}/{path}", self.name), bytes))

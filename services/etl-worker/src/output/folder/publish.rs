@@ -20,7 +20,7 @@ impl Folder {
         let writes = contents.into_iter().map(|content| {
             let (folder, part, id) = (self.clone(), content.part.clone(), staged.id);
             let write = run_blocking(move || {
-                for (table, bytes) in Table::ALL.into_iter().zip(content.encode()?) {
+                for (table, bytes) in folder.tables.iter().zip(content.encode()?) {
                     let path = folder.staged_path(table, &content.part, id);
                     write_synced(&path, &bytes).or_else(|_| {
                         create_dir(&folder.staging(table))?;
@@ -72,7 +72,7 @@ impl Folder {
         .await;
     }
 
-    fn staged_path(&self, table: Table, part: &Part, id: u64) -> PathBuf {
+    fn staged_path(&self, table: &Table, part: &Part, id: u64) -> PathBuf {
         // The name begins with the part, so that `fence` finds what any worker has staged for it.
         self.staging(table).join(format!("{}~{}-{id}", part.flat_name(), self.process))
     }
@@ -81,7 +81,7 @@ impl Folder {
         let _lock = self.lock(FlockOperation::LockShared)?;
         let mut changed_dirs = BTreeSet::new();
         for part in staged.files.keys() {
-            for table in Table::ALL {
+            for table in self.tables.iter() {
                 changed_dirs.insert(self.rename(table, part, staged.id)?);
             }
         }
@@ -89,7 +89,7 @@ impl Folder {
     }
 
     /// Renames a staged file to its final name. Returns the folder that contains it.
-    fn rename(&self, table: Table, part: &Part, id: u64) -> Result<PathBuf, OutputError> {
+    fn rename(&self, table: &Table, part: &Part, id: u64) -> Result<PathBuf, OutputError> {
         let (from, to) = (self.staged_path(table, part, id), self.table(table).join(part.as_str()));
         let dir = to.parent().unwrap_or(&self.root).to_owned();
         let rename = || rename_without_replacing(&from, &to);
@@ -111,7 +111,7 @@ impl Folder {
 
     fn remove_staged(&self, staged: &Staged) {
         for part in staged.files.keys() {
-            for table in Table::ALL {
+            for table in self.tables.iter() {
                 let _ = fs::remove_file(self.staged_path(table, part, staged.id));
             }
         }

@@ -1,10 +1,28 @@
+use std::sync::Arc;
+
 use super::*;
+use crate::table::{Rows, Value};
 
 const ENTRY: &str = r#"{"TIMESTAMP":"2022-10-01T12:00:00Z","PAYLOAD":{"GAME_TOKEN":"g","USER_TOKEN":"ann"},"STATUS":{"ACTION":"ATTACK","DETAILS":{"ENEMY_TOKEN":"bob","ENEMY_DAMAGE":1200,"ENEMY_HEALTH_PRIOR":5000,"ENEMY_HEALTH_POST":3800}}}"#;
 
-fn record(user_token: &str, superhero_id: &str, health: &str) -> PlayerRecord {
-    let [superhero_id, health] = [superhero_id, health].map(|text| Some(text.to_owned()));
-    PlayerRecord { user_token: user_token.to_owned(), superhero_id, health }
+/// A player's row in both tables.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Row {
+    user_token: String,
+    superhero_id: i128,
+    rank: i128,
+    rounds: i128,
+    damage_received: i128,
+    damage_sent: i128,
+}
+
+fn superhero() -> Arc<Dataset> {
+    load(SUPERHERO).unwrap()
+}
+
+fn record(user_token: &str, superhero_id: &str, health: &str) -> MemberRecord {
+    let fields = [superhero_id, health].map(|text| Some(text.to_owned()));
+    MemberRecord { name: user_token.to_owned(), fields: fields.to_vec() }
 }
 
 fn attack(from: &str, to: &str, damage: i64, prior: i64, post: i64) -> String {
@@ -16,18 +34,41 @@ fn attack(from: &str, to: &str, damage: i64, prior: i64, post: i64) -> String {
         .replace("3800", &post.to_string())
 }
 
-fn rows(players: &[(&str, i64)], log: &[String]) -> Result<Vec<Row>, InvalidGame> {
-    let records = players.iter().map(|(token, health)| record(token, "7", &health.to_string())).collect();
-    let mut aggregator = GameAggregator::new("g", records)?;
-    log.iter().try_for_each(|entry| aggregator.add(entry.as_bytes()))?;
-    Ok(aggregator.into_rows())
+fn compute(records: Vec<MemberRecord>, log: &[String]) -> Result<Vec<Row>, BadSession> {
+    let dataset = superhero();
+    let mut session = Session::new(&dataset, "g", vec![], records)?;
+    log.iter().try_for_each(|entry| session.add(entry.as_bytes()))?;
+    let tables = session.into_rows()?;
+    let [meta, podium] = tables.as_slice() else { panic!("there are two tables") };
+    let text = |value: &Value| value.to_string();
+    let number = |value: &Value| match value {
+        Value::Integer(number) => *number,
+        other => panic!("{other:?} is no number"),
+    };
+    let row = |(meta, podium): (Vec<Value>, Vec<Value>)| {
+        assert_eq!((text(&meta[0]), &meta[..2]), ("g".to_owned(), &podium[..2]), "both have the same order");
+        Row {
+            user_token: text(&meta[1]),
+            superhero_id: number(&meta[2]),
+            rank: number(&podium[2]),
+            rounds: number(&podium[3]),
+            damage_received: number(&podium[4]),
+            damage_sent: number(&podium[5]),
+        }
+    };
+    Ok(Rows::values(meta).zip(podium.values()).map(row).collect())
 }
 
-fn ranks(players: &[(&str, i64)], log: &[String]) -> Vec<(String, u8)> {
+fn rows(players: &[(&str, i64)], log: &[String]) -> Result<Vec<Row>, BadSession> {
+    let records = players.iter().map(|(token, health)| record(token, "7", &health.to_string())).collect();
+    compute(records, log)
+}
+
+fn ranks(players: &[(&str, i64)], log: &[String]) -> Vec<(String, i128)> {
     rows(players, log).unwrap().into_iter().map(|row| (row.user_token, row.rank)).collect()
 }
 
-fn expected_ranks(expected: &[(&str, u8)]) -> Vec<(String, u8)> {
+fn expected_ranks(expected: &[(&str, i128)]) -> Vec<(String, i128)> {
     expected.iter().map(|(token, rank)| ((*token).to_owned(), *rank)).collect()
 }
 
@@ -103,39 +144,30 @@ fn a_player_without_health_and_without_an_entry_that_took_it_ranks_last() {
 }
 
 #[test]
-fn records_that_contradict_one_another_make_an_invalid_game() {
+fn records_that_contradict_one_another_make_a_bad_session() {
     let problem = |entry: String| rows(&[("ann", 1), ("bob", 1)], &[entry]).unwrap_err().to_string();
-    assert_eq!(
-        problem(attack("ann", "bob", 1, 5, 6)),
-        "log entry 1: an attack raised the health from 5 to 6"
-    );
-    assert!(problem(attack("ann", "bob", -1, 5, 4)).starts_with("log entry 1: invalid value: integer `-1`"));
-    assert_eq!(problem(attack("eve", "bob", 1, 5, 4)), "log entry 1: eve is not a player");
-    assert_eq!(problem(attack("ann", "eve", 1, 5, 4)), "log entry 1: eve is not a player");
-    assert_eq!(problem(ENTRY.replace("\"g\"", "\"h\"")), "log entry 1: belongs to game h");
-    assert_eq!(problem(ENTRY.replace("ATTACK", "DEFEND")), "log entry 1: the action DEFEND is not ATTACK");
-    assert!(problem(ENTRY.replace("1200", "\"1200\"")).starts_with("log entry 1: invalid type: string"));
-    assert!(problem(ENTRY.replace("1200", "12.5")).starts_with("log entry 1: invalid type: floating"));
-    assert!(problem(ENTRY.replace("\"ENEMY_DAMAGE\":1200,", "")).starts_with("log entry 1: missing field"));
-    assert_eq!(problem("[]".to_owned()), "log entry 1: is not a JSON object");
+    let damage = "log entry 1: damage must be a number from 0 to 18446744073709551615";
+    for (entry, reason) in [
+        (attack("ann", "bob", 1, 5, 6), "log entry 1: an attack raised the health from 5 to 6"),
+        (attack("eve", "bob", 1, 5, 4), "log entry 1: eve is not a player"),
+        (attack("ann", "eve", 1, 5, 4), "log entry 1: eve is not a player"),
+        (ENTRY.replace("\"g\"", "\"h\""), "log entry 1: belongs to game h"),
+        (ENTRY.replace("ATTACK", "DEFEND"), "log entry 1: the action DEFEND is not ATTACK"),
+        (attack("ann", "bob", -1, 5, 4), damage),
+        (ENTRY.replace("1200", "\"1200\""), damage),
+        (ENTRY.replace("1200", "12.5"), damage),
+        (ENTRY.replace("\"ENEMY_DAMAGE\":1200,", ""), damage),
+        ("[]".to_owned(), "log entry 1: is not a JSON object"),
+    ] {
+        assert_eq!(problem(entry.clone()), reason, "{entry}");
+    }
     assert!(problem("{".to_owned()).starts_with("log entry 1: EOF"));
 }
 
 #[test]
-fn whole_floats_are_whole_numbers() {
-    let log = [ENTRY.replace("1200", "1200.0").replace("5000", "5e3").replace("3800", "3800.0")];
-    let records = vec![record("ann", "7.0", "5000.0"), record("bob", "7", "3800")];
-    let mut aggregator = GameAggregator::new("g", records).unwrap();
-    aggregator.add(log[0].as_bytes()).unwrap();
-    let rows = aggregator.into_rows();
-    assert_eq!((rows[0].superhero_id, rows[0].damage_sent, rows[1].damage_received), (7, 1200, 1200));
-}
-
-#[test]
-fn a_value_that_does_not_fit_its_column_makes_an_invalid_game() {
-    let problem = |id: &str, health: &str| {
-        GameAggregator::new("g", vec![record("ann", id, health)]).err().unwrap().to_string()
-    };
+fn a_value_that_does_not_fit_its_column_makes_a_bad_session() {
+    let problem =
+        |id: &str, health: &str| compute(vec![record("ann", id, health)], &[]).unwrap_err().to_string();
     assert_eq!(problem("65536", "1"), "player ann: id must be a number from 0 to 65535");
     assert_eq!(problem("-1", "1"), "player ann: id must be a number from 0 to 65535");
     assert_eq!(problem("1", "many"), "player ann: health must be a whole number");
@@ -144,20 +176,20 @@ fn a_value_that_does_not_fit_its_column_makes_an_invalid_game() {
         attack("ann", "bob", i64::MAX, 5, 4),
         attack("ann", "bob", 2, 5, 4),
     ];
-    let error = rows(&[("ann", 1), ("bob", 1)], &huge).unwrap_err();
-    assert_eq!(error.to_string(), "player ann: more damage sent than the column can hold");
+    let error = rows(&[("ann", 1), ("bob", 1)], &huge).unwrap_err().to_string();
+    assert_eq!(error, "player ann: damage_sent must be a number from 0 to 18446744073709551615");
     let long = vec![attack("ann", "bob", 0, 5, 5); 65_536];
-    let error = rows(&[("ann", 1), ("bob", 1)], &long).unwrap_err();
-    assert_eq!(error.to_string(), "player ann: more rounds than the column can hold");
+    let error = rows(&[("ann", 1), ("bob", 1)], &long).unwrap_err().to_string();
+    assert_eq!(error, "player ann: rounds must be a number from 0 to 65535");
 }
 
 #[test]
-fn half_written_games_are_invalid() {
-    assert_eq!(GameAggregator::new("g", vec![]).err().unwrap(), InvalidGame::NoPlayers);
-    let no_health = PlayerRecord { health: None, ..record("ann", "1", "1") };
-    assert!(GameAggregator::new("g", vec![no_health]).is_err());
-    let crowd = (0..256).map(|n| record(&n.to_string(), "1", "1")).collect();
-    assert_eq!(GameAggregator::new("g", crowd).err().unwrap(), InvalidGame::TooManyPlayers(256));
-    let full = (0..255).map(|n| record(&n.to_string(), "1", "0")).collect();
-    assert_eq!(GameAggregator::new("g", full).unwrap().into_rows().len(), 255);
+fn half_written_games_are_bad_sessions() {
+    let problem = |records| compute(records, &[]).unwrap_err().to_string();
+    assert_eq!(problem(vec![]), "the game has no players");
+    let no_health = MemberRecord { name: "ann".to_owned(), fields: vec![Some("1".to_owned()), None] };
+    assert_eq!(problem(vec![no_health]), "player ann: health must be a whole number");
+    let crowd = |count: usize| (0..count).map(|n| record(&n.to_string(), "1", "0")).collect::<Vec<_>>();
+    assert_eq!(problem(crowd(256)), "the game has 256 players, which is more than 255");
+    assert_eq!(compute(crowd(255), &[]).unwrap().len(), 255);
 }

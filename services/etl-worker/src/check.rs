@@ -1,0 +1,76 @@
+//! The command `check`: whether a file is a dataset, and which rows become of a session.
+
+use std::io::Write;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use redis_core::id::GameToken;
+use serde_json::{Map, Value as Json};
+
+use crate::dataset::{Dataset, Session};
+use crate::store::Store;
+use crate::table::{Column, Rows, ScalarType, Value};
+
+/// Prints the tables, or the rows of the session that is sampled as JSON lines.
+///
+/// # Errors
+/// When Redis cannot be read, or no rows can be computed from the session's records, with the reason.
+pub async fn run(
+    dataset: &Arc<Dataset>,
+    sample: Option<(&Store, &GameToken)>,
+    mut out: impl Write,
+) -> anyhow::Result<()> {
+    let Some((store, token)) = sample else {
+        for table in dataset.tables.iter() {
+            let columns = table.columns().iter().map(|column| column.name.as_str());
+            writeln!(out, "{}: {}", table.name(), columns.collect::<Vec<_>>().join(", "))?;
+        }
+        return Ok(());
+    };
+    for rows in read_rows(dataset, store, token).await? {
+        for row in rows.values() {
+            let columns = rows.table.columns().iter().zip(row);
+            let mut line: Map<String, Json> =
+                columns.map(|(column, value)| (column.name.clone(), to_json(column, value))).collect();
+            line.insert("table".to_owned(), rows.table.name().into());
+            serde_json::to_writer(&mut out, &line)?;
+            writeln!(out)?;
+        }
+    }
+    Ok(())
+}
+
+async fn read_rows(dataset: &Dataset, store: &Store, token: &GameToken) -> anyhow::Result<Vec<Rows>> {
+    let records = store.read(&[token], true).await.context("read the records")?.pop();
+    let records = records.context("there are no records")?;
+    if let Some(reason) = records.unreadable {
+        bail!("{reason}");
+    }
+    let mut session = Session::new(dataset, token.as_str(), records.fields, records.members)?;
+    let (mut entries, mut read) = (records.entries, 0);
+    while !entries.is_empty() {
+        read += entries.len();
+        entries.iter().try_for_each(|entry| session.add(entry))?;
+        let has_more = read < records.entry_count;
+        entries = if has_more { store.read_entries(token, read).await? } else { Vec::new() };
+    }
+    Ok(session.into_rows()?)
+}
+
+fn to_json(column: &Column, value: Value) -> Json {
+    match (column.column_type.scalar, value) {
+        (_, Value::Null | Value::Object) => Json::Null,
+        (_, Value::Boolean(value)) => value.into(),
+        (scalar @ (ScalarType::Decimal { .. } | ScalarType::Timestamp), value @ Value::Integer(_)) => {
+            value.text(scalar).into()
+        }
+        (_, Value::Integer(number)) => match (u64::try_from(number), i64::try_from(number)) {
+            (Ok(number), _) => number.into(),
+            (_, Ok(number)) => number.into(),
+            _ => Json::Null,
+        },
+        (_, Value::Float(number)) => number.into(),
+        (_, Value::Text(text)) => text.into_owned().into(),
+        (_, Value::List(items)) => items.into_iter().map(|item| to_json(column, item)).collect(),
+    }
+}

@@ -1,0 +1,245 @@
+//! Checks a dataset file and resolves its names.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use toml::Spanned;
+
+use super::definition::{Check, Definition, EntryValue, Plan, TablePlan};
+use super::error::DatasetError;
+use super::file::{CheckFile, DefinitionFile, File, InOrder, TableFile};
+use super::json_paths::JsonPaths;
+use super::keys::{Cleanup, KeyPattern, Keys, LostSessions};
+use super::model::Dataset;
+use super::names::Scope;
+use super::resolve::{Named, Names};
+use super::totals;
+use crate::table::{Column, Table};
+
+/// The dataset that `text` describes. `file` names it in errors.
+pub(super) fn dataset(file: &str, text: &str) -> Result<Dataset, DatasetError> {
+    let line = |span: Range<usize>| text[..span.start.min(text.len())].matches('\n').count() + 1;
+    let parsed: File = toml::from_str(text).map_err(|error| {
+        DatasetError::new(file, error.span().map(line), error.message().replace('\n', " "))
+    })?;
+    compile(parsed).map_err(|(span, reason)| DatasetError::new(file, Some(line(span)), reason))
+}
+
+/// The place of a mistake, and what it is.
+type Mistake = (Range<usize>, String);
+
+fn compile(file: File) -> Result<Dataset, Mistake> {
+    let at = |span: Range<usize>| move |reason: String| (span, reason);
+    let is_name = |name: &str| {
+        (1..=32).contains(&name.len())
+            && name.bytes().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-')
+    };
+    if !is_name(file.name.as_ref()) {
+        return Err(at(file.name.span())("name must be 1 to 32 of a-z 0-9 -".to_owned()));
+    }
+    let cleanup = file.cleanup.map(|cleanup| (cleanup.span(), cleanup.into_inner()));
+    check_keys(file.keys.as_ref()).map_err(at(file.keys.span()))?;
+    if let Some(lost) = &file.lost {
+        check_lost(lost.as_ref()).map_err(at(lost.span()))?;
+    }
+    if let Some((span, cleanup)) = &cleanup {
+        check_cleanup(cleanup, file.keys.as_ref()).map_err(at(span.clone()))?;
+    }
+    let keys = file.keys.into_inner();
+
+    let (mut paths, mut entry, mut names) = (JsonPaths::default(), Vec::new(), Names::default());
+    for (number, (name, value)) in file.entry.0.into_iter().enumerate() {
+        let column_type = totals::parse_type(&value.column_type).map_err(at(name.span()))?;
+        if !paths.add(&value.path, number) {
+            return Err(at(name.span())(format!(
+                "the path {:?} is empty, or overlaps another one",
+                value.path
+            )));
+        }
+        if value.member && (value.column_type != "string" || value.nullable) {
+            return Err(at(name.span())("a member is a string, and never null".to_owned()));
+        }
+        names.entry.push(Named {
+            name: check_name(&name)?,
+            column_type,
+            is_nullable: value.nullable,
+            is_known_early: true,
+            is_member: value.member,
+        });
+        let name = name.into_inner();
+        entry.push(EntryValue { name, column_type, is_nullable: value.nullable, is_member: value.member });
+    }
+    names.member = declared(&file.member)?;
+    names.session = declared(&file.session)?;
+    let (mut member_fields, mut session_fields) = (Vec::new(), Vec::new());
+    let member = definitions(&file.member, Scope::Member, &names, &mut member_fields)?;
+    let session = definitions(&file.session, Scope::Session, &names, &mut session_fields)?;
+    let missing = [
+        (!member.is_empty() && keys.members.is_none(), "[member] needs keys.members"),
+        (!member_fields.is_empty() && keys.member.is_none(), "the fields in [member] need keys.member"),
+        (!session_fields.is_empty() && keys.session.is_none(), "the fields in [session] need keys.session"),
+        (!entry.is_empty() && keys.entries.is_none(), "[entry] needs keys.entries"),
+    ];
+    if let Some((_, reason)) = missing.iter().find(|(is_missing, _)| *is_missing) {
+        return Err(at(file.name.span())((*reason).to_owned()));
+    }
+    let checks = file.check.iter().map(|check| self::check(check.as_ref(), &names).map_err(at(check.span())));
+    let checks = checks.collect::<Result<_, _>>()?;
+    let (mut tables, mut plans) = (Vec::<Arc<Table>>::new(), Vec::new());
+    for table in file.table {
+        let span = table.span();
+        let (table, plan) = self::table(table.into_inner(), &names, &keys).map_err(at(span.clone()))?;
+        if tables.iter().any(|other| other.name() == table.name()) {
+            return Err(at(span)(format!("there are two tables {}", table.name())));
+        }
+        tables.push(Arc::new(table));
+        plans.push(plan);
+    }
+    if tables.is_empty() {
+        return Err(at(file.name.span())("there must be a [[table]]".to_owned()));
+    }
+    Ok(Dataset {
+        name: file.name.into_inner(),
+        words: file.words,
+        end: file.end.into_inner(),
+        keys,
+        lost: file.lost.map(Spanned::into_inner),
+        cleanup: cleanup.map(|(_, cleanup)| cleanup).unwrap_or_default(),
+        member_fields,
+        session_fields,
+        tables: tables.into(),
+        member_count: file.members.least..=file.members.most,
+        plan: Plan { paths, entry, member, session, checks, tables: plans },
+    })
+}
+
+fn check_keys(keys: &Keys) -> Result<(), String> {
+    let Keys { members, member, session, entries } = keys;
+    for pattern in [members, session, entries].into_iter().flatten() {
+        must_have(pattern, &["{token}"])?;
+    }
+    match member {
+        Some(_) if members.is_none() => Err("member needs members".to_owned()),
+        Some(pattern) => must_have(pattern, &["{token}", "{member}"]),
+        None if [members, session, entries].iter().all(|key| key.is_none()) => {
+            Err("there must be members, session or entries".to_owned())
+        }
+        None => Ok(()),
+    }
+}
+
+fn check_lost(lost: &LostSessions) -> Result<(), String> {
+    must_have(&lost.key, &["{token}"])
+}
+
+fn check_cleanup(cleanup: &Cleanup, keys: &Keys) -> Result<(), String> {
+    let of_members = |pattern: &&KeyPattern| keys.member.as_ref() == Some(*pattern);
+    for pattern in cleanup
+        .expire
+        .iter()
+        .filter(|pattern| !of_members(pattern))
+        .chain(&cleanup.delete)
+        .chain(&cleanup.count)
+    {
+        must_have(pattern, &["{token}"])?;
+    }
+    for pattern in &cleanup.lists {
+        must_have(pattern, if pattern.around_count().is_some() { &["{count}"] } else { &[] })?;
+    }
+    Ok(())
+}
+
+fn must_have(pattern: &KeyPattern, placeholders: &[&str]) -> Result<(), String> {
+    if pattern.has_exactly(placeholders) {
+        return Ok(());
+    }
+    let must_have = if placeholders.is_empty() { "no braces".to_owned() } else { placeholders.join(" and ") };
+    Err(format!("the key {:?} must have {must_have} in it, each once", pattern.as_str()))
+}
+
+/// A name that can be the name of a value.
+fn check_name(name: &Spanned<String>) -> Result<String, Mistake> {
+    let text = name.as_ref();
+    let is_valid = !text.is_empty() && text.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'_');
+    match text.as_str() {
+        "token" | "member" | "number" => Err((name.span(), format!("{text} has a meaning of its own"))),
+        _ if is_valid => Ok(text.clone()),
+        _ => Err((name.span(), format!("{text:?} must be letters, digits and _"))),
+    }
+}
+
+/// The names and types of values, which may refer to each other.
+fn declared(definitions: &InOrder<DefinitionFile>) -> Result<Vec<Named>, Mistake> {
+    let declared = definitions.0.iter().map(|(name, definition)| {
+        let column_type =
+            totals::parse_type(&definition.column_type).map_err(|reason| (name.span(), reason))?;
+        let is_known_early = definition.field.is_some();
+        Ok(Named {
+            name: check_name(name)?,
+            column_type,
+            is_nullable: definition.nullable,
+            is_known_early,
+            is_member: false,
+        })
+    });
+    declared.collect()
+}
+
+fn definitions(
+    definitions: &InOrder<DefinitionFile>,
+    scope: Scope,
+    names: &Names,
+    fields: &mut Vec<String>,
+) -> Result<Vec<Definition>, Mistake> {
+    let resolve = |(name, definition): &(Spanned<String>, DefinitionFile)| {
+        totals::definition(name.as_ref(), definition, scope, names, fields)
+            .map_err(|reason| (name.span(), format!("{}: {reason}", name.as_ref())))
+    };
+    definitions.0.iter().map(resolve).collect()
+}
+
+fn check(check: &CheckFile, names: &Names) -> Result<Check, String> {
+    let (scope, condition) = match (&check.entry, &check.member, &check.session) {
+        (Some(entry), None, None) => (Scope::Entry, entry),
+        (None, Some(member), None) => (Scope::Member, member),
+        (None, None, Some(session)) => (Scope::Session, session),
+        _ => return Err("a check is of entry, member or session".to_owned()),
+    };
+    let condition = names.condition(condition, scope)?;
+    Ok(Check { scope, condition, otherwise: names.template(&check.otherwise, scope)? })
+}
+
+fn table(file: TableFile, names: &Names, keys: &Keys) -> Result<(Table, TablePlan), String> {
+    let is_name = |name: &str| {
+        !name.is_empty() && name.len() <= 64 && name.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'_')
+    };
+    if !is_name(&file.name) {
+        return Err(format!("the name of the table, {:?}, must be 1 to 64 letters, digits and _", file.name));
+    }
+    let has_rows = match file.rows {
+        Scope::Session => true,
+        Scope::Member => keys.members.is_some(),
+        Scope::Entry => keys.entries.is_some(),
+    };
+    if !has_rows || file.columns.0.is_empty() {
+        return Err(format!("{}: there are no keys for its rows, or it has no columns", file.name));
+    }
+    let (mut columns, mut sources) = (Vec::new(), Vec::new());
+    for (column, name) in &file.columns.0 {
+        let found =
+            names.find(name, file.rows).map_err(|reason| format!("column {}: {reason}", column.as_ref()))?;
+        if !is_name(column.as_ref()) {
+            return Err(format!("column {:?} must be letters, digits and _", column.as_ref()));
+        }
+        let name = column.as_ref().clone();
+        columns.push(Column { name, column_type: found.column_type, is_nullable: found.is_nullable });
+        sources.push(found.source);
+    }
+    let sort = match &file.sort {
+        Some(_) if file.rows != Scope::Member => return Err("only rows of members can be sorted".to_owned()),
+        Some(name) => Some(names.find(name, file.rows)?.source),
+        None => None,
+    };
+    let table = Table::new(&file.name, file.version, columns).map_err(|error| error.to_string())?;
+    Ok((table, TablePlan { rows: file.rows, sort, columns: sources }))
+}

@@ -1,0 +1,315 @@
+//! Computes the rows of one session from its records.
+
+use std::borrow::Cow;
+use std::cmp::Ordering;
+use std::collections::HashMap;
+use std::fmt::Write;
+use std::mem;
+use std::sync::Arc;
+
+use super::condition::order;
+use super::definition::{Check, Definition, Fragment, How, RankKey, Total, TotalKind};
+use super::model::Dataset;
+use super::names::{Scope, Source};
+use crate::table::{Origin, Rows, Value};
+
+/// A member as Redis has it. Fields may be missing or invalid.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MemberRecord {
+    /// The member of the set.
+    pub name: String,
+    /// The fields of its hash, as many as [`Dataset::member_fields`].
+    pub fields: Vec<Option<String>>,
+}
+
+/// Why no rows can be computed from a session's records.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct BadSession(pub String);
+
+/// Adds a session's entries up one by one, so that a long list needs no more memory than a short one.
+pub struct Session<'d> {
+    dataset: &'d Dataset,
+    token: &'d str,
+    values: Vec<Value<'static>>,
+    members: Vec<Member>,
+    /// Numbers of members by their names.
+    index: HashMap<String, usize>,
+    entries: usize,
+    rows: Vec<Rows>,
+}
+
+struct Member {
+    name: String,
+    values: Vec<Value<'static>>,
+}
+
+/// What a name can mean: the member, and the values and the number of the entry.
+#[derive(Clone, Copy, Default)]
+struct Here<'v> {
+    member: Option<&'v Member>,
+    entry: &'v [Value<'v>],
+    number: usize,
+}
+
+impl<'d> Session<'d> {
+    /// Starts with the session's own fields, as many as [`Dataset::session_fields`], and its members.
+    ///
+    /// # Errors
+    /// When there are too few or too many members, or a field is invalid.
+    pub fn new(
+        dataset: &'d Dataset,
+        token: &'d str,
+        fields: Vec<Option<String>>,
+        members: Vec<MemberRecord>,
+    ) -> Result<Self, BadSession> {
+        let words = &dataset.words;
+        if !dataset.member_count.contains(&members.len()) {
+            let (session, member, count) = (&words.session, &words.member, members.len());
+            let (least, most) = (dataset.member_count.start(), dataset.member_count.end());
+            return Err(BadSession(match count {
+                0 => format!("the {session} has no {member}s"),
+                count if count < *least => {
+                    format!("the {session} has {count} {member}s, which is less than {least}")
+                }
+                count => format!("the {session} has {count} {member}s, which is more than {most}"),
+            }));
+        }
+        let values = read_fields(&dataset.plan.session, &fields)
+            .map_err(|reason| BadSession(format!("the {}: {reason}", words.session)))?;
+        let members = members.into_iter().map(|MemberRecord { name, fields }| {
+            match read_fields(&dataset.plan.member, &fields) {
+                Ok(values) => Ok(Member { name, values }),
+                Err(reason) => Err(BadSession(format!("{} {name}: {reason}", words.member))),
+            }
+        });
+        let members = members.collect::<Result<Vec<_>, _>>()?;
+        let index = members.iter().map(|member| member.name.clone()).zip(0..).collect();
+        let rows = dataset.tables.iter().map(|table| Rows::new(Arc::clone(table))).collect();
+        Ok(Self { dataset, token, values, members, index, entries: 0, rows })
+    }
+
+    /// Adds the next entry of the list.
+    ///
+    /// # Errors
+    /// When the entry is broken, or contradicts itself or the session.
+    pub fn add(&mut self, entry: &[u8]) -> Result<(), BadSession> {
+        self.entries += 1;
+        let number = self.entries;
+        let dataset = self.dataset;
+        self.add_entry(entry, number)
+            .map_err(|reason| BadSession(format!("{} {number}: {reason}", dataset.words.entry)))
+    }
+
+    fn add_entry(&mut self, entry: &[u8], number: usize) -> Result<(), String> {
+        let plan = &self.dataset.plan;
+        // Checking the whole text at once is much faster than string by string, which serde does with bytes.
+        let text = str::from_utf8(entry).map_err(|error| error.to_string())?;
+        if !text.trim_ascii_start().starts_with('{') {
+            return Err("is not a JSON object".to_owned());
+        }
+        let mut entry = plan.paths.read(text, plan.entry.len()).map_err(|error| error.to_string())?;
+        for (slot, value) in entry.iter_mut().zip(&plan.entry) {
+            *slot = match mem::take(slot) {
+                Value::Null if value.is_nullable => Value::Null,
+                found => found
+                    .convert(value.column_type, Origin::Json)
+                    .ok_or_else(|| format!("{} must be {}", value.name, value.column_type.must_be()))?,
+            };
+        }
+        let here = Here { member: None, entry: &entry, number };
+        self.check(Scope::Entry, here)?;
+        // The numbers of the members that the entry names, at the places of the values that name them.
+        let mut named = vec![0; entry.len()];
+        for (place, value) in plan.entry.iter().enumerate().filter(|(_, value)| value.is_member) {
+            let Value::Text(name) = &entry[place] else { return Err(format!("{} is no text", value.name)) };
+            let member = self.index.get(name.as_ref());
+            named[place] = *member.ok_or_else(|| format!("{name} is not a {}", self.dataset.words.member))?;
+        }
+        for (place, definition) in plan.member.iter().enumerate() {
+            if let How::Total(total @ Total { of: Some(of), .. }) = &definition.how
+                && self.counts(total, here)
+            {
+                add_up(&mut self.members[named[*of]].values[place], total.kind, &entry, number);
+            }
+        }
+        for (place, definition) in plan.session.iter().enumerate() {
+            if let How::Total(total) = &definition.how
+                && self.counts(total, here)
+            {
+                add_up(&mut self.values[place], total.kind, &entry, number);
+            }
+        }
+        for (place, table) in plan.tables.iter().enumerate().filter(|(_, table)| table.rows == Scope::Entry) {
+            let value = |source: &Source| self.get(*source, here).into_owned();
+            let row: Vec<Value<'static>> = table.columns.iter().map(value).collect();
+            self.rows[place].push(row);
+        }
+        Ok(())
+    }
+
+    /// The rows of each table, in the order of [`Dataset::tables`].
+    ///
+    /// # Errors
+    /// When a value does not fit its column, or the values contradict each other.
+    pub fn into_rows(mut self) -> Result<Vec<Rows>, BadSession> {
+        let (plan, words) = (&self.dataset.plan, &self.dataset.words);
+        for (place, definition) in plan.member.iter().enumerate() {
+            if let How::Rank(keys) = &definition.how {
+                for (member, rank) in self.ranks(keys).into_iter().enumerate() {
+                    self.members[member].values[place] = Value::Integer(rank as i128);
+                }
+            }
+        }
+        for member in &self.members {
+            let here = Here { member: Some(member), ..Here::default() };
+            check_fit(&plan.member, &member.values)
+                .and_then(|()| self.check(Scope::Member, here))
+                .map_err(|reason| BadSession(format!("{} {}: {reason}", words.member, member.name)))?;
+        }
+        check_fit(&plan.session, &self.values)
+            .and_then(|()| self.check(Scope::Session, Here::default()))
+            .map_err(|reason| BadSession(format!("the {}: {reason}", words.session)))?;
+        let mut rows = mem::take(&mut self.rows);
+        for (table, rows) in plan.tables.iter().zip(&mut rows) {
+            let mut push = |here| rows.push(table.columns.iter().map(|source| self.get(*source, here)));
+            match table.rows {
+                Scope::Entry => {}
+                Scope::Session => push(Here::default()),
+                Scope::Member => {
+                    let mut members: Vec<&Member> = self.members.iter().collect();
+                    members.sort_by(|a, b| self.compare(table.sort, a, b).then_with(|| a.name.cmp(&b.name)));
+                    members
+                        .into_iter()
+                        .for_each(|member| push(Here { member: Some(member), ..Here::default() }));
+                }
+            }
+        }
+        Ok(rows)
+    }
+
+    fn compare(&self, sort: Option<Source>, a: &Member, b: &Member) -> Ordering {
+        let value = |member, source| self.get(source, Here { member: Some(member), ..Here::default() });
+        sort.map_or(Ordering::Equal, |source| order(&value(a, source), &value(b, source)))
+    }
+
+    /// The place of each member: 1 is best. Members that did equally well share a place, and the places after are skipped.
+    fn ranks(&self, keys: &[RankKey]) -> Vec<usize> {
+        let standing = |member: &Member| -> Vec<Value<'static>> {
+            let here = Here { member: Some(member), ..Here::default() };
+            let key = |key: &RankKey| {
+                let counts =
+                    key.condition.as_ref().is_none_or(|condition| self.holds(condition, here) == Some(true));
+                let value = if counts { self.get(key.by, here).into_owned() } else { Value::Null };
+                match &key.least {
+                    Some(least) if order(&value, least).is_lt() => least.clone(),
+                    _ => value,
+                }
+            };
+            keys.iter().map(key).collect()
+        };
+        let compare = |a: &[Value], b: &[Value]| {
+            a.iter().zip(b).map(|(a, b)| order(b, a)).find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
+        };
+        let mut standings: Vec<(usize, Vec<Value>)> = self.members.iter().map(standing).enumerate().collect();
+        standings.sort_by(|(_, a), (_, b)| compare(a, b));
+        let mut ranks = vec![1; standings.len()];
+        for place in 1..standings.len() {
+            let ((before, better), (member, standing)) = (&standings[place - 1], &standings[place]);
+            let is_equal = compare(better, standing).is_eq();
+            ranks[*member] = if is_equal { ranks[*before] } else { place + 1 };
+        }
+        ranks
+    }
+
+    fn counts(&self, total: &Total, here: Here) -> bool {
+        total.condition.as_ref().is_none_or(|condition| self.holds(condition, here) == Some(true))
+    }
+
+    fn holds(&self, condition: &super::condition::Condition, here: Here) -> Option<bool> {
+        condition.holds(|source| self.get(source, here))
+    }
+
+    fn check(&self, scope: Scope, here: Here) -> Result<(), String> {
+        let fails =
+            |check: &&Check| check.scope == scope && self.holds(&check.condition, here) == Some(false);
+        match self.dataset.plan.checks.iter().find(fails) {
+            Some(check) => Err(self.describe(&check.otherwise, here)),
+            None => Ok(()),
+        }
+    }
+
+    fn describe(&self, fragments: &[Fragment], here: Here) -> String {
+        fragments.iter().fold(String::new(), |mut text, fragment| {
+            let _ = match fragment {
+                Fragment::Text(fragment) => write!(text, "{fragment}"),
+                Fragment::Value(source, scalar) => text.write_str(&self.get(*source, here).text(*scalar)),
+            };
+            text
+        })
+    }
+
+    fn get<'v>(&'v self, source: Source, here: Here<'v>) -> Value<'v> {
+        let of_member = |value: fn(&'v Member, usize) -> Value<'v>, place| {
+            here.member.map_or(Value::Null, |member| value(member, place))
+        };
+        match source {
+            Source::Token => Value::Text(Cow::Borrowed(self.token)),
+            Source::Member => of_member(|member, _| Value::Text(Cow::Borrowed(&member.name)), 0),
+            Source::Number => Value::Integer(here.number as i128),
+            Source::OfEntry(place) => here.entry[place].borrowed(),
+            Source::OfMember(place) => of_member(|member, place| member.values[place].borrowed(), place),
+            Source::OfSession(place) => self.values[place].borrowed(),
+        }
+    }
+}
+
+/// The values before the first entry.
+fn read_fields(definitions: &[Definition], fields: &[Option<String>]) -> Result<Vec<Value<'static>>, String> {
+    let read = |definition: &Definition| {
+        let How::Field(name, number) = &definition.how else { return Ok(definition.initial()) };
+        match fields.get(*number).cloned().flatten() {
+            None if definition.is_nullable => Ok(Value::Null),
+            text => text
+                .and_then(|text| Value::Text(text.into()).convert(definition.column_type, Origin::Field))
+                .ok_or_else(|| format!("{name} must be {}", definition.column_type.must_be())),
+        }
+    };
+    definitions.iter().map(read).collect()
+}
+
+fn check_fit(definitions: &[Definition], values: &[Value]) -> Result<(), String> {
+    let does_not_fit = |(definition, value): &(&Definition, &Value)| !value.fits(definition.column_type);
+    match definitions.iter().zip(values).find(does_not_fit) {
+        Some((definition, _)) => {
+            Err(format!("{} must be {}", definition.name, definition.column_type.must_be()))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Adds an entry to a total.
+fn add_up(total: &mut Value<'static>, kind: TotalKind, entry: &[Value], number: usize) {
+    let replace_if = |total: &mut Value<'static>, place: usize, is_better: fn(Ordering) -> bool| {
+        let value = &entry[place];
+        if *value != Value::Null && (*total == Value::Null || is_better(order(value, total))) {
+            *total = value.clone().into_owned();
+        }
+    };
+    match kind {
+        TotalKind::Count => {
+            if let Value::Integer(count) = total {
+                *count += 1;
+            }
+        }
+        TotalKind::Sum(place) => match (total, &entry[place]) {
+            (Value::Integer(sum), Value::Integer(number)) => *sum += number,
+            (Value::Float(sum), Value::Float(number)) => *sum += number,
+            _ => {}
+        },
+        TotalKind::Least(place) => replace_if(total, place, Ordering::is_lt),
+        TotalKind::Most(place) => replace_if(total, place, Ordering::is_gt),
+        TotalKind::First if *total == Value::Null => *total = Value::Integer(number as i128),
+        TotalKind::First => {}
+    }
+}
