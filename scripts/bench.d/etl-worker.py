@@ -227,13 +227,13 @@ replica.replicaof("NO", "ONE")
 one_file = f"{work}/one-file"
 for table in SCHEMAS:
     os.makedirs(f"{one_file}/{table}")
-rows = [row for path in glob(f"{work}/single/GAME_PODIUM/*.parquet") for row in pq.ParquetFile(path).read().to_pylist()]
+rows = [row for path in glob(f"{work}/single/GAME_PODIUM/**/*.parquet", recursive=True) for row in pq.ParquetFile(path).read().to_pylist()]
 pq.write_table(pa.Table.from_pylist(rows, SCHEMAS["GAME_PODIUM"]), f"{one_file}/GAME_PODIUM/all.parquet", compression="gzip")
-before, small = group_by(f"{work}/single/GAME_PODIUM/*.parquet")
+before, small = group_by(f"{work}/single/GAME_PODIUM/**/*.parquet")
 start = time.monotonic()
 subprocess.run([f"{binaries}/etl-worker", "compact"], env={**environment, "ETL_OUTPUT": f"{work}/single"}, check=True, stdout=subprocess.DEVNULL)
 figure("compacting 5,000 games took", 1000 * (time.monotonic() - start), "ms")
-after, merged = group_by(f"{work}/single/GAME_PODIUM/*.parquet")
+after, merged = group_by(f"{work}/single/GAME_PODIUM/**/*.parquet")
 ideal, one = group_by(f"{one_file}/GAME_PODIUM/*.parquet")
 assert small == merged == one
 figure("GROUP BY over 5,000 games, before compaction", 1000 * before, "ms")

@@ -18,6 +18,7 @@ use crate::dataset::Dataset;
 use crate::dead_letters;
 use crate::listener::Listener;
 use crate::metrics::Metrics;
+use crate::mount_watch::MountWatch;
 use crate::output::{Output, OutputError};
 use crate::reconciler::{DeadLetterLimits, Reconciler};
 use crate::stop::Stop;
@@ -82,6 +83,12 @@ async fn run_worker(config: Config) -> anyhow::Result<ExitCode> {
     let process = process_name();
     for dataset in &config.games.etl_dataset {
         start_dataset(&config, dataset, &process, &metrics, &lifecycle)?;
+    }
+    if let Some(dataset) = config.games.etl_dataset.first()
+        && let Output::Folder(folder) = Output::new(&config.output, &dataset.tables, &process)?
+    {
+        let watch = MountWatch { folder, gate: lifecycle.readiness().gate("mount") };
+        lifecycle.spawn("mount", watch.run(lifecycle.stopping()));
     }
     let probes = Probes::new(lifecycle.readiness(), registry);
     let stopping = lifecycle.stopping();
@@ -154,6 +161,7 @@ fn worker_config(config: &Config, consumer: &str) -> WorkerConfig {
         name: config.games.worker_name().into(),
         consumer: Arc::from(consumer),
         codec: config.output.etl_codec,
+        layout: config.output.etl_layout,
         batch_games: config.output.etl_batch_games.into(),
         batch_wait: Duration::from_millis(config.output.etl_batch_ms.into()),
         lease: config.games.etl_lease,

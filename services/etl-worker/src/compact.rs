@@ -3,6 +3,8 @@
 
 mod bucket;
 mod folder;
+mod folder_snapshot;
+mod listing;
 mod merge;
 mod merged_files;
 mod report;

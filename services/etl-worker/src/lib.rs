@@ -9,6 +9,7 @@ pub mod dead_letters;
 pub mod listener;
 pub mod message;
 pub mod metrics;
+pub mod mount_watch;
 mod number;
 pub mod output;
 pub mod part;

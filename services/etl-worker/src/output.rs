@@ -37,7 +37,7 @@ impl Output {
             Some((bucket, prefix)) => {
                 Bucket::new(settings, bucket, prefix, tables, process).map(Output::Bucket)
             }
-            None => Ok(Output::Folder(Folder::new(&settings.etl_output, tables, process))),
+            None => Ok(Output::Folder(Folder::new(settings, tables, process))),
         }
     }
 

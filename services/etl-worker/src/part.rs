@@ -28,7 +28,17 @@ impl Codec {
     }
 }
 
-/// A part's path below a table's folder: `<game>_<worker>.gz.parquet`, or `dt=<day>/<batch>.gz.parquet`.
+/// Where the files are in a table's folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Layout {
+    /// In folders by day, `dt=2026-11-21`, which query engines know as partitions.
+    Partitioned,
+    /// Files of one game in the table's folder itself, as the original has them. Only files of many games are in folders.
+    Flat,
+}
+
+/// A part's path below a table's folder: `dt=<day>/<game>_<worker>.gz.parquet` or `dt=<day>/<batch>.gz.parquet`; in the flat
+/// layout `<game>_<worker>.gz.parquet`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Part(String);
 
@@ -36,6 +46,11 @@ impl Part {
     /// A part with one game. Its name contains the game, so a game that is planned twice gets the same file again.
     pub fn of_game(game: &GameToken, worker: &str, codec: Codec) -> Self {
         Self(format!("{game}_{worker}.{}", codec.extension()))
+    }
+
+    /// As [`of_game`](Self::of_game), in the folder of a day (`YYYY-MM-DD`).
+    pub fn of_game_on(day: &str, game: &GameToken, worker: &str, codec: Codec) -> Self {
+        Self(format!("dt={day}/{game}_{worker}.{}", codec.extension()))
     }
 
     /// A part with many games, in the folder of a day (`YYYY-MM-DD`). `batch` must be unique.
@@ -71,9 +86,9 @@ impl Part {
         self.0.rsplit_once('/').map_or("", |(folder, _)| folder)
     }
 
-    /// The path as a single file name, for staged files.
-    pub fn flat_name(&self) -> String {
-        self.0.replace('/', "__")
+    /// The name of the file without its folder. No two parts that are staged have the same.
+    pub fn file_name(&self) -> &str {
+        self.0.rsplit_once('/').map_or(&self.0, |(_, name)| name)
     }
 }
 
@@ -91,6 +106,8 @@ mod tests {
     fn file_names_are_those_of_the_readme() {
         let game = GameToken::parse("g1").unwrap();
         assert_eq!(Part::of_game(&game, "host-a", Codec::Gzip).as_str(), "g1_host-a.gz.parquet");
+        let on_day = Part::of_game_on("2026-11-21", &game, "host-a", Codec::Gzip);
+        assert_eq!(on_day.as_str(), "dt=2026-11-21/g1_host-a.gz.parquet");
         let batch = Part::of_batch("2026-11-21", "b1_host-a", Codec::Zstd);
         assert_eq!(batch.as_str(), "dt=2026-11-21/b1_host-a.zst.parquet");
         assert_eq!(batch.codec(), Codec::Zstd);
@@ -102,9 +119,9 @@ mod tests {
     fn the_longest_names_are_short_enough_for_a_disk() {
         let (game, worker) = (GameToken::parse("g".repeat(128)).unwrap(), "w".repeat(64));
         let part = Part::of_game(&game, &worker, Codec::Snappy);
-        assert_eq!(part.flat_name().len(), 208);
+        assert_eq!(part.file_name().len(), 208);
         let batch = Part::of_batch("2026-11-21", &format!("{worker}-{:016x}-{}", 0, u64::MAX), Codec::Snappy);
-        assert!(batch.flat_name().len() <= 208, "{batch}");
+        assert!(batch.file_name().len() <= 208, "{batch}");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Compacts a bucket. A bucket cannot replace many objects atomically, so the objects that a reader may have listed stay as
 //! they are. The committed rows are merged into a new snapshot. Once it is complete, the object `COMPACTED/latest` names it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::mem;
 use std::sync::Arc;
 
@@ -38,17 +38,23 @@ pub(super) async fn run(datasets: &[(&Store, &Bucket)], codec: Codec) -> anyhow:
     Ok(report)
 }
 
-/// The parts that are in every table and committed.
-async fn committed_parts(store: &Store, bucket: &Bucket) -> anyhow::Result<BTreeSet<Part>> {
+/// The parts that are in every table and committed, and the folder in which each should be.
+async fn committed_parts(store: &Store, bucket: &Bucket) -> anyhow::Result<BTreeMap<Part, String>> {
     // The order matters: list the files, then read which parts are open. A file that is listed but not open is committed.
-    let mut parts = None::<BTreeSet<Part>>;
+    let mut parts = None::<BTreeMap<Part, String>>;
     for table in bucket.tables().iter() {
         let of_table = bucket.parts(table).await?;
-        parts = Some(parts.map_or_else(|| of_table.clone(), |parts| &parts & &of_table));
+        parts = Some(match parts {
+            None => of_table,
+            Some(mut parts) => {
+                parts.retain(|part, _| of_table.contains_key(part));
+                parts
+            }
+        });
     }
     let open = store.open_parts().await.context("read which files are not committed")?;
     let mut parts = parts.unwrap_or_default();
-    parts.retain(|part| !open.contains(part.as_str()));
+    parts.retain(|part, _| !open.contains(part.as_str()));
     Ok(parts)
 }
 
@@ -60,10 +66,14 @@ struct Snapshot<'a> {
 
 impl Snapshot<'_> {
     /// Merges the rows of all `parts`, each day separately. Returns the number of objects and of rows.
-    async fn write_table(&self, table: &Arc<Table>, parts: &BTreeSet<Part>) -> anyhow::Result<(usize, u64)> {
+    async fn write_table(
+        &self,
+        table: &Arc<Table>,
+        parts: &BTreeMap<Part, String>,
+    ) -> anyhow::Result<(usize, u64)> {
         let mut days = BTreeMap::<&str, Vec<&Part>>::new();
-        for part in parts {
-            days.entry(part.folder()).or_default().push(part);
+        for (part, day) in parts {
+            days.entry(day).or_default().push(part);
         }
         let (mut count, mut rows) = (0, 0);
         for (day, parts) in days {

@@ -14,14 +14,17 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use jiff::Timestamp;
 use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
+use rustix::io::Errno;
 use tokio::task::spawn_blocking;
 
+use super::folder_snapshot;
+use super::listing::{list_files, sync_tree};
 use super::merge::Merger;
 use super::merged_files::MergedFiles;
 use super::report::CompactionReport;
 use crate::output::OutputError;
-use crate::output::files::{create_dir, failed, list_dir, sync_dir};
-use crate::output::folder::{Folder, PROBE_PREFIX};
+use crate::output::files::{create_dir, failed, sync_dir};
+use crate::output::folder::Folder;
 use crate::part::{Codec, Part};
 use crate::store::Store;
 use crate::table::{Reader, Table};
@@ -35,6 +38,9 @@ pub(super) async fn run(datasets: &[(&Store, &Folder)], codec: Codec) -> anyhow:
     let lock = File::create(&path).with_context(|| format!("open {}", path.display()))?;
     if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
         bail!("another compaction of {} is running", folder.root().display());
+    }
+    if !can_exchange(folder.root())? {
+        return folder_snapshot::run(datasets, codec).await;
     }
     let tables = datasets
         .iter()
@@ -69,13 +75,14 @@ impl TableCompaction {
             // A compaction died here. If that was after the exchange, readers may still use this folder.
             self.move_to_trash(&new)?;
         }
-        let mut groups = BTreeMap::<&str, Vec<&Part>>::new();
+        let mut groups = BTreeMap::<String, Vec<&Part>>::new();
         for part in committed {
             if self.can_merge(part)? {
-                groups.entry(part.folder()).or_default().push(part);
+                groups.entry(self.folder.partition(&self.table, part)?).or_default().push(part);
             }
         }
-        groups.retain(|_, parts| parts.len() > 1);
+        // A single file is worth the work only if it is not in its partition yet.
+        groups.retain(|partition, parts| parts.len() > 1 || parts[0].folder() != partition);
         let inputs: BTreeSet<Part> = groups.values().flatten().map(|part| (*part).clone()).collect();
         let mut report = CompactionReport {
             files_before: files.len(),
@@ -170,24 +177,20 @@ impl TableCompaction {
     }
 }
 
-/// The paths of all files in a table's folder and below it, except the probe files that workers create for a moment.
-fn list_files(table: &Path) -> Result<BTreeSet<String>, OutputError> {
-    let mut files = BTreeSet::new();
-    for (path, name) in list_dir(table)? {
-        if path.is_dir() {
-            files.extend(list_files(&path)?.into_iter().map(|file| format!("{name}/{file}")));
-        } else if !name.starts_with(PROBE_PREFIX) {
-            files.insert(name);
-        }
+/// Whether two folders of this file system can be exchanged. NFS, FUSE and older ZFS cannot.
+fn can_exchange(root: &Path) -> Result<bool, OutputError> {
+    let [one, other] = ["probe-1", "probe-2"].map(|name| root.join(".compact").join(name));
+    create_dir(&one)?;
+    create_dir(&other)?;
+    let exchanged = renameat_with(CWD, &one, CWD, &other, RenameFlags::EXCHANGE);
+    for dir in [&one, &other] {
+        fs::remove_dir(dir).map_err(|error| failed("remove", dir, error))?;
     }
-    Ok(files)
-}
-
-fn sync_tree(dir: &Path) -> Result<(), OutputError> {
-    for (path, _) in list_dir(dir)?.iter().filter(|(path, _)| path.is_dir()) {
-        sync_tree(path)?;
+    match exchanged {
+        Ok(()) => Ok(true),
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::PERM) => Ok(false),
+        Err(error) => Err(failed("exchange", &one, error.into())),
     }
-    sync_dir(dir)
 }
 
 /// A file of this size or larger is not merged again.

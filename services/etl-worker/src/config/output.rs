@@ -3,7 +3,7 @@ use clap::Args;
 use http::Uri;
 use http::uri::Authority;
 
-use crate::part::Codec;
+use crate::part::{Codec, Layout};
 
 /// Where the files go and how they are written.
 #[derive(Clone, Args)]
@@ -16,6 +16,10 @@ pub struct OutputSettings {
     /// Compression: gzip, zstd or snappy
     #[arg(long, env = "ETL_CODEC", default_value = "gzip", value_enum)]
     pub etl_codec: Codec,
+
+    /// Folders by day (partitioned), or files of one game in the table's folder itself (flat)
+    #[arg(long, env = "ETL_LAYOUT", default_value = "partitioned", value_enum)]
+    pub etl_layout: Layout,
 
     /// Maximum number of games in a file, 1 to 10000; 1 writes a file per game
     #[arg(long, env = "ETL_BATCH_GAMES", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=10_000))]

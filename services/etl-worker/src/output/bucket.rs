@@ -16,7 +16,7 @@ use super::error::OutputError;
 use super::files::run_blocking;
 use super::staged::{PartContent, Staged};
 use crate::config::{OutputSettings, is_endpoint};
-use crate::part::Part;
+use crate::part::{Layout, Part};
 use crate::table::{Table, Tables};
 
 /// A bucket and a prefix in it.
@@ -27,6 +27,7 @@ pub struct Bucket {
     prefix: Arc<str>,
     process: Arc<str>,
     tables: Tables,
+    layout: Layout,
 }
 
 impl Bucket {
@@ -45,6 +46,7 @@ impl Bucket {
             prefix: prefix.into(),
             process: process.into(),
             tables: Tables::clone(tables),
+            layout: settings.etl_layout,
         })
     }
 

@@ -6,14 +6,16 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use jiff::Timestamp;
 use rustix::fs::{FlockOperation, flock};
 
 use super::error::OutputError;
 use super::files::{age, create_dir, failed, list_dir, remove_file, run_blocking, write_synced};
 use super::rename::rename_without_replacing;
-use crate::part::Part;
+use crate::config::OutputSettings;
+use crate::part::{Layout, Part};
 use crate::table::{Table, Tables};
 
 /// A folder with a folder per table. Readers ignore what else is in it: `.tmp` has the staged files, `.trash` has what a
@@ -24,11 +26,13 @@ pub struct Folder {
     /// Tells the files that this process stages from those of others.
     process: Arc<str>,
     tables: Tables,
+    layout: Layout,
 }
 
 impl Folder {
-    pub(crate) fn new(root: &str, tables: &Tables, process: &str) -> Self {
-        Self { root: Path::new(root).into(), process: process.into(), tables: Tables::clone(tables) }
+    pub(crate) fn new(settings: &OutputSettings, tables: &Tables, process: &str) -> Self {
+        let (root, layout) = (settings.etl_output.as_str(), settings.etl_layout);
+        Self { root: Path::new(root).into(), process: process.into(), tables: Tables::clone(tables), layout }
     }
 
     /// The tables that are written.
@@ -85,19 +89,52 @@ impl Folder {
         .await
     }
 
+    /// The folder in a table's folder in which a part should be. A file of the flat layout belongs to the day on which it was
+    /// written.
+    pub(crate) fn partition(&self, table: &Table, part: &Part) -> Result<String, OutputError> {
+        if !part.folder().is_empty() || self.layout == Layout::Flat {
+            return Ok(part.folder().to_owned());
+        }
+        let path = self.table(table).join(part.as_str());
+        let modified = fs::metadata(&path).and_then(|metadata| metadata.modified());
+        let modified = modified.map_err(|error| failed("read the time of", &path, error))?;
+        Ok(day_folder(modified))
+    }
+
+    /// Writes and removes a small file where no reader looks.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(crate) async fn touch(&self) -> Result<(), OutputError> {
+        let folder = self.clone();
+        run_blocking(move || {
+            let dir = folder.root.join(".tmp");
+            create_dir(&dir)?;
+            folder.open_lock()?;
+            let path = dir.join(format!("alive~{}", folder.process));
+            write_synced(&path, b"alive")?;
+            remove_file(&path)
+        })
+        .await
+    }
+
     /// Takes the lock of the tables. It is released when the returned file is closed.
     pub(crate) fn lock(&self, operation: FlockOperation) -> Result<File, OutputError> {
+        let file = self.open_lock()?;
+        flock(&file, operation).map_err(|error| failed("lock", &self.root.join(".lock"), error.into()))?;
+        Ok(file)
+    }
+
+    fn open_lock(&self) -> Result<File, OutputError> {
         let path = self.root.join(".lock");
         create_dir(&self.root)?;
         let file = File::options().create(true).truncate(false).write(true).open(&path);
-        let file = file.map_err(|error| failed("open", &path, error))?;
-        flock(&file, operation).map_err(|error| failed("lock", &path, error.into()))?;
-        Ok(file)
+        file.map_err(|error| failed("open", &path, error))
     }
 
     /// Removes all files that any worker has staged for these parts of a table, so that nobody can publish them any more.
     pub(crate) fn fence(&self, table: &Table, parts: &BTreeSet<Part>) -> Result<(), OutputError> {
-        let names: BTreeSet<String> = parts.iter().map(Part::flat_name).collect();
+        let names: BTreeSet<&str> = parts.iter().map(Part::file_name).collect();
         for (path, name) in list_dir(&self.staging(table))? {
             if name.split_once('~').is_some_and(|(part, _)| names.contains(part)) {
                 remove_file(&path)?;
@@ -122,6 +159,12 @@ impl Folder {
         }
         Ok(())
     }
+}
+
+/// The folder of the day (UTC) of a time.
+pub(crate) fn day_folder(time: SystemTime) -> String {
+    let time = Timestamp::try_from(time).unwrap_or_default();
+    format!("dt={}", time.strftime("%F"))
 }
 
 /// The prefix of the names of probe files.

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::part::Codec;
+use crate::part::{Codec, Layout};
 use crate::store::Cleanup;
 
 /// The settings of a worker.
@@ -13,6 +13,8 @@ pub struct WorkerConfig {
     pub consumer: Arc<str>,
     /// The compression of new files.
     pub codec: Codec,
+    /// Where new files are in a table's folder.
+    pub layout: Layout,
     /// Maximum number of games in a file; 1 writes a file per game.
     pub batch_games: usize,
     /// How long a file waits for more games.

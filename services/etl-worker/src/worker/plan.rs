@@ -11,7 +11,7 @@ use super::extract::{Extracted, GAMES_PER_READ};
 use super::load::PlannedPart;
 use super::pipeline::Pipeline;
 use crate::output::OutputError;
-use crate::part::Part;
+use crate::part::{Layout, Part};
 use crate::store::{Job, Planned};
 use crate::table::Rows;
 
@@ -85,10 +85,14 @@ impl Pipeline {
     /// A part of its own for the game, or with batches the part of the day (UTC) on which the job was created.
     fn choose_part(&self, job: &Job, part_by_day: &mut BTreeMap<String, Part>, batches: &mut u64) -> Part {
         let config = &self.config;
-        if config.batch_games == 1 {
-            return Part::of_game(&job.game, &config.name, config.codec);
-        }
         let day = job.created_at().strftime("%F").to_string();
+        match (config.batch_games, config.layout) {
+            (1, Layout::Flat) => return Part::of_game(&job.game, &config.name, config.codec),
+            (1, Layout::Partitioned) => {
+                return Part::of_game_on(&day, &job.game, &config.name, config.codec);
+            }
+            _ => {}
+        }
         let next_batch = || {
             *batches += 1;
             Part::of_batch(&day, &format!("{}-{batches}", config.consumer), config.codec)

@@ -6,6 +6,7 @@ use fred::interfaces::SetsInterface;
 
 use test_support::size_from_env;
 
+use crate::output::RENAMEAT2;
 use crate::support::World;
 use crate::tables::read_tables;
 
@@ -61,7 +62,8 @@ async fn files_with_uncommitted_games_and_files_of_others_stay_as_they_are() {
     let _worker = world.start_worker("w", &[]).await;
     let expected = world.simulate(&["--games", "20"]).await;
     world.wait_until_written(&expected).await;
-    let open = world.files(Table::Podium)[3].file_name().unwrap().to_str().unwrap().to_owned();
+    let podium = world.output().join("GAME_PODIUM");
+    let open = world.files(Table::Podium)[3].strip_prefix(&podium).unwrap().to_str().unwrap().to_owned();
     world.client.sadd::<(), _, _>("etl:open-parts", open.as_str()).await.unwrap();
     let notes = world.output().join("GAME_PODIUM").join("notes.txt");
     std::fs::write(&notes, "ours").unwrap();
@@ -90,6 +92,47 @@ async fn a_worker_that_lost_its_job_cannot_publish_a_file_again_that_was_merged(
     assert!(!merged.exists() && other.exists());
     assert_eq!(world.read_output(), expected);
     drop(worker);
+}
+
+#[tokio::test]
+async fn flat_files_are_brought_into_the_folders_of_their_days() {
+    let world = World::start().await;
+    let mut flat = world.start_worker("flat", &[("ETL_LAYOUT", "flat")]).await;
+    let mut expected = world.simulate(&["--games", "10", "--seed", "1"]).await;
+    world.wait_until_written(&expected).await;
+    flat.terminate().await;
+    let _partitioned = world.start_worker("w", &[]).await;
+    expected.add(world.simulate(&["--games", "10", "--seed", "2"]).await);
+    world.wait_until_written(&expected).await;
+    let is_flat = |file: &std::path::PathBuf| file.parent().unwrap().ends_with("GAME_META");
+    assert_eq!(world.files(Table::Meta).iter().filter(|file| is_flat(file)).count(), 10);
+    assert!(world.run_command(&["compact"]).await.status.success());
+    assert_eq!(world.read_output(), expected);
+    assert!(!world.files(Table::Meta).iter().any(is_flat), "{:?}", world.files(Table::Meta));
+}
+
+#[tokio::test]
+async fn where_folders_cannot_be_exchanged_a_snapshot_is_written_and_the_small_files_stay() {
+    let world = World::start().await;
+    let _worker = world.start_worker("w", &[]).await;
+    let mut expected = world.simulate(&["--games", "20", "--seed", "1"]).await;
+    world.wait_until_written(&expected).await;
+    let compact = async || {
+        let done = world.run_command_without(RENAMEAT2, &["compact"]).await;
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        let latest = std::fs::read_to_string(world.output().join("COMPACTED/latest")).unwrap();
+        let printed = String::from_utf8(done.stdout).unwrap();
+        assert!(printed.ends_with(&format!(" to COMPACTED/{latest}\n")), "{printed}");
+        latest
+    };
+    let first = compact().await;
+    let before = expected.clone();
+    expected.add(world.simulate(&["--games", "10", "--seed", "2"]).await);
+    world.wait_until_written(&expected).await;
+    let second = compact().await;
+    let snapshot = |name: &str| read_tables(&world.output().join("COMPACTED").join(name)).unwrap();
+    assert!(snapshot(&first) == before && snapshot(&second) == expected);
+    assert_eq!(world.files(Table::Meta).len(), 30);
 }
 
 #[tokio::test]

@@ -76,9 +76,9 @@ async fn batches_are_in_folders_by_day_and_have_the_maximum_number_of_games() {
 }
 
 #[tokio::test]
-async fn files_have_the_names_of_the_contract() {
+async fn in_the_flat_layout_files_have_the_names_of_the_contract() {
     let world = World::start().await;
-    let _worker = world.start_worker("host-1", &[("ETL_CODEC", "snappy")]).await;
+    let _worker = world.start_worker("host-1", &[("ETL_CODEC", "snappy"), ("ETL_LAYOUT", "flat")]).await;
     let expected = world.play_small_game("6f1f7a3e-0c4b-4a55-9f0e-2d9a4a1c7f10").await;
     world.publish_game_ended("6f1f7a3e-0c4b-4a55-9f0e-2d9a4a1c7f10").await;
     world.wait_until_written(&expected).await;
@@ -89,8 +89,43 @@ async fn files_have_the_names_of_the_contract() {
     }
 }
 
+#[tokio::test]
+async fn by_default_the_file_of_a_game_is_in_the_folder_of_its_day() {
+    let world = World::start().await;
+    let _worker = world.start_worker("host-1", &[]).await;
+    let expected = world.play_small_game("g1").await;
+    world.publish_game_ended("g1").await;
+    world.wait_until_written(&expected).await;
+    let [file] = world.files(Table::Podium).try_into().unwrap();
+    let name = file.strip_prefix(world.output().join("GAME_PODIUM")).unwrap().to_str().unwrap().to_owned();
+    assert!(name.starts_with("dt=20") && name.ends_with("/g1_host-1.gz.parquet"), "{name}");
+}
+
+/// What is opened for writing hangs, as on a network file system whose server is gone.
+#[tokio::test]
+async fn a_folder_that_does_not_answer_turns_the_worker_red_and_costs_nothing() {
+    let world = World::start().await;
+    let worker = world.start_worker("w", &[]).await;
+    let lock = world.output().join(".lock");
+    std::fs::remove_file(&lock).unwrap();
+    assert!(Command::new("mkfifo").arg(&lock).status().unwrap().success());
+    eventually("the worker is red", async || {
+        let (status, body) = worker.get("/ready").await;
+        status == 503 && body.contains("mount: ") && body.contains("its file system hangs")
+    })
+    .await;
+    let expected = world.play_small_game("g1").await;
+    world.publish_game_ended("g1").await;
+    // Whoever waits goes on.
+    let pipe = std::fs::File::options().read(true).write(true).open(&lock).unwrap();
+    std::fs::remove_file(&lock).unwrap();
+    worker.wait_until_ready().await;
+    drop(pipe);
+    world.wait_until_written(&expected).await;
+}
+
 /// Of this architecture: the tests are built where they run.
-const RENAMEAT2: &str = if cfg!(target_arch = "x86_64") { "316" } else { "276" };
+pub(crate) const RENAMEAT2: &str = if cfg!(target_arch = "x86_64") { "316" } else { "276" };
 const LINKAT: &str = if cfg!(target_arch = "x86_64") { "265" } else { "37" };
 /// On aarch64 there is no `link` beside `linkat`; this is a number that no call has.
 const LINK: &str = if cfg!(target_arch = "x86_64") { "86" } else { "9999" };

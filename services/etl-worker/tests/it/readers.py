@@ -27,10 +27,11 @@ for table, types in columns.items():
     dataset = ds.dataset(f"{output}/{table}", format="parquet").to_table()
     assert {field.name: field.type for field in dataset.schema} == types, dataset.schema
     assert dataset.num_rows == rows, dataset.num_rows
-    pattern = f"{output}/{table}/*.parquet"
+    pattern = f"{output}/{table}/**/*.parquet"
     described = duckdb.sql(f"DESCRIBE SELECT * FROM '{pattern}'").fetchall()
-    assert [(name, kind) for name, kind, *_ in described] == [(n, duck[str(t)]) for n, t in types.items()], described
-    for path in glob(pattern):
+    expected = [(name, duck[str(kind)]) for name, kind in types.items()] + [("dt", "DATE")]
+    assert [(name, kind) for name, kind, *_ in described] == expected, described
+    for path in glob(pattern, recursive=True):
         metadata = pq.ParquetFile(path).metadata
         assert metadata.metadata[b"backplane.schema"] == f"{table}/1".encode()
         for index in range(metadata.num_columns):
@@ -38,8 +39,8 @@ for table, types in columns.items():
             assert column.is_stats_set and column.statistics.has_min_max, (path, index)
             assert column.compression == codec.upper(), column.compression
 
-podium = f"'{output}/GAME_PODIUM/*.parquet'"
+podium = f"'{output}/GAME_PODIUM/**/*.parquet'"
 found = duckdb.sql(f"SELECT count(*), sum(rank), sum(rounds), sum(damage_received), sum(damage_sent) FROM {podium}")
 assert found.fetchall() == [(rows, *sums)]
-joined = f"SELECT count(*) FROM {podium} JOIN '{output}/GAME_META/*.parquet' USING (game_token, user_token)"
+joined = f"SELECT count(*) FROM {podium} JOIN '{output}/GAME_META/**/*.parquet' USING (game_token, user_token)"
 assert duckdb.sql(joined).fetchall() == [(rows,)]

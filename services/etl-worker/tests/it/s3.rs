@@ -110,6 +110,7 @@ async fn compact_merges_a_bucket_into_a_snapshot_and_keeps_the_small_files() {
         ("AWS_ENDPOINT_URL", endpoint.trim_end_matches('/')),
         ("AWS_ACCESS_KEY_ID", "k"),
         ("AWS_SECRET_ACCESS_KEY", "s"),
+        ("ETL_LAYOUT", "flat"),
     ];
     let worker = world.start_worker("w", &vars).await;
     let flag = |(name, value): (&str, &str)| format!("--{}={value}", name.to_lowercase().replace('_', "-"));

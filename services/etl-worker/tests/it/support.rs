@@ -74,7 +74,6 @@ impl World {
     /// Starts a worker for which the system calls with these numbers do not exist, as on some file systems.
     pub(crate) fn spawn_worker_without(&self, calls: &str) -> ServiceProcess {
         let output = self.output();
-        let launcher = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/without_syscalls.py");
         let vars = [
             ("WITHOUT_BINARY", BINARY),
             ("WITHOUT_CALLS", calls),
@@ -83,13 +82,21 @@ impl World {
             ("ETL_WORKER", "w"),
             ("ETL_LEASE", "1s"),
         ];
-        ServiceProcess::spawn(launcher, &vars)
+        ServiceProcess::spawn(LAUNCHER, &vars)
     }
 
     /// Runs a command of the binary and waits for its end.
     pub(crate) async fn run_command(&self, args: &[&str]) -> Output {
         let mut command = Command::new(BINARY);
         command.env_clear().env("REDIS_URL", &self.url).env("ETL_OUTPUT", self.output()).args(args);
+        command.output().await.unwrap()
+    }
+
+    /// Runs a command as on a file system that lacks the system calls with these numbers.
+    pub(crate) async fn run_command_without(&self, calls: &str, args: &[&str]) -> Output {
+        let mut command = Command::new(LAUNCHER);
+        command.env_clear().env("REDIS_URL", &self.url).env("ETL_OUTPUT", self.output());
+        command.env("WITHOUT_BINARY", BINARY).env("WITHOUT_CALLS", calls).args(args);
         command.output().await.unwrap()
     }
 
@@ -225,6 +232,7 @@ impl World {
     }
 }
 
+const LAUNCHER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/without_syscalls.py");
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_etl-worker");
 
 /// Reports that a test is skipped. Writes to standard error directly, because the output of tests that pass is captured.

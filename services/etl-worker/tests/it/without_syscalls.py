@@ -4,6 +4,7 @@
 import ctypes
 import os
 import struct
+import sys
 
 libc = ctypes.CDLL(None, use_errno=True)
 ALLOW, FAIL_EINVAL = 0x7FFF0000, 0x00050000 | 22
@@ -21,4 +22,4 @@ class Program(ctypes.Structure):
 
 assert libc.prctl(38, 1, 0, 0, 0) == 0
 assert libc.prctl(22, 2, ctypes.byref(Program(len(rules), ctypes.addressof(program)))) == 0, ctypes.get_errno()
-os.execv(os.environ["WITHOUT_BINARY"], ["etl-worker"])
+os.execv(os.environ["WITHOUT_BINARY"], ["etl-worker", *sys.argv[1:]])

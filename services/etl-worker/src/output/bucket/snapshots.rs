@@ -10,20 +10,29 @@ use object_store::{Error, ObjectMeta, ObjectStore, ObjectStoreExt};
 
 use super::Bucket;
 use crate::output::error::OutputError;
-use crate::part::Part;
+use crate::output::folder::day_folder;
+use crate::part::{Layout, Part};
 use crate::table::Table;
 
 impl Bucket {
-    /// The parts of a table.
-    pub(crate) async fn parts(&self, table: &Table) -> Result<BTreeSet<Part>, OutputError> {
+    /// The parts of a table, and the folder in which each should be. An object of the flat layout belongs to the day on which
+    /// it was written.
+    pub(crate) async fn parts(&self, table: &Table) -> Result<BTreeMap<Part, String>, OutputError> {
         let folder = self.path(table.name());
         let mut objects = self.store.list(Some(&folder));
-        let mut parts = BTreeSet::new();
+        let mut parts = BTreeMap::new();
         while let Some(object) =
             objects.try_next().await.map_err(|error| self.failed("list", &folder, &error))?
         {
             let name = object.location.as_ref().strip_prefix(folder.as_ref());
-            parts.extend(name.and_then(|name| Part::parse(name.trim_start_matches('/'))));
+            let Some(part) = name.and_then(|name| Part::parse(name.trim_start_matches('/'))) else {
+                continue;
+            };
+            let partition = match part.folder() {
+                "" if self.layout == Layout::Partitioned => day_folder(object.last_modified.into()),
+                folder => folder.to_owned(),
+            };
+            parts.insert(part, partition);
         }
         Ok(parts)
     }

@@ -74,7 +74,7 @@ impl Folder {
 
     fn staged_path(&self, table: &Table, part: &Part, id: u64) -> PathBuf {
         // The name begins with the part, so that `fence` finds what any worker has staged for it.
-        self.staging(table).join(format!("{}~{}-{id}", part.flat_name(), self.process))
+        self.staging(table).join(format!("{}~{}-{id}", part.file_name(), self.process))
     }
 
     fn rename_all(&self, staged: &Staged) -> Result<(), OutputError> {

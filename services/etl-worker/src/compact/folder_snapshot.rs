@@ -1,0 +1,112 @@
+//! Compacts a folder of a file system that cannot exchange two folders. As in a bucket, the files that a reader may have
+//! listed stay as they are, and the committed rows are merged into a new snapshot. Once it is complete, the file
+//! `COMPACTED/latest` names it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use jiff::Timestamp;
+use tokio::task::spawn_blocking;
+
+use super::listing::{list_files, sync_tree};
+use super::merge::Merger;
+use super::merged_files::MergedFiles;
+use super::report::CompactionReport;
+use crate::output::files::{age, create_dir, failed, list_dir, sync_dir, write_synced};
+use crate::output::folder::Folder;
+use crate::part::{Codec, Part};
+use crate::store::Store;
+use crate::table::Table;
+
+/// Merges what is committed now of each dataset into a new snapshot.
+pub(super) async fn run(datasets: &[(&Store, &Folder)], codec: Codec) -> anyhow::Result<CompactionReport> {
+    let name = Timestamp::now().as_millisecond().to_string();
+    let mut report =
+        CompactionReport { snapshot: Some(format!("{SNAPSHOTS}/{name}")), ..CompactionReport::default() };
+    for (store, folder) in datasets {
+        // The order matters: list the files, then read which parts are open. A file that is listed but not open is
+        // committed.
+        let mut files = None::<BTreeSet<String>>;
+        for table in folder.tables().iter() {
+            let of_table = list_files(&folder.table(table))?;
+            files = Some(files.map_or_else(|| of_table.clone(), |files| &files & &of_table));
+        }
+        let open = store.open_parts().await.context("read which files are not committed")?;
+        let parts: Arc<[Part]> = files
+            .unwrap_or_default()
+            .iter()
+            .filter(|file| !open.contains(*file))
+            .filter_map(|file| Part::parse(file))
+            .collect();
+        for table in folder.tables().iter().cloned() {
+            let snapshot = SnapshotTable { folder: Folder::clone(folder), table, name: name.clone(), codec };
+            let of_table = Arc::clone(&parts);
+            let (files, rows) = spawn_blocking(move || snapshot.write(&of_table)).await??;
+            report.files_before += parts.len();
+            report.files_after += files;
+            report.rows += rows;
+        }
+    }
+    let Some((_, folder)) = datasets.first() else { return Ok(report) };
+    let folder = Folder::clone(folder);
+    spawn_blocking(move || publish(&folder, &name)).await??;
+    Ok(report)
+}
+
+struct SnapshotTable {
+    folder: Folder,
+    table: Arc<Table>,
+    name: String,
+    codec: Codec,
+}
+
+impl SnapshotTable {
+    /// Merges the rows of all `parts`, each partition separately. Returns the number of files and of rows.
+    fn write(&self, parts: &[Part]) -> anyhow::Result<(usize, u64)> {
+        let mut partitions = BTreeMap::<String, Vec<&Part>>::new();
+        for part in parts {
+            partitions.entry(self.folder.partition(&self.table, part)?).or_default().push(part);
+        }
+        let dir = self.folder.root().join(SNAPSHOTS).join(&self.name).join(self.table.name());
+        create_dir(&dir)?;
+        let (mut files, mut rows) = (0, 0);
+        for (partition, parts) in partitions {
+            let dir = dir.join(partition);
+            create_dir(&dir)?;
+            let mut outputs = MergedFiles::new(&dir, self.codec);
+            let mut merger = Merger::new(&self.table, self.codec);
+            for part in parts {
+                let path = self.folder.table(&self.table).join(part.as_str());
+                let file = File::open(&path).map_err(|error| failed("open", &path, error))?;
+                merger.add(file, &mut outputs).with_context(|| format!("read {}", path.display()))?;
+            }
+            rows += merger.finish(&mut outputs)?;
+            files += outputs.count();
+        }
+        Ok((files, rows))
+    }
+}
+
+/// Makes a snapshot the latest one, and removes those that no reader can be using any more.
+fn publish(folder: &Folder, name: &str) -> anyhow::Result<()> {
+    let snapshots = folder.root().join(SNAPSHOTS);
+    create_dir(&snapshots)?;
+    sync_tree(&snapshots.join(name)).or_else(|_| sync_dir(&snapshots))?;
+    let (new, latest) = (snapshots.join(".latest"), snapshots.join("latest"));
+    let previous = fs::read_to_string(&latest).unwrap_or_default();
+    write_synced(&new, name.as_bytes())?;
+    fs::rename(&new, &latest).map_err(|error| failed("rename to", &latest, error))?;
+    sync_dir(&snapshots)?;
+    for (path, old) in list_dir(&snapshots)? {
+        if path.is_dir() && old != name && old != previous && age(&path) > SNAPSHOT_MIN_AGE {
+            fs::remove_dir_all(&path).map_err(|error| failed("remove", &path, error))?;
+        }
+    }
+    Ok(())
+}
+
+const SNAPSHOTS: &str = "COMPACTED";
+const SNAPSHOT_MIN_AGE: Duration = Duration::from_secs(3600);
