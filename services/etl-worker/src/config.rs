@@ -1,5 +1,6 @@
 //! The settings: every field is a variable, a flag, and a line of `--help`.
 
+mod bucket_address;
 mod command;
 mod games;
 mod output;
@@ -8,6 +9,7 @@ use chassis::settings::{ProcessSettings, Service, SettingError, Settings};
 use clap::Parser;
 use redis_core::RedisConfig;
 
+pub use bucket_address::{BucketAddress, Provider};
 pub use command::{Command, DeadCommand};
 pub use games::GameSettings;
 pub use output::OutputSettings;
@@ -87,8 +89,11 @@ mod tests {
     #[test]
     fn the_error_names_the_setting_that_is_invalid() {
         let error = |name, text| from_vars::<Config>([(name, text)]).err().unwrap().to_string();
-        assert_eq!(error("ETL_OUTPUT", "s3://"), "ETL_OUTPUT must be a folder or s3://BUCKET[/PREFIX]");
-        assert_eq!(error("ETL_OUTPUT", "gs://b"), "ETL_OUTPUT must be a folder or s3://BUCKET[/PREFIX]");
+        let output = "ETL_OUTPUT must be a folder, s3://BUCKET[/PREFIX], az://CONTAINER[/PREFIX] or gs://BUCKET[/PREFIX]";
+        assert_eq!(
+            (error("ETL_OUTPUT", "s3://"), error("ETL_OUTPUT", "ftp://b")),
+            (output.into(), output.into())
+        );
         assert_eq!(error("ETL_WORKER", "../x"), "ETL_WORKER must be 1 to 64 of A-Z a-z 0-9 _ . -");
         assert_eq!(error("ETL_LEASE", "1ms"), "ETL_LEASE must be from 500ms to 1h");
         let channel = "WORKER_CHANNEL must be a channel, or several with commas between them";

@@ -1,15 +1,18 @@
+use std::path::PathBuf;
+
 use chassis::SettingError;
 use clap::Args;
 use http::Uri;
 use http::uri::Authority;
 
+use super::bucket_address::BucketAddress;
 use crate::part::{Codec, Layout};
 
 /// Where the files go and how they are written.
 #[derive(Clone, Args)]
 #[command(next_help_heading = "Output")]
 pub struct OutputSettings {
-    /// Folder, or s3://BUCKET[/PREFIX], for GAME_META/ and GAME_PODIUM/
+    /// Folder, or s3://BUCKET[/PREFIX], az://CONTAINER[/PREFIX] or gs://BUCKET[/PREFIX], with a folder per table
     #[arg(long, env = "ETL_OUTPUT", default_value = "data/superhero")]
     pub etl_output: String,
 
@@ -33,15 +36,15 @@ pub struct OutputSettings {
     #[arg(long, env = "AWS_ENDPOINT_URL")]
     pub aws_endpoint_url: Option<String>,
 
-    /// Region of the object storage; AWS_DEFAULT_REGION if unset, and us-east-1 without either
+    /// Region of the object storage; AWS_DEFAULT_REGION or the profile's if unset, and us-east-1 without any
     #[arg(long, env = "AWS_REGION")]
     pub aws_region: Option<String>,
 
     /// Region of the object storage, where AWS_REGION is not set
-    #[arg(long, env = "AWS_DEFAULT_REGION", default_value = "us-east-1")]
-    pub aws_default_region: String,
+    #[arg(long, env = "AWS_DEFAULT_REGION")]
+    pub aws_default_region: Option<String>,
 
-    /// Access key; without one, the credentials of the machine's role
+    /// Access key; without one, those of the profile, or of the web identity, the container or the machine
     #[arg(long, env = "AWS_ACCESS_KEY_ID", hide_env_values = true)]
     pub aws_access_key_id: Option<String>,
 
@@ -52,28 +55,49 @@ pub struct OutputSettings {
     /// Session token of a temporary access key
     #[arg(long, env = "AWS_SESSION_TOKEN", hide_env_values = true)]
     pub aws_session_token: Option<String>,
+
+    /// Profile in the files of AWS tools; default if unset
+    #[arg(long, env = "AWS_PROFILE")]
+    pub aws_profile: Option<String>,
+
+    /// The file of AWS tools with keys; ~/.aws/credentials if unset
+    #[arg(long, env = "AWS_SHARED_CREDENTIALS_FILE")]
+    pub aws_shared_credentials_file: Option<PathBuf>,
+
+    /// The file of AWS tools with regions and endpoints; ~/.aws/config if unset
+    #[arg(long, env = "AWS_CONFIG_FILE")]
+    pub aws_config_file: Option<PathBuf>,
+
+    /// Account and key of az://, in one text as Azure shows it
+    #[arg(long, env = "AZURE_STORAGE_CONNECTION_STRING", hide_env_values = true)]
+    pub azure_storage_connection_string: Option<String>,
+
+    /// Address of an emulator for gs://
+    #[arg(long, env = "STORAGE_EMULATOR_HOST")]
+    pub storage_emulator_host: Option<String>,
 }
 
 impl OutputSettings {
-    /// The bucket and the prefix, if the output is object storage.
-    pub fn bucket(&self) -> Option<(&str, &str)> {
-        parse_bucket(&self.etl_output)
-    }
-
-    /// The region of the object storage.
-    pub fn region(&self) -> &str {
-        self.aws_region.as_deref().unwrap_or(&self.aws_default_region)
+    /// The bucket, if the output is object storage.
+    pub fn bucket(&self) -> Option<BucketAddress> {
+        BucketAddress::parse(&self.etl_output)
     }
 
     pub(super) fn check(&self) -> Result<(), SettingError> {
         if self.etl_output.contains("://") && self.bucket().is_none() {
-            return Err(SettingError::new("ETL_OUTPUT", "must be a folder or s3://BUCKET[/PREFIX]"));
-        }
-        if self.aws_endpoint_url.as_deref().is_some_and(|endpoint| !is_endpoint(endpoint)) {
             return Err(SettingError::new(
-                "AWS_ENDPOINT_URL",
-                "must be http://HOST[:PORT] or https://HOST[:PORT]",
+                "ETL_OUTPUT",
+                "must be a folder, s3://BUCKET[/PREFIX], az://CONTAINER[/PREFIX] or gs://BUCKET[/PREFIX]",
             ));
+        }
+        let endpoints = [
+            ("AWS_ENDPOINT_URL", &self.aws_endpoint_url),
+            ("STORAGE_EMULATOR_HOST", &self.storage_emulator_host),
+        ];
+        for (name, endpoint) in endpoints {
+            if endpoint.as_deref().is_some_and(|endpoint| !is_endpoint(endpoint)) {
+                return Err(SettingError::new(name, "must be http://HOST[:PORT] or https://HOST[:PORT]"));
+            }
         }
         if self.aws_access_key_id.is_some() != self.aws_secret_access_key.is_some() {
             return Err(SettingError::new(
@@ -83,14 +107,6 @@ impl OutputSettings {
         }
         Ok(())
     }
-}
-
-fn parse_bucket(output: &str) -> Option<(&str, &str)> {
-    let rest = output.strip_prefix("s3://")?;
-    let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-    let is_allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || ".-".contains(c);
-    ((3..=63).contains(&bucket.len()) && bucket.chars().all(is_allowed))
-        .then_some((bucket, prefix.trim_matches('/')))
 }
 
 /// True for the address of an HTTP server. The client of the object storage panics at anything else.
@@ -127,13 +143,5 @@ mod tests {
         ] {
             assert!(!is_endpoint(text), "{text}");
         }
-    }
-
-    #[test]
-    fn a_bucket_may_have_a_prefix() {
-        assert_eq!(parse_bucket("s3://games"), Some(("games", "")));
-        assert_eq!(parse_bucket("s3://games/a/b/"), Some(("games", "a/b")));
-        assert_eq!(parse_bucket("data/superhero"), None);
-        assert_eq!(parse_bucket("s3://Not_A_Bucket"), None);
     }
 }

@@ -20,5 +20,6 @@ mod s3;
 mod settings;
 mod startup;
 mod stop;
+mod storages;
 mod tables;
 mod trigger;

@@ -7,7 +7,10 @@ async fn an_invalid_setting_ends_the_process_with_one_line() {
     let refused = Command::new(BINARY).env_clear().env("ETL_OUTPUT", "ftp://x").output().await.unwrap();
     assert_eq!(refused.status.code(), Some(2));
     let line = String::from_utf8(refused.stderr).unwrap();
-    assert_eq!(line, "etl-worker: ETL_OUTPUT must be a folder or s3://BUCKET[/PREFIX]\n");
+    assert_eq!(
+        line,
+        "etl-worker: ETL_OUTPUT must be a folder, s3://BUCKET[/PREFIX], az://CONTAINER[/PREFIX] or gs://BUCKET[/PREFIX]\n"
+    );
 }
 
 #[tokio::test]

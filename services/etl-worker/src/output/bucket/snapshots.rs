@@ -41,7 +41,7 @@ impl Bucket {
     pub(crate) async fn get(&self, table: &Table, part: &Part) -> Result<(String, Bytes), OutputError> {
         let path = self.part_path(table, part);
         let bytes = self.read(&path).await.map_err(|error| self.failed("get", &path, &error))?;
-        Ok((format!("s3://{}/{path}", self.name), bytes))
+        Ok((format!("{}/{path}", self.address), bytes))
     }
 
     /// Writes an object. It replaces one of the same name.

@@ -1,0 +1,81 @@
+//! Says in one line why a storage refused something. What the storage says is XML, and often not what is wrong.
+
+use std::error::Error as _;
+
+use object_store::Error;
+
+/// The reason, in one line.
+pub(super) fn explain(error: &Error) -> String {
+    let text = error.to_string();
+    let between = |start: &str, end: &str| Some(text.split_once(start)?.1.split_once(end)?.0.trim());
+    let code = between("<Code>", "</Code>");
+    if let Some(reason) = reason(code.unwrap_or_default(), &text) {
+        let region = between("<Region>", "</Region>").map(|region| format!(", {region}")).unwrap_or_default();
+        return format!("{reason}{region} ({})", code.unwrap_or("no code"));
+    }
+    if let Some(code) = code {
+        return one_line(&format!("{code}: {}", between("<Message>", "</Message>").unwrap_or_default()));
+    }
+    // The first cause says what happened; the others, who noticed.
+    let mut cause = error.source();
+    while let Some(next) = cause.and_then(std::error::Error::source) {
+        cause = Some(next);
+    }
+    let cause = cause.map(ToString::to_string).filter(|cause| !text.contains(cause.as_str()));
+    one_line(&cause.map_or(text.clone(), |cause| format!("{text}: {cause}")))
+}
+
+/// What is wrong, and what to do about it.
+fn reason(code: &str, text: &str) -> Option<&'static str> {
+    Some(match code {
+        "InvalidAccessKeyId" => "there is no such access key; look at AWS_ACCESS_KEY_ID",
+        "SignatureDoesNotMatch" => "the secret of the key is wrong; look at AWS_SECRET_ACCESS_KEY",
+        "InvalidToken" | "ExpiredToken" => {
+            "the session token is wrong or has expired; look at AWS_SESSION_TOKEN"
+        }
+        "AccessDenied" | "AuthorizationPermissionMismatch" => "the key may not do this",
+        "AuthorizationFailure" => "the key is wrong or may not do this",
+        "NoSuchBucket" | "ContainerNotFound" => "there is no such bucket; look at ETL_OUTPUT",
+        "PermanentRedirect" | "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException" => {
+            "the bucket is in another region; look at AWS_REGION"
+        }
+        "RequestTimeTooSkewed" => "the clock of this machine is wrong",
+        "AuthenticationFailed" => "the key of the account is wrong, or the clock of this machine",
+        _ if text.contains("incorrectly configured region") => {
+            "the bucket is in another region; look at AWS_REGION"
+        }
+        _ if text.contains("invalid_grant") => {
+            "the key of the service account is refused, or the clock of this machine is wrong"
+        }
+        _ => return None,
+    })
+}
+
+fn one_line(text: &str) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    line.chars().take(MAX_CHARS).collect()
+}
+
+const MAX_CHARS: usize = 400;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_storage_says_becomes_one_line() {
+        let generic = |text: &str| Error::Generic { store: "S3", source: text.to_owned().into() };
+        let of = |code: &str| {
+            let body = format!("<Error><Code>{code}</Code>\n<Message>No\nway</Message></Error>");
+            explain(&generic(&format!("403 Forbidden: <?xml?>\n{body}")))
+        };
+        assert_eq!(of("NoSuchBucket"), "there is no such bucket; look at ETL_OUTPUT (NoSuchBucket)");
+        assert_eq!(of("RequestTimeTooSkewed"), "the clock of this machine is wrong (RequestTimeTooSkewed)");
+        assert_eq!(of("SlowDown"), "SlowDown: No way");
+        let moved = "<Code>AuthorizationHeaderMalformed</Code><Region>eu-west-1</Region>";
+        let reason =
+            "the bucket is in another region; look at AWS_REGION, eu-west-1 (AuthorizationHeaderMalformed)";
+        assert_eq!(explain(&generic(moved)), reason);
+        assert_eq!(explain(&generic("connection\nrefused")), "Generic S3 error: connection refused");
+    }
+}

@@ -1,0 +1,68 @@
+"""A small Google Cloud Storage: its XML API as far as etl-worker uses it. Buckets are made with POST /BUCKET. Arguments: PORT."""
+
+import sys
+from datetime import datetime, timezone
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Lock
+from urllib.parse import parse_qs, unquote, urlsplit
+from xml.sax.saxutils import escape
+
+buckets, lock = {}, Lock()
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_):
+        pass
+
+    def reply(self, status, body=b"", headers=()):
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        for name, value in headers:
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def handle_request(self):
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        url = urlsplit(self.path)
+        bucket, _, name = url.path.lstrip("/").partition("/")
+        name = unquote(name)
+        with lock:
+            if self.command == "POST":
+                buckets[bucket] = {}
+                return self.reply(200)
+            if bucket not in buckets:
+                return self.reply(404, b"<Error><Code>NoSuchBucket</Code></Error>")
+            objects = buckets[bucket]
+            now = datetime.now(timezone.utc)
+            if self.command == "PUT":
+                if self.headers.get("x-goog-if-generation-match") == "0" and name in objects:
+                    return self.reply(412, b"<Error><Code>PreconditionFailed</Code></Error>")
+                objects[name] = (body, now)
+                return self.reply(200, headers=[("ETag", '"e"'), ("x-goog-generation", "1")])
+            if self.command == "GET" and not name:
+                prefix = parse_qs(url.query).get("prefix", [""])[0]
+                found = sorted(item for item in objects.items() if item[0].startswith(prefix))
+                contents = "".join(
+                    f"<Contents><Key>{escape(key)}</Key><LastModified>{time.isoformat()}</LastModified>"
+                    f"<ETag>e</ETag><Size>{len(data)}</Size></Contents>"
+                    for key, (data, time) in found
+                )
+                return self.reply(200, f"<ListBucketResult>{contents}</ListBucketResult>".encode())
+            if name not in objects:
+                return self.reply(404, b"<Error><Code>NoSuchKey</Code></Error>")
+            data, time = objects[name]
+            if self.command == "DELETE":
+                del objects[name]
+                return self.reply(204)
+            modified = time.strftime("%a, %d %b %Y %H:%M:%S GMT")
+            headers = [("ETag", '"e"'), ("Last-Modified", modified), ("x-goog-generation", "1")]
+            return self.reply(200, data, headers)
+
+    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = handle_request
+
+
+ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
