@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use chassis::probe::Probes;
@@ -6,9 +7,12 @@ use chassis::{Lifecycle, SettingError};
 use ws_server::token::AccessDenied;
 use ws_server::{Reply, Request, Response, page};
 
-use crate::token_key::{KeyFile, follow};
-use crate::token_verifier::TokenVerifier;
-use crate::{Access, SocketSettings};
+use crate::access::Access;
+use crate::client_access::ClientAccess;
+use crate::key_source::KeyKeeper;
+use crate::opener::Opener;
+use crate::settings::SocketSettings;
+use crate::token_session::TokenSession;
 
 /// What every service with WebSockets does with a request before its own logic: it serves the page and the probes, and
 /// checks the access token.
@@ -16,51 +20,87 @@ pub struct HttpFront {
     page: &'static str,
     probes: Probes,
     metrics_enabled: bool,
-    verifier: Option<Arc<TokenVerifier>>,
-    key_file: Option<KeyFile>,
+    keys: Option<Arc<KeyKeeper>>,
+    key_refresh: Duration,
     token_cookie: Option<String>,
     refuse_after_upgrade: bool,
+    token_after_upgrade: bool,
+    handshake_timeout: Duration,
 }
 
 impl HttpFront {
     /// `page` is the HTML of `/`, with `/*style*/` where the [shared stylesheet](page::STYLESHEET) belongs.
     pub fn new(settings: &SocketSettings, probes: Probes, page: &'static str) -> Self {
+        let keys = settings.token_key.clone().map(|key| KeyKeeper::new(key, settings.token_leeway));
         Self {
             page,
             probes,
             metrics_enabled: settings.metrics_enabled,
-            verifier: settings
-                .token_key
-                .clone()
-                .map(|key| Arc::new(TokenVerifier::new(key.keys, settings.token_leeway))),
-            key_file: settings.token_key.as_ref().and_then(|key| key.file.clone()),
+            keys: keys.map(Arc::new),
+            key_refresh: settings.token_key_refresh,
             token_cookie: settings.token_cookie.clone(),
             refuse_after_upgrade: settings.refuse_after_upgrade,
+            token_after_upgrade: settings.token_after_upgrade,
+            handshake_timeout: settings.handshake_timeout,
         }
     }
 
-    /// The token key is read again, if there is one, when its file changes and on SIGHUP: `read` reads the settings again. Open
-    /// connections stay.
+    /// The token key is kept current, if there is one: it is read again when its file changes, fetched again from its URL,
+    /// and looked at on SIGHUP: `read` reads the settings again. Open connections stay.
     pub fn reload_on_hangup(
         &self,
         lifecycle: &Lifecycle,
         read: impl Fn() -> Result<SocketSettings, SettingError> + Send + 'static,
     ) {
-        if let Some(verifier) = self.verifier.clone() {
-            if let Some(file) = self.key_file.clone() {
-                tokio::spawn(follow(file, verifier.clone()));
-            }
+        if let Some(keys) = self.keys.clone() {
+            let (followed, readiness, refresh) = (keys.clone(), lifecycle.readiness(), self.key_refresh);
+            tokio::spawn(async move { followed.follow(readiness, refresh).await });
             lifecycle.on_reload("the token key", move || {
                 // Without a key everybody could watch everything, so that takes a restart.
-                verifier.replace(read()?.token_key.context("it is no longer set")?.keys);
+                keys.set(read()?.token_key.context("it is no longer set")?);
                 Ok(())
             });
         }
     }
 
+    /// Answers a request for the page or a probe. Has the service open all others, for clients with a valid token if a token
+    /// key is set. How long their access lasts is taken care of.
+    pub async fn handle<O: Opener>(&self, request: Request, opener: &Arc<O>) -> Reply {
+        if let Some(response) = self.answer(&request) {
+            return response.into();
+        }
+        let is_websocket = request.is_websocket();
+        let Some(keys) = &self.keys else {
+            let opened = opener.open(request, Access(None)).await;
+            return opened.unwrap_or_else(|denied| self.refuse(is_websocket, denied));
+        };
+        let verifier = keys.verifier();
+        let token = request.token(self.token_cookie.as_deref());
+        let grant = verifier.verify(token.as_deref()).await;
+        let access = ClientAccess::new(verifier.clone(), grant);
+        if token.is_none() && is_websocket && self.token_after_upgrade {
+            let (opener, time_limit) = (opener.clone(), self.handshake_timeout);
+            return Reply::session(move |client| {
+                TokenSession::before_token(client, access, time_limit, request, opener)
+            });
+        }
+        match opener.open(request, Access(Some(access.clone()))).await {
+            Ok(Reply::WebSocket(on_open)) => Reply::session(move |client| {
+                let session = on_open(client.clone());
+                TokenSession::new(client, access, session)
+            }),
+            Ok(Reply::EventStream(on_open)) => Reply::event_stream(move |client| {
+                access.bind(client.clone());
+                on_open(client)
+            }),
+            Ok(Reply::Http(response)) => response.into(),
+            Err(denied) => self.refuse(is_websocket, denied),
+        }
+    }
+
     /// The response, if the request is for the page or a probe. A WebSocket request never is, because a run may have the
     /// name of a probe.
-    pub fn answer(&self, request: &Request) -> Option<Response> {
+    fn answer(&self, request: &Request) -> Option<Response> {
         match request.path() {
             _ if request.is_websocket() => None,
             "/" => Some(page::html(self.page)),
@@ -72,15 +112,10 @@ impl HttpFront {
         }
     }
 
-    /// What the client may watch, by the token of its request. Without a token key, every client may watch every run.
-    pub fn access(&self, request: &Request) -> Access {
-        Access::new(self.verifier.clone(), request.token(self.token_cookie.as_deref()).as_deref())
-    }
-
     /// Refuses a client: with a 401 or 403, or, if that is set, by a close with 4401 or 4403 after the upgrade. A page can read
     /// the latter only.
-    pub fn refuse(&self, request: &Request, denied: AccessDenied) -> Reply {
-        if self.refuse_after_upgrade && request.is_websocket() {
+    fn refuse(&self, is_websocket: bool, denied: AccessDenied) -> Reply {
+        if self.refuse_after_upgrade && is_websocket {
             return Reply::websocket(move |client| client.close(denied.close_code(), denied.reason()));
         }
         denied.into()

@@ -1,11 +1,20 @@
 #![doc = include_str!("../README.md")]
 
 mod access;
+mod client_access;
 mod http_front;
+mod key_file;
+mod key_source;
+mod key_url;
+mod opener;
+mod run_access;
 mod settings;
 mod token_key;
+mod token_session;
 mod token_verifier;
 
-pub use access::{Access, AccessSession};
+pub use access::Access;
 pub use http_front::HttpFront;
+pub use opener::Opener;
+pub use run_access::RunAccess;
 pub use settings::{SocketSettings, drain_time};

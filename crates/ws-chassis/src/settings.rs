@@ -21,13 +21,17 @@ pub struct SocketSettings {
     #[arg(long, env = "_ALLOWED_ORIGINS", default_value = "", value_parser = origins)]
     allowed_origins: Origins,
 
-    /// Names of the service beside localhost and addresses: comma-separated wildcards for the Host; others are refused with 421. Empty: any name while any origin is allowed, else the hosts of ALLOWED_ORIGINS
+    /// Names of the service beside localhost, addresses and the name in LISTEN_ADDR: comma-separated wildcards for the Host; others are refused with 421. Empty: any name while any origin is allowed, else the hosts of ALLOWED_ORIGINS
     #[arg(long, env = "_ALLOWED_HOSTS", default_value = "", value_parser = hosts)]
     allowed_hosts: Hosts,
 
-    /// Key that verifies access tokens: secret:TEXT or secret:file:PATH; a public key in PEM, a JWKS, or file:PATH of one; without it no token is needed
+    /// Key that verifies access tokens: secret:TEXT or secret:file:PATH; a public key in PEM, a JWKS, or file:PATH or https://URL of one; without it no token is needed
     #[arg(long, env = "_TOKEN_KEY", hide_env_values = true, value_parser = TokenKey::parse)]
     pub(crate) token_key: Option<TokenKey>,
+
+    /// How often keys are fetched from a URL again; a token of a key that is not known has them fetched at once
+    #[arg(long, env = "_TOKEN_KEY_REFRESH", default_value = "10m", value_parser = parsers::positive_duration)]
+    pub(crate) token_key_refresh: Duration,
 
     /// By how much the clock of whoever signs tokens may differ: a token is accepted for so much longer
     #[arg(long, env = "_TOKEN_LEEWAY", default_value = "60s", value_parser = parsers::duration)]
@@ -40,6 +44,10 @@ pub struct SocketSettings {
     /// true: a WebSocket with a missing or wrong token is opened and closed with 4401 or 4403, which pages can read; false: 401 or 403
     #[arg(long, env = "_REFUSE_AFTER_UPGRADE", default_value = "false", value_parser = parsers::boolean, action = clap::ArgAction::Set)]
     pub(crate) refuse_after_upgrade: bool,
+
+    /// true: a WebSocket without a token is opened, and its first message must be {"type":"token","token":"…"}, within HANDSHAKE_TIMEOUT
+    #[arg(long, env = "_TOKEN_AFTER_UPGRADE", default_value = "false", value_parser = parsers::boolean, action = clap::ArgAction::Set)]
+    pub(crate) token_after_upgrade: bool,
 
     /// A client that reads nothing for this long, while messages wait for it, is closed with 1013
     #[arg(long, env = "_WRITE_TIMEOUT", default_value = "2s", value_parser = parsers::positive_duration)]
@@ -106,7 +114,8 @@ impl SocketSettings {
     }
 
     /// The options of the server. What happens to a client that reads too slowly is decided by the service.
-    pub fn options(&self, overflow: Overflow) -> Options {
+    pub fn options(&self, process: &ProcessSettings, overflow: Overflow) -> Options {
+        let (listen_host, _port) = process.listen_addr.rsplit_once(':').unwrap_or_default();
         Options {
             ping: r#"{"type":"ping"}"#,
             ping_interval: self.ping_interval,
@@ -119,7 +128,7 @@ impl SocketSettings {
             max_connections: self.max_connections,
             max_connections_per_address: self.max_connections_per_address,
             hosts: (self.allowed_origins.are_limited() || !self.allowed_hosts.is_empty())
-                .then(|| self.allowed_hosts.clone()),
+                .then(|| self.allowed_hosts.clone().with(listen_host)),
             probe_paths: &["/health", "/ready", "/metrics"],
             trusted_proxies: self.trusted_proxies.clone(),
             client_address: self.client_address,

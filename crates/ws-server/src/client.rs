@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 
 use crate::connection::Connection;
+use crate::response::Response;
 use crate::transport::Transport;
 
 /// A handle to an open client. Clones refer to the same client.
@@ -39,17 +40,21 @@ impl Client {
         self.0.close(code, reason, "service");
     }
 
-    /// Ends the client's access at this time, or within a second after it: it is closed with 4401, unless this is called again
-    /// with a later time before. A time that has passed closes it too. `None`: it does not end.
-    ///
-    /// The first call belongs in `on_open`: one that gives an open client an earlier end, or its first one, is noticed at the
-    /// client's next check, up to 16 s later.
+    /// Closes the client as a request is refused by this response: with 4000 and its status as the code, and its body as the
+    /// reason.
+    pub fn refuse(&self, response: &Response) {
+        self.close(4000 + response.status, &response.body_text());
+    }
+
+    /// Ends the client's access at this time: it is closed with 4401, unless this is called again with a later time before. A
+    /// time that has passed closes it too. `None`: it does not end.
     pub fn expire_at(&self, time: Option<SystemTime>) {
         let expires_ms = time.map_or(u64::MAX, |time| {
             let remaining = time.duration_since(SystemTime::now()).unwrap_or_default();
             self.0.context.now_ms().saturating_add(remaining.as_millis() as u64)
         });
         self.0.expires_ms.store(expires_ms, Ordering::Relaxed);
+        self.0.waker.wake();
     }
 
     /// How messages reach this client.

@@ -21,6 +21,9 @@ thread_local! {
     static BUFFER: std::cell::RefCell<Box<[u8; READ_SIZE]>> = std::cell::RefCell::new(Box::new([0; READ_SIZE]));
 }
 
+/// The close code of a client whose access has ended.
+const ACCESS_EXPIRED: u16 = 4401;
+
 /// Runs until the connection has ended. `leftover` is what was read beyond the head of the request.
 pub(crate) async fn run(connection: &Connection, leftover: Vec<u8>, session: &mut dyn Session) {
     let mut task = ConnectionTask {
@@ -28,6 +31,7 @@ pub(crate) async fn run(connection: &Connection, leftover: Vec<u8>, session: &mu
         session,
         reader: MessageReader::new(connection.context.options.max_message_size),
         deadline: None,
+        expiry: None,
         received_close: false,
         is_deaf: connection.transport == Transport::EventStream,
     };
@@ -44,6 +48,8 @@ struct ConnectionTask<'a> {
     reader: MessageReader,
     /// Exists only while the socket takes nothing, or a close frame is not answered.
     deadline: Option<(Deadline, Pin<Box<Sleep>>)>,
+    /// When the client's access ends, by the server's clock. Exists only for a client whose access does end.
+    expiry: Option<(u64, Pin<Box<Sleep>>)>,
     /// The client has sent its close frame.
     received_close: bool,
     /// What the client sends is ignored. It is read even so: unread bytes would reset the connection before the close frame
@@ -61,6 +67,7 @@ enum Deadline {
 impl ConnectionTask<'_> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.connection.waker.register(cx.waker());
+        self.poll_expiry(cx);
         if self.connection.state() == ConnectionState::Closed
             || self.poll_socket(cx).is_err()
             || self.poll_deadline(cx).is_ready()
@@ -68,6 +75,18 @@ impl ConnectionTask<'_> {
             return Poll::Ready(());
         }
         Poll::Pending
+    }
+
+    /// Closes the client when its access has ended.
+    fn poll_expiry(&mut self, cx: &mut Context<'_>) {
+        let expires_ms = self.connection.expires_ms.load(Ordering::Relaxed);
+        if self.expiry.as_ref().map_or(u64::MAX, |(time_ms, _)| *time_ms) != expires_ms {
+            let sleep = || Box::pin(tokio::time::sleep_until(self.connection.context.instant(expires_ms)));
+            self.expiry = (expires_ms != u64::MAX).then(|| (expires_ms, sleep()));
+        }
+        if self.expiry.as_mut().is_some_and(|(_, sleep)| sleep.as_mut().poll(cx).is_ready()) {
+            self.connection.close(ACCESS_EXPIRED, "the access token has expired", "expired");
+        }
     }
 
     fn poll_socket(&mut self, cx: &mut Context<'_>) -> io::Result<()> {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::Instant;
@@ -47,6 +48,11 @@ impl ServerContext {
     /// Milliseconds since the server was created: the clock of all its timeouts.
     pub(crate) fn now_ms(&self) -> u64 {
         self.started.elapsed().as_millis() as u64
+    }
+
+    /// The time at which [`now_ms`](Self::now_ms) is this.
+    pub(crate) fn instant(&self, ms: u64) -> Instant {
+        self.started + Duration::from_millis(ms)
     }
 
     /// The encoded heartbeat. For a WebSocket it is a ping of the protocol, so that a client that only listens shows that it

@@ -60,9 +60,7 @@ pub(crate) async fn establish<H: Handler>(
         Ok(opening) => opening,
         Err(response) => {
             let response = if accepts_event_stream { response.for_event_source() } else { response };
-            let response =
-                cors.into_iter().fold(response, |response, (name, value)| response.header(name, value));
-            respond(stream, &response, is_head).await;
+            respond(stream, &response.headers(cors), is_head).await;
             return None;
         }
     };

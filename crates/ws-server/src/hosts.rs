@@ -17,6 +17,13 @@ impl Hosts {
         Self(wildcard::parse_list(list))
     }
 
+    /// Adds a name, with or without a port.
+    #[must_use]
+    pub fn with(mut self, name: &str) -> Self {
+        self.0.push(name.to_ascii_lowercase());
+        self
+    }
+
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -25,6 +25,7 @@ pub mod page;
 mod ping_wheel;
 mod proxy_header;
 mod recipients;
+mod refuse;
 mod reply;
 mod request;
 mod respond;

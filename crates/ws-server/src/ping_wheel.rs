@@ -15,8 +15,6 @@ use crate::transport::Transport;
 const SLOTS: usize = 64;
 /// Pings between two yields to other tasks: some tenths of a millisecond of work.
 const PINGS_PER_YIELD: usize = 32;
-/// The close code of a client whose access has ended.
-const ACCESS_EXPIRED: u16 = 4401;
 
 /// One wheel per core. Together they know all open connections.
 pub(crate) struct PingWheels {
@@ -122,10 +120,6 @@ impl PingWheel {
             connection.close(1008, "silent for too long", "silent");
             return;
         }
-        if now >= connection.expires_ms.load(Ordering::Relaxed) {
-            connection.close(ACCESS_EXPIRED, "the access token has expired", "expired");
-            return;
-        }
         if now >= entry.next_ping_ms {
             connection.ping();
             entry.next_ping_ms = now + self.ping_interval_ms;
@@ -145,8 +139,7 @@ impl PingWheel {
     }
 
     fn schedule(&self, connection: &Connection, entry: Entry) {
-        let expires_ms = connection.expires_ms.load(Ordering::Relaxed);
-        let due_ms = entry.next_ping_ms.min(self.silence_deadline_ms(connection)).min(expires_ms);
+        let due_ms = entry.next_ping_ms.min(self.silence_deadline_ms(connection));
         let wait_ms = due_ms.saturating_sub(connection.context.now_ms());
         let ticks = wait_ms.div_ceil(self.tick.as_millis() as u64).clamp(1, SLOTS as u64 - 1) as usize;
         let slots = &mut *self.slots.lock();

@@ -31,6 +31,13 @@ impl Response {
         self
     }
 
+    /// Adds headers.
+    #[must_use]
+    pub(crate) fn headers(mut self, headers: Vec<(&'static str, String)>) -> Self {
+        self.headers.extend(headers);
+        self
+    }
+
     /// The same for an `EventSource`, which would never come back after a 503 or 429: it gets an event stream that ends at once,
     /// and that tells it when to come back.
     #[must_use]
@@ -40,9 +47,13 @@ impl Response {
         }
         let retry_after_s = self.headers.iter().find(|(name, _)| *name == "Retry-After");
         let retry_after_s: u64 = retry_after_s.and_then(|(_, value)| value.parse().ok()).unwrap_or(1);
-        let reason = String::from_utf8_lossy(&self.body).replace(['\r', '\n'], " ");
+        let reason = self.body_text().replace(['\r', '\n'], " ");
         let body = format!(": {reason}\nretry: {}\n\n", retry_after_s * 1000);
         Self::new(200, "text/event-stream", body).header("Cache-Control", "no-cache, no-transform")
+    }
+
+    pub(crate) fn body_text(&self) -> std::borrow::Cow<'_, str> {
+        String::from_utf8_lossy(&self.body)
     }
 
     /// The response as bytes; without the body if the request was HEAD.

@@ -6,13 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use crate::accept_rate::AcceptRateLimiter;
-use crate::connection_limiter::LimitExceeded;
 use crate::connection_task;
 use crate::context::ServerContext;
 use crate::drain::drain;
@@ -21,21 +19,18 @@ use crate::handler::Handler;
 use crate::metrics::Metrics;
 use crate::options::Options;
 use crate::ping_wheel::PingWheels;
-use crate::respond::{limit_exceeded, respond};
+use crate::refuse::Refusals;
 
 /// The size of a socket's send buffer, in bytes. It bounds what the kernel holds for a client that does not read. Linux
 /// doubles it.
 const SEND_BUFFER: usize = 64 * 1024;
-/// Refused connections that may be waited for while they read their response.
-const MAX_PENDING_REFUSALS: usize = 256;
 
 /// A server of WebSockets, event streams and plain HTTP on one port.
 pub struct Server<H> {
     handler: Arc<H>,
     context: Arc<ServerContext>,
     wheels: Arc<PingWheels>,
-    /// One permit for each refused connection that has not read its response yet.
-    pending_refusals: Arc<Semaphore>,
+    refusals: Refusals,
 }
 
 impl<H: Handler> Server<H> {
@@ -44,7 +39,7 @@ impl<H: Handler> Server<H> {
         Self {
             handler: Arc::new(handler),
             wheels: Arc::new(PingWheels::new(&options)),
-            pending_refusals: Arc::new(Semaphore::new(MAX_PENDING_REFUSALS)),
+            refusals: Refusals::new(),
             context: Arc::new(ServerContext::new(options, metrics)),
         }
     }
@@ -96,7 +91,7 @@ impl<H: Handler> Server<H> {
     fn serve(&self, stream: TcpStream, peer: IpAddr) {
         let permit = match self.context.limiter.acquire(peer, &self.context.options) {
             Ok(permit) => permit,
-            Err(limit) => return self.refuse(stream, limit),
+            Err(limit) => return self.refusals.refuse(stream, peer, limit, &self.context),
         };
         let (context, handler, wheels) = (self.context.clone(), self.handler.clone(), self.wheels.clone());
         tokio::spawn(async move {
@@ -111,19 +106,5 @@ impl<H: Handler> Server<H> {
             connection_task::run(&connection, leftover, &mut *session).await;
             context.metrics.record_end(connection.transport);
         });
-    }
-
-    fn refuse(&self, stream: TcpStream, limit: LimitExceeded) {
-        let response = limit_exceeded(limit, &self.context.metrics);
-        match self.pending_refusals.clone().try_acquire_owned() {
-            Ok(permit) => {
-                tokio::spawn(async move {
-                    respond(stream, &response, false).await;
-                    drop(permit);
-                });
-            }
-            // In a flood, what the socket takes at once must do: no connection keeps a file descriptor.
-            Err(_) => drop(stream.try_write(&response.encode(false))),
-        }
     }
 }

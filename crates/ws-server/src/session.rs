@@ -6,6 +6,12 @@ pub trait Session: Send {
     fn on_text(&mut self, text: &str);
 }
 
+impl Session for Box<dyn Session> {
+    fn on_text(&mut self, text: &str) {
+        (**self).on_text(text);
+    }
+}
+
 /// The session of a service that has no use for what clients send. The value is dropped with it.
 pub struct Guard<G>(pub G);
 

@@ -19,7 +19,7 @@ use crate::hub::Hub;
 use crate::metrics::Metrics;
 use crate::notification_support::NotificationSupport;
 use crate::store::Store;
-use crate::ws::Endpoint;
+use crate::ws::{Endpoint, RunOpener};
 
 /// Events from Redis that may wait for the hub. When it is full, events wait in the buffer of the subscribing
 /// connection.
@@ -59,7 +59,8 @@ impl App {
         let probes = Probes::new(lifecycle.readiness(), registry);
         let front = HttpFront::new(&config.sockets, probes, include_str!("page.html"));
         front.reload_on_hangup(lifecycle, || Ok(chassis::settings::read_again::<Config>()?.sockets));
-        let endpoint = Endpoint { front, hub: hub_handle, max_runs_per_client: config.max_runs_per_client() };
+        let opener = RunOpener { hub: hub_handle, max_runs_per_client: config.max_runs_per_client() };
+        let endpoint = Endpoint { front, opener: Arc::new(opener) };
         let server = Server::new(config.socket_options(), socket_metrics, endpoint);
         info!(redis = %config.redis, "runs are read from {}", config.redis);
         Ok(Self { listener, server, store, hub, drain_time: drain_time(&config.process) })

@@ -96,7 +96,7 @@ impl Config {
 
     pub(crate) fn socket_options(&self) -> Options {
         // Each message is the whole checklist, so a slow client needs only the latest.
-        self.sockets.options(Overflow::KeepLatest)
+        self.sockets.options(&self.process, Overflow::KeepLatest)
     }
 }
 

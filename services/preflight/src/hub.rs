@@ -30,7 +30,6 @@ use crate::notification_support::NotificationSupport;
 use crate::read_scheduler::ReadAction;
 use crate::rules::Rules;
 use crate::run_refusal::RunRefusal;
-use crate::server_message::unsubscribed;
 use crate::store::{Event, Store};
 use crate::viewer::Viewer;
 use crate::watched_run::WatchedRun;
@@ -122,8 +121,8 @@ impl Hub {
                     run.audience.leave(&viewer);
                     run.on_leave(now);
                 }
-                if let Some(client) = tell {
-                    client.send_notice(&unsubscribed(id.as_str()));
+                if let Some((client, notice)) = tell {
+                    client.send_notice(&notice);
                 }
             }
         }

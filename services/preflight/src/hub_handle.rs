@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use bytes::Bytes;
 use redis_core::id::RunId;
 use tokio::sync::{mpsc, oneshot};
 use ws_server::Client;
 
 use crate::audience::Entrant;
 use crate::run_refusal::RunRefusal;
+use crate::server_message::{refused_with, unsubscribed};
 use crate::viewer::{Viewer, ViewerPlace};
 
 /// Commands that may wait for the hub before new viewers are refused.
@@ -20,8 +22,8 @@ pub(crate) enum Command {
     Enter { run: RunId, viewer: Arc<Viewer>, entrant: Entrant },
     /// Connects a viewer whose request was let in.
     Connect { run: RunId, viewer: Arc<Viewer>, client: Client },
-    /// Removes the viewer, and says so to this client, if there is one.
-    Leave { run: RunId, viewer: Arc<Viewer>, tell: Option<Client> },
+    /// Removes the viewer, and then sends this client this notice, if there is one.
+    Leave { run: RunId, viewer: Arc<Viewer>, tell: Option<(Client, Bytes)> },
 }
 
 /// Sends commands to the hub. Clones share one queue. Each viewer has one, so it is small.
@@ -98,7 +100,7 @@ pub(crate) struct ViewerGuard {
     hub: HubHandle,
     run: RunId,
     viewer: Arc<Viewer>,
-    tell_on_leave: Option<Client>,
+    tell_on_leave: Option<(Client, Bytes)>,
 }
 
 impl ViewerGuard {
@@ -120,7 +122,16 @@ impl ViewerGuard {
 
     /// Leaves the run. The client is told when nothing of it follows any more.
     pub(crate) fn leave(mut self, client: Client) {
-        self.tell_on_leave = Some(client);
+        self.tell_on_leave = Some((client, unsubscribed(self.run.as_str())));
+    }
+
+    /// Ends the viewer when the token for its run has ended, and tells the client.
+    pub(crate) fn expiry(&self, client: Client) -> impl FnOnce() + Send + 'static {
+        let (hub, run, viewer) = (self.hub.clone(), self.run.clone(), Arc::clone(&self.viewer));
+        move || {
+            let notice = refused_with(run.as_str(), 4401, "the access token has expired");
+            hub.send(Command::Leave { run, viewer, tell: Some((client, notice)) });
+        }
     }
 }
 

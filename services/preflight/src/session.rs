@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use redis_core::id::RunId;
-use ws_chassis::Access;
+use ws_chassis::{Access, RunAccess};
 use ws_server::{Client, Session};
 
 use crate::client_message::ClientMessage;
@@ -20,8 +20,20 @@ pub(crate) struct RunsSession {
     /// The slot of the run that was added last. The run of the URL has slot 0.
     last_slot: u32,
     /// The viewer of the run of the URL, until that is ended. Most sockets have no other.
-    opened: Option<ViewerGuard>,
-    added: Vec<ViewerGuard>,
+    opened: Option<SocketRun>,
+    added: Vec<SocketRun>,
+}
+
+/// A run on a socket, and the right to watch it.
+pub(crate) struct SocketRun {
+    viewer: ViewerGuard,
+    access: RunAccess,
+}
+
+impl SocketRun {
+    pub(crate) fn new(viewer: ViewerGuard, access: RunAccess) -> Self {
+        Self { viewer, access }
+    }
 }
 
 impl RunsSession {
@@ -30,10 +42,10 @@ impl RunsSession {
         hub: HubHandle,
         client: Client,
         access: Access,
-        opened: ViewerGuard,
+        opened: SocketRun,
         max_runs: usize,
     ) -> Self {
-        opened.connect(client.clone());
+        opened.viewer.connect(client.clone());
         Self { hub, client, access, max_runs, last_slot: 0, opened: Some(opened), added: Vec::new() }
     }
 
@@ -41,44 +53,58 @@ impl RunsSession {
         let Ok(run) = RunId::parse(text) else {
             return self.tell(&refused_with(text, 4400, "this is no run id"));
         };
-        let allowed = match token {
-            Some(_) => self.access.check_token(token, text),
-            None => self.access.check(text),
+        let access = match token {
+            Some(token) => self.access.enter_with(token, text),
+            None => self.access.enter(text),
         };
-        if let Err(denied) = allowed {
-            return self.tell(&refused_with(text, denied.close_code(), denied.reason()));
+        let mut access = match access {
+            Ok(access) => access,
+            Err(denied) => return self.tell(&refused_with(text, denied.close_code(), denied.reason())),
+        };
+        self.forget_gone();
+        if let Some(watched) = self.opened.iter_mut().chain(&mut self.added).find(|w| *w.viewer.run() == run)
+        {
+            if token.is_some() {
+                access.when_ended(watched.viewer.expiry(self.client.clone()));
+                watched.access = access;
+            }
+            // If it waits, it will be told.
+            if let ViewerPlace::Opened(_) | ViewerPlace::Added(_) = watched.viewer.place() {
+                self.tell(&subscribed(&run));
+            }
+            return;
         }
-        self.added.retain(|viewer| viewer.place() != ViewerPlace::Gone);
-        match self.viewers().find(|viewer| *viewer.run() == run).map(ViewerGuard::place) {
-            Some(ViewerPlace::Opened(_) | ViewerPlace::Added(_)) => return self.tell(&subscribed(&run)),
-            // It will be told.
-            Some(_) => return,
-            None => {}
-        }
-        if self.viewers().count() >= self.max_runs {
+        if self.opened.iter().chain(&self.added).count() >= self.max_runs {
             return self.tell(&refused(text, RunRefusal::SocketFull));
         }
         self.last_slot = self.last_slot.wrapping_add(1);
         match self.hub.add(run, self.client.clone(), self.last_slot) {
-            Ok(viewer) => self.added.push(viewer),
+            Ok(viewer) => {
+                access.when_ended(viewer.expiry(self.client.clone()));
+                self.added.push(SocketRun::new(viewer, access));
+            }
             Err(refusal) => self.tell(&refused(text, refusal)),
         }
     }
 
+    /// Of runs that were refused, or whose token has ended, the client was told.
+    fn forget_gone(&mut self) {
+        let is_gone = |watched: &SocketRun| watched.viewer.place() == ViewerPlace::Gone;
+        self.added.retain(|watched| !is_gone(watched));
+        self.opened.take_if(|watched| is_gone(watched));
+    }
+
     fn unsubscribe(&mut self, text: &str) {
-        let is_run = |viewer: &ViewerGuard| viewer.run().as_str() == text;
+        self.forget_gone();
+        let is_run = |watched: &SocketRun| watched.viewer.run().as_str() == text;
         let ended = match self.added.iter().position(is_run) {
             Some(index) => Some(self.added.swap_remove(index)),
             None => self.opened.take_if(|opened| is_run(opened)),
         };
         match ended {
-            Some(viewer) => viewer.leave(self.client.clone()),
+            Some(watched) => watched.viewer.leave(self.client.clone()),
             None => self.tell(&unsubscribed(text)),
         }
-    }
-
-    fn viewers(&self) -> impl Iterator<Item = &ViewerGuard> {
-        self.opened.iter().chain(&self.added)
     }
 
     fn tell(&self, notice: &Bytes) {

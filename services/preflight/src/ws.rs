@@ -10,17 +10,25 @@
 //! `{"type":"ping"}`. They may send anything; each message shows that the viewer is alive. See [`crate::session`] for those
 //! that add runs.
 
+use std::sync::Arc;
+
 use redis_core::id::RunId;
-use ws_chassis::HttpFront;
+use ws_chassis::{Access, HttpFront, Opener};
+use ws_server::token::AccessDenied;
 use ws_server::{Handler, Reply, Request, Response};
 
 use crate::hub_handle::HubHandle;
 use crate::run_refusal::RunRefusal;
-use crate::session::RunsSession;
+use crate::session::{RunsSession, SocketRun};
 
 /// Answers requests.
 pub(crate) struct Endpoint {
     pub(crate) front: HttpFront,
+    pub(crate) opener: Arc<RunOpener>,
+}
+
+/// Opens sockets.
+pub(crate) struct RunOpener {
     pub(crate) hub: HubHandle,
     /// The most runs on one socket.
     pub(crate) max_runs_per_client: usize,
@@ -28,27 +36,26 @@ pub(crate) struct Endpoint {
 
 impl Handler for Endpoint {
     async fn handle(&self, request: Request) -> Reply {
-        if let Some(response) = self.front.answer(&request) {
-            return response.into();
-        }
+        self.front.handle(request, &self.opener).await
+    }
+}
+
+impl Opener for RunOpener {
+    async fn open(&self, request: Request, access: Access) -> Result<Reply, AccessDenied> {
         let last_segment = request.segments_from_end().next().unwrap_or_default();
         let run = match RunId::parse(last_segment) {
             Ok(run) => run,
-            Err(error) => return Response::text(400, format!("{error}: ws://HOST/<run id>")).into(),
+            Err(error) => return Ok(Response::text(400, format!("{error}: ws://HOST/<run id>")).into()),
         };
-        let access = self.front.access(&request);
-        if let Err(denied) = access.check(run.as_str()) {
-            return self.front.refuse(&request, denied);
-        }
+        let run_access = access.enter(run.as_str())?;
         if !request.is_websocket() {
-            return Response::text(426, "this is a WebSocket").header("Upgrade", "websocket").into();
+            return Ok(Response::text(426, "this is a WebSocket").header("Upgrade", "websocket").into());
         }
-        match self.hub.enter(run).await {
+        Ok(match self.hub.enter(run).await {
             Ok(viewer) => {
                 let (hub, max_runs) = (self.hub.clone(), self.max_runs_per_client);
                 Reply::session(move |client| {
-                    let session = RunsSession::new(hub, client.clone(), access.clone(), viewer, max_runs);
-                    access.session(client, session)
+                    RunsSession::new(hub, client, access, SocketRun::new(viewer, run_access), max_runs)
                 })
             }
             Err(refusal) => {
@@ -58,6 +65,6 @@ impl Handler for Endpoint {
                     _ => response.into(),
                 }
             }
-        }
+        })
     }
 }

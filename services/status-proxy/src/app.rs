@@ -15,7 +15,7 @@ use ws_chassis::{HttpFront, drain_time};
 use ws_server::Server;
 
 use crate::config::Config;
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, ViewerOpener};
 use crate::history_reader::HistoryReader;
 use crate::hub::Hub;
 use crate::line::LineId;
@@ -104,13 +104,13 @@ impl App {
         let subscribe_timeout = config.sockets.handshake_timeout;
         let front = HttpFront::new(&config.sockets, probes, include_str!("page.html"));
         front.reload_on_hangup(lifecycle, || Ok(chassis::settings::read_again::<Config>()?.sockets));
-        let endpoint = Endpoint {
-            front,
+        let opener = Arc::new(ViewerOpener {
             hub,
             subscriptions,
             history: HistoryReader::new(records.then_some(store), position, subscribe_timeout),
             subscribe_timeout,
-        };
+        });
+        let endpoint = Endpoint { front, opener };
         info!(redis = %config.redis, "receiving status lines from {}", config.redis);
         Ok(Self { listener, server: Server::new(config.socket_options(), socket_metrics, endpoint) })
     }

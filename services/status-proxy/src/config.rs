@@ -125,7 +125,7 @@ impl Config {
 
     pub(crate) fn socket_options(&self) -> Options {
         // No line may be dropped: a client that is too slow is closed, and resumes later.
-        self.sockets.options(Overflow::Close { max_bytes: self.outbox_size })
+        self.sockets.options(&self.process, Overflow::Close { max_bytes: self.outbox_size })
     }
 }
 

@@ -10,11 +10,13 @@
 //! Query: `history=N` for the last N lines first; `since=<id>` (or the header `Last-Event-ID`) for all lines after that
 //! one; `token=<JWT>`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
-use ws_chassis::HttpFront;
-use ws_server::{Client, Guard, Handler, Reply, Request, Response};
+use ws_chassis::{Access, HttpFront, Opener};
+use ws_server::token::AccessDenied;
+use ws_server::{Client, Handler, Reply, Request, Response};
 
 use crate::history_reader::HistoryReader;
 use crate::hub::Hub;
@@ -29,6 +31,11 @@ const MAX_HISTORY: usize = 100_000;
 /// Answers requests.
 pub(crate) struct Endpoint {
     pub(crate) front: HttpFront,
+    pub(crate) opener: Arc<ViewerOpener>,
+}
+
+/// Opens viewers.
+pub(crate) struct ViewerOpener {
     pub(crate) hub: Hub,
     pub(crate) subscriptions: Subscriptions,
     pub(crate) history: HistoryReader,
@@ -38,15 +45,34 @@ pub(crate) struct Endpoint {
 
 impl Handler for Endpoint {
     async fn handle(&self, request: Request) -> Reply {
-        match self.front.answer(&request) {
-            Some(response) => response.into(),
-            None => self.open_viewer(request).await.unwrap_or_else(|refusal| refusal),
+        self.front.handle(request, &self.opener).await
+    }
+}
+
+impl Opener for ViewerOpener {
+    async fn open(&self, request: Request, access: Access) -> Result<Reply, AccessDenied> {
+        match self.open_viewer(request, &access).await {
+            Ok(reply) => Ok(reply),
+            Err(Refusal::Denied(denied)) => Err(denied),
+            Err(Refusal::Response(response)) => Ok(response.into()),
         }
     }
 }
 
-impl Endpoint {
-    async fn open_viewer(&self, request: Request) -> Result<Reply, Reply> {
+/// Why a viewer is not opened.
+enum Refusal {
+    Denied(AccessDenied),
+    Response(Response),
+}
+
+impl From<Response> for Refusal {
+    fn from(response: Response) -> Self {
+        Self::Response(response)
+    }
+}
+
+impl ViewerOpener {
+    async fn open_viewer(&self, request: Request, access: &Access) -> Result<Reply, Refusal> {
         let mut segments = request.segments_from_end();
         let mut last = segments.next().unwrap_or_default();
         let is_event_stream = last == "sse" && !request.is_websocket();
@@ -55,8 +81,7 @@ impl Endpoint {
         }
         let channels = RunChannels::parse(last).map_err(|problem| Response::text(400, problem))?;
         let mut resume = resume_request(&request).map_err(|problem| Response::text(400, problem))?;
-        let access = self.front.access(&request);
-        access.check(channels.run().as_str()).map_err(|denied| self.front.refuse(&request, denied))?;
+        let run_access = access.enter(channels.run().as_str()).map_err(Refusal::Denied)?;
         if !request.is_websocket() && !is_event_stream {
             return Err(Response::text(426, "this is a WebSocket").header("Upgrade", "websocket").into());
         }
@@ -76,15 +101,12 @@ impl Endpoint {
             .collect();
 
         let hub = self.hub.clone();
-        let open = move |client: Client| {
-            let viewer = hub.join(client.clone(), channels, resume, subscriptions);
-            access.session(client, Guard(viewer))
-        };
-        Ok(if is_event_stream { Reply::event_stream(open) } else { Reply::session(open) })
+        let open = move |client: Client| (hub.join(client, channels, resume, subscriptions), run_access);
+        Ok(if is_event_stream { Reply::event_stream(open) } else { Reply::websocket(open) })
     }
 
     /// Waits until Redis has confirmed the subscriptions to all channels.
-    async fn subscribe(&self, channels: &RunChannels) -> Result<Vec<SubscriptionGuard>, Reply> {
+    async fn subscribe(&self, channels: &RunChannels) -> Result<Vec<SubscriptionGuard>, Response> {
         let deadline = Instant::now() + self.subscribe_timeout;
         // All are requested before the first is awaited, so that they share a round trip.
         let requested: Vec<_> =

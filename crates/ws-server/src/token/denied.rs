@@ -12,6 +12,8 @@ pub enum AccessDenied {
     UnknownKey,
     /// The token is valid, but for other runs. The response is a 403.
     Forbidden,
+    /// The keys are not known yet, so that nobody can say. The response is a 503.
+    NoKeys,
 }
 
 impl AccessDenied {
@@ -20,6 +22,7 @@ impl AccessDenied {
         match self {
             Self::Unauthorized(_) | Self::UnknownKey => 4401,
             Self::Forbidden => 4403,
+            Self::NoKeys => 4503,
         }
     }
 
@@ -29,6 +32,7 @@ impl AccessDenied {
             Self::Unauthorized(reason) => reason,
             Self::UnknownKey => "the token is not signed with a known key",
             Self::Forbidden => "the token is for other runs",
+            Self::NoKeys => "the keys of tokens cannot be fetched now",
         }
     }
 }
@@ -40,6 +44,7 @@ impl From<AccessDenied> for Response {
                 Self::text(401, denied.reason()).header("WWW-Authenticate", "Bearer")
             }
             AccessDenied::Forbidden => Self::text(403, denied.reason()),
+            AccessDenied::NoKeys => Self::text(503, denied.reason()).header("Retry-After", "5"),
         }
     }
 }

@@ -20,6 +20,12 @@ impl Key {
         Self { id: None, algorithms: key.algorithms().to_vec(), key: key.into_decoding_key() }
     }
 
+    pub(super) fn is_secret(&self) -> bool {
+        self.algorithms
+            .iter()
+            .any(|algorithm| matches!(algorithm, Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512))
+    }
+
     /// A shared secret. One that is shorter than the hash of an algorithm is not used for it (RFC 7518, section 3.2), but for
     /// HS256 half of that is enough.
     pub(super) fn secret(secret: &[u8]) -> Result<Self, String> {

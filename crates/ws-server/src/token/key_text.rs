@@ -35,6 +35,24 @@ impl TokenKeys {
         }
     }
 
+    /// As [`public`](Self::public), for what was fetched: a secret among the keys is not used.
+    ///
+    /// # Errors
+    /// As [`public`](Self::public), and if there are only secrets.
+    pub fn published(content: &[u8]) -> Result<Self, KeyError> {
+        let mut found = Self::public(content)?;
+        let count = found.keys.len();
+        found.keys.retain(|key| !key.is_secret());
+        if found.keys.is_empty() {
+            return Err(KeyError { must_be: PUBLIC, found: "a secret that is published".to_owned() });
+        }
+        if found.keys.len() < count {
+            let reason = "a secret of the JWKS is not used: whoever can fetch it could sign tokens";
+            found.unusable.push(reason.to_owned());
+        }
+        Ok(found)
+    }
+
     /// A secret that is shared with whoever signs the tokens, for HS256, and HS384 and HS512 if it is long enough.
     ///
     /// # Errors

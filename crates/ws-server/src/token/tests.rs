@@ -165,6 +165,21 @@ fn whatever_form_a_key_has_its_text_signs_no_token_and_it_is_refused_by_name() {
 }
 
 #[test]
+fn a_secret_that_is_published_is_not_used() {
+    let file = |name: &str| {
+        fs::read(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src/token/test-keys/usable").join(name))
+            .unwrap()
+    };
+    assert!(TokenKeys::published(&file("oct.jwk.json")).is_err());
+    let (secret, public) = (file("oct.jwk.json"), file("p256.jwk.json"));
+    let both = [b"[".as_slice(), &secret, b",", &public, b"]"].concat();
+    let keys = TokenKeys::published(&both).unwrap();
+    assert_eq!(keys.unusable().len(), 1);
+    assert!(keys.verify(&sign(json!({"runs": "a"}), Algorithm::ES256), NO_LEEWAY).is_ok());
+    assert!(keys.verify(&sign(json!({"runs": "a"}), Algorithm::HS256), NO_LEEWAY).is_err());
+}
+
+#[test]
 fn a_bare_secret_is_refused_with_the_way_to_write_it() {
     let refused = TokenKeys::public(SECRET.as_bytes()).unwrap_err().to_string();
     assert!(refused.ends_with("a secret is written as secret:TEXT or secret:file:PATH"), "{refused}");

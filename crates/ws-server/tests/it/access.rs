@@ -4,6 +4,8 @@ use ws_server::{ClientAddress, Hosts, Origins, parse_network};
 
 use crate::options::options;
 use crate::support::{TestServer, UPGRADE, receive_text};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 #[tokio::test]
 async fn a_page_under_a_name_that_was_rebound_to_the_service_is_refused_and_probes_are_answered() {
@@ -80,7 +82,6 @@ async fn behind_a_proxy_that_speaks_the_proxy_protocol_the_limit_is_per_client()
     let mut open = Vec::new();
     let spoofed = UPGRADE.replace("Host: h\r\n", "Host: h\r\nX-Forwarded-For: 192.0.2.99\r\n");
     for (client, status) in [("203.0.113.7", "101"), ("203.0.113.8", "101"), ("203.0.113.7", "429")] {
-        use tokio::io::{AsyncReadExt, AsyncWriteExt};
         let mut stream = server.connect_tcp().await;
         let header = format!("PROXY TCP4 {client} 127.0.0.1 47011 9002\r\n");
         stream.write_all(format!("{header}{spoofed}").as_bytes()).await.unwrap();
@@ -98,11 +99,45 @@ async fn the_subprotocol_that_carries_a_token_is_answered() {
     let server = TestServer::start(options()).await;
     server.connect_with("/room", &[("Sec-WebSocket-Protocol", "bearer, a.b.c")]).await.unwrap();
     let request = UPGRADE.replace("Host: h\r\n", "Host: h\r\nSec-WebSocket-Protocol: bearer, a.b.c\r\n");
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let mut stream = server.connect_tcp().await;
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = vec![0; 300];
     let length = stream.read(&mut answer).await.unwrap();
     let answer = String::from_utf8_lossy(&answer[..length]).to_lowercase();
     assert!(answer.contains("sec-websocket-protocol: bearer\r\n"), "{answer}");
+}
+
+#[tokio::test]
+async fn an_event_source_that_is_refused_at_its_first_byte_is_told_when_to_come_back_too() {
+    const EVENTS: &str =
+        "GET /events HTTP/1.1\r\nHost: h\r\nAccept: text/event-stream\r\nOrigin: http://a.test\r\n\r\n";
+    let mut options = options();
+    options.max_connections_per_address = 1;
+    let server = TestServer::start(options).await;
+    let _client = server.connect("/room").await;
+    let response = server.send_raw(EVENTS).await;
+    assert!(response.starts_with("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"), "{response}");
+    assert!(response.ends_with(": too many connections from this address\nretry: 5000\n\n"), "{response}");
+    assert!(response.contains("Access-Control-Allow-Origin: http://a.test\r\n"), "{response}");
+    assert!(server.send_raw("GET /events HTTP/1.1\r\n\r\n").await.starts_with("HTTP/1.1 429 "));
+    assert_eq!(server.connect_refused("/room", &[]).await, 429);
+    // One that says nothing is not waited for.
+    let mut silent = server.connect_tcp().await;
+    let mut response = String::new();
+    silent.read_to_string(&mut response).await.unwrap();
+    assert!(response.starts_with("HTTP/1.1 429 "), "{response}");
+    // In a flood nobody is waited for. What has arrived with the connection is looked at.
+    let mut flood = Vec::new();
+    for _ in 0..300 {
+        flood.push(server.connect_tcp().await);
+    }
+    while server.metric("requests_refused_total{reason=\"address\"}") < 304 {
+        tokio::task::yield_now().await;
+    }
+    let socket = std::net::TcpStream::connect(server.address()).unwrap();
+    std::io::Write::write_all(&mut &socket, EVENTS.as_bytes()).unwrap();
+    socket.set_nonblocking(true).unwrap();
+    let mut response = String::new();
+    TcpStream::from_std(socket).unwrap().read_to_string(&mut response).await.unwrap();
+    assert!(response.starts_with("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"), "{response}");
 }

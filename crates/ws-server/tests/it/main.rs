@@ -49,6 +49,7 @@ async fn plain_requests_are_answered_and_their_connections_end() {
         ("nonsense\r\n\r\n", 400),
         ("GET /room HTTP/1.1\r\n\r\n", 426),
         ("GET /room HTTP/1.1\r\nUpgrade: websocket\r\n\r\n", 400),
+        (&support::UPGRADE.replace("HTTP/1.1", "HTTP/1.0"), 426),
         (
             "GET /room HTTP/1.1\r\nUpgrade: websocket\r\nConnection: upgrade\r\nSec-WebSocket-Version: 8\r\n\r\n",
             426,
@@ -253,6 +254,20 @@ async fn a_client_is_closed_with_4401_when_its_access_ends_unless_that_is_moved(
     assert_eq!(receive_text(&mut renewed).await, "hello /expiring");
     server.publish("still here").await;
     assert_eq!(receive_text(&mut renewed).await, "still here");
+}
+
+#[tokio::test]
+async fn an_end_that_an_open_client_gets_later_is_noticed_when_it_is_due() {
+    let server = TestServer::start(options()).await;
+    for path in ["/room", "/expiring"] {
+        let mut client = server.connect(path).await;
+        receive_text(&mut client).await;
+        let begin = Instant::now();
+        client.send(Message::text("expire")).await.unwrap();
+        assert_eq!(receive_close_code(&mut client).await, 4401);
+        // Its next ping is due in 30 s.
+        assert!((250..2_000).contains(&begin.elapsed().as_millis()), "{path}: {:?}", begin.elapsed());
+    }
 }
 
 #[tokio::test]

@@ -62,7 +62,7 @@ impl Drop for Membership {
     }
 }
 
-/// A WebSocket client: `renew` moves the end of its access, and a text that begins with `echo` comes back.
+/// A WebSocket client: `renew` and `expire` move the end of its access, and a text that begins with `echo` comes back.
 struct Member {
     client: Client,
     _membership: Membership,
@@ -70,7 +70,9 @@ struct Member {
 
 impl Session for Member {
     fn on_text(&mut self, text: &str) {
-        if text == "renew" {
+        if text == "expire" {
+            self.client.expire_at(Some(SystemTime::now() + Duration::from_millis(300)));
+        } else if text == "renew" {
             self.client.expire_at(Some(SystemTime::now() + Duration::from_secs(3600)));
         } else if text.starts_with("echo") {
             let mut message = BytesMut::new();
