@@ -23,6 +23,8 @@ pub enum Key<'a> {
     TimelinePartitions,
     /// scenario-player: sorted set, looping playbacks by the end of their last scheduled iteration.
     TimelineLoops,
+    /// scenario-player: stream, the steps that the broker refused for good.
+    TimelineDeadLetters,
 
     /// kafka-ingester: hash, the newest values of one battery.
     Battery(&'a str),
@@ -116,6 +118,10 @@ pub enum Key<'a> {
     ObjectWaiters(&'a str, &'a str),
     /// object-store: string, exists while requests may be waiting.
     ObjectWaited(&'a str),
+    /// object-store: string, exists while there may be ids whose set was refused.
+    ObjectRefused(&'a str),
+    /// object-store: string, exists for a time after the set of an object (its id in hex) was refused.
+    ObjectRefusedId(&'a str, &'a str),
     /// object-store: sorted set, notifications to a node about what it waits for, by number.
     ObjectNotifications(&'a str, &'a str),
     /// object-store: string, exists while a node is alive.
@@ -139,6 +145,7 @@ impl fmt::Display for Key<'_> {
             Key::TimelineInstances => f.write_str("TIMELINE:INSTANCES"),
             Key::TimelinePartitions => f.write_str("TIMELINE:LANES"),
             Key::TimelineLoops => f.write_str("TIMELINE:LOOPS"),
+            Key::TimelineDeadLetters => f.write_str("TIMELINE:DEAD"),
 
             Key::Battery(id) => write!(f, "battery:{id}:data"),
             Key::DeadLetters => f.write_str("kafka-ingester:dead-letters"),
@@ -183,6 +190,8 @@ impl fmt::Display for Key<'_> {
             Key::ObjectGarbage(prefix) => write!(f, "{prefix}_meta:garbage"),
             Key::ObjectWaiters(prefix, id_hex) => write!(f, "{prefix}_meta:wait:{id_hex}"),
             Key::ObjectWaited(prefix) => write!(f, "{prefix}_meta:waited"),
+            Key::ObjectRefused(prefix) => write!(f, "{prefix}_meta:refused"),
+            Key::ObjectRefusedId(prefix, id_hex) => write!(f, "{prefix}_meta:refused:{id_hex}"),
             Key::ObjectNotifications(prefix, node) => write!(f, "{prefix}_meta:mail:{node}"),
             Key::ObjectNodeAlive(prefix, node) => write!(f, "{prefix}_meta:alive:{node}"),
             Key::ObjectBatch(prefix, node) => write!(f, "{prefix}_meta:batch:{node}"),

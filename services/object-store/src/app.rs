@@ -21,6 +21,7 @@ use crate::memory::MemoryBackend;
 use crate::metrics::{Metrics, RequestCounters};
 use crate::node::Node;
 use crate::redis::{self, RedisOptions};
+use crate::refusal_log::RefusalLog;
 use crate::session_registry::SessionRegistry;
 use crate::store::ObjectStore;
 use crate::{http, server, stream};
@@ -59,6 +60,7 @@ async fn start(config: &Config, lifecycle: &Lifecycle) -> anyhow::Result<()> {
         sessions: SessionRegistry::default(),
         budget: TransferBudget::new(config.transfer_memory()),
         limits: config.limits(),
+        refusal_log: RefusalLog::default(),
         requests: RequestCounters::new(&metrics),
         metrics,
     });

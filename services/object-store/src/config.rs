@@ -172,12 +172,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn with_redis_the_longest_object_is_100_mib_as_in_the_original() {
+    fn the_longest_object_is_what_may_be_in_transfer_or_what_a_setting_says() {
         let max = |vars: &[(&'static str, &'static str)]| {
             settings::from_vars::<Config>(vars.iter().copied()).map(|c| c.max_object())
         };
         assert_eq!(max(&[]), Ok(1 << 30));
-        assert_eq!(max(&[("OBJECT_STORE_BACKEND", "redis")]), Ok(100 << 20));
+        assert_eq!(max(&[("OBJECT_STORE_BACKEND", "redis")]), Ok(1 << 30));
         assert_eq!(max(&[("OBJECT_STORE_MAX_OBJECT_SIZE_MB", "1")]), Ok(1 << 20));
         let refused = max(&[("OBJECT_STORE_MAX_OBJECT_SIZE_MB", "2000")]).unwrap_err().to_string();
         assert!(refused.starts_with("OBJECT_STORE_MAX_TRANSFER_MEMORY must be"), "{refused}");

@@ -4,6 +4,7 @@
 
 mod close_reason;
 mod large_payload;
+mod leave;
 mod request_order;
 mod request_reader;
 mod response_writer;
@@ -22,12 +23,15 @@ use crate::stream::Stream;
 pub(crate) use close_reason::CloseReason;
 use shutdown::stop_due;
 use socket::{READ_MAX, READ_MIN, read};
-use state::{Connection, woken_up};
+use state::{Connection, Phase, predecessor_ended, woken_up};
 
 /// Serves one client until its connection ends.
 pub(crate) async fn serve(node: &Arc<Node>, stream: Stream, stopping: CancellationToken) -> CloseReason {
     let mut connection = Connection::new(Arc::clone(node), stream, stopping);
     let reason = connection.run().await.unwrap_or_else(|reason| reason);
+    if matches!(reason, CloseReason::Reset | CloseReason::Replaced) {
+        connection.execute_what_has_arrived().await;
+    }
     connection.close(reason).await;
     reason
 }
@@ -40,7 +44,7 @@ impl Connection {
             let more = self.read_requests().await?;
             let all_answered = self.in_flight() == 0;
             self.write_ready().await?;
-            if all_answered && (self.stopped || self.may_send_goodbye()) {
+            if all_answered && (matches!(self.phase, Phase::Stopping) || self.may_send_goodbye()) {
                 return Ok(self.send_goodbye().await);
             }
             self.flush().await?;
@@ -64,8 +68,11 @@ impl Connection {
                     self.read_size = if filled { READ_MAX } else { READ_MIN };
                 }
                 () = woken_up(self.client.as_ref()) => {}
+                pending_header = predecessor_ended(&mut self.phase) => self.follow(pending_header),
                 () = stop_due(&self.stopping, serve_until), if !blocked && (awaits_hello || !mid_message) => {
-                    self.stopped = self.serve_until().is_none_or(|until| until <= Instant::now());
+                    if self.serve_until().is_none_or(|until| until <= Instant::now()) {
+                        self.phase = Phase::Stopping;
+                    }
                 }
                 () = &mut timer => {
                     timer.as_mut().reset(Instant::now() + interval);
@@ -83,7 +90,7 @@ impl Connection {
         let Self { node, stream, decoder, client, taken, .. } = self;
         if let Some(client) = client {
             if reason.may_reconnect() {
-                client.session.detach(client.connection, decoder.pending_header(), taken);
+                client.detach(decoder.pending_header(), taken);
             } else if node.sessions.close(&client.session, client.connection) {
                 node.store.backend.cancel_waiting(client.session.id);
             }

@@ -9,15 +9,17 @@
 //! - `/health`, `/ready` and `/metrics`, as in every service.
 
 mod body;
+mod download;
 mod error;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::body::SizedStream;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::web::{self, Data, Payload, ServiceConfig};
-use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError};
 use bytes::Bytes;
 use chassis::probe::Probes;
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode, percent_encode};
@@ -27,6 +29,8 @@ use crate::node::Node;
 use crate::request::Refused;
 use error::ApiError;
 
+/// Time to send a response of one line.
+const RESPONSE_TIME: Duration = Duration::from_secs(2);
 const METADATA: HeaderName = HeaderName::from_static("x-object-metadata");
 /// What of the metadata is encoded: what a header cannot have, and what decoding would change.
 const ENCODED: &AsciiSet = &CONTROLS.add(b' ').add(b'%');
@@ -55,19 +59,15 @@ async fn info(node: Data<Node>) -> Result<HttpResponse, ApiError> {
 async fn get(node: Data<Node>, id: web::Path<String>) -> Result<HttpResponse, ApiError> {
     let id = ObjectId::from_hex(&id)?;
     let (length, _) = node.store.stat(&id).await?.ok_or(ApiError::NotFound)?;
-    let permit = match node.store.backend.is_remote() {
+    let claim = match node.store.backend.is_remote() {
         true => Some(node.budget.acquire(usize::try_from(length).unwrap_or(usize::MAX)).await),
         // The bytes are shared with the store and take no further memory.
         false => None,
     };
     let object = node.store.get(&id).await?.ok_or(ApiError::NotFound)?;
     let length = object.data.len() as u64;
-    // The permit is held until the body has been sent.
-    let body = futures_util::stream::once(async move {
-        let _permit = permit;
-        Ok::<_, actix_web::Error>(object.data)
-    });
-    Ok(ok_with_metadata(&object.metadata).body(SizedStream::new(length, Box::pin(body))))
+    let body = download::body(object.data, claim, node.limits.stall_timeout);
+    Ok(ok_with_metadata(&object.metadata).body(SizedStream::new(length, body)))
 }
 
 async fn head(node: Data<Node>, id: web::Path<String>) -> Result<HttpResponse, ApiError> {
@@ -82,9 +82,28 @@ async fn put(
     node: Data<Node>,
     id: web::Path<String>,
     request: HttpRequest,
-    payload: Payload,
-) -> Result<HttpResponse, ApiError> {
-    let id = ObjectId::from_hex(&id)?;
+    mut payload: Payload,
+) -> HttpResponse {
+    match store_body(&node, &id, &request, &mut payload).await {
+        Ok(status) => HttpResponse::new(status),
+        Err(error) => {
+            // Kept until the response has been sent: actix-web would wait for the rest of a body that was dropped, for ever.
+            actix_web::rt::spawn(async move {
+                tokio::time::sleep(RESPONSE_TIME).await;
+                drop(payload);
+            });
+            error.error_response()
+        }
+    }
+}
+
+async fn store_body(
+    node: &Node,
+    id: &str,
+    request: &HttpRequest,
+    payload: &mut Payload,
+) -> Result<StatusCode, ApiError> {
+    let id = ObjectId::from_hex(id)?;
     let metadata =
         request.headers().get(METADATA).map(|text| percent_decode(text.as_bytes()).collect::<Vec<u8>>());
     let metadata = Bytes::from(metadata.unwrap_or_default());
@@ -95,11 +114,11 @@ async fn put(
     if announced.is_some_and(|length| length > max_data) {
         return Err(ApiError::Refused(Refused::TooLarge));
     }
-    let (data, permits) = body::receive(&node, payload, announced, max_data).await?;
+    let (data, claim) = body::receive(node, payload, announced, max_data).await?;
     let is_new = !node.store.exists(&id).await?;
     node.store.put(&id, data, metadata).await?;
-    drop(permits);
-    Ok(HttpResponse::new(if is_new { StatusCode::CREATED } else { StatusCode::NO_CONTENT }))
+    drop(claim);
+    Ok(if is_new { StatusCode::CREATED } else { StatusCode::NO_CONTENT })
 }
 
 async fn delete(node: Data<Node>, id: web::Path<String>) -> Result<HttpResponse, ApiError> {

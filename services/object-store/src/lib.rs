@@ -9,6 +9,7 @@ mod http;
 mod limits;
 mod metrics;
 mod node;
+mod refusal_log;
 mod server;
 mod stream;
 mod write_buffer;
@@ -17,6 +18,7 @@ pub mod header;
 pub mod ymq;
 
 mod outgoing;
+mod refused_ids;
 mod reply_to;
 mod session;
 mod session_registry;
@@ -30,6 +32,7 @@ mod store;
 mod budget;
 mod id;
 mod object;
+mod pace;
 mod request;
 mod wait_queue;
 

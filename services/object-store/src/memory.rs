@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 
 use crate::id::ObjectId;
 use crate::object::{Content, Object};
+use crate::refused_ids::RefusedIds;
 use crate::reply_to::{ReplyTo, Waiter, Woken};
 use crate::request::{Refused, Request, Response, Totals};
 use crate::wait_queue::WaitQueue;
@@ -35,6 +36,7 @@ struct State {
     /// Bytes as the original counts them: each id with its metadata and a length field, shared content or not.
     size: u64,
     waiting: WaitQueue<Waiter>,
+    refused: RefusedIds,
 }
 
 /// Work to do after the lock is released: sending responses, and freeing memory, which takes time.
@@ -74,6 +76,7 @@ impl MemoryBackend {
                 let known = state.contents.find(&content);
                 let has_room = known.is_some() || state.has_room(&id, &content, self.max_bytes);
                 if !has_room || state.ids.is_full() {
+                    state.refuse(id, &mut deferred);
                     Response::Refused(Refused::Full)
                 } else {
                     state.store(&id, known, content, &metadata, &mut deferred);
@@ -82,6 +85,7 @@ impl MemoryBackend {
             }
             Request::Get { id, or_wait, .. } => match state.object(&id) {
                 Some(object) => Response::Object(object),
+                None if or_wait && state.refused.contains(&id) => Response::Refused(Refused::SetRefused),
                 None if or_wait => {
                     state.wait(id, reply_to(), Waiter::Get);
                     return None;
@@ -98,7 +102,14 @@ impl MemoryBackend {
                 true => Response::Done,
                 false => Response::Absent,
             },
-            Request::Duplicate { .. } if state.ids.is_full() => Response::Refused(Refused::Full),
+            Request::Duplicate { id, .. } if state.ids.is_full() => {
+                state.refuse(id, &mut deferred);
+                Response::Refused(Refused::Full)
+            }
+            Request::Duplicate { id, original } if state.is_refused(&original) => {
+                state.refuse(id, &mut deferred);
+                Response::Refused(Refused::SetRefused)
+            }
             Request::Duplicate { id, original } => {
                 if !state.duplicate(&id, &original, &mut deferred) {
                     state.wait(original, reply_to(), |reply_to| Waiter::Duplicate { id, reply_to });
@@ -108,6 +119,10 @@ impl MemoryBackend {
                 Response::Done
             }
             Request::Totals => Response::Totals(state.totals()),
+            Request::Refuse { id } => {
+                state.refuse(id, &mut deferred);
+                Response::Absent
+            }
             Request::Reject => Response::Absent,
         };
         drop(state);
@@ -193,6 +208,7 @@ impl State {
     /// the same content again frees nothing.
     fn link(&mut self, id: &ObjectId, number: u32, metadata: &[u8], deferred: &mut Deferred) {
         self.unlink(id, deferred);
+        self.refused.remove(id);
         let key = IdKey::from(id);
         self.size += 4 + metadata.len() as u64 + self.contents.length(number);
         self.ids.insert(key, number);
@@ -209,6 +225,26 @@ impl State {
         self.metadata.remove(&key);
         deferred.freed.extend(self.contents.decr_ref(number));
         true
+    }
+
+    /// True if there is no such object, since its set was refused.
+    fn is_refused(&self, id: &ObjectId) -> bool {
+        self.refused.contains(id) && self.ids.get(&IdKey::from(id)).is_none()
+    }
+
+    /// The set of an id was refused. Unless the id exists, whoever waits for it, or for its duplicates, is told so.
+    fn refuse(&mut self, id: ObjectId, deferred: &mut Deferred) {
+        let mut ids = vec![id];
+        while let Some(id) = ids.pop() {
+            if self.ids.get(&IdKey::from(&id)).is_some() {
+                continue;
+            }
+            for waiter in self.waiting.take(&id) {
+                ids.extend(waiter.duplicate_id().cloned());
+                deferred.responses.push((waiter.into_reply_to(), Response::Refused(Refused::SetRefused)));
+            }
+            self.refused.add(id);
+        }
     }
 
     fn wait(&mut self, id: ObjectId, mut reply_to: ReplyTo, waiter: impl FnOnce(ReplyTo) -> Waiter) {

@@ -3,6 +3,7 @@
 use crate::budget::TransferBudget;
 use crate::limits::Limits;
 use crate::metrics::{Metrics, RequestCounters};
+use crate::refusal_log::RefusalLog;
 use crate::session_registry::SessionRegistry;
 use crate::store::ObjectStore;
 
@@ -13,6 +14,7 @@ pub(crate) struct Node {
     pub(crate) sessions: SessionRegistry,
     pub(crate) budget: TransferBudget,
     pub(crate) limits: Limits,
+    pub(crate) refusal_log: RefusalLog,
     pub(crate) metrics: Metrics,
     pub(crate) requests: RequestCounters,
 }

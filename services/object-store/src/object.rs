@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::budget::BudgetPermit;
+use crate::budget::Claim;
 
 /// The BLAKE3 hash of a content. Two contents with the same hash are the same content.
 pub(crate) type Hash = [u8; 32];
@@ -12,7 +12,7 @@ pub(crate) struct Content {
     pub(crate) data: Bytes,
     pub(crate) hash: Hash,
     /// The part of the transfer budget that the bytes take until they are stored.
-    pub(crate) permit: Option<BudgetPermit>,
+    pub(crate) permit: Option<Claim>,
 }
 
 impl Content {

@@ -3,14 +3,14 @@
 use bytes::Bytes;
 
 use crate::header::{HEADER_LEN, RequestHeader, RequestKind, ResponseKind, encode_response};
-use crate::request::{RemoteObject, Response, Totals};
+use crate::request::{Refused, RemoteObject, Response, Totals};
 
 /// A response in a session's outbox.
 pub(crate) enum OutgoingResponse {
     Encoded {
         header: [u8; HEADER_LEN],
         payload: Bytes,
-        is_refused: bool,
+        refusal: Option<Box<Refusal>>,
     },
     /// The response to a get whose content is read from Redis when it is this response's turn to be written. Until then it
     /// takes no memory.
@@ -18,6 +18,12 @@ pub(crate) enum OutgoingResponse {
         request: RequestHeader,
         object: RemoteObject,
     },
+}
+
+/// A request that was refused, and why.
+pub(crate) struct Refusal {
+    pub(crate) request: RequestHeader,
+    pub(crate) reason: Refused,
 }
 
 impl OutgoingResponse {
@@ -30,7 +36,12 @@ impl OutgoingResponse {
 
     /// Encodes a response whose content is in memory.
     pub(crate) fn encoded(request: &RequestHeader, response: Response) -> Self {
-        let is_refused = matches!(response, Response::Refused(_));
+        let refusal = match &response {
+            Response::Refused(reason) => {
+                Some(Box::new(Refusal { request: request.clone(), reason: *reason }))
+            }
+            _ => None,
+        };
         let (kind, payload) = match (request.kind, response) {
             (RequestKind::Set, Response::Done) => (ResponseKind::Set, Bytes::new()),
             (RequestKind::Delete, Response::Done) => (ResponseKind::Deleted, Bytes::new()),
@@ -45,7 +56,7 @@ impl OutgoingResponse {
             _ => (ResponseKind::NotExists, Bytes::new()),
         };
         let header = encode_response(&request.id, payload.len() as u64, request.request_id, kind);
-        Self::Encoded { header, payload, is_refused }
+        Self::Encoded { header, payload, refusal }
     }
 }
 

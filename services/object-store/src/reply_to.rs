@@ -54,6 +54,12 @@ pub(crate) enum Waiter {
 }
 
 impl Waiter {
+    pub(crate) fn into_reply_to(self) -> ReplyTo {
+        match self {
+            Self::Get(reply_to) | Self::Duplicate { reply_to, .. } => reply_to,
+        }
+    }
+
     /// The id that a duplicate will create.
     pub(crate) fn duplicate_id(&self) -> Option<&ObjectId> {
         match self {

@@ -35,6 +35,11 @@ pub(crate) enum Request {
         original: ObjectId,
     },
     Totals,
+    /// The set of this object was refused. Unless the object exists, who waits for it is told that it does not, and so is who
+    /// asks for it in the next minutes: it may never come.
+    Refuse {
+        id: ObjectId,
+    },
     /// A request that is malformed or not allowed. It is refused in its turn, so that responses keep their order.
     Reject,
 }
@@ -75,17 +80,23 @@ pub(crate) enum ContentLocation {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     /// The object is larger than the settings allow.
-    #[error("the object is larger than max_object_size_mb allows")]
+    #[error("the object is larger than OBJECT_STORE_MAX_OBJECT_SIZE_MB allows")]
     TooLarge,
     /// The store has reached its memory limit.
-    #[error("the store is full: max_memory is reached")]
+    #[error("the store is full: OBJECT_STORE_MAX_MEMORY is reached")]
     Full,
     /// Redis has reached its own memory limit.
     #[error("redis is full: its maxmemory is reached")]
     RedisFull,
-    /// What Redis has in the place of the object, or of its content, is not what this service stored there.
+    /// What Redis has in the place of the object is not what this service stored there.
     #[error("the object cannot be read: what Redis has in its place is damaged")]
     Damaged,
+    /// Redis no longer has the content of the object.
+    #[error("the object is lost: Redis no longer has its content")]
+    Lost,
+    /// The set of the object was refused a while ago.
+    #[error("the set of this object was refused")]
+    SetRefused,
 }
 
 /// How much the store holds.

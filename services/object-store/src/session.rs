@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
+use tokio_util::sync::CancellationToken;
 
 use crate::header::RequestHeader;
 use crate::outgoing::OutgoingResponse;
@@ -25,7 +26,7 @@ pub(crate) struct Session {
     pub(crate) id: u64,
     pub(crate) identity: Bytes,
     outbox: Mutex<Outbox>,
-    /// Notified when [`Session::wait_until_drained`] may be able to return.
+    /// Notified when [`Session::wait_until_drained`] or [`Session::wait_until_executed`] may be able to return.
     drained: Notify,
     /// The client will not come back: no further request may wait on its behalf.
     closed: AtomicBool,
@@ -36,22 +37,27 @@ struct Outbox {
     ready: VecDeque<OutgoingResponse>,
     /// Requests that are being executed.
     in_flight: usize,
-    /// Number of the client's current connection. Only that one writes responses.
+    /// Number of the client's newest connection. Only that one writes responses.
     connection: u64,
-    /// Wakes the current connection when there is something to write, and one last time when a newer connection replaces it.
-    wakeup: Arc<Notify>,
+    link: Link,
     /// The connection is writing responses that it has taken.
     writing: bool,
     /// The client does not read fast enough for others to wait for it.
     not_reading: bool,
-    /// Set while the client has no connection.
-    disconnected: Option<Disconnected>,
 }
 
-struct Disconnected {
-    since: Instant,
-    /// A header whose payload had not arrived yet.
-    pending_header: Option<RequestHeader>,
+/// What is known of the client's newest connection.
+enum Link {
+    Connected {
+        /// Wakes the connection when there is something to write, and one last time when a newer one replaces it.
+        wakeup: Arc<Notify>,
+        /// Cancelled when a newer connection replaces it.
+        replaced: CancellationToken,
+        /// Receives what the connection leaves behind.
+        legacy: oneshot::Receiver<Option<RequestHeader>>,
+    },
+    /// It was reset, or there was none yet. The client may come back.
+    Disconnected { since: Instant, pending_header: Option<RequestHeader> },
 }
 
 /// A connection's hold on its session.
@@ -61,8 +67,47 @@ pub(crate) struct Attachment {
     pub(crate) connection: u64,
     /// Notified when [`Session::take_ready`] may have something new.
     pub(crate) wakeup: Arc<Notify>,
-    /// A header that came over the previous connection, whose payload is still to come.
-    pub(crate) pending_header: Option<RequestHeader>,
+    /// Cancelled when the client has a newer connection.
+    pub(crate) replaced: CancellationToken,
+    legacy: oneshot::Sender<Option<RequestHeader>>,
+}
+
+/// The client's connection before this one, which may have received the header of a set without its payload.
+pub(crate) enum Predecessor {
+    Ended(Option<RequestHeader>),
+    /// It has yet to execute what it has received. Then it says what header it has left.
+    Ending(oneshot::Receiver<Option<RequestHeader>>),
+}
+
+impl Attachment {
+    /// The connection was reset, or replaced. The client gets the `unsent` responses over its next connection.
+    pub(crate) fn detach(
+        self,
+        pending_header: Option<RequestHeader>,
+        mut unsent: VecDeque<OutgoingResponse>,
+    ) {
+        let mut outbox = self.session.outbox.lock();
+        unsent.append(&mut outbox.ready);
+        outbox.ready = unsent;
+        outbox.wake();
+        if outbox.connection == self.connection {
+            outbox.link = Link::Disconnected { since: Instant::now(), pending_header };
+            drop(outbox);
+            self.session.drained.notify_waiters();
+        } else {
+            drop(outbox);
+            // The newer connection may have ended since.
+            let _ = self.legacy.send(pending_header);
+        }
+    }
+}
+
+impl Outbox {
+    fn wake(&self) {
+        if let Link::Connected { wakeup, .. } = &self.link {
+            wakeup.notify_one();
+        }
+    }
 }
 
 impl Session {
@@ -71,10 +116,9 @@ impl Session {
             ready: VecDeque::new(),
             in_flight: 0,
             connection: 0,
-            wakeup: Arc::default(),
+            link: Link::Disconnected { since: Instant::now(), pending_header: None },
             writing: false,
             not_reading: false,
-            disconnected: None,
         };
         Self {
             id,
@@ -86,34 +130,25 @@ impl Session {
     }
 
     /// Makes a new connection the current one.
-    pub(crate) fn attach(self: Arc<Self>) -> Attachment {
+    pub(crate) fn attach(self: Arc<Self>) -> (Attachment, Predecessor) {
+        let (sender, legacy) = oneshot::channel();
+        let (wakeup, replaced) = (Arc::new(Notify::new()), CancellationToken::new());
+        // The first wakeup is for responses that became ready while the client had no connection.
+        wakeup.notify_one();
+        let link = Link::Connected { wakeup: Arc::clone(&wakeup), replaced: replaced.clone(), legacy };
         let mut outbox = self.outbox.lock();
         outbox.connection += 1;
         let connection = outbox.connection;
-        let wakeup = Arc::new(Notify::new());
-        // The first wakeup is for responses that became ready while the client had no connection.
-        wakeup.notify_one();
-        std::mem::replace(&mut outbox.wakeup, Arc::clone(&wakeup)).notify_one();
-        let pending_header = outbox.disconnected.take().and_then(|lost| lost.pending_header);
+        let predecessor = match std::mem::replace(&mut outbox.link, link) {
+            Link::Disconnected { pending_header, .. } => Predecessor::Ended(pending_header),
+            Link::Connected { wakeup, replaced, legacy } => {
+                replaced.cancel();
+                wakeup.notify_one();
+                Predecessor::Ending(legacy)
+            }
+        };
         drop(outbox);
-        Attachment { session: self, connection, wakeup, pending_header }
-    }
-
-    /// The connection was reset. The client may come back; then it gets the `unsent` responses.
-    pub(crate) fn detach(
-        &self,
-        connection: u64,
-        pending_header: Option<RequestHeader>,
-        mut unsent: VecDeque<OutgoingResponse>,
-    ) {
-        let mut outbox = self.outbox.lock();
-        unsent.append(&mut outbox.ready);
-        outbox.ready = unsent;
-        outbox.wakeup.notify_one();
-        if outbox.connection == connection {
-            outbox.disconnected = Some(Disconnected { since: Instant::now(), pending_header });
-            self.drained.notify_waiters();
-        }
+        (Attachment { session: self, connection, wakeup, replaced, legacy: sender }, predecessor)
     }
 
     /// The client has gone, unless it has a newer connection than this. True if it has gone.
@@ -127,7 +162,7 @@ impl Session {
     /// Closes the session if the client has been disconnected for at least `grace`. True if it was closed.
     pub(crate) fn expire(&self, grace: Duration) -> bool {
         let outbox = self.outbox.lock();
-        let expired = outbox.disconnected.as_ref().is_some_and(|lost| lost.since.elapsed() >= grace);
+        let expired = matches!(&outbox.link, Link::Disconnected { since, .. } if since.elapsed() >= grace);
         self.closed.store(expired, Ordering::Release);
         expired
     }
@@ -196,7 +231,7 @@ impl Session {
                 let is_drained = outbox.ready.is_empty() && !outbox.writing;
                 if is_drained
                     || outbox.not_reading
-                    || outbox.disconnected.is_some()
+                    || matches!(outbox.link, Link::Disconnected { .. })
                     || self.closed.load(Ordering::Acquire)
                 {
                     return;
@@ -206,11 +241,32 @@ impl Session {
         }
     }
 
+    /// Waits until no request is being executed.
+    pub(crate) async fn wait_until_executed(&self) {
+        loop {
+            let changed = self.drained.notified();
+            if self.in_flight() == 0 {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    /// Adds a response for the client's connection, or for its next one.
+    pub(crate) fn push(&self, response: OutgoingResponse) {
+        self.finish_request(false, Some(response));
+    }
+
     fn finish_request(&self, was_in_flight: bool, response: Option<OutgoingResponse>) {
         let mut outbox = self.outbox.lock();
         outbox.in_flight -= usize::from(was_in_flight);
         outbox.ready.extend(response);
-        outbox.wakeup.notify_one();
+        outbox.wake();
+        let is_last = was_in_flight && outbox.in_flight == 0;
+        drop(outbox);
+        if is_last {
+            self.drained.notify_waiters();
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use parking_lot::Mutex;
 
-use crate::session::{Attachment, Session};
+use crate::session::{Attachment, Predecessor, Session};
 
 /// Every client of this node.
 #[derive(Default)]
@@ -23,7 +23,7 @@ struct Sessions {
 
 impl SessionRegistry {
     /// Attaches a new connection to the session with this identity. A client without an identity gets a new session.
-    pub(crate) fn attach(&self, identity: Bytes) -> Attachment {
+    pub(crate) fn attach(&self, identity: Bytes) -> (Attachment, Predecessor) {
         let mut sessions = self.sessions.lock();
         sessions.last_id += 1;
         let new = Arc::new(Session::new(sessions.last_id, identity.clone()));

@@ -77,6 +77,9 @@ impl<W> WaitQueue<W> {
         for same in taken.chunk_by(|(_, one), (_, other)| one.owner == other.owner) {
             remove_all(&mut self.by_owner, &same[0].1.owner, same.iter().map(|(ticket, _)| *ticket));
         }
+        // Hundreds of thousands may have waited.
+        shrink(&mut self.by_id);
+        shrink(&mut self.by_owner);
         taken.into_iter().map(|(ticket, entry)| (ticket, entry.id, entry.waiter)).collect()
     }
 
@@ -127,6 +130,16 @@ fn remove_all<K: Hash + Eq>(
         }
     }
 }
+
+/// Gives back the memory of a map that was much larger.
+fn shrink<K: Hash + Eq, V>(map: &mut HashMap<K, V>) {
+    if map.capacity() > KEPT_CAPACITY && map.len() < map.capacity() / 8 {
+        map.shrink_to(2 * map.len());
+    }
+}
+
+/// Maps up to this size keep their memory.
+const KEPT_CAPACITY: usize = 4096;
 
 /// How many requests wait.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]

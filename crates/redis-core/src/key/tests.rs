@@ -24,6 +24,7 @@ fn for_each(mut test: impl FnMut(Key<'_>, &str, &str)) {
     test(Key::TimelineInstances, "TIMELINE:INSTANCES", "zset");
     test(Key::TimelinePartitions, "TIMELINE:LANES", "hash");
     test(Key::TimelineLoops, "TIMELINE:LOOPS", "zset");
+    test(Key::TimelineDeadLetters, "TIMELINE:DEAD", "stream");
     test(Key::Battery("7"), "battery:7:data", "hash");
     test(Key::DeadLetters, "kafka-ingester:dead-letters", "stream");
     test(Key::DeadLettersForwarder, "kafka-ingester:dead-letters:forwarder", "string");
@@ -65,6 +66,8 @@ fn for_each(mut test: impl FnMut(Key<'_>, &str, &str)) {
     test(Key::ObjectGarbage("scaler:obj:"), "scaler:obj:_meta:garbage", "zset");
     test(Key::ObjectWaiters("scaler:obj:", "00ff"), "scaler:obj:_meta:wait:00ff", "zset");
     test(Key::ObjectWaited("scaler:obj:"), "scaler:obj:_meta:waited", "string");
+    test(Key::ObjectRefused("scaler:obj:"), "scaler:obj:_meta:refused", "string");
+    test(Key::ObjectRefusedId("scaler:obj:", "00ff"), "scaler:obj:_meta:refused:00ff", "string");
     test(Key::ObjectNotifications("scaler:obj:", "7f"), "scaler:obj:_meta:mail:7f", "zset");
     test(Key::ObjectNodeAlive("scaler:obj:", "7f"), "scaler:obj:_meta:alive:7f", "string");
     test(Key::ObjectBatch("scaler:obj:", "7f"), "scaler:obj:_meta:batch:7f", "hash");

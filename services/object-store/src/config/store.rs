@@ -10,9 +10,9 @@ pub(crate) struct StoreSettings {
     #[arg(long, env = "OBJECT_STORE_BACKEND", value_enum, default_value = "memory")]
     pub(crate) backend: BackendKind,
 
-    /// Longest object in MiB; longer ones are refused; 0 for what max_transfer_memory allows [default: 0, with redis 100]
-    #[arg(long, env = "OBJECT_STORE_MAX_OBJECT_SIZE_MB")]
-    max_object_size_mb: Option<u32>,
+    /// Longest object in MiB; longer ones are refused; 0 for what max_transfer_memory allows
+    #[arg(long, env = "OBJECT_STORE_MAX_OBJECT_SIZE_MB", default_value_t = 0)]
+    max_object_size_mb: u32,
 
     /// Memory backend: most bytes of distinct contents; beyond them sets are refused [default: three quarters of this machine's memory]
     #[arg(long, env = "OBJECT_STORE_MAX_MEMORY", value_parser = size)]
@@ -37,9 +37,7 @@ pub(crate) enum BackendKind {
 impl StoreSettings {
     /// Longest object, in bytes; `None` for no limit of its own.
     pub(super) fn max_object(&self) -> Option<u64> {
-        let default = if self.backend == BackendKind::Redis { 100 } else { 0 };
-        let mib = self.max_object_size_mb.unwrap_or(default);
-        (mib > 0).then_some(u64::from(mib) << 20)
+        (self.max_object_size_mb > 0).then_some(u64::from(self.max_object_size_mb) << 20)
     }
 
     /// The most bytes that the memory backend may hold.

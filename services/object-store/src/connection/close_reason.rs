@@ -24,9 +24,9 @@ pub(crate) enum CloseReason {
 }
 
 impl CloseReason {
-    /// The client may reconnect, so its session is kept.
+    /// The client may reconnect, or has, so its session is kept.
     pub(super) fn may_reconnect(self) -> bool {
-        matches!(self, Self::Reset | Self::Stalled | Self::Idle | Self::Stopped)
+        matches!(self, Self::Reset | Self::Replaced | Self::Stalled | Self::Idle | Self::Stopped)
     }
 
     /// The client may still be reading, so the responses in the write buffer are flushed.

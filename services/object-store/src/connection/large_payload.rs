@@ -2,36 +2,47 @@
 
 use bytes::{BufMut, BytesMut};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use super::close_reason::CloseReason;
+use super::leave::has_ended;
 use super::socket::read;
-use super::timeouts::MIN_PROGRESS;
+use crate::budget::Claim;
 use crate::node::Node;
 use crate::object::{Content, Hash};
+use crate::pace::Pace;
 use crate::stream::Stream;
 
 /// Bytes that are allocated for an announced payload before any of it has arrived.
 const MAX_PREALLOCATION: usize = 1 << 20;
+/// Bytes that are claimed of the budget and received at a time.
+const STEP: usize = 256 << 10;
 
 /// Receives `length` bytes, the first of which are in `input`. The whole length is allocated only after the first
 /// [`MAX_PREALLOCATION`] bytes have arrived.
 ///
 /// # Errors
-/// When the client disconnects or stalls.
+/// When the client disconnects, is too slow, or continues on another connection.
 pub(super) async fn receive(
     node: &Node,
     stream: &mut Stream,
     input: &mut BytesMut,
     length: usize,
+    replaced: &CancellationToken,
 ) -> Result<Content, CloseReason> {
-    let mut first = BytesMut::with_capacity(length.min(MAX_PREALLOCATION));
+    let claim = node.budget.claim(length);
+    let mut receiver =
+        Receiver { stream, replaced, claim, pace: Pace::new(node.limits.stall_timeout, length), received: 0 };
+    let part = length.min(MAX_PREALLOCATION);
+    receiver.claim(STEP).await?;
+    let mut first = BytesMut::with_capacity(part);
     first.extend_from_slice(&input.split_to(input.len().min(length)));
-    while first.len() < length.min(MAX_PREALLOCATION) {
-        fill(node, stream, &mut first, length.min(MAX_PREALLOCATION)).await?;
+    receiver.received = first.len();
+    while first.len() < part {
+        receiver.fill(&mut first, part).await?;
     }
-    let permit = Some(node.budget.acquire(length).await);
     if first.len() == length {
+        let permit = Some(receiver.claim);
         return Ok(Content { permit, ..Content::new(first.freeze()) });
     }
     let mut data = BytesMut::with_capacity(length);
@@ -41,29 +52,54 @@ pub(super) async fn receive(
     let mut remaining = length - data.len();
     while remaining > 0 {
         hasher.push(data.split());
-        fill(node, stream, &mut data, remaining).await?;
+        receiver.fill(&mut data, remaining).await?;
         remaining -= data.len();
     }
     let (data, hash) = hasher.finish(data).await?;
-    Ok(Content { data: data.freeze(), hash, permit })
+    Ok(Content { data: data.freeze(), hash, permit: Some(receiver.claim) })
 }
 
-/// Reads until `data` has `until` bytes, or as many more as a client has to send within the stall timeout.
-async fn fill(
-    node: &Node,
-    stream: &mut Stream,
-    data: &mut BytesMut,
-    until: usize,
-) -> Result<(), CloseReason> {
-    let goal = until.min(data.len() + MIN_PROGRESS);
-    let reading = async {
+struct Receiver<'a> {
+    stream: &'a mut Stream,
+    replaced: &'a CancellationToken,
+    claim: Claim,
+    pace: Pace,
+    received: usize,
+}
+
+impl Receiver<'_> {
+    /// Waits until `bytes` bytes may be in memory.
+    async fn claim(&mut self, bytes: usize) -> Result<(), CloseReason> {
+        tokio::select! {
+            biased;
+            () = self.claim.grow(bytes) => {}
+            () = self.replaced.cancelled() => return Err(CloseReason::Replaced),
+        }
+        self.pace.resume();
+        Ok(())
+    }
+
+    /// Reads until `data` has `until` bytes, or [`STEP`] more.
+    async fn fill(&mut self, data: &mut BytesMut, until: usize) -> Result<(), CloseReason> {
+        let goal = until.min(data.len() + STEP);
+        self.claim(self.received + STEP).await?;
         while data.len() < goal {
             let missing = goal - data.len();
-            read(stream, &mut (&mut *data).limit(missing)).await?;
+            let mut into = (&mut *data).limit(missing);
+            let count = tokio::select! {
+                biased;
+                count = read(self.stream, &mut into) => count?,
+                () = has_ended(self.replaced) => return Err(CloseReason::Replaced),
+                () = tokio::time::sleep(self.pace.interval()) => 0,
+            };
+            self.received += count;
+            self.pace.add(count);
+            if data.len() < goal && self.pace.is_too_slow(self.claim.contended_for()) {
+                return Err(CloseReason::Stalled);
+            }
         }
         Ok(())
-    };
-    timeout(node.limits.stall_timeout, reading).await.unwrap_or(Err(CloseReason::Stalled))
+    }
 }
 
 /// Hashes a content in another task while the rest of it is received. Both take about as long.

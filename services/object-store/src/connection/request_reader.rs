@@ -5,11 +5,12 @@ use bytes::Bytes;
 use super::close_reason::CloseReason;
 use super::large_payload;
 use super::response_writer::FLUSH_SIZE;
-use super::state::Connection;
+use super::state::{Connection, Phase};
 use crate::header::{RequestHeader, RequestKind, decode_id};
 use crate::object::Content;
 use crate::reply_to::ReplyTo;
 use crate::request::Request;
+use crate::session::Predecessor;
 use crate::ymq::{Message, encode_hello};
 
 impl Connection {
@@ -27,7 +28,7 @@ impl Connection {
                 Message::Hello { version, identity } => self.hello(version, identity),
                 Message::Request { header, payload } => self.request(header, payload).await?,
                 Message::LargeSet(header) => self.large_set(header).await?,
-                Message::Refused(header) => self.execute(&header, Request::Reject).await?,
+                Message::Refused(header) => self.refuse(&header).await?,
             }
             if self.output.len() >= FLUSH_SIZE {
                 self.flush().await?;
@@ -38,11 +39,12 @@ impl Connection {
 
     fn hello(&mut self, version: u8, identity: Bytes) {
         self.output.push_bytes(&encode_hello(version, self.node.identity.as_bytes()));
-        let mut client = self.node.sessions.attach(identity);
-        if let Some(header) = client.pending_header.take() {
-            self.decoder.resume(header);
-        }
+        let (client, predecessor) = self.node.sessions.attach(identity);
         self.client = Some(client);
+        match predecessor {
+            Predecessor::Ended(pending_header) => self.follow(pending_header),
+            Predecessor::Ending(legacy) => self.phase = Phase::Following(legacy),
+        }
         if self.node.store.backend.is_remote() {
             // The client's previous connection may have left some in flight.
             self.order.get_started();
@@ -83,14 +85,27 @@ impl Connection {
         // The decoder refuses what is larger than an object may be, and that fits the address space.
         let length = header.payload_length as usize;
         // Boxed, so that connections without large objects do not carry the state of this future.
-        let receiving = large_payload::receive(&self.node, &mut self.stream, &mut self.input, length);
+        let replaced = self.client.as_ref().map(|client| client.replaced.clone()).unwrap_or_default();
+        let receiving =
+            large_payload::receive(&self.node, &mut self.stream, &mut self.input, length, &replaced);
         let content = Box::pin(receiving).await?;
+        self.decoder.payload_received();
         self.timeouts.restart();
         if self.node.store.backend.uploads(length) {
             self.order.upload_started();
         }
         let id = header.id.clone();
         self.execute(&header, Request::Set { id, content, metadata: Bytes::new() }).await
+    }
+
+    /// Refuses a request whose payload was skipped. Nobody is to wait for an object that it would have created.
+    async fn refuse(&mut self, header: &RequestHeader) -> Result<(), CloseReason> {
+        self.node.refusal_log.log_skipped(header, self.node.limits.max_object);
+        let request = match header.has_payload() {
+            true => Request::Refuse { id: header.id.clone() },
+            false => Request::Reject,
+        };
+        self.execute(header, request).await
     }
 
     async fn execute(&mut self, header: &RequestHeader, request: Request) -> Result<(), CloseReason> {
@@ -100,7 +115,7 @@ impl Connection {
         if backend.is_remote() && header.kind == RequestKind::Get {
             self.order.get_started();
         }
-        if let Request::Reject = request {
+        if let Request::Reject | Request::Refuse { .. } = request {
             self.node.metrics.refused.inc();
         }
         let reply_to =

@@ -7,12 +7,14 @@ use tokio::io::AsyncWriteExt;
 use tokio::time::{Instant, timeout};
 
 use super::close_reason::CloseReason;
-use super::state::Connection;
-use super::timeouts::MIN_PROGRESS;
+use super::state::{Connection, Phase};
+use crate::budget::Claim;
 use crate::header::RequestHeader;
 use crate::outgoing::OutgoingResponse;
+use crate::pace::Pace;
 use crate::reply_to::ReplyTo;
 use crate::request::{RemoteObject, Request, Response};
+use crate::session::Attachment;
 use crate::stream::Stream;
 
 /// The write buffer is flushed when it has this many bytes, so that the client reads while further responses are made.
@@ -28,7 +30,9 @@ impl Connection {
         request: &RequestHeader,
         response: Response,
     ) -> Result<(), CloseReason> {
-        self.write_ready().await?;
+        if !matches!(self.phase, Phase::Left) {
+            self.write_ready().await?;
+        }
         self.write(OutgoingResponse::encoded(request, response)).await
     }
 
@@ -53,11 +57,19 @@ impl Connection {
     }
 
     async fn write(&mut self, response: OutgoingResponse) -> Result<(), CloseReason> {
+        match (&self.phase, &self.client) {
+            (Phase::SaidGoodbye, _) => return Ok(()),
+            (Phase::Left, Some(client)) => {
+                client.session.push(response);
+                return Ok(());
+            }
+            _ => {}
+        }
         match response {
-            _ if self.goodbye_sent => {}
-            OutgoingResponse::Encoded { header, payload, is_refused } => {
-                if is_refused {
+            OutgoingResponse::Encoded { header, payload, refusal } => {
+                if let Some(refusal) = refusal {
                     self.node.metrics.refused.inc();
+                    self.node.refusal_log.log(&refusal);
                 }
                 self.output.push_response(&header, payload);
             }
@@ -73,42 +85,58 @@ impl Connection {
         object: RemoteObject,
     ) -> Result<(), CloseReason> {
         let length = usize::try_from(object.length.min(request.payload_length)).unwrap_or(usize::MAX);
-        let permit = self.node.budget.acquire(length).await;
-        let Some(object) = self.node.store.backend.fetch(&object, length as u64).await else {
-            // Replaced or deleted since. Executed again, the get returns what is there now, or waits.
-            if let Some(client) = &self.client {
-                let reply_to = || ReplyTo::Client(client.session.expect_response(request.clone(), true));
-                let again = Request::Get { id: request.id.clone(), or_wait: true, whole: true };
-                self.node.store.backend.execute(again, reply_to);
+        let Some(client) = &self.client else { return Ok(()) };
+        let reading = async {
+            let claim = self.node.budget.acquire(length).await;
+            (self.node.store.backend.fetch(&object, length as u64).await, claim)
+        };
+        let (found, claim) = tokio::select! {
+            biased;
+            read = reading => read,
+            () = client.replaced.cancelled() => {
+                client.session.push(OutgoingResponse::Remote { request: request.clone(), object });
+                return Err(CloseReason::Replaced);
             }
+        };
+        let Some(object) = found else {
+            // Replaced or deleted since. Executed again, the get returns what is there now, or waits.
+            let reply_to = || ReplyTo::Client(client.session.expect_response(request.clone(), true));
+            let again = Request::Get { id: request.id.clone(), or_wait: true, whole: true };
+            self.node.store.backend.execute(again, reply_to);
             return Ok(());
         };
         let response = OutgoingResponse::encoded(request, Response::Object(object));
         if let OutgoingResponse::Encoded { header, payload, .. } = response {
             self.output.push_response(&header, payload);
         }
-        self.flush().await?;
-        drop(permit);
-        Ok(())
+        self.flush_claimed(Some(&claim)).await
     }
 
-    /// Writes the whole buffer. The client has to take [`MIN_PROGRESS`] bytes, or all, within the stall timeout.
+    /// Writes the whole buffer, to a client that is fast enough.
     pub(super) async fn flush(&mut self) -> Result<(), CloseReason> {
+        self.flush_claimed(None).await
+    }
+
+    async fn flush_claimed(&mut self, claim: Option<&Claim>) -> Result<(), CloseReason> {
+        if matches!(self.phase, Phase::Left) {
+            return Ok(());
+        }
         if !self.woken.is_empty() {
             self.wait_for_woken().await;
         }
+        let mut pace = Pace::new(self.node.limits.stall_timeout, self.output.len());
         while self.output.len() > 0 {
+            let before = self.output.len();
             self.last_write = Instant::now();
-            let goal = self.output.len().saturating_sub(MIN_PROGRESS);
-            let writing = async {
-                while self.output.len() > goal {
-                    self.output.write(&mut self.stream).await?;
-                }
-                Ok(())
-            };
-            match timeout(self.node.limits.stall_timeout, writing).await {
-                Ok(written) => written.map_err(|_: io::Error| CloseReason::Reset)?,
-                Err(_) => return Err(CloseReason::Stalled),
+            tokio::select! {
+                biased;
+                written = self.output.write(&mut self.stream) => written.map_err(|_: io::Error| CloseReason::Reset)?,
+                () = replaced(self.client.as_ref()) => return Err(CloseReason::Replaced),
+                () = tokio::time::sleep(pace.interval()) => {}
+            }
+            pace.add(before - self.output.len());
+            if self.output.len() > 0 && pace.is_too_slow(claim.and_then(Claim::contended_for)) {
+                return Err(CloseReason::Stalled);
             }
         }
         if let Stream::Tls(stream) = &mut self.stream {
@@ -131,5 +159,13 @@ impl Connection {
             }
         }
         client.session.set_not_reading(false);
+    }
+}
+
+/// Resolves when the client has a newer connection.
+async fn replaced(client: Option<&Attachment>) {
+    match client {
+        Some(client) => client.replaced.cancelled().await,
+        None => std::future::pending().await,
     }
 }

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::close_reason::CloseReason;
 use super::socket::{READ_MIN, read};
-use super::state::{Connection, woken_up};
+use super::state::{Connection, Phase, woken_up};
 use crate::stream::Stream;
 use crate::ymq::GOODBYE;
 
@@ -44,6 +44,7 @@ impl Connection {
         self.output.len() > 0
             && !self.order.has_deferred()
             && self.stopping.is_cancelled()
+            && matches!(self.phase, Phase::Serving)
             && !self.is_tls()
             && !self.decoder.is_mid_message(&self.input)
     }
@@ -62,7 +63,7 @@ impl Connection {
         if let Err(reason) = self.flush().await {
             return reason;
         }
-        (self.stopped, self.goodbye_sent) = (false, true);
+        self.phase = Phase::SaidGoodbye;
         // A client that does not end the connection by then is reset.
         let _ = timeout(LEAVE_TIMEOUT, self.execute_the_rest()).await;
         while self.in_flight() > 0 {

@@ -4,12 +4,14 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::BytesMut;
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::request_order::RequestOrder;
 use super::socket::READ_MIN;
 use super::timeouts::{IdleTimeouts, PeerState};
+use crate::header::RequestHeader;
 use crate::node::Node;
 use crate::outgoing::OutgoingResponse;
 use crate::reply_to::Woken;
@@ -40,13 +42,25 @@ pub(super) struct Connection {
     pub(super) order: RequestOrder,
     pub(super) timeouts: IdleTimeouts,
     pub(super) stopping: CancellationToken,
-    /// No further request is read until those in flight have been answered.
-    pub(super) stopped: bool,
-    /// Nothing is written after the goodbye.
-    pub(super) goodbye_sent: bool,
+    pub(super) phase: Phase,
     pub(super) last_write: Instant,
     /// When the connection ends at the latest, once the node is stopping.
     pub(super) stop_deadline: Option<Instant>,
+}
+
+/// What is done with requests and responses now.
+pub(super) enum Phase {
+    /// Requests are executed as they come.
+    Serving,
+    /// None is read before the client's previous connection has executed those that it received. It sends the header whose
+    /// payload it did not receive.
+    Following(oneshot::Receiver<Option<RequestHeader>>),
+    /// The node stops: none is read any more, and those in flight are answered.
+    Stopping,
+    /// The goodbye has been sent: those that still come are executed, and nothing is written.
+    SaidGoodbye,
+    /// The client has no use for this connection: those that have arrived are executed, and answered over its next one.
+    Left,
 }
 
 impl Connection {
@@ -65,8 +79,7 @@ impl Connection {
             order: RequestOrder::default(),
             timeouts: IdleTimeouts::new(),
             stopping,
-            stopped: false,
-            goodbye_sent: false,
+            phase: Phase::Serving,
             last_write: Instant::now(),
             stop_deadline: None,
         }
@@ -80,7 +93,12 @@ impl Connection {
     /// True if no further request may be executed now.
     pub(super) fn is_blocked(&self) -> bool {
         let is_full = || self.order.is_blocked() || self.in_flight() >= IN_FLIGHT_MAX;
-        self.stopped || self.node.store.backend.is_remote() && is_full()
+        match self.phase {
+            Phase::Following(_) | Phase::Stopping => true,
+            Phase::Serving | Phase::SaidGoodbye | Phase::Left => {
+                self.node.store.backend.is_remote() && is_full()
+            }
+        }
     }
 
     pub(super) fn peer_state(&self) -> PeerState {
@@ -91,6 +109,15 @@ impl Connection {
         } else {
             PeerState::Idle
         }
+    }
+}
+
+/// Resolves with the header that the previous connection has left, once that has ended.
+pub(super) async fn predecessor_ended(phase: &mut Phase) -> Option<RequestHeader> {
+    match phase {
+        // It left none if it ended in another way than by a reset.
+        Phase::Following(legacy) => legacy.await.unwrap_or(None),
+        _ => std::future::pending().await,
     }
 }
 

@@ -7,9 +7,8 @@ use tokio::time::Instant;
 
 use super::close_reason::CloseReason;
 use crate::limits::Limits;
+use crate::pace::MIN_PROGRESS;
 
-/// Bytes that a slow client has to move within the stall timeout.
-pub(super) const MIN_PROGRESS: usize = 256 << 10;
 /// Time in which the hello has to come.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
 

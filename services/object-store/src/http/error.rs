@@ -1,7 +1,7 @@
 //! Why a request over HTTP failed.
 
-use actix_web::ResponseError;
 use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, ResponseError};
 
 use crate::id::BadId;
 use crate::request::Refused;
@@ -38,8 +38,16 @@ impl ResponseError for ApiError {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Refused(Refused::TooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Refused(Refused::Full | Refused::RedisFull) => StatusCode::INSUFFICIENT_STORAGE,
-            Self::Refused(Refused::Damaged) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Refused(Refused::Damaged | Refused::Lost | Refused::SetRefused) => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
             Self::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        HttpResponse::build(self.status_code())
+            .content_type("text/plain; charset=utf-8")
+            .body(self.to_string())
     }
 }

@@ -81,6 +81,7 @@ impl RedisBackend {
                     OnReply::Duplicate { id: id.clone(), original: original.clone(), ticket, reply_to };
                 Operation::duplicate(&id, &original, ticket, on_reply)
             }
+            Request::Refuse { id } => Operation::refuse(&id, OnReply::Reject { reply_to }),
             Request::Reject => Operation::new(&[b"ping"], OnReply::Reject { reply_to }),
             Request::Totals => Operation::new(&[b"totals"], OnReply::Totals { reply_to }),
         };
@@ -161,7 +162,7 @@ impl RedisBackend {
         if self.0.contents.upload(&upload, &content).await {
             self.enqueue(self.store(id, content, metadata, reply_to, Some(upload)));
         } else {
-            reply_to.send(Response::Refused(Refused::RedisFull));
+            self.enqueue(Operation::refuse(&id, OnReply::Refuse { reason: Refused::RedisFull, reply_to }));
         }
     }
 

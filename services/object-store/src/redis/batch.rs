@@ -79,6 +79,7 @@ impl BatchSender {
             Key::ObjectTotalSize(prefix),
             Key::ObjectGarbage(prefix),
             Key::ObjectWaited(prefix),
+            Key::ObjectRefused(prefix),
             Key::ObjectNodeAlive(prefix, node),
             Key::ObjectBatch(prefix, node),
         ];
@@ -88,6 +89,7 @@ impl BatchSender {
             Key::ObjectContents(prefix),
             Key::ObjectChunks(prefix),
             Key::ObjectWaiters(prefix, ""),
+            Key::ObjectRefusedId(prefix, ""),
             Key::ObjectNotifications(prefix, ""),
             Key::ObjectNodeAlive(prefix, ""),
         ];

@@ -24,7 +24,7 @@ use super::batch::{Batch, BatchSender, Replies, SendMode, failed_operation};
 use super::chunks::is_full;
 use super::operation::{OnReply, Operation};
 use super::reply_handler::ReplyHandler;
-use crate::request::{Refused, Response};
+use crate::request::Refused;
 
 /// Operations in a batch, and their bytes: some milliseconds of Redis's time.
 const BATCH_MAX: usize = 256;
@@ -185,13 +185,12 @@ fn is_reply(error: &Error, word: &str) -> bool {
     ErrorClass::of(error).is_invalid() && error.details().starts_with(word)
 }
 
-/// Responds to the sets of a batch that the store is full, and replaces them.
+/// Refuses the sets of a batch, because Redis is full.
 fn refuse_sets(operations: Vec<Operation>) -> Vec<Operation> {
     let refuse = |operation: Operation| match operation.on_reply {
-        OnReply::Store { reply_to, .. } => {
-            reply_to.send(Response::Refused(Refused::RedisFull));
-            // In its place, so that the other operations keep their index.
-            Operation::new(&[b"ping"], OnReply::Ignore)
+        // In its place, so that the other operations keep their index.
+        OnReply::Store { id, reply_to, .. } => {
+            Operation::refuse(&id, OnReply::Refuse { reason: Refused::RedisFull, reply_to })
         }
         on_reply => Operation { on_reply, ..operation },
     };

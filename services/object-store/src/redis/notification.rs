@@ -1,4 +1,4 @@
-//! A notification of another node: requests of this node waited for an object, and it exists now.
+//! A notification of another node: requests of this node waited for an object, and it exists now, or will not.
 
 use bytes::Bytes;
 
@@ -9,8 +9,17 @@ pub(super) struct Notification {
     pub(super) number: u64,
     /// The requests that are done.
     pub(super) tickets: Vec<u64>,
-    /// `None` if it is damaged.
-    pub(super) object: Option<LoadedObject>,
+    pub(super) outcome: Outcome,
+}
+
+/// What became of the object.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Stored(LoadedObject),
+    /// Its set was refused.
+    Refused,
+    /// The notification is damaged.
+    Unknown,
 }
 
 impl Notification {
@@ -26,8 +35,12 @@ impl Notification {
         let [number, tickets, record] = numbers;
         let mut take = |length: usize| (length <= rest.len()).then(|| rest.split_to(length));
         let (tickets, record) = (take(tickets)?, take(record)?);
-        let object = LoadedObject::parse(&[record, rest]);
-        Some(Self { number: number as u64, tickets: parse_tickets(&tickets), object })
+        let outcome = match LoadedObject::parse(&[record.clone(), rest]) {
+            Some(object) => Outcome::Stored(object),
+            None if record == "refused" => Outcome::Refused,
+            None => Outcome::Unknown,
+        };
+        Some(Self { number: number as u64, tickets: parse_tickets(&tickets), outcome })
     }
 }
 
@@ -46,20 +59,23 @@ mod tests {
         let record = Record::new(&[0xab; 32], None, 5, b"md");
         let parsed = Notification::parse(&encode(&record, &encode_small_content(b"hello"))).unwrap();
         assert_eq!((parsed.number, parsed.tickets), (9, vec![7, 12]));
-        assert_eq!(parsed.object, Some(LoadedObject { record, data: Some(Bytes::from("hello")) }));
+        let data = Some(Bytes::from("hello"));
+        assert_eq!(parsed.outcome, Outcome::Stored(LoadedObject { record, data }));
     }
 
     #[test]
     fn a_notification_names_the_chunks_of_a_large_content() {
         let record = Record::new(&[0xab; 32], Some("0123456789abcdef"), 9_999_999, b"");
         let parsed = Notification::parse(&encode(&record, b"")).unwrap();
-        assert_eq!(parsed.object, Some(LoadedObject { record, data: None }));
+        assert_eq!(parsed.outcome, Outcome::Stored(LoadedObject { record, data: None }));
     }
 
     #[test]
     fn a_notification_without_an_object_still_has_its_number() {
         let parsed = Notification::parse(&Bytes::from("1:4:0:00ff")).unwrap();
-        assert_eq!((parsed.number, parsed.object), (1, None));
+        assert_eq!((parsed.number, parsed.outcome), (1, Outcome::Unknown));
+        let parsed = Notification::parse(&Bytes::from("2:4:7:7,12refused")).unwrap();
+        assert_eq!((parsed.tickets, parsed.outcome), (vec![7, 12], Outcome::Refused));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use super::record::LoadedObject;
 use crate::id::ObjectId;
 use crate::object::Content;
 use crate::reply_to::{ReplyTo, Waiter};
+use crate::request::Refused;
 
 /// An operation on its way to Redis.
 pub(crate) struct Operation {
@@ -41,6 +42,11 @@ impl Operation {
     pub(crate) fn duplicate(id: &ObjectId, original: &ObjectId, ticket: u64, on_reply: OnReply) -> Self {
         let ticket = ticket.to_string();
         Self::new(&[b"duplicate", &id_hex(id), &id_hex(original), ticket.as_bytes()], on_reply)
+    }
+
+    /// Tells whoever waits for an object, or asks for it soon, that its set was refused.
+    pub(crate) fn refuse(id: &ObjectId, on_reply: OnReply) -> Self {
+        Self::new(&[b"refuse", &id_hex(id)], on_reply)
     }
 
     /// Cancels a waiting request.
@@ -104,8 +110,13 @@ pub(crate) enum OnReply {
     },
     /// Read the notifications of other nodes.
     Notifications,
-    /// Respond that the request is refused.
+    /// Respond that a malformed request is refused.
     Reject {
+        reply_to: ReplyTo,
+    },
+    /// Respond that a set is refused.
+    Refuse {
+        reason: Refused,
         reply_to: ReplyTo,
     },
     Stat {

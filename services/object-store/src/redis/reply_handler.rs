@@ -13,7 +13,7 @@ use tracing::{debug, warn};
 
 use super::backend::RedisBackend;
 use super::fields::{number, tickets};
-use super::notification::Notification;
+use super::notification::{Notification, Outcome};
 use super::operation::{OnReply, Operation};
 use super::record::{LoadedObject, Record};
 use super::wait_recheck::WaitRecheck;
@@ -114,8 +114,18 @@ impl ReplyHandler {
                     self.backend.0.contents.cache_object(id, &object);
                     reply_to.send(object.response());
                 }
-                None => self.refuse(&id.to_string(), "its content is missing", reply_to),
+                None => self.refuse(&id.to_string(), "its content is damaged", reply_to),
             },
+            (OnReply::Get { reply_to, .. } | OnReply::Duplicate { reply_to, .. }, b"refused") => {
+                reply_to.send(Response::Refused(Refused::SetRefused));
+            }
+            (
+                OnReply::Get { id, reply_to, .. } | OnReply::Duplicate { original: id, reply_to, .. },
+                b"lost",
+            ) => {
+                warn!(object = %id, "object {id} is lost and was removed: redis no longer has its content; does it evict keys?");
+                reply_to.send(Response::Refused(Refused::Lost));
+            }
             (OnReply::Get { id, reply_to, .. } | OnReply::Stat { id, reply_to }, b"damaged")
             | (OnReply::Duplicate { original: id, reply_to, .. }, b"damaged") => {
                 self.refuse(&id.to_string(), "redis has something else in its place", reply_to);
@@ -143,7 +153,14 @@ impl ReplyHandler {
             }
             (OnReply::Recheck { .. } | OnReply::Ignore, _) => {}
             (OnReply::Notifications, _) => self.read_notifications(rest).await,
-            (OnReply::Reject { reply_to }, _) => reply_to.send(Response::Absent),
+            (OnReply::Reject { reply_to }, _) => {
+                self.refuse_waiting(&tickets(rest)).await;
+                reply_to.send(Response::Absent);
+            }
+            (OnReply::Refuse { reason, reply_to }, _) => {
+                self.refuse_waiting(&tickets(rest)).await;
+                reply_to.send(Response::Refused(reason));
+            }
             (OnReply::Stat { id, reply_to }, b"legacy") => {
                 tokio::spawn(self.backend.clone().stat_legacy(id, number(rest), reply_to));
             }
@@ -175,6 +192,7 @@ impl ReplyHandler {
             | OnReply::Stat { reply_to, .. }
             | OnReply::Delete { reply_to }
             | OnReply::Reject { reply_to }
+            | OnReply::Refuse { reply_to, .. }
             | OnReply::Totals { reply_to } => self.refuse(&id, &reason, reply_to),
             OnReply::Notifications => {
                 self.is_reading = false;
@@ -221,15 +239,30 @@ impl ReplyHandler {
         self.has_notifications |= !notifications.is_empty();
         for notification in notifications.iter().filter_map(Notification::parse) {
             self.last_notification = notification.number;
-            // If it cannot be read, the next check of the waiting requests finds the object.
-            if let Some(object) = &notification.object {
-                self.wake(&notification.tickets, object).await;
+            match &notification.outcome {
+                Outcome::Stored(object) => self.wake(&notification.tickets, object).await,
+                Outcome::Refused => self.refuse_waiting(&notification.tickets).await,
+                // The next check of the waiting requests finds out.
+                Outcome::Unknown => {}
             }
         }
     }
 
     /// Answers requests that waited for this object.
     async fn wake(&mut self, tickets: &[u64], object: &LoadedObject) {
+        let response = |waiter: &Waiter| match waiter {
+            Waiter::Get(_) => object.response(),
+            Waiter::Duplicate { .. } => Response::Done,
+        };
+        self.answer_waiting(tickets, response).await;
+    }
+
+    /// Refuses requests that waited for an object whose set was refused.
+    async fn refuse_waiting(&mut self, tickets: &[u64]) {
+        self.answer_waiting(tickets, |_| Response::Refused(Refused::SetRefused)).await;
+    }
+
+    async fn answer_waiting(&mut self, tickets: &[u64], response: impl Fn(&Waiter) -> Response) {
         for part in tickets.chunks(WAKE_MAX) {
             let woken = self.backend.waiting().take_each(part.iter().copied());
             // If the notification and a recheck crossed, Redis may believe again that the request waits. To answer a get
@@ -239,10 +272,8 @@ impl ReplyHandler {
             let cancels = duplicates.map(|(ticket, id, waiter)| Operation::cancel(*ticket, id, waiter));
             self.own_operations.extend(cancels);
             for (_, _, waiter) in woken {
-                match waiter {
-                    Waiter::Get(reply_to) => reply_to.send(object.response()),
-                    Waiter::Duplicate { reply_to, .. } => reply_to.send(Response::Done),
-                }
+                let response = response(&waiter);
+                waiter.into_reply_to().send(response);
             }
             if part.len() == WAKE_MAX {
                 // Thousands may have waited for one object: the first are written to while the others are looked up.

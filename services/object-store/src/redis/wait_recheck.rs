@@ -7,8 +7,12 @@ use crate::id::ObjectId;
 use crate::reply_to::Waiter;
 use crate::wait_queue::WaitQueue;
 
-/// Time in which every waiting request is checked once.
-const ROUND: Duration = Duration::from_secs(5);
+/// Time in which every waiting request is checked once: short while there are few, because nobody tells of an object that the
+/// original server stored.
+const SHORTEST_ROUND: Duration = Duration::from_secs(1);
+const LONGEST_ROUND: Duration = Duration::from_secs(5);
+/// Time that each part takes of a round, between the two.
+const PART_TIME: Duration = Duration::from_millis(40);
 /// Requests that are checked at a time. Few, since other operations have to wait behind them.
 const PART_LEN: usize = 64;
 
@@ -25,7 +29,7 @@ pub(super) struct WaitRecheck {
 
 impl WaitRecheck {
     pub(super) fn new() -> Self {
-        Self { next_due: Instant::now() + ROUND, cursor: 0, highest: 0, is_urgent: false }
+        Self { next_due: Instant::now() + SHORTEST_ROUND, cursor: 0, highest: 0, is_urgent: false }
     }
 
     /// When the next part is due.
@@ -50,8 +54,7 @@ impl WaitRecheck {
         if is_last {
             (self.cursor, self.is_urgent) = (0, false);
         }
-        let parts = waiting.len().div_ceil(PART_LEN).max(1);
-        let pause = if self.is_urgent { Duration::ZERO } else { ROUND.div_f64(parts as f64) };
+        let pause = if self.is_urgent { Duration::ZERO } else { pause(waiting.len()) };
         self.next_due = Instant::now() + pause;
         (part, is_last)
     }
@@ -60,6 +63,12 @@ impl WaitRecheck {
     pub(super) fn may_have_checked(&self, ticket: u64) -> bool {
         ticket <= self.highest
     }
+}
+
+/// The time between two parts while this many requests wait.
+fn pause(waiting: usize) -> Duration {
+    let parts = waiting.div_ceil(PART_LEN).max(1) as f64;
+    PART_TIME.mul_f64(parts).clamp(SHORTEST_ROUND, LONGEST_ROUND).div_f64(parts)
 }
 
 /// Executes a waiting request again, with the same ticket.
@@ -77,6 +86,13 @@ mod tests {
 
     use super::*;
     use crate::reply_to::ReplyTo;
+
+    #[test]
+    fn few_are_checked_every_second_and_many_every_five() {
+        for (waiting, milliseconds) in [(0, 1000), (64, 1000), (1_600, 40), (8_000, 40), (64_000, 5)] {
+            assert_eq!(pause(waiting).as_millis(), milliseconds, "{waiting}");
+        }
+    }
 
     #[test]
     fn a_round_checks_each_request_once_and_an_urgent_one_makes_no_pause() {

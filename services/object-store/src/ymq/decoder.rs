@@ -15,6 +15,8 @@ enum State {
     FirstFrame,
     Header,
     Payload(RequestHeader),
+    /// The caller is receiving the payload of a [`Message::LargeSet`].
+    LargePayload(RequestHeader),
     /// As `Payload`, but the header came over a connection that was reset before the payload arrived.
     Resumed(RequestHeader),
     /// Bytes to skip, and the request that is refused after them.
@@ -41,7 +43,7 @@ impl Decoder {
     /// The header whose payload has not arrived, if there is one. It is used again when the client reconnects.
     pub fn pending_header(self) -> Option<RequestHeader> {
         match self.state {
-            State::Payload(header) | State::Resumed(header) => Some(header),
+            State::Payload(header) | State::LargePayload(header) | State::Resumed(header) => Some(header),
             _ => None,
         }
     }
@@ -49,6 +51,16 @@ impl Decoder {
     /// Continues with a header that came over the client's previous connection. Call it right after the hello.
     pub fn resume(&mut self, header: RequestHeader) {
         self.state = State::Resumed(header);
+    }
+
+    /// The caller has the whole payload of a [`Message::LargeSet`].
+    pub fn payload_received(&mut self) {
+        self.state = State::Header;
+    }
+
+    /// True while the caller is receiving the payload of a [`Message::LargeSet`].
+    pub fn is_in_large_payload(&self) -> bool {
+        matches!(self.state, State::LargePayload(_))
     }
 
     /// True in the middle of the hello or of a request, when more bytes have to come.
@@ -113,6 +125,7 @@ impl Decoder {
                     self.state = State::Payload(header);
                 }
                 State::Payload(_) | State::Resumed(_) => return Ok(self.payload(buf)),
+                State::LargePayload(_) => self.payload_received(),
                 State::Skip { remaining, refused } => {
                     let skipped = buf.len().min(usize::try_from(*remaining).unwrap_or(usize::MAX));
                     buf.advance(skipped);
@@ -172,7 +185,7 @@ impl Decoder {
         if length > INLINE_MAX as u64 {
             buf.advance(8);
             let header = header.clone();
-            self.state = State::Header;
+            self.state = State::LargePayload(header.clone());
             return Some(Message::LargeSet(header));
         }
         let header = header.clone();

@@ -9,9 +9,10 @@
 -- what was executed is not executed twice. A key of the store's own that has another type is removed, and the last reply says
 -- so: `repaired` and the keys. What an id has is never removed: an object that cannot be read is `damaged`.
 --
--- KEYS: the keys of the statistics, the total size, the garbage, the waited flag, this node's alive key and its batch.
--- ARGV: the prefixes of the keys of objects, contents, chunks, waiters, notifications, alive keys, and of the channels of
--- nodes; the node, the number of the batch, the mode, the length of a chunk, '1' for a trial of the commands, and the
+-- KEYS: the keys of the statistics, the total size, the garbage, the waited flag, the refused flag, this node's alive key and its
+-- batch.
+-- ARGV: the prefixes of the keys of objects, contents, chunks, waiters, refused ids, notifications, alive keys, and of the
+-- channels of nodes; the node, the number of the batch, the mode, the length of a chunk, '1' for a trial of the commands, and the
 -- operations: the name and the arguments of each, every one after its length (u32). Then the small contents that the operations store. They are separate arguments
 -- because Lua hashes every byte of every string that it makes.
 -- The mode is `alone`; or `follows`, if the batch before it is still in flight; or `full`, if Redis is full and the batch
@@ -25,6 +26,8 @@
 --   garbage         sorted set: contents without ids, by the second of their removal
 --   waiters         sorted set: requests that wait for an object, "node:ticket:" and, for a duplicate, the id to create
 --   waited          string: exists while requests may be waiting
+--   refused id      string: exists for a time after the set of an id was refused, or its content was lost
+--   refused         string: exists while there may be refused ids
 --   notifications   sorted set: notifications to a node about what it waits for, by number
 --   node channel    tells a node that it has a notification
 --   alive           string: exists while the node is alive
@@ -37,14 +40,16 @@
 -- metadata. Up to 64 bytes Redis stores it compactly. Numbers in bytes are big-endian.
 local call, try, sub, find, pack, unpack_bytes =
   redis.call, redis.pcall, string.sub, string.find, struct.pack, struct.unpack
-local stats, total_size, garbage, waited_flag, alive, batch = unpack(KEYS)
-local object_key, content_key, chunk_key, waiters_key, notifications_key, alive_key, node_channel = unpack(ARGV, 1, 7)
-local node, number, mode, CHUNK = ARGV[8], tonumber(ARGV[9]), ARGV[10], tonumber(ARGV[11])
+local stats, total_size, garbage, waited_flag, refused_flag, alive, batch = unpack(KEYS)
+local object_key, content_key, chunk_key, waiters_key, refused_key, notifications_key, alive_key, node_channel =
+  unpack(ARGV, 1, 8)
+local node, number, mode, CHUNK = ARGV[9], tonumber(ARGV[10]), ARGV[11], tonumber(ARGV[12])
 -- In place of the name of an upload: the content is small, and is in its own key.
 local NO_UPLOAD = '----------------'
 -- Seconds. GRACE: how long a content of many chunks can still be read after its last id is gone. The others are expiry times.
 -- They are strings because Redis is slow at converting numbers.
 local GRACE, WAITERS_TTL, WAITED_TTL, ALIVE_TTL, NOTIFICATIONS_TTL, BATCH_TTL = 10, '60', '61', '15', '60', '3600'
+local REFUSED_TTL, REFUSED_FLAG_TTL = '600', '601'
 -- A count of ids that a content never comes down from: for one that was damaged, so that it is not known how many ids have it.
 local UNKNOWN_REFS = 2 ^ 40
 
@@ -73,7 +78,7 @@ call('SET', alive, '1', 'EX', ALIVE_TTL)
 
 -- A user who may not run some command is to be refused now, not in the middle of an operation: that would be executed again,
 -- and count again what it had counted.
-if ARGV[12] == '1' then
+if ARGV[13] == '1' then
   local trial = batch .. ':trial'
   call('UNLINK', trial)
   call('INCRBY', trial, '0')
@@ -109,11 +114,11 @@ elseif mode == 'follows' and (last ~= number - 1 or partial) then
   return redis.error_reply('EARLY the batch before this one was not executed')
 end
 
-local operations, cursor = ARGV[13], 1
+local operations, cursor = ARGV[14], 1
 local function next_argument()
   local value
   value, cursor = unpack_bytes('>I4c0', operations, cursor)
   return value
 end
-local contents_read = 13
+local contents_read = 14
 local function next_content() contents_read = contents_read + 1; return ARGV[contents_read] end

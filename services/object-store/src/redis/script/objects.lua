@@ -17,16 +17,17 @@ local function lookup(id)
   return record
 end
 
--- A reply with a record and a small content, unless that is missing. If `whole` is true, also with a content of one chunk;
--- then `damaged` if any chunk is missing.
+-- A reply with a record and a small content. If `whole` is true, also with a content of one chunk. `lost` if the content is
+-- missing, or then any chunk.
 local function reply_object(name, record, whole)
   local upload, length = upload_of(record), length_of(record)
   if upload == NO_UPLOAD then
     local content = try('GET', content_key .. hash_of(record))
-    return { name, record, not is_wrong_type(content) and content or nil }
+    if not content or is_wrong_type(content) or #content ~= 32 + length then return 'lost' end
+    return { name, record, content }
   end
   if not whole then return { name, record } end
-  if not has_chunks(upload, length) then return 'damaged' end
+  if not has_chunks(upload, length) then return 'lost' end
   return { name, record, length <= CHUNK and call('GET', chunk_key .. upload .. ':0') or nil }
 end
 
@@ -41,12 +42,24 @@ local function release(record, length)
   end
 end
 
+local may_be_refused
+local function any_is_refused()
+  if may_be_refused == nil then may_be_refused = call('EXISTS', refused_flag) == 1 end
+  return may_be_refused
+end
+
+-- Whether the set of an id was refused a while ago.
+local function is_refused(id)
+  return any_is_refused() and call('EXISTS', refused_key .. id) == 1
+end
+
 -- Gives an id a content whose reference count already includes it. What the id had is released after that, so storing the same
 -- content again removes nothing.
 local function set_record(id, record)
   local old, length = lookup(id)
   if old == 'legacy' or old == 'damaged' then call('UNLINK', object_key .. id) end
   if old ~= record then call('HSET', object_key .. id, 'o', record) end
+  if any_is_refused() then call('UNLINK', refused_key .. id) end
   count_id(1, size_of(record))
   if old then release(old, length) end
 end

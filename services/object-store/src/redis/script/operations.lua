@@ -55,16 +55,30 @@ end
 function writes.duplicate()
   local id, original, ticket = next_argument(), next_argument(), next_argument()
   local record, length = lookup(original)
+  if not record and is_refused(original) then
+    refuse(id)
+    return 'refused'
+  end
   if not record then return add_waiter(original, ticket, id) end
   if record == 'legacy' then return { 'legacy', tostring(length) } end
   local head = record ~= 'damaged' and head_of(record)
-  if not head then return 'damaged' end
+  if not head then
+    if record ~= 'damaged' then lose(original, record) end
+    refuse(id)
+    return record == 'damaged' and record or 'lost'
+  end
   incr_ref(hash_of(record), head)
   local tickets = set_and_wake(id, record)
   if tickets == '' then return 'ok' end
   local reply = reply_object('ok', record)
   table.insert(reply, 2, tickets)
   return reply
+end
+
+-- id: its set was refused.
+function writes.refuse()
+  local tickets = refuse(next_argument())
+  return { 'refused', tickets }
 end
 
 -- id, ticket, duplicate: the request no longer waits.
@@ -84,8 +98,13 @@ function reads.get()
   if record == known then return 'unchanged' end
   if record == 'damaged' then return record end
   if record == 'legacy' then return { 'legacy', tostring(length) } end
-  if record then return reply_object('object', record, known == 'whole') end
-  return ticket ~= '' and add_waiter(id, ticket, '') or 'absent'
+  if record then
+    local reply = reply_object('object', record, known == 'whole')
+    if reply == 'lost' then lose(id, record) end
+    return reply
+  end
+  if ticket == '' then return 'absent' end
+  return is_refused(id) and 'refused' or add_waiter(id, ticket, '')
 end
 
 -- id: returns the record of the object.
@@ -126,7 +145,7 @@ function reads.totals()
   return { 'totals', counts[1] or '0', counts[2] or '0', counts[3] or '0' }
 end
 
-local write_arguments = { set = 2, link = 3, delete = 1, duplicate = 3, cancel = 3 }
+local write_arguments = { set = 2, link = 3, delete = 1, duplicate = 3, refuse = 1, cancel = 3 }
 local replies, write_replies = {}, {}
 local function execute(index)
   local name = next_argument()
@@ -155,13 +174,13 @@ while cursor <= #operations do
   local index = #replies + 1
   local ok, problem = pcall(execute, index)
   if not ok then
-    remember((last and string.format('%.0f', last) or '') .. '+' .. ARGV[9], 'partial')
+    remember((last and string.format('%.0f', last) or '') .. '+' .. ARGV[10], 'partial')
     problem = type(problem) == 'table' and problem.err or tostring(problem)
     -- Redis before 7 begins with the line of the script.
     problem = string.gsub(string.gsub(problem, '^@?user_script: ?%d+: ', ''), '^%-', '')
     return redis.error_reply(problem .. ' (operation ' .. index .. ')')
   end
 end
-remember(ARGV[9], replies_field)
+remember(ARGV[10], replies_field)
 if #repaired > 0 then replies[#replies + 1] = { 'repaired', unpack(repaired, 1, 10) } end
 return replies

@@ -42,6 +42,46 @@ local function notify(other, tickets, record, content)
   try('PUBLISH', node_channel .. other, '')
 end
 
+-- Notifies the other nodes of their requests that are done, with the object or with what became of it. Returns the tickets of
+-- those of this node, separated by commas.
+local function notify_all(woken, record, content)
+  local own = table.concat(woken[node] or {}, ',')
+  woken[node] = nil
+  for other, tickets in pairs(woken) do notify(other, table.concat(tickets, ','), record, content) end
+  return own
+end
+
+-- The set of an id was refused: unless the id exists, whoever waits for it, or asks for it in the next minutes, is told so. So
+-- is who waits for its duplicates. Returns the tickets of those of this node.
+local function refuse(id)
+  if lookup(id) then return '' end
+  call('SET', refused_flag, '1', 'EX', REFUSED_FLAG_TTL)
+  may_be_refused = true
+  call('SET', refused_key .. id, '1', 'EX', REFUSED_TTL)
+  if not something_waits() then return '' end
+  local stack, woken = {}, {}
+  push_waiters(stack, id)
+  while #stack > 0 do
+    local other, ticket, duplicate = string.match(table.remove(stack), '^(%x+):(%d+):(%x*)$')
+    if other and is_alive(other) then
+      woken[other] = woken[other] or {}
+      table.insert(woken[other], ticket)
+      if duplicate ~= '' and not lookup(duplicate) then
+        call('SET', refused_key .. duplicate, '1', 'EX', REFUSED_TTL)
+        push_waiters(stack, duplicate)
+      end
+    end
+  end
+  return notify_all(woken, 'refused', '')
+end
+
+-- The content of an id is missing, for example because Redis evicted it: the id goes too.
+local function lose(id, record)
+  call('UNLINK', object_key .. id)
+  release(record)
+  refuse(id)
+end
+
 -- Like `set_record`, and executes the duplicates that wait for the id, those that wait for them in turn, and so on, each right
 -- after its original. Notifies other nodes of their requests that are done. Returns the tickets of those of this node,
 -- separated by commas.
@@ -64,13 +104,12 @@ local function set_and_wake(id, record)
       end
     end
   end
-  local own = table.concat(woken[node] or {}, ',')
-  woken[node] = nil
-  if next(woken) then
-    local content = reply_object('object', record)[3] or ''
-    for other, tickets in pairs(woken) do notify(other, table.concat(tickets, ','), record, content) end
+  -- Only other nodes need the content.
+  local content = ''
+  for other in pairs(woken) do
+    if other ~= node then content = reply_object('object', record)[3] or '' end
   end
-  return own
+  return notify_all(woken, record, content)
 end
 
 -- Like `set_and_wake`; returns the reply of an operation.

@@ -1,0 +1,58 @@
+//! How a client goes from one connection to its next one.
+//!
+//! After a reset it repeats no request that it had sent, and the node may see the new connection before the reset. So what has
+//! arrived over the old connection is executed first, in either order.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::socket::{READ_MAX, read};
+use super::state::{Connection, Phase};
+use crate::header::RequestHeader;
+
+/// If nothing came for this long, everything that the client sent has arrived.
+const ARRIVAL_TIME: Duration = Duration::from_millis(50);
+/// How long requests are read from a client that goes on sending over its old connection.
+const ARRIVAL_LIMIT: Duration = Duration::from_secs(1);
+
+/// Resolves when nothing more comes over a connection that a newer one has replaced.
+pub(super) async fn has_ended(replaced: &CancellationToken) {
+    replaced.cancelled().await;
+    tokio::time::sleep(ARRIVAL_TIME).await;
+}
+
+impl Connection {
+    /// The client's previous connection has ended, perhaps after a header whose payload comes over this one.
+    pub(super) fn follow(&mut self, pending_header: Option<RequestHeader>) {
+        self.phase = Phase::Serving;
+        if let Some(header) = pending_header {
+            self.decoder.resume(header);
+        }
+    }
+
+    /// Executes the requests that have arrived, although the client has left this connection. They are answered over its next one.
+    pub(super) async fn execute_what_has_arrived(&mut self) {
+        if let Phase::Following(legacy) = std::mem::replace(&mut self.phase, Phase::Serving) {
+            self.follow(legacy.await.unwrap_or(None));
+        }
+        self.phase = Phase::Left;
+        let deadline = Instant::now() + ARRIVAL_LIMIT;
+        while !self.decoder.is_in_large_payload()
+            && let Ok(is_blocked) = self.read_requests().await
+        {
+            let Some(client) = &self.client else { return };
+            if is_blocked {
+                client.session.wait_until_executed().await;
+                self.order.all_finished();
+                continue;
+            }
+            self.input.reserve(READ_MAX);
+            let reading = timeout(ARRIVAL_TIME, read(&mut self.stream, &mut self.input));
+            if Instant::now() >= deadline || !matches!(reading.await, Ok(Ok(_))) {
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! Clients that are slow, in each way: they cost what they have sent, and stop nobody.
+
+use std::time::{Duration, Instant};
+
+use object_store::header::RequestKind;
+use test_support::{TestRedis, eventually};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::client::{Client, DEADLINE, Node, SET, id, size};
+
+const LIMITS: [(&str, &str); 2] =
+    [("OBJECT_STORE_MAX_TRANSFER_MEMORY", "64MB"), ("OBJECT_STORE_CACHE_SIZE", "1MB")];
+/// The time after which a user would say that it hangs.
+const SOON: Duration = Duration::from_secs(5);
+
+/// Others store and read objects of every length, over the wire and over HTTP.
+async fn others_are_served(node: &Node, what: &str) {
+    let began = Instant::now();
+    let mut client = Client::connect(node.port, "other").await;
+    let others = async {
+        for (n, length) in [(101, 1_000), (102, 20_000), (103, 900_000), (104, 6_000_000)] {
+            let data = vec![n as u8; length];
+            assert_eq!(client.set(&id(n), &data).await, SET);
+            assert!(client.get(&id(n)).await == data);
+            let url = format!("{}/objects/{}", node.process.base_url(), id(n));
+            let quarter = data[..length / 4].to_vec();
+            let parts = (0..4).map(move |_| Ok::<_, std::io::Error>(quarter.clone()));
+            let body = reqwest::Body::wrap_stream(futures_util::stream::iter(parts));
+            let http = reqwest::Client::new();
+            assert_eq!(http.put(&url).body(body).send().await.unwrap().status(), 204);
+            assert!(http.get(&url).send().await.unwrap().bytes().await.unwrap() == data);
+            assert_eq!(node.process.get("/ready").await.0, 200);
+        }
+    };
+    let limit = if what.contains("cut off") { 2 * SOON } else { SOON };
+    timeout(limit, others).await.unwrap_or_else(|_| panic!("{what}: others wait"));
+    println!("{what}: {:?}", began.elapsed());
+}
+
+async fn each_slow_upload(node: &Node) {
+    let most = 60 << 20;
+    for (n, sent) in [(1, 1_000), (2, 300_000), (3, 1_100_000), (4, 30 << 20)] {
+        let mut slow = Client::connect(node.port, "slow").await;
+        let (header, _) = slow.encode_request(RequestKind::Set, &id(n), most as u64, None);
+        slow.stream
+            .write_all(&[header.as_slice(), &(most as u64).to_le_bytes(), &vec![1; sent]].concat())
+            .await
+            .unwrap();
+        others_are_served(node, &format!("an upload of {most} that stops after {sent}")).await;
+    }
+    let address = node.process.base_url().trim_start_matches("http://").to_owned();
+    let mut slow = Vec::new();
+    for (head, sent) in [("content-length: 62914560", 3 << 20), ("transfer-encoding: chunked", 3 << 20)] {
+        let mut stream = TcpStream::connect(&address).await.unwrap();
+        let mut request = format!("PUT /objects/{} HTTP/1.1\r\nhost: here\r\n{head}\r\n\r\n", id(9));
+        if head.contains("chunked") {
+            request += "1e00000\r\n";
+        }
+        stream.write_all(&[request.as_bytes(), &vec![1; sent]].concat()).await.unwrap();
+        others_are_served(node, &format!("PUT with {head}")).await;
+        slow.push(stream);
+    }
+    // Each is answered, and its socket is closed.
+    for mut stream in slow {
+        let mut response = Vec::new();
+        let ended = timeout(2 * DEADLINE, stream.read_to_end(&mut response)).await;
+        ended.unwrap_or_else(|_| panic!("it ends: {}", String::from_utf8_lossy(&response))).unwrap();
+        assert!(response.starts_with(b"HTTP/1.1 400 "), "{}", String::from_utf8_lossy(&response));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_upload_of_each_kind_stops_nobody() {
+    let redis = TestRedis::start().await;
+    let limits = [LIMITS.as_slice(), &[("OBJECT_STORE_STALL_TIMEOUT", "20s")]].concat();
+    let (memory, on_redis) = (Node::memory(&limits).await, Node::redis_with(&redis.url(), &limits).await);
+    tokio::join!(each_slow_upload(&memory), each_slow_upload(&on_redis));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn readers_that_do_not_read_are_cut_off_when_others_wait_for_their_memory() {
+    let redis = TestRedis::start().await;
+    let limits = [LIMITS.as_slice(), &[("OBJECT_STORE_STALL_TIMEOUT", "20s")]].concat();
+    let node = Node::redis_with(&redis.url(), &limits).await;
+    let mut client = Client::connect(node.port, "one").await;
+    client.set(&id(1), &vec![1; 60 << 20]).await;
+    let mut reader = Client::connect(node.port, "reader").await;
+    reader.send_get(&id(1)).await;
+    others_are_served(&node, "a get that nobody reads is cut off").await;
+    let address = node.process.base_url().trim_start_matches("http://").to_owned();
+    let mut over_http = TcpStream::connect(&address).await.unwrap();
+    let request = format!("GET /objects/{} HTTP/1.1\r\nhost: here\r\n\r\n", id(1));
+    over_http.write_all(request.as_bytes()).await.unwrap();
+    over_http.read_exact(&mut [0; 100]).await.unwrap();
+    others_are_served(&node, "a GET that nobody reads is cut off").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_who_read_an_object_over_http_and_stop_share_its_memory() {
+    let redis = TestRedis::start().await;
+    let (memory, on_redis) = (Node::memory(&[]).await, Node::redis(&redis).await);
+    let length = size(30, 90) << 20;
+    for node in [&memory, &on_redis] {
+        Client::connect(node.port, "one").await.set(&id(1), &vec![1; length]).await;
+        let before = node.resident();
+        let address = node.process.base_url().trim_start_matches("http://").to_owned();
+        let mut readers = Vec::new();
+        for _ in 0..30 {
+            let mut stream = TcpStream::connect(&address).await.unwrap();
+            let request = format!("GET /objects/{} HTTP/1.1\r\nhost: here\r\n\r\n", id(1));
+            stream.write_all(request.as_bytes()).await.unwrap();
+            readers.push(stream);
+        }
+        for reader in readers.iter_mut().take(10) {
+            reader.read_exact(&mut [0; 10_000]).await.unwrap();
+        }
+        let grown = node.resident().saturating_sub(before);
+        println!("{} MiB for 30 readers of {} MiB", grown >> 20, length >> 20);
+        assert!(grown < length as u64 + (24 << 20), "{grown} bytes for 30 readers");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_many_have_sent_of_their_objects_counts() {
+    let node = Node::memory(&[("OBJECT_STORE_MAX_TRANSFER_MEMORY", "64MB")]).await;
+    let mut good = Client::connect(node.port, "good").await;
+    good.set(&id(1), b"x").await;
+    let before = node.resident();
+    let (mut clients, part) = (Vec::new(), vec![7; 1 << 20]);
+    for n in 0..size(200, 1_500) {
+        let mut client = Client::connect(node.port, &format!("client-{n}")).await;
+        let length = 2 << 20;
+        let (header, _) = client.encode_request(RequestKind::Set, &id(2), length, None);
+        client.stream.write_all(&[header.as_slice(), &length.to_le_bytes()].concat()).await.unwrap();
+        // What the node does not take stays with the client.
+        let _ = timeout(Duration::from_millis(20), client.stream.write_all(&part)).await;
+        clients.push(client);
+    }
+    let grown = node.resident().saturating_sub(before);
+    println!("{} MiB for {} MiB that were sent", grown >> 20, clients.len());
+    assert!(grown < (64 + 40) << 20, "{grown} bytes");
+    assert_eq!(good.set(&id(1), &[1; 100_000]).await, SET, "small objects go on");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn waiting_gets_of_clients_that_have_gone_leave_no_memory() {
+    let redis = TestRedis::start().await;
+    let grace = [("OBJECT_STORE_RECONNECT_GRACE", "300ms")];
+    let (memory, on_redis) = (Node::memory(&grace).await, Node::redis_with(&redis.url(), &grace).await);
+    let each = size(10_000, 100_000) as u64;
+    for node in [&memory, &on_redis] {
+        let before = node.resident();
+        let mut clients = Vec::new();
+        for n in 0..4 {
+            let mut client = Client::connect(node.port, &format!("gone-{n}")).await;
+            let mut bytes = Vec::new();
+            for get in 0..each {
+                bytes.extend(client.encode_request(RequestKind::Get, &id(n * each + get), u64::MAX, None).0);
+            }
+            client.stream.write_all(&bytes).await.unwrap();
+            clients.push(client);
+        }
+        eventually("all wait", async || node.info("pending_request_count").await == 4 * each).await;
+        let waiting = node.resident().saturating_sub(before);
+        clients.into_iter().for_each(Client::reset);
+        eventually("none waits", async || node.info("pending_request_count").await == 0).await;
+        let limit = waiting / 10 + (4 << 20);
+        eventually("their memory is free", async || node.resident().saturating_sub(before) < limit).await;
+        let left = node.resident().saturating_sub(before);
+        println!("{} MiB while {} waited, {} MiB after", waiting >> 20, 4 * each, left >> 20);
+    }
+}
