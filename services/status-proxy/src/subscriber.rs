@@ -24,6 +24,8 @@ use crate::subscriptions::SubscriptionCommand;
 
 /// How long an epoch may take from its publication to its arrival.
 const EPOCH_TIMEOUT: Duration = Duration::from_secs(5);
+/// When the next one is published if it has not arrived: the pool may have been at another server than the subscriptions.
+const EPOCH_INTERVAL: Duration = Duration::from_millis(250);
 
 pub(crate) struct Subscriber {
     store: Arc<Store>,
@@ -188,24 +190,18 @@ impl Subscriber {
     /// With history in Redis: subscribes to everything, and starts an epoch of its own, from which on it counts lines as
     /// all instances do.
     async fn start_epoch(&mut self) -> Result<(), SubscribeFailure> {
-        let (pubsub, history) = (&self.store.pubsub, &self.store.history);
+        let pubsub = &self.store.pubsub;
         let own_channels = [self.probe.channel().clone(), self.router.epochs_channel().clone()];
         let fail = SubscribeFailure::of;
         pubsub.subscribe_together(&own_channels).await.map_err(fail("subscribe to the epochs"))?;
         let every = self.store.every_channel();
         pubsub.subscribe_pattern(&every).await.map_err(fail("subscribe to all channels"))?;
-        let epoch = history.publish_epoch().await.map_err(fail("publish an epoch"))?;
-        let earlier = self.events.messages_before(self.router.epochs_channel(), epoch);
-        let early = match timeout(EPOCH_TIMEOUT, earlier).await {
-            Ok(Ok(early)) => early,
-            Ok(Err(_)) => return Err(SubscribeFailure::new("messages were dropped before the epoch")),
-            Err(_) => return Err(SubscribeFailure::new("the epoch did not arrive")),
-        };
+        let (epoch, early) = self.own_epoch().await?;
         let channels: Vec<Arc<str>> = self.table.channels().cloned().collect();
         let missed = if self.is_first_connection {
             None
         } else {
-            let missed = history.load_missed(&channels, self.router.latest(), epoch).await;
+            let missed = self.store.history.load_missed(&channels, self.router.latest(), epoch).await;
             missed.map_err(fail("read the missed lines"))?
         };
         self.router.start_epoch(epoch, missed, &early);
@@ -213,6 +209,28 @@ impl Subscriber {
             self.table.confirm(&channel);
         }
         Ok(())
+    }
+
+    /// Publishes epochs until one has arrived. Returns it, and the messages that came before it.
+    ///
+    /// In a failover the connections change to the new primary one after another, and what the pool has published at the old
+    /// one never arrives at the new one.
+    async fn own_epoch(&mut self) -> Result<(u64, Vec<PubSubMessage>), SubscribeFailure> {
+        let deadline = Instant::now() + EPOCH_TIMEOUT;
+        let (mut epochs, mut early) = (Vec::new(), Vec::new());
+        loop {
+            let published = self.store.history.publish_epoch().await;
+            epochs.push(published.map_err(SubscribeFailure::of("publish an epoch"))?);
+            let arrival = self.events.messages_before(self.router.epochs_channel(), &epochs, &mut early);
+            match timeout(EPOCH_INTERVAL, arrival).await {
+                Ok(Ok(epoch)) => return Ok((epoch, early)),
+                Ok(Err(_)) => return Err(SubscribeFailure::new("messages were dropped before the epoch")),
+                Err(_) if Instant::now() > deadline => {
+                    return Err(SubscribeFailure::new("the epoch did not arrive"));
+                }
+                Err(_) => {}
+            }
+        }
     }
 
     /// Brings the subscriptions in line with the table.

@@ -64,22 +64,23 @@ impl PubSubEvents {
         }
     }
 
-    /// Waits for this message, and returns those that came before it.
+    /// Waits for the first of these epochs, and adds the messages that came before it to `earlier`. Cancelling this loses
+    /// none.
     ///
     /// # Errors
     /// When messages were dropped meanwhile, or there are no further ones.
     pub(crate) async fn messages_before(
         &mut self,
         channel: &str,
-        epoch: u64,
-    ) -> Result<Vec<PubSubMessage>, RecvError> {
-        let mut earlier = Vec::new();
+        epochs: &[u64],
+        earlier: &mut Vec<PubSubMessage>,
+    ) -> Result<u64, RecvError> {
         loop {
             let message = PubSubMessage(self.messages.recv().await?);
-            if message.channel() == channel && message.epoch() == Some(epoch) {
-                return Ok(earlier);
+            match message.epoch().filter(|epoch| message.channel() == channel && epochs.contains(epoch)) {
+                Some(epoch) => return Ok(epoch),
+                None => earlier.push(message),
             }
-            earlier.push(message);
         }
     }
 }
