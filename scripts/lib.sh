@@ -123,18 +123,18 @@ use_redis() {
   export "$1=${!1-$folder/$3}"
 }
 
-# use_node PACKAGE@VERSION : installs a package of npm, where node is there, for tests in which a peer runs in node. Sets
-# BACKPLANE_NODE_MODULES. Where it cannot be installed it says so and sets nothing.
+# use_node PACKAGE@VERSION… : installs packages of npm, where node is there, for tests in which a peer runs in node. Sets
+# BACKPLANE_NODE_MODULES. Where they cannot be installed it says so and sets nothing.
 use_node() {
   local folder=$target/node
-  if [ "$(cat "$folder/installed" 2>/dev/null)" != "$1" ]; then
+  if [ "$(cat "$folder/installed" 2>/dev/null)" != "$*" ]; then
     rm -rf "$folder" && mkdir -p "$folder"
-    if ! timeout 300 npm install --prefix "$folder" --no-save --no-audit --no-fund --ignore-scripts "$1" \
+    if ! timeout 300 npm install --prefix "$folder" --no-save --no-audit --no-fund --ignore-scripts "$@" \
       >"$target/npm.log" 2>&1 </dev/null; then
-      say "node's package $1 could not be installed ($target/npm.log): everything that needs it is left out"
+      say "node's packages $* could not be installed ($target/npm.log): everything that needs them is left out"
       return 0
     fi
-    echo "$1" >"$folder/installed"
+    echo "$*" >"$folder/installed"
   fi
   export BACKPLANE_NODE_MODULES=$folder/node_modules
 }
