@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::web::ServiceConfig;
 use anyhow::Context;
 use chassis::probe::Probes;
 use chassis::unique::instance_id;
@@ -20,6 +21,8 @@ use crate::listener::Listener;
 use crate::metrics::Metrics;
 use crate::mount_watch::MountWatch;
 use crate::output::{Output, OutputError};
+use crate::page::Page;
+use crate::recent_files::RecentFiles;
 use crate::reconciler::{DeadLetterLimits, Reconciler};
 use crate::stop::Stop;
 use crate::store::{Cleanup, JobReader, Store, Subscription};
@@ -81,9 +84,10 @@ async fn run_worker(config: Config) -> anyhow::Result<ExitCode> {
     let http_listener = http::listen(&config.process.listen_addr)
         .with_context(|| format!("listen on {}", config.process.listen_addr))?;
     let process = process_name();
-    for dataset in &config.games.etl_dataset {
-        start_dataset(&config, dataset, &process, &metrics, &lifecycle)?;
-    }
+    let datasets = config.games.etl_dataset.iter();
+    let started = datasets.map(|dataset| start_dataset(&config, dataset, &process, &metrics, &lifecycle));
+    let token = config.games.etl_page_token.as_deref().map(Arc::from);
+    let page = Page { datasets: started.collect::<anyhow::Result<_>>()?, token };
     if let Some(dataset) = config.games.etl_dataset.first()
         && let Output::Folder(folder) = Output::new(&config.output, &dataset.tables, &process)?
     {
@@ -92,18 +96,23 @@ async fn run_worker(config: Config) -> anyhow::Result<ExitCode> {
     }
     let probes = Probes::new(lifecycle.readiness(), registry);
     let stopping = lifecycle.stopping();
-    lifecycle.spawn("http", http::serve(http_listener, http::probe_routes(probes), stopping));
+    let probes = http::probe_routes(probes);
+    let routes = move |routes: &mut ServiceConfig| {
+        page.routes(routes);
+        probes(routes);
+    };
+    lifecycle.spawn("http", http::serve(http_listener, routes, stopping));
     Ok(lifecycle.run().await)
 }
 
-/// Starts what writes a dataset. Each has connections, jobs and gates of its own.
+/// Starts what writes a dataset, and returns what the page shows of it. Each has connections, jobs and gates of its own.
 fn start_dataset(
     config: &Config,
     dataset: &Arc<Dataset>,
     process: &str,
     metrics: &Metrics,
     lifecycle: &Lifecycle,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<(Store, RecentFiles)> {
     let (readiness, stopping) = (lifecycle.readiness(), lifecycle.stopping());
     let consumer = consumer_name(config, process);
     let channels = config.games.channels(dataset);
@@ -131,11 +140,13 @@ fn start_dataset(
     {
         tokio::spawn(gate.follow(state));
     }
+    let files = RecentFiles::default();
     let pipeline = Pipeline {
         config: worker_config(config, &consumer),
         store: store.clone(),
         output: output.clone(),
         metrics: metrics.clone(),
+        files: files.clone(),
     };
     let worker = Worker { pipeline, jobs, gate: gate("output") };
     lifecycle.spawn("worker", worker.run(stop.clone()));
@@ -151,9 +162,9 @@ fn start_dataset(
         gate: gate("keys"),
     };
     lifecycle.spawn("reconciler", reconciler.run(stopping));
-    let listener = Listener { store, subscription, metrics: metrics.clone() };
+    let listener = Listener { store: store.clone(), subscription, metrics: metrics.clone() };
     lifecycle.spawn("listener", listener.run(stop));
-    Ok(())
+    Ok((store, files))
 }
 
 fn worker_config(config: &Config, consumer: &str) -> WorkerConfig {

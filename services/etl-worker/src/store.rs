@@ -2,6 +2,7 @@
 
 mod channel;
 mod client;
+mod days;
 mod dead_letters;
 mod job;
 mod job_reader;
@@ -15,6 +16,7 @@ mod shared_keys;
 
 pub use channel::{ChannelEvent, Subscription};
 pub use client::Store;
+pub use days::DayCount;
 pub use dead_letters::DeadLetter;
 pub use job::{Enqueued, InvalidJob, Job, Jobs};
 pub use job_reader::JobReader;

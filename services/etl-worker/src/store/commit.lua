@@ -1,7 +1,7 @@
--- KEYS: 1 jobs, 2 open parts, 3 index of all sessions or the jobs, then per session: its state, its part, its members or its
+-- KEYS: 1 jobs, 2 open parts, 3 index of all sessions or the jobs, 4 counts by day, then per session: its state, its part, its members or its
 --       state, its number of members or its state, its E keys that expire, its D keys that are deleted
 -- ARGV: 1 E, 2 D, 3 number L of lists, 4 '1' if the members' hashes expire, 5 group, 6 consumer, 7 '1' to clean up,
---       8 expiry of the records (s), 9 expiry of the state (s), then per list: its prefix, '1' if a count follows, its suffix;
+--       8 expiry of the records (s), 9 expiry of the state (s), 10 the day, then per list: its prefix, '1' if a count follows, its suffix;
 --       then per session: token, entry id, path of the part, the prefix and the suffix of its members' hashes
 -- Marks sessions whose files are published as done. Only after that their records may go.
 -- Returns per session: 1, or 0 if the consumer does not own the job.
@@ -24,7 +24,7 @@ local function clean_up(k, token, prefix, suffix)
   for i = 1, delete do redis.call('DEL', KEYS[k + 4 + expire + i]) end
   if has_index then try('ZREM', KEYS[3], token) end
   for l = 1, lists do
-    local before, has_count, after = ARGV[3 * l + 7], ARGV[3 * l + 8] == '1', ARGV[3 * l + 9]
+    local before, has_count, after = ARGV[3 * l + 8], ARGV[3 * l + 9] == '1', ARGV[3 * l + 10]
     if not has_count then try('LREM', before, 1, token) end
     local removed_from = {}
     for i = 1, has_count and 3 or 0 do
@@ -36,9 +36,9 @@ local function clean_up(k, token, prefix, suffix)
     end
   end
 end
-local committed, args = {}, 9 + 3 * lists
+local committed, args, count = {}, 10 + 3 * lists, 0
 for i = 1, (#ARGV - args) / 5 do
-  local k, a = 3 + (i - 1) * (4 + expire + delete), args + 5 * (i - 1)
+  local k, a = 4 + (i - 1) * (4 + expire + delete), args + 5 * (i - 1)
   local state, part = KEYS[k + 1], KEYS[k + 2]
   local token, entry_id, path = ARGV[a + 1], ARGV[a + 2], ARGV[a + 3]
   committed[i] = 0
@@ -53,6 +53,11 @@ for i = 1, (#ARGV - args) / 5 do
     redis.call('XDEL', KEYS[1], entry_id)
     redis.call('XACK', KEYS[1], ARGV[5], entry_id)
     committed[i] = 1
+    count = count + 1
   end
+end
+if count > 0 then
+  local before = try('HGET', KEYS[4], ARGV[10])
+  if not failed(before) then redis.call('HSET', KEYS[4], ARGV[10], (tonumber(before or 0) or 0) + count) end
 end
 return committed

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use fred::interfaces::{HashesInterface, SetsInterface};
 use fred::types::Value;
+use jiff::Timestamp;
 use redis_core::id::GameToken;
 use redis_core::{Key, RedisError};
 
@@ -77,7 +78,7 @@ impl Store {
             .collect();
         let (delete, lists) = (&dataset.cleanup.delete, &dataset.cleanup.lists);
         let index = dataset.lost.as_ref().map_or_else(|| self.jobs_key(), |lost| lost.index.clone());
-        let mut keys = vec![self.jobs_key(), self.key(Key::EtlOpenParts), index];
+        let mut keys = vec![self.jobs_key(), self.key(Key::EtlOpenParts), index, self.days_key()];
         for (job, part) in done {
             let state = self.key(Key::EtlGame(&job.game));
             let [members, count] = [&dataset.keys.members, &dataset.cleanup.count]
@@ -95,6 +96,7 @@ impl Store {
             expiry_s.to_string(),
             (expiry_s + STATE_EXPIRY_S).to_string(),
         ]);
+        args.push(Timestamp::now().strftime("%F").to_string());
         for list in lists {
             let (before, after) = list.around_count().unwrap_or((list.as_str(), ""));
             args.extend([

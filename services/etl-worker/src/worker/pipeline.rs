@@ -5,6 +5,7 @@ use super::config::WorkerConfig;
 use super::error::RoundError;
 use crate::metrics::Metrics;
 use crate::output::Output;
+use crate::recent_files::RecentFiles;
 use crate::store::{Failure, InvalidJob, Job, Jobs, Store};
 use crate::text::printable;
 
@@ -20,6 +21,8 @@ pub struct Pipeline {
     pub output: Output,
     /// The jobs, rows and files are counted here.
     pub metrics: Metrics,
+    /// The last files, for the page.
+    pub files: RecentFiles,
 }
 
 impl Pipeline {

@@ -91,8 +91,8 @@ async fn wait_for_more(world: &World) {
 fn count(world: &World, game: &str) -> usize {
     let of_workers = ["a", "b"].map(|worker| format!("{game}_{worker}.gz.parquet"));
     let exist = |table: Table| {
-        let dir = world.output().join(table.name());
-        of_workers.iter().filter(|name| dir.join(name).exists()).count()
+        let days: Vec<_> = world.output().join(table.name()).read_dir().unwrap().flatten().collect();
+        days.iter().flat_map(|day| of_workers.iter().filter(|name| day.path().join(name).exists())).count()
     };
     exist(Table::Meta).min(exist(Table::Podium))
 }

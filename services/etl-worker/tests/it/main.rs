@@ -11,6 +11,7 @@ mod dead_letters;
 mod exactly_once;
 mod failovers;
 mod output;
+mod page;
 mod poisoned;
 mod readers;
 mod redis_refusals;

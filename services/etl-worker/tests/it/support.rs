@@ -163,8 +163,9 @@ impl World {
     pub(crate) async fn wait_until_cleaned_up(&self) {
         eventually("the records are gone", async || {
             let keys: Vec<String> = self.client.custom(fred::cmd!("KEYS"), vec!["*"]).await.unwrap();
-            keys.iter()
-                .all(|key| key.starts_with("etl:game:") || key == "etl:jobs" || key == "etl:reconciler")
+            keys.iter().all(|key| {
+                key.starts_with("etl:game:") || ["etl:jobs", "etl:reconciler", "etl:days"].contains(&&**key)
+            })
         })
         .await;
     }

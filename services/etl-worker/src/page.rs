@@ -1,0 +1,152 @@
+//! The page at `/`: jobs, throughput, dead letters, the last files, and a count by day.
+
+use std::sync::Arc;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{AUTHORIZATION, CONTENT_SECURITY_POLICY};
+use actix_web::web::{self, Json, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+use redis_core::error::reason;
+use redis_core::id::GameToken;
+use serde::{Deserialize, Serialize};
+
+use crate::dead_letters;
+use crate::recent_files::{PublishedFile, RecentFiles};
+use crate::store::{DayCount, DeadLetter, Store};
+
+/// What the page shows. Cloning shares it.
+#[derive(Clone)]
+pub struct Page {
+    /// Each dataset, and the last files that this worker wrote of it.
+    pub datasets: Arc<[(Store, RecentFiles)]>,
+    /// Who has it may retry and drop dead letters. Without one, nobody may.
+    pub token: Option<Arc<str>>,
+}
+
+/// The state of a dataset, as JSON.
+#[derive(Serialize)]
+struct DatasetStatus {
+    name: String,
+    /// Jobs that are not committed.
+    waiting: u64,
+    /// Sessions that failed for good: their number, and the oldest of them.
+    dead: u64,
+    letters: Vec<DeadLetter>,
+    /// Committed sessions by day (UTC), of all workers.
+    days: Vec<DayCount>,
+    files: Vec<PublishedFile>,
+}
+
+#[derive(Serialize)]
+struct Status {
+    can_change: bool,
+    datasets: Vec<DatasetStatus>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Change {
+    dataset: String,
+    game: String,
+}
+
+impl Page {
+    /// The routes `/`, `/status`, `/dead/retry` and `/dead/drop`.
+    pub fn routes(&self, routes: &mut ServiceConfig) {
+        let [status, retry, drop] = [self.clone(), self.clone(), self.clone()];
+        routes
+            .route("/", web::get().to(async || page()))
+            .route("/status", web::get().to(move || status.clone().status()))
+            .route("/dead/retry", web::post().to(move |request, change| retry.clone().retry(request, change)))
+            .route("/dead/drop", web::post().to(move |request, change| drop.clone().drop(request, change)));
+    }
+
+    async fn status(self) -> HttpResponse {
+        let mut datasets = Vec::new();
+        for (store, files) in self.datasets.iter() {
+            match read_status(store, files).await {
+                Ok(dataset) => datasets.push(dataset),
+                Err(error) => {
+                    return text(StatusCode::SERVICE_UNAVAILABLE, &format!("redis: {}", reason(&error)));
+                }
+            }
+        }
+        HttpResponse::Ok().json(Status { can_change: self.token.is_some(), datasets })
+    }
+
+    async fn retry(self, request: HttpRequest, change: Json<Change>) -> HttpResponse {
+        let (store, game) = match self.find(&request, &change) {
+            Ok(found) => found,
+            Err((status, reason)) => return text(status, reason),
+        };
+        answer(dead_letters::retry(std::slice::from_ref(store), &[game]).await.map(drop))
+    }
+
+    async fn drop(self, request: HttpRequest, change: Json<Change>) -> HttpResponse {
+        let (store, game) = match self.find(&request, &change) {
+            Ok(found) => found,
+            Err((status, reason)) => return text(status, reason),
+        };
+        answer(dead_letters::drop(std::slice::from_ref(store), &[game], None).await.map(drop))
+    }
+
+    /// The dataset and the game of a change, if the request may make it.
+    fn find(&self, request: &HttpRequest, change: &Change) -> Result<(&Store, GameToken), Refusal> {
+        let given = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let given = given.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
+        match &self.token {
+            None => return Err((StatusCode::FORBIDDEN, "ETL_PAGE_TOKEN is not set")),
+            Some(token) if !is_equal(token, given) => {
+                return Err((StatusCode::UNAUTHORIZED, "wrong token"));
+            }
+            Some(_) => {}
+        }
+        let dataset = self.datasets.iter().find(|(store, _)| store.dataset().name == change.dataset);
+        let game = GameToken::parse(change.game.as_str());
+        match (dataset, game) {
+            (Some((store, _)), Ok(game)) => Ok((store, game)),
+            _ => Err((StatusCode::NOT_FOUND, "there is no such dataset or game")),
+        }
+    }
+}
+
+/// Why a change is not made.
+type Refusal = (StatusCode, &'static str);
+
+async fn read_status(store: &Store, files: &RecentFiles) -> Result<DatasetStatus, redis_core::RedisError> {
+    let (waiting, dead) = store.queue_lengths().await?;
+    let mut letters = store.dead_letters("").await?;
+    letters.truncate(MAX_LETTERS);
+    let days = store.days(SHOWN_DAYS).await?;
+    let name = store.dataset().name.clone();
+    Ok(DatasetStatus { name, waiting, dead, letters, days, files: files.list() })
+}
+
+fn page() -> HttpResponse {
+    let policy = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; \
+                  img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+    HttpResponse::Ok()
+        .content_type("text/html; charset=utf-8")
+        .insert_header((CONTENT_SECURITY_POLICY, policy))
+        .body(include_str!("page.html"))
+}
+
+fn answer(changed: anyhow::Result<()>) -> HttpResponse {
+    match changed {
+        Ok(()) => HttpResponse::NoContent().finish(),
+        Err(error) => text(StatusCode::CONFLICT, &format!("{error:#}")),
+    }
+}
+
+fn text(status: StatusCode, line: &str) -> HttpResponse {
+    HttpResponse::build(status).content_type("text/plain; charset=utf-8").body(format!("{line}\n"))
+}
+
+/// Compares in a time that does not tell where two texts differ.
+fn is_equal(token: &str, given: &str) -> bool {
+    let differences = token.bytes().zip(given.bytes()).fold(0, |found, (a, b)| found | (a ^ b));
+    token.len() == given.len() && differences == 0
+}
+
+const MAX_LETTERS: usize = 100;
+const SHOWN_DAYS: usize = 30;
