@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::backend::Backend;
 use crate::budget::TransferBudget;
@@ -66,7 +66,7 @@ async fn start(config: &Config, lifecycle: &Lifecycle) -> anyhow::Result<()> {
     });
     info!(addr = %addr, backend = ?config.store.backend, "listening for clients on {addr}");
 
-    spawn_http(&node, registry, http_listener, lifecycle);
+    spawn_http(&node, config.access(), registry, http_listener, lifecycle);
     lifecycle.spawn("totals", update_totals(Arc::clone(&node), lifecycle.stopping()));
     let stopping = lifecycle.stopping();
     lifecycle.spawn("clients", async move {
@@ -77,20 +77,49 @@ async fn start(config: &Config, lifecycle: &Lifecycle) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The acceptor of new connections. SIGHUP reads its files again; connections that exist keep their certificate.
+/// The acceptor of new connections. Its files are read again on SIGHUP, and when they change; connections that exist keep their
+/// certificate.
 fn watch_certificate(
     cert: &str,
     key: &str,
     lifecycle: &Lifecycle,
 ) -> anyhow::Result<watch::Receiver<TlsAcceptor>> {
     let (cert, key) = (cert.to_owned(), key.to_owned());
+    let files = [cert.clone(), key.clone()];
     let read = move || stream::tls_acceptor(&cert, &key).map_err(anyhow::Error::msg);
     let (sender, receiver) = watch::channel(read()?);
-    lifecycle.on_reload("the TLS certificate", move || {
+    let read_again = Arc::new(move || {
         sender.send_replace(read()?);
-        Ok(())
+        anyhow::Ok(())
     });
+    let on_reload = Arc::clone(&read_again);
+    lifecycle.on_reload("the TLS certificate", move || on_reload());
+    lifecycle.spawn("certificate", read_when_changed(files, read_again, lifecycle.stopping()));
     Ok(receiver)
+}
+
+/// Reads the certificate again when its files have changed, and not again while they are as they were.
+async fn read_when_changed(
+    files: [String; 2],
+    read_again: Arc<impl Fn() -> anyhow::Result<()>>,
+    stopping: CancellationToken,
+) -> anyhow::Result<()> {
+    let changed_at =
+        || files.each_ref().map(|file| std::fs::metadata(file).and_then(|meta| meta.modified()).ok());
+    let (mut read, mut seen) = (changed_at(), changed_at());
+    while stopping.run_until_cancelled(tokio::time::sleep(CERTIFICATE_INTERVAL)).await.is_some() {
+        let now = changed_at();
+        // Both files are written before they are read: nothing has changed for one interval.
+        if now == seen && now != read {
+            read = now;
+            match read_again() {
+                Ok(()) => info!("the TLS certificate has changed and was read again"),
+                Err(reason) => warn!("the TLS certificate has changed and stays as it was: {reason:#}"),
+            }
+        }
+        seen = now;
+    }
+    Ok(())
 }
 
 fn build_backend(
@@ -125,9 +154,17 @@ async fn update_totals(node: Arc<Node>, stopping: CancellationToken) -> anyhow::
 }
 
 const TOTALS_INTERVAL: Duration = Duration::from_secs(2);
+/// How often it is looked whether the certificate has changed.
+const CERTIFICATE_INTERVAL: Duration = Duration::from_secs(2);
 
-fn spawn_http(node: &Arc<Node>, registry: Registry, listener: std::net::TcpListener, lifecycle: &Lifecycle) {
+fn spawn_http(
+    node: &Arc<Node>,
+    access: http::Access,
+    registry: Registry,
+    listener: std::net::TcpListener,
+    lifecycle: &Lifecycle,
+) {
     let probes = Probes::new(lifecycle.readiness(), registry);
-    let routes = http::routes(Arc::clone(node), probes);
+    let routes = http::routes(Arc::clone(node), access, probes);
     lifecycle.spawn("http", chassis::http::serve(listener, routes, lifecycle.stopping()));
 }

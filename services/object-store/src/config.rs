@@ -1,6 +1,7 @@
 //! The settings of the service. The keys of the TOML file are the same names in lower case, see the README.
 
 mod clients;
+mod http;
 mod store;
 
 use std::ffi::OsString;
@@ -11,10 +12,12 @@ use chassis::{ProcessSettings, Service, SettingError, Settings, settings};
 use clap::{CommandFactory, Subcommand};
 use redis_core::RedisConfig;
 
+use crate::http::Access;
 use crate::limits::Limits;
 use crate::toml_file;
 pub(crate) use clients::Address;
 use clients::ClientSettings;
+use http::HttpSettings;
 pub(crate) use store::BackendKind;
 use store::StoreSettings;
 
@@ -31,6 +34,8 @@ pub struct Config {
     pub(crate) store: StoreSettings,
     #[command(flatten)]
     clients: ClientSettings,
+    #[command(flatten)]
+    http: HttpSettings,
 
     /// TOML file with these settings, in the original's format; variables and flags override it
     #[arg(long, env = CONFIG, value_name = "FILE")]
@@ -133,6 +138,11 @@ impl Config {
 
     pub(crate) fn transfer_memory(&self) -> u64 {
         self.clients.max_transfer_memory as u64
+    }
+
+    /// Who may use the store over HTTP.
+    pub(crate) fn access(&self) -> Access {
+        Access::new(self.http.token.as_deref(), self.http.http_writes)
     }
 
     pub(crate) fn limits(&self) -> Limits {

@@ -5,9 +5,12 @@
 //!   is full.
 //! - `GET` and `HEAD /objects/{id}`: the object, or 404, or 500 if what Redis has in its place is damaged.
 //!   `DELETE /objects/{id}`: 204, or 404.
+//!   `DELETE /objects`: 204, every object is removed.
+//! - 401 without the token, if there is one; 403 for a write if that is off.
 //! - The header `x-object-metadata` has the metadata; what a header cannot have is percent-encoded.
 //! - `/health`, `/ready` and `/metrics`, as in every service.
 
+mod access;
 mod body;
 mod download;
 mod error;
@@ -27,6 +30,7 @@ use percent_encoding::{AsciiSet, CONTROLS, percent_decode, percent_encode};
 use crate::id::ObjectId;
 use crate::node::Node;
 use crate::request::Refused;
+pub(crate) use access::Access;
 use error::ApiError;
 
 /// Time to send a response of one line.
@@ -36,12 +40,14 @@ const METADATA: HeaderName = HeaderName::from_static("x-object-metadata");
 const ENCODED: &AsciiSet = &CONTROLS.add(b' ').add(b'%');
 
 /// The routes of this service.
-pub(crate) fn routes(node: Arc<Node>, probes: Probes) -> impl Fn(&mut ServiceConfig) + Clone {
+pub(crate) fn routes(node: Arc<Node>, access: Access, probes: Probes) -> impl Fn(&mut ServiceConfig) + Clone {
     let probe_routes = chassis::http::probe_routes(probes);
     move |config| {
         config.app_data(Data::from(Arc::clone(&node)));
+        config.app_data(Data::new(access.clone()));
         probe_routes(config);
         config.route("/info", web::get().to(info));
+        config.route("/objects", web::delete().to(clear));
         config.service(
             web::resource("/objects/{id}")
                 .route(web::get().to(get))
@@ -52,11 +58,22 @@ pub(crate) fn routes(node: Arc<Node>, probes: Probes) -> impl Fn(&mut ServiceCon
     }
 }
 
-async fn info(node: Data<Node>) -> Result<HttpResponse, ApiError> {
+async fn info(
+    node: Data<Node>,
+    access: Data<Access>,
+    request: HttpRequest,
+) -> Result<HttpResponse, ApiError> {
+    access.may_read(&request)?;
     Ok(HttpResponse::Ok().json(node.store.info().await?))
 }
 
-async fn get(node: Data<Node>, id: web::Path<String>) -> Result<HttpResponse, ApiError> {
+async fn get(
+    node: Data<Node>,
+    access: Data<Access>,
+    request: HttpRequest,
+    id: web::Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    access.may_read(&request)?;
     let id = ObjectId::from_hex(&id)?;
     let (length, _) = node.store.stat(&id).await?.ok_or(ApiError::NotFound)?;
     let claim = match node.store.backend.is_remote() {
@@ -70,7 +87,13 @@ async fn get(node: Data<Node>, id: web::Path<String>) -> Result<HttpResponse, Ap
     Ok(ok_with_metadata(&object.metadata).body(SizedStream::new(length, body)))
 }
 
-async fn head(node: Data<Node>, id: web::Path<String>) -> Result<HttpResponse, ApiError> {
+async fn head(
+    node: Data<Node>,
+    access: Data<Access>,
+    request: HttpRequest,
+    id: web::Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    access.may_read(&request)?;
     let id = ObjectId::from_hex(&id)?;
     let (length, metadata) = node.store.stat(&id).await?.ok_or(ApiError::NotFound)?;
     Ok(ok_with_metadata(&metadata).no_chunking(length).body(actix_web::body::BodyStream::new(
@@ -80,11 +103,16 @@ async fn head(node: Data<Node>, id: web::Path<String>) -> Result<HttpResponse, A
 
 async fn put(
     node: Data<Node>,
+    access: Data<Access>,
     id: web::Path<String>,
     request: HttpRequest,
     mut payload: Payload,
 ) -> HttpResponse {
-    match store_body(&node, &id, &request, &mut payload).await {
+    let stored = match access.may_write(&request) {
+        Ok(()) => store_body(&node, &id, &request, &mut payload).await,
+        Err(error) => Err(error),
+    };
+    match stored {
         Ok(status) => HttpResponse::new(status),
         Err(error) => {
             // Kept until the response has been sent: actix-web would wait for the rest of a body that was dropped, for ever.
@@ -121,7 +149,23 @@ async fn store_body(
     Ok(if is_new { StatusCode::CREATED } else { StatusCode::NO_CONTENT })
 }
 
-async fn delete(node: Data<Node>, id: web::Path<String>) -> Result<HttpResponse, ApiError> {
+async fn clear(
+    node: Data<Node>,
+    access: Data<Access>,
+    request: HttpRequest,
+) -> Result<HttpResponse, ApiError> {
+    access.may_write(&request)?;
+    node.store.clear().await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+async fn delete(
+    node: Data<Node>,
+    access: Data<Access>,
+    request: HttpRequest,
+    id: web::Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    access.may_write(&request)?;
     match node.store.delete(&ObjectId::from_hex(&id)?).await? {
         true => Ok(HttpResponse::NoContent().finish()),
         false => Err(ApiError::NotFound),

@@ -19,6 +19,8 @@ pub struct Info {
     pub unique_size_bytes: u64,
     /// Requests that wait on this node.
     pub pending_request_count: u64,
+    /// Memory that the objects' process uses, this one or Redis, in bytes.
+    pub used_memory: u64,
     /// Memory that Redis uses, in bytes. Absent with the memory backend.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub redis_used_memory: Option<u64>,

@@ -19,6 +19,13 @@ use crate::request::{Refused, Request, Response, Totals};
 /// How long a caller waits for Redis. Clients of the wire wait for ever.
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Memory of this process, in bytes. 0 where the system does not say.
+fn resident_memory() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"));
+    line.and_then(|kib| kib.parse::<u64>().ok()).map_or(0, |kib| kib << 10)
+}
+
 /// A store of objects.
 ///
 /// ```
@@ -204,6 +211,7 @@ impl ObjectStore {
             unique_object_count: totals.contents,
             unique_size_bytes: totals.bytes,
             pending_request_count: totals.waiting.requests,
+            used_memory: resident_memory(),
             redis_used_memory: None,
             redis_used_memory_human: None,
         };
@@ -211,6 +219,7 @@ impl ObjectStore {
             info.backend = "redis";
             info.object_count = redis.count().await?;
             let memory = redis.used_memory().await?;
+            info.used_memory = memory.bytes;
             (info.redis_used_memory, info.redis_used_memory_human) = (Some(memory.bytes), Some(memory.human));
         }
         Ok(info)

@@ -21,6 +21,9 @@ pub(crate) fn size(usual: usize, full: usize) -> usize {
     if test_support::is_full_size("OBJECT_STORE_TEST_FULL") { full } else { usual }
 }
 
+/// Lets tests store and delete over HTTP, unless they say otherwise.
+const WRITES: &str = "OBJECT_STORE_HTTP_WRITES";
+
 /// A running object-store, and its port for clients.
 pub(crate) struct Node {
     pub(crate) process: ServiceProcess,
@@ -65,6 +68,9 @@ impl Node {
         let address = format!("{scheme}://127.0.0.1:{port}");
         let mut given: Vec<_> = vars.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
         given.push(("OBJECT_STORE_ADDRESS", &address));
+        if !given.iter().any(|(name, _)| name.starts_with("OBJECT_STORE_TOKEN") || *name == WRITES) {
+            given.push((WRITES, "true"));
+        }
         let process = ServiceProcess::start(env!("CARGO_BIN_EXE_object-store"), &given).await;
         Self { process, port, scheme, vars }
     }

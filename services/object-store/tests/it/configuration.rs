@@ -84,7 +84,9 @@ async fn variables_override_the_file() {
 fn every_setting_is_in_the_readme() {
     let help = text(&object_store(&["--help"]).stdout);
     let readme = include_str!("../../README.md");
-    let names = help.split(['[', ']', ' ', '\n', '=', ':']).filter(|word| word.starts_with("OBJECT_STORE_"));
+    let names = help
+        .split(['[', ']', ' ', '\n', '=', ':', '.', ',', ';'])
+        .filter(|word| word.starts_with("OBJECT_STORE_"));
     let mut count = 0;
     for name in names {
         assert!(readme.contains(name), "{name} is not in the README");

@@ -121,3 +121,42 @@ async fn a_slow_upload_stops_nobody() {
     let on_redis = Node::redis_with(&redis_url, &limits).await;
     tokio::join!(slow_uploads_stop_nobody(&memory), slow_uploads_stop_nobody(&on_redis));
 }
+
+#[tokio::test]
+async fn without_a_token_objects_are_not_written_over_http_and_with_one_every_request_needs_it() {
+    let http = reqwest::Client::new();
+    let status = async |request: reqwest::RequestBuilder| request.send().await.unwrap().status().as_u16();
+    let closed = Node::memory(&[("OBJECT_STORE_HTTP_WRITES", "false")]).await;
+    let object = |node: &Node| format!("{}/objects/{}", node.process.base_url(), id(1));
+    assert_eq!(status(http.put(object(&closed)).body("x")).await, 403);
+    assert_eq!(status(http.delete(object(&closed))).await, 403);
+    assert_eq!(status(http.delete(format!("{}/objects", closed.process.base_url()))).await, 403);
+    Client::connect(closed.port, "one").await.set(&id(1), b"x").await;
+    assert_eq!(status(http.get(object(&closed))).await, 200);
+
+    let node = Node::memory(&[("OBJECT_STORE_TOKEN", "secret")]).await;
+    let info = format!("{}/info", node.process.base_url());
+    for token in [None, Some("wrong"), Some("")] {
+        let with = |request: reqwest::RequestBuilder| match token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        };
+        for request in [
+            http.get(object(&node)),
+            http.head(object(&node)),
+            http.put(object(&node)).body("x"),
+            http.delete(object(&node)),
+            http.get(&info),
+            http.delete(format!("{}/objects", node.process.base_url())),
+        ] {
+            assert_eq!(status(with(request)).await, 401, "{token:?}");
+        }
+    }
+    assert_eq!(status(http.put(object(&node)).bearer_auth("secret").body("x")).await, 201);
+    assert_eq!(status(http.get(object(&node)).bearer_auth("secret")).await, 200);
+    assert_eq!(status(http.get(&info).bearer_auth("secret")).await, 200);
+    let all = format!("{}/objects", node.process.base_url());
+    assert_eq!(status(http.delete(all).bearer_auth("secret")).await, 204);
+    assert_eq!(status(http.get(object(&node)).bearer_auth("secret")).await, 404);
+    assert_eq!(node.process.get("/health").await.0, 200);
+}

@@ -12,6 +12,7 @@ mod limits;
 mod model;
 mod nodes;
 mod peer;
+mod python;
 mod reconnect;
 mod refusals;
 mod refused;

@@ -98,6 +98,34 @@ async fn a_sighup_reads_the_certificate_again_and_a_bad_one_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_certificate_that_has_changed_is_read_again_and_closes_no_connection() {
+    let dir = tempfile::tempdir().unwrap();
+    let write_certificate = |name: &str| {
+        let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+        let copy = dir.path().join(name);
+        std::fs::write(&copy, made.cert.pem()).unwrap();
+        std::fs::write(dir.path().join("cert.pem"), made.cert.pem()).unwrap();
+        std::fs::write(dir.path().join("key.pem"), made.signing_key.serialize_pem()).unwrap();
+        copy
+    };
+    let first = write_certificate("first.pem");
+    let node = Node::tls_with(dir.path()).await;
+    let mut open = try_connect(node.port, &first).await.unwrap();
+    let second = write_certificate("second.pem");
+    eventually("new connections get the new certificate", async || {
+        try_connect(node.port, &second).await.is_ok()
+    })
+    .await;
+    std::fs::write(dir.path().join("cert.pem"), "garbage").unwrap();
+    eventually("the bad file is logged", async || node.process.log().contains("stays as it was")).await;
+    assert!(try_connect(node.port, &second).await.is_ok());
+    let hello = encode_hello(2, b"open");
+    open.write_all(&hello).await.unwrap();
+    let mut answer = vec![0; encode_hello(2, b"ObjectStorageServer").len()];
+    timeout(DEADLINE, open.read_exact(&mut answer)).await.unwrap().unwrap();
+}
+
+#[tokio::test]
 async fn when_the_node_stops_a_client_with_tls_is_served_until_it_is_quiet() {
     let mut node = Node::tls().await;
     let mut client = connect(node.port).await;

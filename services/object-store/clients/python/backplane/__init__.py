@@ -1,0 +1,1 @@
+"""Clients of Backplane's services."""
