@@ -140,6 +140,9 @@ fn start_dataset(
     {
         tokio::spawn(gate.follow(state));
     }
+    // The first look at Redis may be late, and alerts need a number.
+    metrics.backlog.with_label_values(&[&dataset.name]).set(0);
+    metrics.dead.with_label_values(&[&dataset.name]).set(0);
     let files = RecentFiles::default();
     let pipeline = Pipeline {
         config: worker_config(config, &consumer),

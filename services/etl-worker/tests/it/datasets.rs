@@ -9,7 +9,7 @@ use fred::interfaces::{
 };
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use serde_json::{Value, json};
-use test_support::eventually;
+use test_support::{FlakyProxy, eventually};
 
 use crate::support::World;
 use crate::tables::list_files;
@@ -232,12 +232,15 @@ async fn a_wrong_file_ends_the_start_with_its_line_and_the_reason() {
     assert!(error.contains("nowhere.toml: cannot be read: No such file"), "{error}");
 }
 
-/// Workers of three datasets are killed all the time, and Redis is restarted.
+/// Workers of three datasets are killed all the time, and Redis is cut off twice.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_session_of_each_dataset_is_written_once_although_workers_are_killed() {
     let world = World::start().await;
     let datasets = all_datasets();
+    let proxy = FlakyProxy::start(world.redis.port()).await;
+    let url = format!("redis://127.0.0.1:{}", proxy.port());
     let vars = [
+        ("REDIS_URL", url.as_str()),
         ("ETL_DATASET", datasets.as_str()),
         ("ETL_SETTLE", "1s"),
         ("ETL_BATCH_GAMES", "20"),
@@ -260,6 +263,11 @@ async fn each_session_of_each_dataset_is_written_once_although_workers_are_kille
         let victim = round as usize % workers.len();
         workers[victim].kill().await;
         workers[victim] = world.spawn_worker(&format!("w{victim}"), &vars);
+        if round % 3 == 1 {
+            proxy.cut();
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            proxy.restore();
+        }
     }
     for worker in &workers {
         worker.wait_until_ready().await;

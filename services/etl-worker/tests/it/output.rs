@@ -62,6 +62,34 @@ async fn a_full_disk_is_reported_and_loses_nothing() {
 }
 
 #[tokio::test]
+async fn a_disk_that_becomes_read_only_is_reported_and_loses_nothing() {
+    let world = World::start().await;
+    let output = world.output();
+    std::fs::create_dir_all(&output).unwrap();
+    let mount = |options: &str| {
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(&output).output()
+    };
+    if !mount("size=1m").is_ok_and(|mounted| mounted.status.success()) {
+        report_not_run(
+            "NOT RUN: a_disk_that_becomes_read_only_is_reported_and_loses_nothing is not allowed to mount a disk"
+                .to_owned(),
+        );
+        return;
+    }
+    let worker = world.start_worker("w", &[]).await;
+    assert!(mount("remount,ro").unwrap().status.success());
+    let expected = world.play_small_game("g1").await;
+    world.publish_game_ended("g1").await;
+    wait_for_output_error(&world, &worker, "Read-only file system").await;
+    assert!(mount("remount,rw").unwrap().status.success());
+    world.wait_until_written(&expected).await;
+    worker.wait_until_ready().await;
+    drop(worker);
+    assert!(Command::new("umount").arg("-l").arg(&output).status().unwrap().success());
+}
+
+#[tokio::test]
 async fn batches_are_in_folders_by_day_and_have_the_maximum_number_of_games() {
     let world = World::start().await;
     let vars = [("ETL_BATCH_GAMES", "100"), ("ETL_BATCH_MS", "2000"), ("ETL_CODEC", "zstd")];
