@@ -53,8 +53,7 @@ impl HttpFront {
         read: impl Fn() -> Result<SocketSettings, SettingError> + Send + 'static,
     ) {
         if let Some(keys) = self.keys.clone() {
-            let (followed, readiness, refresh) = (keys.clone(), lifecycle.readiness(), self.key_refresh);
-            tokio::spawn(async move { followed.follow(readiness, refresh).await });
+            tokio::spawn(keys.clone().follow(lifecycle.readiness(), self.key_refresh));
             lifecycle.on_reload("the token key", move || {
                 // Without a key everybody could watch everything, so that takes a restart.
                 keys.set(read()?.token_key.context("it is no longer set")?);

@@ -9,6 +9,8 @@ use tokio::sync::watch;
 use crate::token_key::{KeySource, TokenKey};
 use crate::token_verifier::TokenVerifier;
 
+const GATE: &str = "token keys";
+
 /// The keys, and where they come from.
 pub(crate) struct KeyKeeper {
     verifier: Arc<TokenVerifier>,
@@ -40,10 +42,19 @@ impl KeyKeeper {
     }
 
     /// Follows the source, and a new one when the setting was read again.
-    pub(crate) async fn follow(&self, readiness: Readiness, fetch_interval: Duration) {
+    pub(crate) fn follow(
+        self: Arc<Self>,
+        readiness: Readiness,
+        fetch_interval: Duration,
+    ) -> impl Future<Output = ()> + Send {
+        // Only for keys that have to be fetched. It is closed from the beginning.
+        let are_fetched = matches!(*self.source.borrow(), KeySource::Url(_));
+        let gate = are_fetched.then(|| readiness.gate(GATE));
+        async move { self.follow_with(gate, readiness, fetch_interval).await }
+    }
+
+    async fn follow_with(&self, mut gate: Option<Gate>, readiness: Readiness, fetch_interval: Duration) {
         let mut source = self.source.subscribe();
-        // Only for keys that have to be fetched.
-        let mut gate: Option<Gate> = None;
         loop {
             let current = source.borrow_and_update().clone();
             if let (Some(gate), false) = (&gate, matches!(current, KeySource::Url(_))) {
@@ -54,7 +65,7 @@ impl KeyKeeper {
                     KeySource::Setting => std::future::pending().await,
                     KeySource::File(file) => file.follow(&self.verifier).await,
                     KeySource::Url(url) => {
-                        let gate = gate.get_or_insert_with(|| readiness.gate("token keys"));
+                        let gate = gate.get_or_insert_with(|| readiness.gate(GATE));
                         url.follow(&self.verifier, fetch_interval, gate).await
                     }
                 }

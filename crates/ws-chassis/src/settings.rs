@@ -215,6 +215,20 @@ mod tests {
     }
 
     #[test]
+    fn the_name_in_the_listen_address_is_the_services_own_where_names_count() {
+        let hosts = |vars: &[(&'static str, &'static str)]| {
+            let demo = settings::from_vars::<Demo>(vars.iter().copied()).unwrap();
+            demo.sockets.options(&demo.process, Overflow::KeepLatest).hosts
+        };
+        let listen = ("DEMO_LISTEN_ADDR", "Status.internal:9002");
+        assert_eq!(hosts(&[listen]), None, "any page may connect under any name");
+        let expected = Hosts::parse("status.internal");
+        assert_eq!(hosts(&[listen, ("DEMO_ALLOWED_ORIGINS", "www.example.org")]), Some(expected));
+        let expected = Hosts::parse("a.test,status.internal");
+        assert_eq!(hosts(&[listen, ("DEMO_ALLOWED_HOSTS", "a.test")]), Some(expected));
+    }
+
+    #[test]
     fn the_readme_names_every_setting() {
         let readme = include_str!("../README.md");
         for argument in settings::command::<Demo>().get_arguments() {

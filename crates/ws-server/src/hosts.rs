@@ -17,10 +17,10 @@ impl Hosts {
         Self(wildcard::parse_list(list))
     }
 
-    /// Adds a name, with or without a port.
+    /// Adds a name, with or without a port, unless it is empty.
     #[must_use]
     pub fn with(mut self, name: &str) -> Self {
-        self.0.push(name.to_ascii_lowercase());
+        self.0.extend(wildcard::parse_list(name));
         self
     }
 
