@@ -21,6 +21,7 @@ use crate::hub::Hub;
 use crate::line::LineId;
 use crate::metrics::Metrics;
 use crate::position::StreamPosition;
+use crate::preparer::Preparer;
 use crate::recorder::{Recorder, RecorderInput};
 use crate::shard::ChannelPolicy;
 use crate::store::Store;
@@ -104,12 +105,13 @@ impl App {
         let subscribe_timeout = config.sockets.handshake_timeout;
         let front = HttpFront::new(&config.sockets, probes, include_str!("page.html"));
         front.reload_on_hangup(lifecycle, || Ok(chassis::settings::read_again::<Config>()?.sockets));
-        let opener = Arc::new(ViewerOpener {
+        let opener = Arc::new(ViewerOpener(Arc::new(Preparer {
             hub,
             subscriptions,
             history: HistoryReader::new(records.then_some(store), position, subscribe_timeout),
             subscribe_timeout,
-        });
+            max_subscriptions: config.max_subscriptions_per_client(),
+        })));
         let endpoint = Endpoint { front, opener };
         info!(redis = %config.redis, "receiving status lines from {}", config.redis);
         Ok(Self { listener, server: Server::new(config.socket_options(), socket_metrics, endpoint) })

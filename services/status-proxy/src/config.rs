@@ -32,6 +32,15 @@ pub struct Config {
     #[arg(long, env = "STATUS_MAX_CHANNELS", default_value_t = 100_000, help_heading = "Sockets")]
     max_channels: usize,
 
+    /// The most channels that one socket may watch, with those that it asks for by `subscribe`
+    #[arg(
+        long,
+        env = "STATUS_MAX_SUBSCRIPTIONS_PER_CLIENT",
+        default_value_t = 100,
+        help_heading = "Sockets"
+    )]
+    max_subscriptions_per_client: usize,
+
     /// The longest frame of a line in bytes, at least 4KB; a longer line is cut off, and ends with a mark
     #[arg(long, env = "STATUS_MAX_LINE_SIZE", default_value = "1MB", value_parser = line_size, help_heading = "Sockets")]
     max_line_size: usize,
@@ -117,6 +126,11 @@ impl Config {
     /// The most channels of this instance.
     pub(crate) fn max_channels(&self) -> usize {
         self.max_channels
+    }
+
+    /// The most channels of one socket.
+    pub(crate) fn max_subscriptions_per_client(&self) -> usize {
+        self.max_subscriptions_per_client
     }
 
     pub(crate) fn line_limit(&self) -> LineLimit {

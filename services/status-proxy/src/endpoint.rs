@@ -11,22 +11,18 @@
 //! one; `token=<JWT>`.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use tokio::time::{Instant, timeout_at};
 use ws_chassis::{Access, HttpFront, Opener};
 use ws_server::token::AccessDenied;
-use ws_server::{Client, Handler, Reply, Request, Response};
+use ws_server::{Handler, Reply, Request, Response};
 
-use crate::history_reader::HistoryReader;
-use crate::hub::Hub;
+use crate::client_message::MAX_HISTORY;
+use crate::preparer::Preparer;
 use crate::resume::{ResumeRequest, Since};
 use crate::run_channels::RunChannels;
-use crate::shard::ChannelSubscription;
-use crate::subscriptions::{SubscribeRefusal, SubscriptionGuard, Subscriptions};
-
-/// The most lines that a client can ask for.
-const MAX_HISTORY: usize = 100_000;
+use crate::session::ViewerSession;
+use crate::socket_runs::SocketRuns;
+use crate::subscriptions::SubscribeRefusal;
 
 /// Answers requests.
 pub(crate) struct Endpoint {
@@ -35,13 +31,7 @@ pub(crate) struct Endpoint {
 }
 
 /// Opens viewers.
-pub(crate) struct ViewerOpener {
-    pub(crate) hub: Hub,
-    pub(crate) subscriptions: Subscriptions,
-    pub(crate) history: HistoryReader,
-    /// How long a client waits for its subscriptions before it is refused with 503.
-    pub(crate) subscribe_timeout: Duration,
-}
+pub(crate) struct ViewerOpener(pub(crate) Arc<Preparer>);
 
 impl Handler for Endpoint {
     async fn handle(&self, request: Request) -> Reply {
@@ -51,7 +41,7 @@ impl Handler for Endpoint {
 
 impl Opener for ViewerOpener {
     async fn open(&self, request: Request, access: Access) -> Result<Reply, AccessDenied> {
-        match self.open_viewer(request, &access).await {
+        match self.open_viewer(request, access).await {
             Ok(reply) => Ok(reply),
             Err(Refusal::Denied(denied)) => Err(denied),
             Err(Refusal::Response(response)) => Ok(response.into()),
@@ -72,7 +62,7 @@ impl From<Response> for Refusal {
 }
 
 impl ViewerOpener {
-    async fn open_viewer(&self, request: Request, access: &Access) -> Result<Reply, Refusal> {
+    async fn open_viewer(&self, request: Request, access: Access) -> Result<Reply, Refusal> {
         let mut segments = request.segments_from_end();
         let mut last = segments.next().unwrap_or_default();
         let is_event_stream = last == "sse" && !request.is_websocket();
@@ -80,55 +70,34 @@ impl ViewerOpener {
             last = segments.next().unwrap_or_default();
         }
         let channels = RunChannels::parse(last).map_err(|problem| Response::text(400, problem))?;
-        let mut resume = resume_request(&request).map_err(|problem| Response::text(400, problem))?;
+        let resume = resume_request(&request).map_err(|problem| Response::text(400, problem))?;
         let run_access = access.enter(channels.run().as_str()).map_err(Refusal::Denied)?;
         if !request.is_websocket() && !is_event_stream {
             return Err(Response::text(426, "this is a WebSocket").header("Upgrade", "websocket").into());
         }
 
-        // The subscriptions come first: without them nobody knows which lines are complete.
-        let guards = self.subscribe(&channels).await?;
-        if let Some(since) = resume.since {
-            resume.since = Some(self.history.check(since).await);
-        }
-        let names: Vec<&str> = channels.channels().collect();
-        let stored = self.history.read(&names, resume).await.unwrap_or_default();
-        let stored = stored.into_iter().map(Some).chain(std::iter::repeat_with(|| None));
-        let subscriptions = guards
-            .into_iter()
-            .zip(stored)
-            .map(|(guard, stored)| ChannelSubscription { guard, stored })
-            .collect();
-
-        let hub = self.hub.clone();
-        let open = move |client: Client| (hub.join(client, channels, resume, subscriptions), run_access);
-        Ok(if is_event_stream { Reply::event_stream(open) } else { Reply::websocket(open) })
-    }
-
-    /// Waits until Redis has confirmed the subscriptions to all channels.
-    async fn subscribe(&self, channels: &RunChannels) -> Result<Vec<SubscriptionGuard>, Response> {
-        let deadline = Instant::now() + self.subscribe_timeout;
-        // All are requested before the first is awaited, so that they share a round trip.
-        let requested: Vec<_> =
-            channels.channels().map(|channel| self.subscriptions.subscribe(channel)).collect();
-        let mut guards = Vec::with_capacity(requested.len());
-        for guard in requested {
-            let answer = timeout_at(deadline, guard).await.ok().and_then(Result::ok);
-            guards.push(answer.unwrap_or(Err(SubscribeRefusal::Unreachable)).map_err(refusal)?);
-        }
-        Ok(guards)
+        let prepared = self.0.prepare(channels, resume).await.map_err(refusal)?;
+        let preparer = self.0.clone();
+        Ok(if is_event_stream {
+            Reply::event_stream(move |client| (preparer.hub.join(client, prepared, None), run_access))
+        } else {
+            Reply::session(move |client| {
+                let viewer = preparer.hub.join(client.clone(), prepared, None);
+                ViewerSession::new(
+                    client.clone(),
+                    SocketRuns::new(client, access, preparer, viewer, run_access),
+                )
+            })
+        })
     }
 }
 
 fn refusal(refusal: SubscribeRefusal) -> Response {
+    let response = |status| Response::text(status, refusal.reason());
     match refusal {
-        SubscribeRefusal::Forbidden => Response::text(403, "Redis does not allow this channel"),
-        SubscribeRefusal::TooManyChannels => {
-            Response::text(503, "too many channels are watched now").header("Retry-After", "5")
-        }
-        SubscribeRefusal::Unreachable => {
-            Response::text(503, "Redis cannot be reached now").header("Retry-After", "1")
-        }
+        SubscribeRefusal::Forbidden => response(403),
+        SubscribeRefusal::TooManyChannels => response(503).header("Retry-After", "5"),
+        SubscribeRefusal::Unreachable => response(503).header("Retry-After", "1"),
     }
 }
 

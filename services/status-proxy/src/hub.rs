@@ -3,16 +3,16 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use bytes::Bytes;
 use tokio::sync::mpsc;
 use tracing::warn;
 use ws_server::Client;
 
 use crate::line::{Line, LineId};
 use crate::metrics::Metrics;
-use crate::resume::ResumeRequest;
 use crate::run_channels::{RunChannels, shard_index};
 use crate::shard::{
-    ChannelPolicy, ChannelSubscription, JoinRequest, QueuedBytes, Shard, ShardCommand, ViewerId, queued_size,
+    ChannelPolicy, JoinRequest, PreparedViewer, QueuedBytes, Shard, ShardCommand, ViewerId, queued_size,
 };
 
 /// The most bytes of lines in a shard's queue. Lines beyond that are dropped, and a gap is announced: if this waited
@@ -85,20 +85,26 @@ impl Hub {
         self.0.shards.iter().for_each(|shard| shard.send(ShardCommand::CaughtUp(id)));
     }
 
-    /// Lets a client watch until the returned guard is dropped.
+    /// Lets a client watch until the returned guard is dropped. One that asked for it on an open socket gets a notice first.
     pub(crate) fn join(
         &self,
         client: Client,
-        channels: RunChannels,
-        resume: ResumeRequest,
-        subscriptions: Vec<ChannelSubscription>,
+        prepared: PreparedViewer,
+        notice: Option<Bytes>,
     ) -> ViewerGuard {
         let viewer = self.0.next_viewer.fetch_add(1, Ordering::Relaxed);
+        let channels = prepared.channels.clone();
         // All channels of a run are in one shard.
-        let shard = shard_index(channels.channels().next().unwrap_or_default(), self.0.shards.len());
-        let request = JoinRequest { viewer, client, channels, resume, subscriptions };
+        let shard = shard_index(channels.run().as_str(), self.0.shards.len());
+        let request = JoinRequest { viewer, client, prepared, notice };
         self.0.shards[shard].send(ShardCommand::Join(Box::new(request)));
-        ViewerGuard { hub: self.clone(), shard, viewer }
+        ViewerGuard { hub: self.clone(), shard, viewer, channels }
+    }
+
+    /// Sends a client a message behind all lines of the run so far, and before all later ones.
+    pub(crate) fn notify(&self, client: &Client, run: &str, message: Bytes) {
+        let shard = &self.0.shards[shard_index(run, self.0.shards.len())];
+        shard.send(ShardCommand::Notice(client.clone(), message));
     }
 }
 
@@ -114,6 +120,24 @@ pub(crate) struct ViewerGuard {
     hub: Hub,
     shard: usize,
     viewer: ViewerId,
+    channels: RunChannels,
+}
+
+impl ViewerGuard {
+    /// What the client watches.
+    pub(crate) fn channels(&self) -> &RunChannels {
+        &self.channels
+    }
+
+    /// Lets the client watch only those of its channels that `stays` says. `false`: that are none, so this should be dropped.
+    pub(crate) fn keep_channels(&mut self, client: &Client, stays: impl Fn(&str) -> bool) -> bool {
+        let Some(channels) = self.channels.only(stays) else { return false };
+        if channels != self.channels {
+            self.channels = channels.clone();
+            self.hub.0.shards[self.shard].send(ShardCommand::Narrow(self.viewer, channels, client.clone()));
+        }
+        true
+    }
 }
 
 impl Drop for ViewerGuard {

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod app;
+mod client_message;
 mod config;
 mod endpoint;
 mod frame;
@@ -11,11 +12,15 @@ mod line;
 mod line_limit;
 mod metrics;
 mod position;
+mod preparer;
 mod recorder;
 mod replay_buffer;
 mod resume;
 mod run_channels;
+mod server_message;
+mod session;
 mod shard;
+mod socket_runs;
 mod store;
 mod subscriber;
 mod subscription_table;

@@ -29,19 +29,41 @@ impl RunChannels {
     pub(crate) fn parse(segment: &str) -> Result<Self, String> {
         let (run, names) =
             segment.split_once(':').ok_or_else(|| "the path must end in <run id>:<channel>".to_owned())?;
+        Self::new(run, names.split(','), names.contains(','))
+    }
+
+    /// Some channels of a run, each of whose frames has to name its own.
+    ///
+    /// # Errors
+    /// Says what is wrong.
+    pub(crate) fn of_run<'a>(run: &str, names: impl Iterator<Item = &'a str>) -> Result<Self, String> {
+        Self::new(run, names, true)
+    }
+
+    fn new<'a>(run: &str, names: impl Iterator<Item = &'a str>, is_list: bool) -> Result<Self, String> {
         let run = RunId::parse(run).map_err(|error| error.to_string())?;
         let mut channels: Vec<Box<str>> = Vec::new();
-        for name in names.split(',') {
+        for name in names {
             let name = ChannelName::parse(name).map_err(|error| error.to_string())?;
             let channel = Channel::Status(&run, &name).to_string().into_boxed_str();
             if !channels.contains(&channel) {
                 channels.push(channel);
             }
         }
+        if channels.is_empty() {
+            return Err("at least one channel must be named".to_owned());
+        }
         if channels.len() > MAX_CHANNELS {
             return Err(format!("at most {MAX_CHANNELS} channels can be watched at once"));
         }
-        Ok(Self(Arc::new(Inner { run, channels, is_list: names.contains(',') })))
+        Ok(Self(Arc::new(Inner { run, channels, is_list })))
+    }
+
+    /// Those of the channels that `stays` says; `None` if there are none.
+    pub(crate) fn only(&self, stays: impl Fn(&str) -> bool) -> Option<Self> {
+        let channels: Vec<Box<str>> = self.0.channels.iter().filter(|name| stays(name)).cloned().collect();
+        let (run, is_list) = (self.0.run.clone(), self.0.is_list);
+        (!channels.is_empty()).then(|| Self(Arc::new(Inner { run, channels, is_list })))
     }
 
     pub(crate) fn run(&self) -> &RunId {
@@ -59,6 +81,11 @@ impl RunChannels {
     }
 }
 
+/// The run of a channel.
+pub(crate) fn run_name(channel: &str) -> &str {
+    channel.split(':').next().unwrap_or_default()
+}
+
 /// The channel's name within its run.
 pub(crate) fn short_name(channel: &str) -> &str {
     channel.rsplit(':').next().unwrap_or_default()
@@ -66,9 +93,8 @@ pub(crate) fn short_name(channel: &str) -> &str {
 
 /// Which of `shards` shards owns a channel. All channels of a run belong to the same one.
 pub(crate) fn shard_index(channel: &str, shards: usize) -> usize {
-    let run = channel.split(':').next().unwrap_or_default();
     let mut hasher = std::hash::DefaultHasher::new();
-    run.hash(&mut hasher);
+    run_name(channel).hash(&mut hasher);
     // The remainder is less than a usize.
     (hasher.finish() % shards as u64) as usize
 }

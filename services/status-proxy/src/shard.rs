@@ -16,7 +16,9 @@ use tokio::sync::mpsc;
 
 pub(crate) use self::channel::ChannelPolicy;
 use self::channels::Channels;
-pub(crate) use self::command::{ChannelSubscription, JoinRequest, ShardCommand, ViewerId, queued_size};
+pub(crate) use self::command::{
+    ChannelSubscription, JoinRequest, PreparedViewer, ShardCommand, ViewerId, queued_size,
+};
 use crate::metrics::Metrics;
 
 /// The most commands that are taken from the queue at once. The lines among them are sent together.
@@ -77,7 +79,15 @@ impl Shard {
                 self.channels.flush().await;
                 self.channels.join(*request);
             }
+            ShardCommand::Narrow(viewer, channels, client) => {
+                self.channels.flush().await;
+                self.channels.narrow(viewer, &channels, client);
+            }
             ShardCommand::Leave(viewer) => self.channels.leave(viewer),
+            ShardCommand::Notice(client, message) => {
+                self.channels.flush().await;
+                client.send_notice(&message);
+            }
         }
     }
 }

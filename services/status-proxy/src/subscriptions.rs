@@ -26,6 +26,26 @@ pub(crate) enum SubscribeRefusal {
     Unreachable,
 }
 
+impl SubscribeRefusal {
+    /// What the client is told.
+    pub(crate) fn reason(self) -> &'static str {
+        match self {
+            Self::Forbidden => "Redis does not allow this channel",
+            Self::TooManyChannels => "too many channels are watched now",
+            Self::Unreachable => "Redis cannot be reached now",
+        }
+    }
+
+    /// The code of a refusal on an open socket.
+    pub(crate) fn close_code(self) -> u16 {
+        match self {
+            Self::Forbidden => 4403,
+            Self::TooManyChannels => 4429,
+            Self::Unreachable => 4503,
+        }
+    }
+}
+
 /// Sends requests to the subscriber. Clones send to the same one.
 #[derive(Clone)]
 pub(crate) struct Subscriptions(mpsc::UnboundedSender<SubscriptionCommand>);

@@ -5,14 +5,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
+use ws_server::Client;
 
 use super::channel::{ChannelPolicy, ChannelState};
-use super::command::{JoinRequest, ViewerId};
+use super::command::{JoinRequest, PreparedViewer, ViewerId};
 use super::fanout::{FanoutGroups, SlotId};
 use crate::frame::FrameFormat;
 use crate::line::{Line, LineId};
 use crate::metrics::Metrics;
-use crate::run_channels::short_name;
+use crate::run_channels::RunChannels;
 
 pub(super) struct Channels {
     policy: ChannelPolicy,
@@ -61,7 +62,7 @@ impl Channels {
             }
         };
         for &group in &state.groups {
-            self.groups.push_line(group, short_name(&channel), &line);
+            self.groups.push_line(group, &channel, &line);
         }
         let before = state.buffer.size();
         state.push(line, self.policy);
@@ -91,7 +92,7 @@ impl Channels {
         for (channel, state) in &mut self.channels {
             state.buffer.mark_gap(id);
             for &group in &state.groups {
-                self.groups.push_gap(group, short_name(channel));
+                self.groups.push_gap(group, channel);
             }
         }
     }
@@ -108,35 +109,41 @@ impl Channels {
     ///
     /// [`flush`](Self::flush) before this: otherwise the client also gets buffered lines, which are in its history.
     pub(super) fn join(&mut self, request: JoinRequest) {
-        let JoinRequest { viewer, client, channels, resume, subscriptions } = request;
+        let JoinRequest { viewer, client, prepared, notice } = request;
+        let PreparedViewer { channels, resume, subscriptions } = prepared;
         let format = FrameFormat {
             transport: client.transport(),
             with_ids: resume.is_some(),
             with_channel: channels.is_list(),
+            with_run: notice.is_some(),
         };
         // Where only subscribed channels are received, nothing is known of a new channel's lines before now.
         let complete_after = if self.policy.receives_all { self.watermark } else { self.latest };
         let mut replayed = Vec::new();
-        let mut out = BytesMut::new();
+        let mut out = BytesMut::from(notice.unwrap_or_default());
         for (channel, subscription) in channels.channels().zip(subscriptions) {
             let state = self.channels.entry(channel.into()).or_insert(ChannelState::new(complete_after));
             state.guard.get_or_insert(subscription.guard);
             if resume.is_some() {
-                let name = short_name(channel);
                 let replay = resume.replay(&state.buffer, subscription.stored.as_ref());
                 self.metrics.count_resume(replay.recovered);
-                format.encode_resume(&mut out, name, replay.recovered);
-                replayed.extend(replay.lines.into_iter().map(|line| (line, name)));
+                format.encode_resume(&mut out, channel, replay.recovered);
+                replayed.extend(replay.lines.into_iter().map(|line| (line, channel)));
             }
         }
         replayed.sort_by_key(|(line, _)| line.id);
-        for (line, name) in &replayed {
-            format.encode_status(&mut out, name, line);
+        for (line, channel) in &replayed {
+            format.encode_status(&mut out, channel, line);
         }
         if !out.is_empty() {
             client.send(&out.freeze());
         }
-        let group = self.groups.find(&channels, format).unwrap_or_else(|| {
+        self.watch(viewer, &channels, format, client);
+        self.metrics.viewers.inc();
+    }
+
+    fn watch(&mut self, viewer: ViewerId, channels: &RunChannels, format: FrameFormat, client: Client) {
+        let group = self.groups.find(channels, format).unwrap_or_else(|| {
             let group = self.groups.create(channels.clone(), format);
             for channel in channels.channels() {
                 if let Some(state) = self.channels.get_mut(channel) {
@@ -146,12 +153,24 @@ impl Channels {
             group
         });
         self.slots.insert(viewer, self.groups.add(group, client));
-        self.metrics.viewers.inc();
+    }
+
+    /// Lets a client watch only these of its channels from here on.
+    pub(super) fn narrow(&mut self, viewer: ViewerId, channels: &RunChannels, client: Client) {
+        let Some(slot) = self.slots.remove(&viewer) else { return };
+        let format = self.groups.format(slot.group);
+        // First this, so that no channel is without a viewer in between.
+        self.watch(viewer, channels, format, client);
+        self.remove(slot);
     }
 
     pub(super) fn leave(&mut self, viewer: ViewerId) {
         let Some(slot) = self.slots.remove(&viewer) else { return };
         self.metrics.viewers.dec();
+        self.remove(slot);
+    }
+
+    fn remove(&mut self, slot: SlotId) {
         let Some(channels) = self.groups.remove(slot) else { return };
         for channel in channels.channels() {
             if let Some(state) = self.channels.get_mut(channel)

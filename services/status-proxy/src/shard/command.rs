@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use ws_server::Client;
 
 use crate::line::{Line, LineId};
@@ -18,13 +19,24 @@ pub(crate) enum ShardCommand {
     /// The lines up to this id that were missed have since been published to every subscribed channel.
     CaughtUp(LineId),
     Join(Box<JoinRequest>),
+    /// The client watches only these of its channels from here on.
+    Narrow(ViewerId, RunChannels, Client),
     Leave(ViewerId),
+    /// Sends the client a message between the lines.
+    Notice(Client, Bytes),
 }
 
 /// A client that starts to watch.
 pub(crate) struct JoinRequest {
     pub(crate) viewer: ViewerId,
     pub(crate) client: Client,
+    pub(crate) prepared: PreparedViewer,
+    /// For a client that asked for it on an open socket: what it is told first. Every frame names its run then.
+    pub(crate) notice: Option<Bytes>,
+}
+
+/// What a client will watch, with all that had to be waited for.
+pub(crate) struct PreparedViewer {
     pub(crate) channels: RunChannels,
     pub(crate) resume: ResumeRequest,
     /// One for each of the channels.

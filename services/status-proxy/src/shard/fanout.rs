@@ -59,6 +59,10 @@ impl FanoutGroups {
         number
     }
 
+    pub(super) fn format(&self, group: usize) -> FrameFormat {
+        self.groups[group].format
+    }
+
     pub(super) fn add(&mut self, group: usize, client: Client) -> SlotId {
         SlotId { group, slot: self.groups[group].recipients.insert(client) }
     }

@@ -16,4 +16,6 @@ mod redis_refusals;
 mod refusals;
 mod replicas;
 mod scale;
+mod subscribe;
 mod support;
+mod tokens;

@@ -1,0 +1,198 @@
+//! The runs and channels that one socket watches.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+use ws_chassis::{Access, RunAccess};
+use ws_server::Client;
+
+use crate::client_message::{ClientMessage, Wanted};
+use crate::hub::ViewerGuard;
+use crate::preparer::Preparer;
+use crate::run_channels::{RunChannels, short_name};
+use crate::server_message::{refused, subscribed, unsubscribed};
+
+/// The token for one run has ended. The number tells it from one that has taken its place.
+pub(crate) struct RunEnded(String, u64);
+
+/// See [the module](self).
+pub(crate) struct SocketRuns {
+    client: Client,
+    access: Access,
+    preparer: Arc<Preparer>,
+    runs: Vec<WatchedRun>,
+    /// How often a run got a token of its own.
+    tokens: u64,
+}
+
+/// A run, the right to watch it, and what is watched of it.
+struct WatchedRun {
+    name: String,
+    /// Held for its drop.
+    _access: RunAccess,
+    token: u64,
+    viewers: Vec<ViewerGuard>,
+}
+
+impl WatchedRun {
+    fn watches(&self, channel: &str) -> bool {
+        self.viewers.iter().any(|viewer| viewer.channels().channels().any(|other| other == channel))
+    }
+
+    fn channel_count(&self) -> usize {
+        self.viewers.iter().map(|viewer| viewer.channels().channels().count()).sum()
+    }
+}
+
+impl SocketRuns {
+    /// A socket that was opened for a run.
+    pub(crate) fn new(
+        client: Client,
+        access: Access,
+        preparer: Arc<Preparer>,
+        viewer: ViewerGuard,
+        run_access: RunAccess,
+    ) -> Self {
+        let name = viewer.channels().run().as_str().to_owned();
+        let opened = WatchedRun { name, _access: run_access, token: 0, viewers: vec![viewer] };
+        Self { client, access, preparer, runs: vec![opened], tokens: 0 }
+    }
+
+    /// Does what the client asks for, and tells it so. Ends of tokens go to `ended`.
+    pub(crate) async fn apply(&mut self, message: ClientMessage, ended: &mpsc::UnboundedSender<RunEnded>) {
+        match message {
+            ClientMessage::Subscribe { run, wanted, token } => {
+                let refusal = match wanted {
+                    Ok(wanted) => self.subscribe(&run, wanted, token, ended).await.err(),
+                    Err(problem) => Some(refused(&run, &[], 4400, problem)),
+                };
+                if let Some(refusal) = refusal {
+                    self.client.send_notice(&refusal);
+                }
+            }
+            ClientMessage::Unsubscribe { run, channels } => self.unsubscribe(&run, channels.as_deref()),
+        }
+    }
+
+    /// The error is what the client is told.
+    async fn subscribe(
+        &mut self,
+        run: &str,
+        wanted: Wanted,
+        token: Option<String>,
+        ended: &mpsc::UnboundedSender<RunEnded>,
+    ) -> Result<(), Bytes> {
+        let channels = RunChannels::of_run(run, wanted.channels.iter().map(String::as_str))
+            .map_err(|problem| refused(run, &[], 4400, &problem))?;
+        let names: Vec<&str> = channels.channels().map(short_name).collect();
+        let refuse = |code, reason: &str| refused(run, &names, code, reason);
+        let denied = |denied: ws_server::token::AccessDenied| refuse(denied.close_code(), denied.reason());
+        let known = self.runs.iter().position(|watched| watched.name == run);
+        let access = match &token {
+            Some(token) => Some(self.access.enter_with(token, run).map_err(denied)?),
+            None if known.is_none() => Some(self.access.enter(run).map_err(denied)?),
+            None => None,
+        };
+        let new: Vec<&str> = match known {
+            Some(index) => channels.channels().filter(|name| !self.runs[index].watches(name)).collect(),
+            None => channels.channels().collect(),
+        };
+        let watched: usize = self.runs.iter().map(WatchedRun::channel_count).sum();
+        if watched + new.len() > self.preparer.max_subscriptions {
+            return Err(refuse(4429, "this socket watches too many channels"));
+        }
+        let prepared = match new.is_empty() {
+            true => None,
+            false => {
+                let new = RunChannels::of_run(run, new.into_iter().map(short_name))
+                    .map_err(|problem| refuse(4400, &problem))?;
+                let prepared = self.preparer.prepare(new, wanted.resume).await;
+                Some(prepared.map_err(|refusal| refuse(refusal.close_code(), refusal.reason()))?)
+            }
+        };
+        let (hub, client, notice) = (&self.preparer.hub, &self.client, subscribed(run, &names));
+        let viewer = match prepared {
+            // The shard tells it, so that every line after that is one of its lines.
+            Some(prepared) => Some(hub.join(client.clone(), prepared, Some(notice))),
+            None => {
+                hub.notify(client, run, notice);
+                None
+            }
+        };
+        let access = access.map(|access| self.with_end(access, run, ended));
+        match (known, access) {
+            (Some(index), access) => {
+                let watched = &mut self.runs[index];
+                watched.viewers.extend(viewer);
+                if let Some(access) = access {
+                    (watched._access, watched.token) = (access, self.tokens);
+                }
+            }
+            (None, Some(access)) => self.runs.push(WatchedRun {
+                name: run.to_owned(),
+                _access: access,
+                token: self.tokens,
+                viewers: viewer.into_iter().collect(),
+            }),
+            // A run that is not known has got its access above.
+            (None, None) => {}
+        }
+        Ok(())
+    }
+
+    fn with_end(
+        &mut self,
+        mut access: RunAccess,
+        run: &str,
+        ended: &mpsc::UnboundedSender<RunEnded>,
+    ) -> RunAccess {
+        self.tokens += 1;
+        let (end, ended) = (RunEnded(run.to_owned(), self.tokens), ended.downgrade());
+        access.when_ended(move || {
+            if let Some(ended) = ended.upgrade() {
+                // The socket has gone otherwise.
+                let _ = ended.send(end);
+            }
+        });
+        access
+    }
+
+    /// Ends the run whose own token has ended.
+    pub(crate) fn end(&mut self, RunEnded(run, token): &RunEnded) {
+        let Some(index) =
+            self.runs.iter().position(|watched| watched.name == *run && watched.token == *token)
+        else {
+            return;
+        };
+        let watched = self.runs.swap_remove(index);
+        let viewers = watched.viewers.iter();
+        let channels: Vec<String> = viewers
+            .flat_map(|viewer| viewer.channels().channels())
+            .map(|name| short_name(name).to_owned())
+            .collect();
+        drop(watched);
+        let names: Vec<&str> = channels.iter().map(String::as_str).collect();
+        self.notify(run, refused(run, &names, 4401, "the access token has expired"));
+    }
+
+    fn unsubscribe(&mut self, run: &str, channels: Option<&[String]>) {
+        if let Some(index) = self.runs.iter().position(|watched| watched.name == run) {
+            let watched = &mut self.runs[index];
+            let stays = |name: &str| {
+                channels.is_some_and(|channels| !channels.iter().any(|other| other == short_name(name)))
+            };
+            watched.viewers.retain_mut(|viewer| viewer.keep_channels(&self.client, stays));
+            if watched.viewers.is_empty() {
+                self.runs.swap_remove(index);
+            }
+        }
+        let names: Option<Vec<&str>> =
+            channels.map(|channels| channels.iter().take(32).map(String::as_str).collect());
+        self.notify(run, unsubscribed(run, names.as_deref()));
+    }
+
+    fn notify(&self, run: &str, message: Bytes) {
+        self.preparer.hub.notify(&self.client, run, message);
+    }
+}
