@@ -49,12 +49,13 @@ impl Refusal {
     /// Each condition once, for a service that cannot work without `command`.
     pub fn all(command: &'static str) -> [Self; 10] {
         [
+            // While there are few keys: Redis 6.2 answers nobody while it loads short ones, each for half a second here.
+            Self::Loading,
             Self::ReadOnly,
             Self::Misconf,
             Self::OutOfMemory,
             Self::CommandForbidden(command),
             Self::ChannelsForbidden,
-            Self::Loading,
             Self::PasswordChanged,
             Self::Paused(Duration::from_secs(10)),
             Self::ScriptsFlushed,

@@ -50,6 +50,8 @@ fn start(config: &Config, lifecycle: &Lifecycle) -> anyhow::Result<()> {
     let consumer = create_consumer(config, &assignments, &metrics)?;
     let topic_ids = spawn_topic_monitor(config, lifecycle, &consumer);
     let partition_gate = |name| PartitionGate::new(lifecycle.readiness().gate(name));
+    let group_gate = lifecycle.readiness().gate("group");
+    group_gate.open();
     let context = Arc::new(IngestContext {
         consumer,
         store: stores.partitions,
@@ -58,6 +60,7 @@ fn start(config: &Config, lifecycle: &Lifecycle) -> anyhow::Result<()> {
         batch_max: usize::from(config.write.batch_max),
         topic_ids,
         memory,
+        group_gate,
         writing_gate: partition_gate("writing"),
         bad_messages_gate: partition_gate("bad messages"),
         bad_message_log: spawn_bad_message_log(lifecycle),

@@ -22,6 +22,8 @@ struct Assignment {
     stop: CancellationToken,
     task: JoinHandle<()>,
     progress: Progress,
+    /// The last [`Assignments::pass`].
+    passed: Option<(i64, i64)>,
     committed: Option<i64>,
 }
 
@@ -61,7 +63,7 @@ impl Assignments {
         });
         let (stop, progress) = (CancellationToken::new(), Progress::default());
         let task = spawn(stop.clone(), progress.clone(), previous);
-        assignments.insert(partition, Assignment { stop, task, progress, committed: None });
+        assignments.insert(partition, Assignment { stop, task, progress, passed: None, committed: None });
     }
 
     /// Stops the task of a partition, without waiting for its end. Returns the partition's next offset.
@@ -69,7 +71,7 @@ impl Assignments {
         let assignments = self.0.lock();
         let assignment = assignments.get(partition).filter(|assignment| assignment.is_active())?;
         assignment.stop.cancel();
-        assignment.progress.get()
+        assignment.position()
     }
 
     /// Stops all tasks and waits for their end. Returns the next offset of each partition.
@@ -77,10 +79,10 @@ impl Assignments {
         let assignments = std::mem::take(&mut *self.0.lock());
         assignments.values().for_each(|assignment| assignment.stop.cancel());
         let mut next_offsets = Vec::new();
-        for (partition, assignment) in assignments {
+        for (partition, mut assignment) in assignments {
             // If the task panicked, its last progress still counts.
-            let _ = assignment.task.await;
-            next_offsets.extend(assignment.progress.get().map(|next_offset| (partition, next_offset)));
+            let _ = (&mut assignment.task).await;
+            next_offsets.extend(assignment.position().map(|next_offset| (partition, next_offset)));
         }
         next_offsets
     }
@@ -90,18 +92,25 @@ impl Assignments {
         self.0.lock().get(partition).filter(|assignment| assignment.is_active())?.progress.get()
     }
 
+    /// What follows `next_offset` is nothing to apply, up to `position`.
+    pub(crate) fn pass(&self, partition: &TopicPartition, next_offset: i64, position: i64) {
+        if let Some(assignment) = self.0.lock().get_mut(partition) {
+            assignment.passed = Some((next_offset, position));
+        }
+    }
+
     /// Number of assigned partitions.
     pub(crate) fn len(&self) -> usize {
         self.0.lock().values().filter(|assignment| assignment.is_active()).count()
     }
 
-    /// The next offsets that have moved since the last call.
+    /// The positions that have moved since the last call.
     pub(crate) fn take_offsets_to_commit(&self) -> Vec<(TopicPartition, i64)> {
         let mut moved = Vec::new();
         for (partition, assignment) in
             self.0.lock().iter_mut().filter(|(_, assignment)| assignment.is_active())
         {
-            let next_offset = assignment.progress.get();
+            let next_offset = assignment.position();
             if let Some(offset) = next_offset.filter(|_| next_offset != assignment.committed) {
                 assignment.committed = next_offset;
                 moved.push((partition.clone(), offset));
@@ -112,6 +121,13 @@ impl Assignments {
 }
 
 impl Assignment {
+    /// The offset up to which the partition is done, for lag tools.
+    fn position(&self) -> Option<i64> {
+        let next_offset = self.progress.get()?;
+        let passed = self.passed.filter(|(from, _)| *from == next_offset);
+        Some(passed.map_or(next_offset, |(_, position)| position))
+    }
+
     fn is_active(&self) -> bool {
         !self.stop.is_cancelled()
     }

@@ -19,7 +19,7 @@ mod msgpack;
 use std::collections::HashSet;
 use std::ops::Range;
 
-use crate::message::{self, Change, Policy, Tombstones};
+use crate::message::{self, Change, Policy, Record};
 use encode::{encode_change, encode_dead_letter};
 
 /// Messages of one partition in the order of their offsets.
@@ -56,21 +56,21 @@ struct Message {
 
 impl Batch {
     /// Decodes a message and adds it, as a change or as a dead letter. Offsets must rise.
-    pub fn push(&mut self, policy: &Policy, offset: i64, kafka_key: Option<&[u8]>, value: Option<&[u8]>) {
+    pub fn push(&mut self, policy: &Policy, offset: i64, record: &Record<'_>) {
         let start = self.encoded.len();
-        let items = match message::decode(policy, kafka_key, value) {
+        let (kafka_key, value) = (record.key.unwrap_or_default(), record.value.unwrap_or_default());
+        let items = match message::decode(policy, record) {
             Ok(change) => self.push_change(policy, offset, &change),
             Err(bad) => {
-                let (key, value) = (kafka_key.unwrap_or_default(), value.unwrap_or_default());
                 let reason = bad.to_string();
-                let items = encode_dead_letter(&mut self.encoded, offset, key, &reason, value);
+                let items = encode_dead_letter(&mut self.encoded, offset, kafka_key, &reason, value);
                 self.bad.push(BadOffset { offset, reason });
                 items
             }
         };
         let encoded = start..self.encoded.len();
-        let raw_key = append(&mut self.raw, kafka_key.unwrap_or_default());
-        let raw_value = append(&mut self.raw, value.unwrap_or_default());
+        let raw_key = append(&mut self.raw, kafka_key);
+        let raw_value = append(&mut self.raw, value);
         self.messages.push(Message { offset, encoded, items, raw_key, raw_value });
     }
 
@@ -134,7 +134,7 @@ impl Batch {
 
     /// Returns how many items the change is.
     fn push_change(&mut self, policy: &Policy, offset: i64, change: &Change<'_>) -> usize {
-        let with_id = policy.tombstones == Tombstones::Delete;
+        let with_id = policy.deletes();
         if !with_id && !self.ids.contains(&*change.id) {
             self.ids.insert(change.id.clone().into_owned());
         }

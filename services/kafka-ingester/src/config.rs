@@ -59,9 +59,6 @@ impl Settings for Config {
     }
 
     fn check(&self) -> Result<(), SettingError> {
-        if self.process.health {
-            return Ok(());
-        }
         self.write.check()?;
         match self.command {
             Some(Command::DeadLetters(_)) => Ok(()),

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::batch::Batch;
 use crate::config::{Config, DeadLettersCommand};
-use crate::message::{self, Policy};
+use crate::message::{self, Policy, Record};
 use crate::store::{DeadLetter, DeadLetterStore, ReplayOutcome};
 
 /// Runs a command to its end.
@@ -85,11 +85,13 @@ async fn replay(
 ) -> anyhow::Result<ReplayOutcome> {
     let key = Some(&*dead_letter.key).filter(|key| !key.is_empty());
     let value = Some(&*dead_letter.value).filter(|value| !value.is_empty());
-    if let Err(bad) = message::decode(policy, key, value) {
+    let partition = dead_letter.partition.parse().unwrap_or_default();
+    let record = Record { topic: &dead_letter.topic, partition, key, value, ..Record::default() };
+    if let Err(bad) = message::decode(policy, &record) {
         return Ok(ReplayOutcome::Refused(bad.to_string()));
     }
     let mut batch = Batch::default();
-    batch.push(policy, 0, key, value);
+    batch.push(policy, 0, &record);
     let outcome = store.replay(&dead_letter.id, &batch).await.context("replay a dead letter")?;
     Ok(match outcome {
         ReplayOutcome::Refused(reason) => ReplayOutcome::Refused(format!("redis: {reason}")),

@@ -6,13 +6,18 @@
 mod bad_message;
 mod change;
 mod decode;
+mod envelope;
 mod fields;
+mod id;
 mod json;
 mod key_template;
+mod path;
 mod policy;
+mod record;
 
 pub use bad_message::BadMessage;
 pub use change::{Action, Change, Field};
 pub use decode::decode;
 pub use key_template::KeyTemplate;
-pub use policy::{Nested, Notify, Nulls, Policy, StoreAs, Tombstones};
+pub use policy::{Envelope, Nested, Notify, Nulls, Policy, StoreAs, Tombstones};
+pub use record::Record;

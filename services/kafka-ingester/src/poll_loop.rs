@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 
 use crate::assignments::Assignments;
-use crate::kafka::{Consumer, assign, commit_offsets, format_partitions, partitions_of};
+use crate::kafka::{Consumer, assign, commit_offsets, format_partitions, group_refusal, partitions_of};
 use crate::partition::{IngestContext, PartitionTask};
 
 /// Ingests `topics` until `stopping`, then ends what is under way and leaves the group. Blocks.
@@ -39,10 +39,16 @@ pub(crate) fn run(
             Some(Ok(_)) => bail!("a message came outside of its partition's queue"),
             Some(Err(KafkaError::MessageConsumptionFatal(error))) => bail!("kafka: {error}"),
             // librdkafka recovers from it by itself. If it lasts, `/ready` shows the reason.
-            Some(Err(error)) => debug!("kafka: {error}"),
+            Some(Err(error)) => {
+                debug!("kafka: {error}");
+                if let Some(reason) = group_refusal(&error) {
+                    context.group_gate.close(reason);
+                }
+            }
         }
         event_handler.bootstrap_brokers().add_brokers_if_forgotten(consumer.client());
         for mut partitions in event_handler.take_pending_assignments() {
+            context.group_gate.open();
             start_partitions(context, assignments, &mut partitions, runtime)?;
         }
         context.metrics.partitions.set(i64::try_from(assignments.len()).unwrap_or(i64::MAX));

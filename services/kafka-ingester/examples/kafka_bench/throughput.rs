@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use fred::interfaces::ClientLike;
 use kafka_ingester::batch::Batch;
+use kafka_ingester::message::Record;
 use kafka_ingester::store::{BatchOutcome, PartitionStore};
 use kafka_ingester::{Config, TopicPartition};
 use rdkafka::{Message, Offset};
@@ -34,7 +35,8 @@ pub(crate) async fn measure_without_kafka(world: &World, total: usize) -> f64 {
             let (mut batch, mut start) = (Batch::default(), 0);
             for chunk in messages.chunks(BATCH) {
                 for value in chunk {
-                    batch.push(&policy, start + batch.len() as i64, None, Some(value.as_bytes()));
+                    let record = Record { value: Some(value.as_bytes()), ..Record::default() };
+                    batch.push(&policy, start + batch.len() as i64, &record);
                 }
                 let next = start + chunk.len() as i64;
                 let outcome = store.apply(&partition, epoch, start..next, start, &batch).await.unwrap();

@@ -16,25 +16,43 @@ mod message {
     pub(crate) mod bad_message;
     pub(crate) mod change;
     pub(crate) mod decode;
+    mod envelope;
     mod fields;
+    mod id;
     mod json;
     mod key_template;
+    mod path;
     pub(crate) mod policy;
+    pub(crate) mod record;
 }
 
 use libfuzzer_sys::fuzz_target;
 use message::change::Action;
 use message::decode::decode;
-use message::policy::{Nested, Notify, Nulls, Policy, StoreAs, Tombstones};
+use message::policy::{Envelope, Nested, Notify, Nulls, Policy, StoreAs, Tombstones};
+use message::record::Record;
 
-const REASONS: [&str; 9] =
-    ["empty", "not_utf8", "not_json", "not_object", "no_key", "bad_key", "redis", "nested", "too_large"];
+const REASONS: [&str; 10] = [
+    "envelope",
+    "empty",
+    "not_utf8",
+    "not_json",
+    "not_object",
+    "no_key",
+    "bad_key",
+    "redis",
+    "nested",
+    "too_large",
+];
 
-fuzz_target!(|input: (u8, &[u8])| {
-    let (choice, value) = input;
+const TEMPLATES: [&str; 4] =
+    ["battery:{battery_id}:data", "{a.b[0]}:{c\\.d}", "{key.id}{key}", "{header.h}{battery_id}"];
+
+fuzz_target!(|input: (u8, u8, &[u8], &[u8])| {
+    let (choice, shape, key, value) = input;
     let policy = Policy {
-        key_field: "battery_id".to_owned(),
-        key_template: "battery:{battery_id}:data".parse().unwrap(),
+        key_template: TEMPLATES[usize::from(shape % 4)].parse().unwrap(),
+        envelope: if shape & 64 == 0 { Envelope::None } else { Envelope::Debezium },
         nested: [Nested::Json, Nested::Flatten, Nested::Reject][usize::from(choice % 3)],
         nulls: [Nulls::Store, Nulls::Delete, Nulls::Skip][usize::from(choice / 3 % 3)],
         tombstones: Tombstones::Reject,
@@ -42,13 +60,16 @@ fuzz_target!(|input: (u8, &[u8])| {
         notify: if choice & 128 == 0 { Notify::Text } else { Notify::Fields },
         max_bytes: 4096,
     };
-    match decode(&policy, None, Some(value)) {
+    let value = if shape & 128 == 0 { Some(value) } else { None };
+    let record = Record { key: Some(key), value, headers: vec![("h", key)], ..Record::default() };
+    match decode(&policy, &record) {
         Err(bad) => assert!(REASONS.iter().any(|reason| bad.to_string().starts_with(reason)), "{bad}"),
         Ok(change) => {
-            if let Some(notification) = change.notification {
+            let is_json = matches!(change.action, Action::Write { .. }) || policy.notify == Notify::Fields;
+            if let Some(notification) = change.notification.filter(|_| is_json) {
                 serde_json::from_str::<serde::de::IgnoredAny>(&notification).unwrap();
             }
-            let Action::Write { set, .. } = change.action else { unreachable!("there is a value") };
+            let Action::Write { set, .. } = change.action else { return };
             if policy.store_as == StoreAs::Json {
                 serde_json::from_str::<serde::de::IgnoredAny>(&set[0].1).unwrap();
             }

@@ -64,10 +64,10 @@ impl KafkaConfig {
             ("KAFKA_BROKER", &self.kafka_broker),
             ("KAFKA_GROUP", &self.kafka_group),
         ];
-        for (variable, value) in required {
-            if value.is_none() {
-                return Err(SettingError::new(variable, "must be set"));
-            }
+        let missing: Vec<&str> =
+            required.iter().filter(|(_, value)| value.is_none()).map(|(variable, _)| *variable).collect();
+        if !missing.is_empty() {
+            return Err(SettingError::new(missing.join(", "), "must be set"));
         }
         if self.topics().is_empty() {
             return Err(SettingError::new("KAFKA_TOPIC", "must name a topic"));

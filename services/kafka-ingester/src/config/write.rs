@@ -5,17 +5,18 @@ use std::time::Duration;
 use chassis::parsers;
 use chassis::settings::SettingError;
 
-use crate::message::{KeyTemplate, Nested, Notify, Nulls, Policy, StoreAs, Tombstones};
+use crate::message::{Envelope, KeyTemplate, Nested, Notify, Nulls, Policy, StoreAs, Tombstones};
 
 /// How messages are stored. The defaults are those of the batteries' contract.
 #[derive(Clone, clap::Args)]
 #[command(next_help_heading = "Messages")]
 pub struct WriteConfig {
-    /// Field that holds the id; it is taken out of the message
-    #[arg(long, env = "KEY_FIELD", default_value = "battery_id")]
-    key_field: String,
+    /// Field that holds the id, which KEY_TEMPLATE must name; if unset, KEY_TEMPLATE says it
+    #[arg(long, env = "KEY_FIELD")]
+    key_field: Option<String>,
 
-    /// Redis key of an id, with the key field in braces
+    /// Redis key of a message, with fields of the message in braces; also key, key.FIELD, header.NAME, topic,
+    /// partition and timestamp
     #[arg(long, env = "KEY_TEMPLATE", default_value = "battery:{battery_id}:data")]
     key_template: KeyTemplate,
 
@@ -40,6 +41,10 @@ pub struct WriteConfig {
     #[arg(long, env = "NOTIFY_TEXT", default_value = "updates")]
     pub(crate) notify_text: String,
 
+    /// What is around the fields: none, or debezium (a change event, whose deletes delete the key)
+    #[arg(long, env = "ENVELOPE", default_value = "none")]
+    envelope: Envelope,
+
     /// Objects and arrays in a message: json (stored as JSON), flatten (outer.inner) or reject (a dead
     /// letter)
     #[arg(long, env = "NESTED", default_value = "json")]
@@ -55,7 +60,7 @@ pub struct WriteConfig {
 
     /// How long a key lives after its last message; for ever if unset
     #[arg(long, env = "KEY_TTL", value_parser = parsers::duration)]
-    pub(crate) ttl: Option<Duration>,
+    pub(crate) key_ttl: Option<Duration>,
 
     /// Largest message that is applied
     #[arg(long, env = "MESSAGE_MAX", default_value = "16MB", value_parser = parsers::size)]
@@ -92,8 +97,8 @@ impl WriteConfig {
     /// How messages are decoded.
     pub fn policy(&self) -> Policy {
         Policy {
-            key_field: self.key_field.clone(),
-            key_template: self.key_template.clone(),
+            key_template: self.keys().unwrap_or_else(|_| self.key_template.clone()),
+            envelope: self.envelope,
             nested: self.nested,
             nulls: self.nulls,
             tombstones: self.tombstones,
@@ -103,13 +108,19 @@ impl WriteConfig {
         }
     }
 
-    pub(super) fn check(&self) -> Result<(), SettingError> {
-        if self.key_template.placeholder() != self.key_field {
-            return Err(SettingError::new(
-                "KEY_TEMPLATE",
-                format!("must hold {{{}}}, the field of KEY_FIELD", self.key_field),
-            ));
+    /// The template of the keys. KEY_FIELD is a field, also if its name means something else.
+    fn keys(&self) -> Result<KeyTemplate, SettingError> {
+        let Some(field) = &self.key_field else { return Ok(self.key_template.clone()) };
+        if !self.key_template.has(field) {
+            let must_hold = format!("must hold {{{field}}}, the field of KEY_FIELD");
+            return Err(SettingError::new("KEY_TEMPLATE", must_hold));
         }
+        let keys = self.key_template.clone().with_field(field);
+        keys.map_err(|_| SettingError::new("KEY_FIELD", "must be a field or a path, such as actor.login"))
+    }
+
+    pub(super) fn check(&self) -> Result<(), SettingError> {
+        self.keys()?;
         if self.nulls == Nulls::Delete && self.store_as != StoreAs::Hash {
             return Err(SettingError::new("NULLS", "must be store or skip unless STORE_AS is hash"));
         }

@@ -12,6 +12,7 @@ use tracing::{debug, error, info, warn};
 
 use super::bootstrap_brokers::BootstrapBrokers;
 use super::commit::commit_offsets;
+use super::lag;
 use super::partition_list::{format_partitions, partitions_of};
 use crate::assignments::Assignments;
 use crate::metrics::Metrics;
@@ -99,9 +100,11 @@ impl ClientContext for EventHandler {
             for (partition, state) in &state.partitions {
                 let number = partition.to_string();
                 let partition = TopicPartition { topic: topic.clone(), partition: *partition };
-                let end = if state.ls_offset >= 0 { state.ls_offset } else { state.hi_offset };
-                if let Some(next_offset) = self.assignments.next_offset(&partition).filter(|_| end >= 0) {
-                    self.metrics.lag.with_label_values(&[topic, &number]).set((end - next_offset).max(0));
+                let Some(next_offset) = self.assignments.next_offset(&partition) else { continue };
+                let position = lag::position(next_offset, state);
+                self.assignments.pass(&partition, next_offset, position);
+                if let Some(lag) = lag::lag(position, state) {
+                    self.metrics.lag.with_label_values(&[topic, &number]).set(lag);
                 }
             }
         }

@@ -10,9 +10,9 @@ pub(crate) fn partitions_of(list: &TopicPartitionList) -> Vec<TopicPartition> {
     list.to_topic_map().into_keys().map(element).collect()
 }
 
-/// For logs: `a/0, a/1`.
+/// For logs: `a/0, a/1`, or `none`.
 pub(crate) fn format_partitions(partitions: &[TopicPartition]) -> String {
     let mut names: Vec<String> = partitions.iter().map(ToString::to_string).collect();
     names.sort();
-    names.join(", ")
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }

@@ -15,12 +15,15 @@ pub enum BadMessage {
     /// The value is JSON, but not an object.
     #[error("not_object: the value is not a JSON object")]
     NotObject,
-    /// The key field is missing.
-    #[error("no_key: the field {0} is missing")]
+    /// A part of the key is missing: which.
+    #[error("no_key: {0} is missing")]
     NoKey(String),
-    /// The key field is neither a string nor a number.
+    /// A part of the key is neither a string nor a number.
     #[error("bad_key: {0} must be a string or a number")]
     BadKey(String),
+    /// A change event has another form: what is wrong.
+    #[error("envelope: {0}")]
+    Envelope(String),
     /// A field holds a nested value that the policy forbids, or that is too deep to be flattened.
     #[error("nested: the field {0} cannot be stored")]
     Nested(String),

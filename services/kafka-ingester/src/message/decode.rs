@@ -4,21 +4,20 @@ use std::borrow::Cow;
 
 use super::bad_message::BadMessage;
 use super::change::{Action, Change};
+use super::envelope::{self, RowChange};
 use super::fields::Fields;
-use super::json::{self, JsonType, RawField};
-use super::policy::{Notify, Policy, StoreAs, Tombstones};
+use super::id::{id, id_of_key};
+use super::json::{self, RawField};
+use super::policy::{Envelope, Notify, Policy, StoreAs};
+use super::record::Record;
 
 /// Decodes one message.
 ///
 /// # Errors
 /// If the message cannot be applied. The error's text says why.
-pub fn decode<'a>(
-    policy: &Policy,
-    kafka_key: Option<&'a [u8]>,
-    value: Option<&'a [u8]>,
-) -> Result<Change<'a>, BadMessage> {
-    let value = match value {
-        None if policy.tombstones == Tombstones::Delete => return decode_tombstone(policy, kafka_key),
+pub fn decode<'a>(policy: &Policy, record: &Record<'a>) -> Result<Change<'a>, BadMessage> {
+    let value = match record.value {
+        None if policy.deletes() => return Ok(delete(policy, id_of_key(&policy.key_template, record)?)),
         None | Some([]) => return Err(BadMessage::Empty),
         Some(value) => value,
     };
@@ -26,8 +25,28 @@ pub fn decode<'a>(
         return Err(BadMessage::TooLarge(value.len(), policy.max_bytes));
     }
     let text = std::str::from_utf8(value).map_err(|error| BadMessage::NotUtf8(error.valid_up_to()))?;
-    let mut raw_fields = json::parse_object(text)?;
-    let id = take_id(policy, &mut raw_fields)?;
+    let fields = json::parse_object(text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text))?;
+    let row = match policy.envelope {
+        Envelope::None => RowChange::Written(fields),
+        Envelope::Debezium => envelope::unwrap(fields)?,
+    };
+    match row {
+        RowChange::Written(fields) => write(policy, record, fields),
+        // What is known of a deleted row may be less than its key.
+        RowChange::Deleted(fields) => {
+            let id = id(&policy.key_template, record, &fields);
+            Ok(delete(policy, id.or_else(|_| id_of_key(&policy.key_template, record))?))
+        }
+    }
+}
+
+fn write<'a>(
+    policy: &Policy,
+    record: &Record<'a>,
+    mut raw_fields: Vec<RawField<'a>>,
+) -> Result<Change<'a>, BadMessage> {
+    let id = id(&policy.key_template, record, &raw_fields)?;
+    raw_fields.retain(|(name, _)| !policy.key_template.takes_out(name));
     let mut fields = Fields::resolve(policy, raw_fields)?;
     let notification = (policy.notify == Notify::Fields).then(|| json::format_object(&fields.set));
     let set = match policy.store_as {
@@ -37,31 +56,16 @@ pub fn decode<'a>(
     Ok(Change { id, action: Action::Write { set, unset: fields.unset }, notification })
 }
 
-fn decode_tombstone<'a>(policy: &Policy, kafka_key: Option<&'a [u8]>) -> Result<Change<'a>, BadMessage> {
-    let id = kafka_key.filter(|key| !key.is_empty()).ok_or(BadMessage::Empty)?;
-    let id = std::str::from_utf8(id).map_err(|_| BadMessage::BadKey("the Kafka key".to_owned()))?;
-    let notification = (policy.notify == Notify::Fields).then(|| "null".to_owned());
-    Ok(Change { id: Cow::Borrowed(id), action: Action::Delete, notification })
+fn delete<'a>(policy: &Policy, id: Cow<'a, str>) -> Change<'a> {
+    let notification = match policy.notify {
+        Notify::Text => Some("deleted".to_owned()),
+        Notify::Fields => Some("null".to_owned()),
+        Notify::None => None,
+    };
+    Change { id, action: Action::Delete, notification }
 }
 
-/// Takes the key field out. If it is there twice, the last one counts, as in the original.
-fn take_id<'a>(policy: &Policy, raw_fields: &mut Vec<RawField<'a>>) -> Result<Cow<'a, str>, BadMessage> {
-    let mut id = None;
-    raw_fields.retain(|(name, value)| {
-        let is_key = *name == policy.key_field;
-        if is_key {
-            id = Some(*value);
-        }
-        !is_key
-    });
-    let id = id.ok_or_else(|| BadMessage::NoKey(policy.key_field.clone()))?;
-    match json::json_type(id) {
-        JsonType::String | JsonType::Number => json::redis_text(id),
-        JsonType::Null | JsonType::Boolean | JsonType::Object | JsonType::Array => {
-            Err(BadMessage::BadKey(policy.key_field.clone()))
-        }
-    }
-}
+const BYTE_ORDER_MARK: char = '\u{feff}';
 
 #[cfg(test)]
 mod tests;

@@ -35,6 +35,19 @@ pub(super) fn parse_object(text: &str) -> Result<Vec<RawField<'_>>, BadMessage> 
     })
 }
 
+/// The items of the array that `text` is.
+pub(super) fn parse_array(text: &str) -> Result<Vec<&RawValue>, BadMessage> {
+    serde_json::from_str(text).map_err(|error| not_json(&error))
+}
+
+/// The `payload` of what Kafka Connect's JSON converter writes, if the fields are just `schema` and `payload`.
+pub(super) fn connect_payload<'a>(fields: &[RawField<'a>]) -> Option<&'a RawValue> {
+    match fields {
+        [(schema, _), (name, payload)] if schema == "schema" && name == "payload" => Some(*payload),
+        _ => None,
+    }
+}
+
 /// The type of a value. Its first byte is enough to tell.
 pub(super) fn json_type(value: &RawValue) -> JsonType {
     match value.get().as_bytes().first() {

@@ -1,24 +1,116 @@
-//! Key names with a placeholder for a message's id: `battery:{battery_id}:data`.
+//! How a key is made of a message: `battery:{battery_id}:data`, `user:{actor.login}:{topic}`.
 
 use std::str::FromStr;
 
-/// A key name with exactly one placeholder, `{name}`.
+use super::path::Path;
+
+/// A key's name with placeholders. The id is what stands between the texts before the first placeholder and after the
+/// last one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyTemplate {
     prefix: String,
-    placeholder: String,
-    suffix: String,
+    /// Each placeholder with the text after it. There is one at least, and the last one's text is the suffix.
+    parts: Vec<(Placeholder, String)>,
+}
+
+/// A name in braces.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Placeholder {
+    name: String,
+    pub(super) source: Source,
+}
+
+/// Where the text of a placeholder is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Source {
+    /// `{actor.login}` or `{value.actor.login}`: a field of the value.
+    Field(Path),
+    /// `{key}`: the Kafka key.
+    Key,
+    /// `{key.id}`: a field of the Kafka key, which is JSON.
+    KeyField(Path),
+    /// `{header.NAME}`.
+    Header(String),
+    /// `{topic}`.
+    Topic,
+    /// `{partition}`.
+    Partition,
+    /// `{timestamp}`, in ms since 1970.
+    Timestamp,
 }
 
 impl KeyTemplate {
-    /// The name between the braces.
-    pub fn placeholder(&self) -> &str {
-        &self.placeholder
-    }
-
     /// The key of an id.
     pub fn key(&self, id: &str) -> String {
-        [&self.prefix, id, &self.suffix].concat()
+        [&self.prefix, id, &self.parts[self.parts.len() - 1].1].concat()
+    }
+
+    /// True if it has the placeholder `{name}`.
+    pub fn has(&self, name: &str) -> bool {
+        self.parts.iter().any(|(placeholder, _)| placeholder.name == name)
+    }
+
+    /// The template in which `{name}` is a field of the value, whatever else it may mean.
+    ///
+    /// # Errors
+    /// If it is no path.
+    pub fn with_field(mut self, name: &str) -> Result<Self, String> {
+        for (placeholder, _) in &mut self.parts {
+            if placeholder.name == name {
+                placeholder.source = Source::Field(name.parse()?);
+            }
+        }
+        Ok(self)
+    }
+
+    /// True if a placeholder is a header.
+    pub(crate) fn needs_headers(&self) -> bool {
+        self.parts.iter().any(|(placeholder, _)| matches!(placeholder.source, Source::Header(_)))
+    }
+
+    /// True if a placeholder is this field of the message itself. It is not stored, since the key has it.
+    pub(super) fn takes_out(&self, field: &str) -> bool {
+        self.parts.iter().any(|(placeholder, _)| match &placeholder.source {
+            Source::Field(path) => path.top_level() == Some(field),
+            _ => false,
+        })
+    }
+
+    /// The placeholders, each with the text between it and the next one; that of the last one is empty.
+    pub(super) fn placeholders(&self) -> impl ExactSizeIterator<Item = (&Placeholder, &str)> {
+        let last = self.parts.len() - 1;
+        self.parts.iter().enumerate().map(move |(index, (placeholder, text))| {
+            (placeholder, if index == last { "" } else { text.as_str() })
+        })
+    }
+}
+
+impl Placeholder {
+    fn parse(name: &str) -> Result<Self, String> {
+        let source = match name {
+            "key" => Source::Key,
+            "topic" => Source::Topic,
+            "partition" => Source::Partition,
+            "timestamp" => Source::Timestamp,
+            _ => match name.split_once('.') {
+                Some(("key", path)) => Source::KeyField(path.parse()?),
+                Some(("value", path)) => Source::Field(path.parse()?),
+                Some(("header", header)) if !header.is_empty() => Source::Header(header.to_owned()),
+                _ => Source::Field(name.parse()?),
+            },
+        };
+        Ok(Self { name: name.to_owned(), source })
+    }
+
+    /// For people.
+    pub(super) fn describe(&self) -> String {
+        match &self.source {
+            Source::Field(_) => format!("the field {}", self.name.trim_start_matches("value.")),
+            Source::Key => "the Kafka key".to_owned(),
+            Source::KeyField(_) => format!("the field {} of the Kafka key", &self.name["key.".len()..]),
+            Source::Header(name) => format!("the header {name}"),
+            Source::Topic | Source::Partition | Source::Timestamp => format!("the {}", self.name),
+        }
     }
 }
 
@@ -26,20 +118,29 @@ impl FromStr for KeyTemplate {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let parse = || {
-            let (prefix, rest) = text.split_once('{')?;
-            let (placeholder, suffix) = rest.split_once('}')?;
-            let is_single =
-                !prefix.contains('}') && !placeholder.contains('{') && !suffix.contains(['{', '}']);
-            (is_single && !placeholder.is_empty()).then(|| Self {
-                prefix: prefix.to_owned(),
-                placeholder: placeholder.to_owned(),
-                suffix: suffix.to_owned(),
-            })
+        let must_be = || {
+            "must be a text with a placeholder, such as battery:{battery_id}:data or user:{actor.login}:{topic}"
+                .to_owned()
         };
-        parse().ok_or_else(|| {
-            "must be a text with one placeholder, such as battery:{battery_id}:data".to_owned()
-        })
+        let (prefix, mut rest) = text.split_once('{').ok_or_else(must_be)?;
+        let mut parts = Vec::new();
+        loop {
+            let (name, after) = rest.split_once('}').ok_or_else(must_be)?;
+            let (literal, next) =
+                after.split_once('{').map_or((after, None), |(text, next)| (text, Some(next)));
+            if name.contains('{') || literal.contains('}') {
+                return Err(must_be());
+            }
+            parts.push((Placeholder::parse(name).map_err(|_| must_be())?, literal.to_owned()));
+            match next {
+                Some(next) => rest = next,
+                None => break,
+            }
+        }
+        if prefix.contains('}') {
+            return Err(must_be());
+        }
+        Ok(Self { prefix: prefix.to_owned(), parts })
     }
 }
 
@@ -51,17 +152,23 @@ mod tests {
     #[test]
     fn the_default_template_makes_the_battery_key() {
         let template: KeyTemplate = "battery:{battery_id}:data".parse().unwrap();
-        assert_eq!(template.placeholder(), "battery_id");
+        assert!(template.has("battery_id") && template.takes_out("battery_id"));
         assert_eq!(template.key("7"), "battery:7:data");
         assert_eq!(template.key("7"), Key::Battery("7").to_string());
         assert_eq!(template.key("a{b}c"), "battery:a{b}c:data");
     }
 
     #[test]
-    fn a_template_has_one_placeholder() {
+    fn a_template_has_placeholders() {
         assert_eq!("{id}".parse::<KeyTemplate>().unwrap().key("7"), "7");
-        for bad in ["", "battery", "{}", "{a}{b}", "a}{b}", "{a", "{{a}}", "{a}}"] {
+        let several: KeyTemplate = "u:{a.b}:{topic}/{header.x-y}{key}!".parse().unwrap();
+        let texts: Vec<&str> = several.placeholders().map(|(_, text)| text).collect();
+        assert_eq!((texts, several.key("id")), (vec![":", "/", "", ""], "u:id!".to_owned()));
+        assert!(several.needs_headers() && !several.takes_out("a"));
+        for bad in ["", "battery", "{}", "a}{b}", "{a", "{{a}}", "{a}}", "{a}{", "{a..b}", "{key.}"] {
             assert!(bad.parse::<KeyTemplate>().is_err(), "{bad}");
         }
+        let topic: KeyTemplate = "{topic}".parse().unwrap();
+        assert!(!topic.takes_out("topic") && topic.with_field("topic").unwrap().takes_out("topic"));
     }
 }

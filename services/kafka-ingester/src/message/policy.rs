@@ -5,10 +5,10 @@ use super::key_template::KeyTemplate;
 /// How messages are decoded. The settings' defaults are those of the batteries' contract.
 #[derive(Debug, Clone)]
 pub struct Policy {
-    /// The field that holds the id.
-    pub key_field: String,
-    /// The Redis key of an id.
+    /// The Redis key of a message, and its id.
     pub key_template: KeyTemplate,
+    /// What is around the fields of a message.
+    pub envelope: Envelope,
     /// What is done with objects and arrays in a message.
     pub nested: Nested,
     /// What is done with fields that are null.
@@ -21,6 +21,22 @@ pub struct Policy {
     pub notify: Notify,
     /// The largest value that is decoded, in bytes.
     pub max_bytes: usize,
+}
+
+impl Policy {
+    /// True if messages can delete keys.
+    pub fn deletes(&self) -> bool {
+        self.tombstones == Tombstones::Delete || self.envelope == Envelope::Debezium
+    }
+}
+
+/// What is around the fields of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Envelope {
+    /// Nothing.
+    None,
+    /// Debezium's change event. Deleted rows and messages without a value delete their key.
+    Debezium,
 }
 
 /// What is done with objects and arrays in a message.

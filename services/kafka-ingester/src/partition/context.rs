@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use chassis::Gate;
 use redis_core::State;
 use tokio::sync::watch;
 
@@ -25,6 +26,8 @@ pub(crate) struct IngestContext {
     pub(crate) topic_ids: watch::Receiver<TopicIds>,
     /// Whether Redis has memory for more messages.
     pub(crate) memory: watch::Receiver<State>,
+    /// Closed while the group does not take this instance in.
+    pub(crate) group_gate: Gate,
     /// Closed while Redis refuses writes.
     pub(crate) writing_gate: PartitionGate,
     /// Closed while a partition stands still because all of its last messages were bad.

@@ -3,7 +3,7 @@
 use redis_core::{Key, Needs, WaitReplicas};
 
 use crate::config::WriteConfig;
-use crate::message::{Notify, Nulls, StoreAs, Tombstones};
+use crate::message::{Notify, Nulls, StoreAs};
 
 /// The commands that the service and its scripts run with these settings.
 pub fn needs(group: &str, topics: &[String], write: &WriteConfig, wait: WaitReplicas) -> Needs {
@@ -29,7 +29,7 @@ pub fn needs(group: &str, topics: &[String], write: &WriteConfig, wait: WaitRepl
 fn of_messages(mut needs: Needs, write: &WriteConfig) -> Needs {
     let policy = write.policy();
     let (key, keys) = (policy.key_template.key("check"), policy.key_template.key("*"));
-    let deletes = policy.tombstones == Tombstones::Delete;
+    let deletes = policy.deletes();
     if let Some(id_set) = write.id_set() {
         needs = on(needs, id_set, id_set, &[&["SADD", "check"]]);
         if deletes {
@@ -47,7 +47,7 @@ fn of_messages(mut needs: Needs, write: &WriteConfig) -> Needs {
     if deletes {
         needs = on(needs, &keys, &key, &[&["DEL"]]);
     }
-    if write.ttl.is_some() {
+    if write.key_ttl.is_some() {
         needs = on(needs, &keys, &key, &[&["PEXPIRE", "1"]]);
     }
     if policy.notify == Notify::None {

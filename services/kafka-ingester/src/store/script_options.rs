@@ -21,7 +21,7 @@ impl ScriptOptions {
             StoreAs::Stream => "stream",
         };
         let notification = if write.notify == Notify::Text { write.notify_text.as_str() } else { "" };
-        let ttl_ms = write.ttl.map_or(0, |ttl| ttl.as_millis());
+        let ttl_ms = write.key_ttl.map_or(0, |ttl| ttl.as_millis());
         let values =
             [store_as.to_owned(), notification.to_owned(), ttl_ms.to_string(), write.stream_max.to_string()];
         Self { values: values.map(Value::from), id_set: write.id_set().unwrap_or_default().to_owned() }

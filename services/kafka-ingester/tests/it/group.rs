@@ -1,7 +1,12 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use fred::interfaces::HashesInterface;
+use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{CommitMode, Consumer};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use rdkafka::{Offset, TopicPartitionList};
 use test_support::{ServiceProcess, TestRedis, eventually};
 
@@ -162,6 +167,88 @@ async fn a_static_member_that_comes_back_in_time_moves_no_partition() {
         wait_for_share(&second).await;
     }
     assert_eq!(count_rebalances(), before, "{}", first.log());
+}
+
+/// The mock cluster answers as a broker does beside a member with another strategy.
+#[tokio::test]
+async fn a_group_that_does_not_take_the_instance_in_is_told_until_it_does() {
+    let world = World::with(Kafka::start_mock(), TestRedis::start().await, 1).await;
+    let refusals = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_INCONSISTENT_GROUP_PROTOCOL; 4];
+    world.kafka.mock.as_ref().unwrap().request_errors(RDKafkaApiKey::JoinGroup, &refusals);
+    let service = world.spawn_ingester(&[]).await;
+    eventually("/ready says what is wrong, and what to do", async || {
+        let (status, body) = service.get("/ready").await;
+        let told = "group: the group has a member with another assignment strategy";
+        status == 503 && body.contains(told) && body.contains("ASSIGNMENT_STRATEGY=range,roundrobin")
+    })
+    .await;
+    service.wait_until_ready().await;
+    assert_eq!(service.log().matches("group is not ready").count(), 1, "{}", service.log());
+    send_values(&world, 1, 0..1);
+    wait_for_value(&world, 1, 0).await;
+}
+
+/// A consumer with the strategies that librdkafka has by default, as the original's.
+#[tokio::test]
+async fn a_group_is_taken_over_from_an_eager_member_without_stopping_it_first() {
+    let world = World::new(4).await;
+    let original = world.kafka.create_consumer(&world.group);
+    original.subscribe(&[&world.topic]).unwrap();
+    let stop = Arc::new(AtomicBool::new(false));
+    let polling = std::thread::spawn({
+        let stop = Arc::clone(&stop);
+        move || {
+            while !stop.load(Ordering::Relaxed) {
+                drop(original.poll(Duration::from_millis(50)));
+            }
+        }
+    });
+    let eager = [("KAFKA_CONF_PARTITION_ASSIGNMENT_STRATEGY", "range,roundrobin")];
+    let service = world.start_ingester(&eager).await;
+    eventually("the instance has its share", async || {
+        service.metric("kafka_ingester_partitions").await == 2.0
+    })
+    .await;
+    stop.store(true, Ordering::Relaxed);
+    polling.join().unwrap();
+    eventually("the instance has all", async || service.metric("kafka_ingester_partitions").await == 4.0)
+        .await;
+    send_values(&world, 4, 0..1);
+    wait_for_value(&world, 4, 0).await;
+}
+
+/// The mock cluster writes no control records.
+#[tokio::test]
+async fn the_lag_behind_a_transactional_producer_reaches_0() {
+    let world = World::new(1).await;
+    if world.kafka.mock.is_some() {
+        report_not_run("the_lag_behind_a_transactional_producer_reaches_0 needs a real broker, KAFKA_BROKER");
+        return;
+    }
+    let service = world.start_ingester(&[]).await;
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", &world.kafka.broker).set("transactional.id", &world.topic);
+    let producer: BaseProducer = config.create().unwrap();
+    let timeout = Duration::from_secs(30);
+    producer.init_transactions(timeout).unwrap();
+    for is_committed in [true, false] {
+        producer.begin_transaction().unwrap();
+        for value in 0..10 {
+            let json = format!(r#"{{"battery_id":0,"v":{value},"committed":{is_committed}}}"#);
+            producer.send(BaseRecord::<(), _>::to(&world.topic).partition(0).payload(&json)).unwrap();
+        }
+        if is_committed {
+            producer.commit_transaction(timeout).unwrap();
+        } else {
+            producer.flush(timeout).unwrap();
+            producer.abort_transaction(timeout).unwrap();
+        }
+    }
+    world.wait_for_field("battery:0:data", "v", "9").await;
+    let lag = format!(r#"kafka_ingester_lag{{partition="0",topic="{}"}} 0"#, world.topic);
+    eventually("the lag is 0", async || service.get("/metrics").await.1.contains(&lag)).await;
+    assert_eq!((world.kafka.log_end(&world.topic, 0), world.read_offset(0).await), (22, Some(10)));
+    assert_eq!(world.read_field("battery:0:data", "committed").await.unwrap(), "true");
 }
 
 #[tokio::test]

@@ -18,5 +18,6 @@ mod redis_outages;
 mod refusals;
 mod security;
 mod settings;
+mod shapes;
 mod soak;
 mod startup;

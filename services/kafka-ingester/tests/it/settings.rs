@@ -18,6 +18,8 @@ async fn a_setting_that_cannot_be_used_is_one_line_and_exit_code_2() {
         let vars: Vec<_> = REQUIRED.into_iter().filter(|(name, _)| *name != variable).collect();
         assert_eq!(run_until_refused(&vars).await, (2, format!("kafka-ingester: {variable} must be set")));
     }
+    let all = "kafka-ingester: KAFKA_TOPIC, KAFKA_BROKER, KAFKA_GROUP must be set";
+    assert_eq!(run_until_refused(&[]).await, (2, all.to_owned()));
     let cases = [
         (
             "KAFKA_TOPIC",
@@ -42,9 +44,10 @@ async fn a_setting_that_cannot_be_used_is_one_line_and_exit_code_2() {
         (
             "KEY_TEMPLATE",
             "battery",
-            "KEY_TEMPLATE must be a text with one placeholder, such as battery:{battery_id}:data",
+            "KEY_TEMPLATE must be a text with a placeholder, such as battery:{battery_id}:data or user:{actor.login}:{topic}",
         ),
         ("KEY_FIELD", "id", "KEY_TEMPLATE must hold {id}, the field of KEY_FIELD"),
+        ("ENVELOPE", "xml", "ENVELOPE must be one of none, debezium"),
         ("NESTED", "xml", "NESTED must be one of json, flatten, reject"),
         ("REDIS_PORT", "x", "REDIS_PORT must be a valid value: invalid digit found in string"),
     ];
@@ -122,6 +125,14 @@ async fn help_lists_every_variable() {
     let help = String::from_utf8(output.stdout).unwrap();
     let readme = include_str!("../../README.md");
     let variables = help.split("[env: ").skip(1).map(|rest| rest.split([']', '=']).next().unwrap());
+    // The flag of NAME is --name; of a family, NAME_*, it is --name.
+    for line in help.lines().filter(|line| line.trim_start().starts_with("--") && line.contains('<')) {
+        let flag = line.trim_start().trim_start_matches("--").split(' ').next().unwrap();
+        let variable = flag.to_uppercase().replace('-', "_");
+        let shown =
+            [format!("[env: {variable}]"), format!("[env: {variable}=]"), format!("[env: {variable}_*")];
+        assert!(shown.iter().any(|shown| help.contains(shown)), "--{flag} is not the flag of {variable}");
+    }
     let mut count = 0;
     for variable in variables {
         assert!(readme.contains(&format!("`{variable}`")), "{variable} is not in the README");

@@ -1,11 +1,11 @@
 use super::*;
-use crate::message::{Nested, Nulls};
+use crate::message::{Nested, Nulls, Tombstones};
 use proptest::prelude::*;
 
 fn policy() -> Policy {
     Policy {
-        key_field: "battery_id".to_owned(),
         key_template: "battery:{battery_id}:data".parse().unwrap(),
+        envelope: Envelope::None,
         nested: Nested::Json,
         nulls: Nulls::Store,
         tombstones: Tombstones::Reject,
@@ -13,6 +13,14 @@ fn policy() -> Policy {
         notify: Notify::Text,
         max_bytes: 1 << 20,
     }
+}
+
+fn decode<'a>(
+    policy: &Policy,
+    key: Option<&'a [u8]>,
+    value: Option<&'a [u8]>,
+) -> Result<Change<'a>, BadMessage> {
+    super::decode(policy, &Record { key, value, ..Record::default() })
 }
 
 fn decode_fields(policy: &Policy, json: &str) -> (String, Vec<(String, String)>, Vec<String>) {
@@ -86,8 +94,8 @@ fn every_bad_message_has_its_reason() {
         (b" null ", "not_object: the value is not a JSON object"),
         (b"\"{}\"", "not_object: the value is not a JSON object"),
         (b"{\"soc\":81}", "no_key: the field battery_id is missing"),
-        (b"{\"battery_id\":null}", "bad_key: battery_id must be a string or a number"),
-        (b"{\"battery_id\":[7]}", "bad_key: battery_id must be a string or a number"),
+        (b"{\"battery_id\":null}", "bad_key: the field battery_id must be a string or a number"),
+        (b"{\"battery_id\":[7]}", "bad_key: the field battery_id must be a string or a number"),
     ];
     for (value, expected) in reasons {
         assert_eq!(bad_reason(value), expected, "{}", String::from_utf8_lossy(value));
@@ -126,7 +134,10 @@ fn nested_values_are_stored_as_json_flattened_or_rejected() {
 fn a_tombstone_deletes_the_key_that_the_kafka_key_names() {
     let policy = Policy { tombstones: Tombstones::Delete, ..policy() };
     let change = decode(&policy, Some(b"7"), None).unwrap();
-    assert_eq!(change, Change { id: Cow::Borrowed("7"), action: Action::Delete, notification: None });
+    assert_eq!(
+        change,
+        Change { id: Cow::Borrowed("7"), action: Action::Delete, notification: Some("deleted".to_owned()) }
+    );
     assert_eq!(decode(&policy, None, None), Err(BadMessage::Empty));
     assert_eq!(decode(&policy, Some(b"7"), Some(b"")), Err(BadMessage::Empty));
 }
@@ -139,6 +150,105 @@ fn a_json_string_and_a_notification_hold_the_fields_without_the_key() {
     let expected = r#"{"a\"":1.50,"o":{"x":"y z"}}"#;
     assert_eq!(change.notification.as_deref(), Some(expected));
     assert_eq!(decode_fields(&policy, json).1, pairs(&[("", expected)]));
+}
+
+#[test]
+fn a_key_is_made_of_all_that_a_message_has() {
+    let value = br#"{"actor":{"login":"ann","ids":[7,8]},"topic":"t","a.b":1.50}"#;
+    let record = Record {
+        topic: "events",
+        partition: 3,
+        timestamp_ms: Some(1_700_000_000_000),
+        key: Some(br#"{"schema":{},"payload":{"id":"k"}}"#),
+        value: Some(value),
+        headers: vec![("h", b"old"), ("h", b"new")],
+    };
+    let id = |template: &str| {
+        let policy = Policy { key_template: template.parse().unwrap(), ..policy() };
+        super::decode(&policy, &record).map(|change| change.id.into_owned()).map_err(|bad| bad.to_string())
+    };
+    for (template, expected) in [
+        ("user:{actor.login}:{topic}", Ok("ann:events")),
+        ("{actor.ids[1]}/{value.topic}", Ok("8/t")),
+        (r"{a\.b}", Ok("1.50")),
+        ("{key.id}-{header.h}", Ok("k-new")),
+        ("{partition}@{timestamp}", Ok("3@1700000000000")),
+        ("{actor}", Err("bad_key: the field actor must be a string or a number")),
+        ("{key}", Err("bad_key: the Kafka key must be a string or a number")),
+        ("{actor.name}", Err("no_key: the field actor.name is missing")),
+        ("{key.name}", Err("no_key: the field name of the Kafka key is missing")),
+        ("{header.x}", Err("no_key: the header x is missing")),
+    ] {
+        let expected = expected.map(str::to_owned).map_err(str::to_owned);
+        assert_eq!(id(template), expected, "{template}");
+    }
+    let policy = Policy { key_template: "{actor.login}:{topic}".parse().unwrap(), ..policy() };
+    let policy = Policy { key_template: policy.key_template.with_field("topic").unwrap(), ..policy };
+    let change = super::decode(&policy, &record).unwrap();
+    let Action::Write { set, .. } = change.action else { panic!("a deletion") };
+    let names: Vec<&str> = set.iter().map(|(name, _)| &**name).collect();
+    assert_eq!((&*change.id, names), ("ann:t", vec!["actor", "a.b"]));
+}
+
+#[test]
+fn a_kafka_key_of_any_form_deletes_what_its_value_wrote() {
+    let policy = Policy { tombstones: Tombstones::Delete, ..policy() };
+    for key in [
+        "7",
+        r#""7""#,
+        r#"{"battery_id":7}"#,
+        r#"{"battery_id": "7"}"#,
+        r#"{"schema":{"type":"int32"},"payload":7}"#,
+        r#"{"schema":{"type":"struct"},"payload":{"battery_id":7}}"#,
+    ] {
+        assert_eq!(decode(&policy, Some(key.as_bytes()), None).unwrap().id, "7", "{key}");
+    }
+    for (key, reason) in [
+        (r#"{"id":7}"#, "no_key: the field battery_id is missing"),
+        (r#"{"battery_id":null}"#, "bad_key: the field battery_id must be a string or a number"),
+    ] {
+        assert_eq!(decode(&policy, Some(key.as_bytes()), None).unwrap_err().to_string(), reason);
+    }
+}
+
+#[test]
+fn a_change_event_writes_or_deletes_its_row() {
+    let policy = Policy { envelope: Envelope::Debezium, ..policy() };
+    let change = |key: &str, value: &str| {
+        let change = decode(&policy, Some(key.as_bytes()), Some(value.as_bytes()));
+        change.map(|change| match change.action {
+            Action::Delete => format!("delete {}", change.id),
+            Action::Write { set, .. } => format!("{} {set:?}", change.id),
+        })
+    };
+    let (row, written) = (r#"{"battery_id":7,"soc":81}"#, r#"7 [("soc", "81")]"#);
+    for op in ["c", "u", "r"] {
+        let event = format!(r#"{{"before":null,"after":{row},"source":{{"ts_ms":1}},"op":"{op}"}}"#);
+        assert_eq!(change("", &event).unwrap(), written);
+        assert_eq!(change("", &format!(r#"{{"schema":{{}},"payload":{event}}}"#)).unwrap(), written);
+    }
+    assert_eq!(change("", row).unwrap(), written);
+    assert_eq!(change("", r#"{"battery_id":7,"soc":81,"__deleted":"false"}"#).unwrap(), written);
+    for (key, event) in [
+        ("", r#"{"before":{"battery_id":7},"after":null,"op":"d"}"#),
+        (r#"{"battery_id":7}"#, r#"{"before":null,"after":null,"op":"d"}"#),
+        (r#"{"battery_id":7}"#, r#"{"schema":null,"payload":null}"#),
+        ("", r#"{"battery_id":7,"soc":81,"__deleted":"true"}"#),
+    ] {
+        assert_eq!(change(key, event).unwrap(), "delete 7", "{event}");
+    }
+    for (event, reason) in [
+        (r#"{"before":null,"after":null,"op":"t"}"#, r#"envelope: the op "t" is none of c, u, r and d"#),
+        (r#"{"before":null,"after":null,"op":"c"}"#, "envelope: there is no after"),
+    ] {
+        assert_eq!(change("", event).unwrap_err().to_string(), reason);
+    }
+}
+
+#[test]
+fn a_byte_order_mark_is_no_part_of_the_json() {
+    let marked = "\u{feff}{\"battery_id\":1,\"a\":2}";
+    assert_eq!(decode_fields(&policy(), marked).1, pairs(&[("a", "2")]));
 }
 
 proptest! {

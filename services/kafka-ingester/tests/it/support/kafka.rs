@@ -7,6 +7,7 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer};
 use rdkafka::util::Timeout;
@@ -109,6 +110,20 @@ impl Kafka {
             };
         }
         self.producer.poll(Duration::ZERO);
+    }
+
+    /// Like [`Kafka::enqueue`], with a header.
+    pub(crate) fn enqueue_with_header(
+        &self,
+        topic: &str,
+        partition: i32,
+        key: &[u8],
+        value: &[u8],
+        (name, text): (&str, &[u8]),
+    ) {
+        let headers = OwnedHeaders::new().insert(Header { key: name, value: Some(text) });
+        let record = BaseRecord::to(topic).partition(partition).key(key).payload(value).headers(headers);
+        self.producer.send(record).map_err(|(error, _)| error).unwrap();
     }
 
     /// Waits until the broker has all messages.

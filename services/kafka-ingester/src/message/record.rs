@@ -1,0 +1,18 @@
+//! A message as it came from Kafka.
+
+/// A message as it came from Kafka. What is not known is empty.
+#[derive(Debug, Clone, Default)]
+pub struct Record<'a> {
+    /// The topic.
+    pub topic: &'a str,
+    /// The partition's number.
+    pub partition: i32,
+    /// When it was made or appended, in ms since 1970.
+    pub timestamp_ms: Option<i64>,
+    /// The Kafka key.
+    pub key: Option<&'a [u8]>,
+    /// The value; `None` is a tombstone.
+    pub value: Option<&'a [u8]>,
+    /// The headers, if the key template names one.
+    pub headers: Vec<(&'a str, &'a [u8])>,
+}

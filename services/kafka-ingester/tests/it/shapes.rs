@@ -1,0 +1,82 @@
+//! Messages of other shapes than the contract's: the README's recipes.
+
+use std::collections::HashMap;
+
+use fred::interfaces::{HashesInterface, KeysInterface, SetsInterface};
+
+use crate::support::World;
+
+async fn read_hash(world: &World, key: &str) -> HashMap<String, String> {
+    world.client.hgetall(key).await.unwrap()
+}
+
+fn hash(fields: &[(&str, &str)]) -> HashMap<String, String> {
+    fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+#[tokio::test]
+async fn a_key_is_made_of_nested_fields_the_kafka_key_headers_and_the_topic() {
+    let world = World::new(2).await;
+    let template = "user:{actor.login}:{key.tenant}:{header.region}:{topic}:{partition}";
+    let mut notifications = world.subscribe("user:*").await;
+    let _service = world.start_ingester(&[("KEY_TEMPLATE", template), ("ID_SET", "users")]).await;
+    let (key, value) = (br#"{"tenant":5}"#, r#"{"actor":{"login":"ann"},"n":1}"#);
+    world.kafka.enqueue_with_header(&world.topic, 1, key, value.as_bytes(), ("region", b"eu"));
+    world.kafka.enqueue(&world.topic, 1, Some(key), Some(value.as_bytes()));
+    world.wait_for_offset(1, 2).await;
+    let id = format!("ann:5:eu:{}:1", world.topic);
+    assert_eq!(notifications.next().await.0, format!("user:{id}"));
+    let stored = read_hash(&world, &format!("user:{id}")).await;
+    assert_eq!(stored, hash(&[("actor", r#"{"login":"ann"}"#), ("n", "1")]));
+    assert_eq!(world.client.smembers::<Vec<String>, _>("users").await.unwrap(), [id]);
+    // The second message has no such header.
+    assert_eq!(world.count_dead_letters().await, 1);
+}
+
+#[tokio::test]
+async fn a_key_field_may_be_a_path() {
+    let world = World::new(1).await;
+    let vars = [("KEY_FIELD", "meta.id"), ("KEY_TEMPLATE", "event:{meta.id}"), ("ID_SET", "none")];
+    let _service = world.start_ingester(&vars).await;
+    world.send(r#"{"meta":{"id":"a-1","dt":"2026-11-28"},"type":"edit"}"#);
+    world.wait_for_field("event:a-1", "type", "edit").await;
+    world.wait_for_field("event:a-1", "meta", r#"{"id":"a-1","dt":"2026-11-28"}"#).await;
+}
+
+/// As Debezium's PostgreSQL connector writes a row's insert, update and delete with its tombstone.
+#[tokio::test]
+async fn a_table_of_debezium_is_mirrored_with_its_deletes() {
+    let world = World::new(1).await;
+    let vars = [("ENVELOPE", "debezium"), ("KEY_TEMPLATE", "customer:{id}"), ("ID_SET", "customers")];
+    let mut notifications = world.subscribe("customer:*").await;
+    let service = world.start_ingester(&vars).await;
+    let source =
+        r#""source":{"connector":"postgresql","table":"customers","lsn":24023128},"ts_ms":1559033904863"#;
+    let (ann, bob) = (r#"{"id":1,"name":"Ann"}"#, r#"{"id":1,"name":"Bob"}"#);
+    let events = [
+        format!(r#"{{"before":null,"after":{ann},{source},"op":"c"}}"#),
+        format!(r#"{{"before":{ann},"after":{bob},{source},"op":"u"}}"#),
+    ];
+    let keys = [r#"{"id":1}"#, r#"{"schema":{"type":"struct"},"payload":{"id":1}}"#];
+    let send = |key: &str, value: Option<&str>| {
+        world.kafka.enqueue(&world.topic, 0, Some(key.as_bytes()), value.map(str::as_bytes));
+    };
+    send(keys[0], Some(&events[0]));
+    send(keys[1], Some(&format!(r#"{{"schema":{{}},"payload":{}}}"#, events[1])));
+    world.wait_for_offset(0, 2).await;
+    assert_eq!(read_hash(&world, "customer:1").await, hash(&[("name", "Bob")]));
+    for key in keys {
+        send(keys[0], Some(&events[0]));
+        send(key, Some(&format!(r#"{{"before":{{"id":1}},"after":null,{source},"op":"d"}}"#)));
+        send(key, None);
+    }
+    world.wait_for_offset(0, 8).await;
+    assert!(!world.client.exists::<bool, _>("customer:1").await.unwrap());
+    assert_eq!(world.client.scard::<u64, _>("customers").await.unwrap(), 0);
+    let texts = ["updates", "updates", "updates", "deleted", "deleted", "updates", "deleted", "deleted"];
+    for text in texts {
+        assert_eq!(notifications.next().await, ("customer:1".to_owned(), text.to_owned()));
+    }
+    assert_eq!(world.count_dead_letters().await, 0);
+    assert_eq!(service.get("/ready").await.0, 200);
+}
