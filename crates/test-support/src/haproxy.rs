@@ -52,7 +52,11 @@ fn config(service: &str, port: u16, instances: &[u16]) -> String {
     let mut config = String::new();
     for line in CONFIG.lines() {
         if line.starts_with("frontend ") || line.starts_with("backend ") {
-            is_included = own_sections.iter().any(|section| section == line);
+            let is_own = |section: &String| {
+                line.strip_prefix(section.as_str())
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with(" from "))
+            };
+            is_included = own_sections.iter().any(is_own);
         } else if line.starts_with(char::is_alphabetic) {
             is_included = true;
         }
@@ -62,7 +66,10 @@ fn config(service: &str, port: u16, instances: &[u16]) -> String {
         } else if setting.starts_with("bind :") {
             config += &format!("    bind 127.0.0.1:{port}\n");
         } else if setting.starts_with("server-template ") {
-            config.extend(instances.iter().map(|port| format!("    server s{port} 127.0.0.1:{port}\n")));
+            // What is no HTTP has another port for its check.
+            let check = if service.ends_with("-tcp") { " no-check" } else { "" };
+            let server = |port: &u16| format!("    server s{port} 127.0.0.1:{port}{check}\n");
+            config.extend(instances.iter().map(server));
         } else {
             config += &format!("{line}\n");
         }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use test_support::{TestRedis, eventually};
+use test_support::{Haproxy, TestRedis, eventually};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::sync::OnceCell;
@@ -50,10 +50,15 @@ struct Cluster {
 }
 
 impl Cluster {
-    fn start(python: &Path, [scheduler, workers, client]: [&Node; 3], options: &[&str]) -> Self {
+    fn start(python: &Path, nodes: [&Node; 3], options: &[&str]) -> Self {
+        Self::start_with(python, nodes.map(Node::address), options)
+    }
+
+    /// The store's addresses for the scheduler, the workers and the client.
+    fn start_with(python: &Path, stores: [String; 3], options: &[&str]) -> Self {
         let mut process = Command::new(python)
             .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peer/cluster.py"))
-            .args([scheduler, workers, client].map(Node::address))
+            .args(stores)
             .args(options)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -178,14 +183,22 @@ async fn an_idle_cluster_continues_after_its_nodes_were_stopped_or_killed() {
 }
 
 /// Runs a cluster while its two nodes are ended in turn under load, and started again.
-async fn run_while_nodes_end(kills: bool) {
+async fn run_while_nodes_end(kills: bool, is_behind_haproxy: bool) {
     let Some(python) = python().await else { return };
     let redis = TestRedis::start().await;
     let (mut one, mut two) = (Node::redis(&redis).await, Node::redis(&redis).await);
+    let haproxy = match is_behind_haproxy {
+        true => Some(Haproxy::start("object-store-tcp", &[one.port, two.port]).await),
+        false => None,
+    };
+    let stores = match &haproxy {
+        Some(haproxy) => [0; 3].map(|_| format!("tcp://127.0.0.1:{}", haproxy.port())),
+        None => [one.address(), two.address(), one.address()],
+    };
     let (work, rounds) = (size(8, 60).to_string(), size(2, 10));
     let kills_of_one = if kills { rounds / 2 } else { 0 }.to_string();
     let options = ["--tasks", "50", "--largest", "100000", "--work", &work, "--kills", &kills_of_one];
-    let mut cluster = Cluster::start(&python, [&one, &two, &one], &options);
+    let mut cluster = Cluster::start_with(&python, stores, &options);
     cluster.wait_for_line("ready").await;
     for round in 0..rounds {
         // Any moment will do, as long as the cluster is under load.
@@ -204,10 +217,15 @@ async fn run_while_nodes_end(kills: bool) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn stopping_nodes_under_load_causes_no_wrong_result_and_stops_no_client() {
-    run_while_nodes_end(false).await;
+    run_while_nodes_end(false, false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stopping_nodes_behind_haproxy_under_load_causes_no_wrong_result_and_stops_no_client() {
+    run_while_nodes_end(false, true).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killing_nodes_under_load_causes_no_wrong_result() {
-    run_while_nodes_end(true).await;
+    run_while_nodes_end(true, false).await;
 }
