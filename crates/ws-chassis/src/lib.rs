@@ -12,6 +12,7 @@ mod settings;
 mod token_key;
 mod token_session;
 mod token_verifier;
+mod waiting_texts;
 
 pub use access::Access;
 pub use http_front::HttpFront;

@@ -1,7 +1,6 @@
 //! The session of a client that needs a token. Its messages may have to wait: until it has shown the token, or until a key that
 //! is not known yet was fetched.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,9 +14,7 @@ use ws_server::{Client, Reply, Request, Response, Session};
 use crate::access::Access;
 use crate::client_access::ClientAccess;
 use crate::opener::Opener;
-
-/// Bytes of messages that may wait when another one arrives.
-const MAX_WAITING: usize = 64 * 1024;
+use crate::waiting_texts::WaitingTexts;
 
 /// See [the module](self).
 pub(crate) struct TokenSession {
@@ -38,7 +35,7 @@ struct State {
     /// The service's. `None` until the client has shown its token.
     session: Option<Box<dyn Session>>,
     /// The messages that wait, if they have to.
-    waiting: Option<VecDeque<String>>,
+    waiting: Option<WaitingTexts>,
 }
 
 impl TokenSession {
@@ -56,7 +53,8 @@ impl TokenSession {
         request: Request,
         opener: Arc<O>,
     ) -> Self {
-        let mut session = Self::with(client, access, State { session: None, waiting: Some(VecDeque::new()) });
+        let mut session =
+            Self::with(client, access, State { session: None, waiting: Some(WaitingTexts::default()) });
         let shared = session.shared.clone();
         session.delivery = Some(AbortOnDropHandle::new(tokio::spawn(async move {
             if shared.open(time_limit, request, &*opener).await {
@@ -77,15 +75,12 @@ impl Session for TokenSession {
         let shared = &self.shared;
         let state = &mut *shared.state.lock();
         match &mut state.waiting {
-            Some(waiting) if waiting.iter().map(String::len).sum::<usize>() > MAX_WAITING => {
-                shared.client.close(1008, "too many messages while a token is checked");
-            }
-            Some(waiting) => {
-                waiting.push_back(text.to_owned());
-                shared.arrived.notify_one();
-            }
+            Some(waiting) => match waiting.push(text) {
+                true => shared.arrived.notify_one(),
+                false => shared.client.close(1008, "too many messages while a token is checked"),
+            },
             None if shared.must_wait(text) => {
-                state.waiting = Some(VecDeque::from([text.to_owned()]));
+                state.waiting = Some(WaitingTexts::with(text));
                 let shared = shared.clone();
                 self.delivery =
                     Some(AbortOnDropHandle::new(tokio::spawn(async move { shared.deliver().await })));
@@ -138,7 +133,7 @@ impl Shared {
     /// `None` if the first message is something else.
     async fn first_token(&self) -> Option<String> {
         loop {
-            let first = self.state.lock().waiting.as_mut().and_then(VecDeque::pop_front);
+            let first = self.state.lock().waiting.as_mut().and_then(WaitingTexts::pop);
             match first {
                 Some(text) => return renewal(&text),
                 None => self.arrived.notified().await,
@@ -151,7 +146,7 @@ impl Shared {
         loop {
             let next = {
                 let state = &mut *self.state.lock();
-                let next = state.waiting.as_ref().and_then(|waiting| waiting.front().cloned());
+                let next = state.waiting.as_mut().and_then(WaitingTexts::pop);
                 if next.is_none() {
                     state.waiting = None;
                 }
@@ -162,9 +157,6 @@ impl Shared {
                 self.access.verifier().refreshed().await;
             }
             let state = &mut *self.state.lock();
-            if let Some(waiting) = &mut state.waiting {
-                waiting.pop_front();
-            }
             self.handle(state, &text);
         }
     }
