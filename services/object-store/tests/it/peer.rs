@@ -129,6 +129,23 @@ async fn an_unmodified_cluster_computes_over_tls() {
     Cluster::start(&python, [&node; 3], &["--tasks", "100", "--largest", "1000000"]).wait_for_success().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_argument_or_a_result_that_is_refused_hangs_neither_its_user_nor_a_worker() {
+    let Some(python) = python().await else { return };
+    let redis = TestRedis::start().await;
+    let node = Node::redis_with(&redis.url(), &[("OBJECT_STORE_MAX_OBJECT_SIZE_MB", "20")]).await;
+    let running = Command::new(&python)
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peer/refused.py"))
+        .args([&node.address(), "30000000"])
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .kill_on_drop(true)
+        .output();
+    let done = timeout(Duration::from_secs(120), running).await.expect("it goes on").unwrap();
+    let (stdout, stderr) = (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+    assert!(done.status.success() && stdout.ends_with("nothing hung\n"), "{stdout}\n{stderr}");
+    assert_eq!(node.process.log().matches("WARN refused object").count(), 2);
+}
+
 async fn put(node: &Node, n: u64, data: &'static str) {
     let url = format!("{}/objects/{}", node.process.base_url(), id(n));
     assert_eq!(reqwest::Client::new().put(url).body(data).send().await.unwrap().status(), 201);
