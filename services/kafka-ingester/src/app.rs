@@ -21,16 +21,23 @@ use crate::metrics::Metrics;
 use crate::partition::{IngestContext, PartitionGate};
 use crate::store::{self, DeadLetterStore, RedisMemory, Stores};
 use crate::topic_monitor::TopicIds;
-use crate::{dead_letter_commands, memory_monitor, poll_loop, topic_monitor};
+use crate::{check_command, dead_letter_commands, memory_monitor, poll_loop, topic_monitor};
 
 /// Runs the command of the settings, or ingests until a signal.
 ///
 /// # Errors
 /// If a command fails, the address is taken, or a client cannot be created.
 pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
-    if let Some(Command::DeadLetters(command)) = config.command {
-        dead_letter_commands::run(&config, command).await?;
-        return Ok(ExitCode::SUCCESS);
+    match config.command {
+        Some(Command::DeadLetters(command)) => {
+            dead_letter_commands::run(&config, command).await?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        Some(Command::Check { sample }) => {
+            tokio::task::spawn_blocking(move || check_command::run(&config, sample)).await??;
+            return Ok(ExitCode::SUCCESS);
+        }
+        None => {}
     }
     let lifecycle = Lifecycle::new(config.process());
     start(&config, &lifecycle)?;

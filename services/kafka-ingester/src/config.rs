@@ -36,6 +36,12 @@ pub(crate) enum Command {
     /// Messages that could not be applied
     #[command(subcommand)]
     DeadLetters(DeadLettersCommand),
+    /// Print what the topics' first messages would become, without writing anything
+    Check {
+        /// How many messages are read at most
+        #[arg(long, default_value_t = 10)]
+        sample: usize,
+    },
 }
 
 #[derive(Subcommand, Clone, Copy)]
@@ -62,7 +68,7 @@ impl Settings for Config {
         self.write.check()?;
         match self.command {
             Some(Command::DeadLetters(_)) => Ok(()),
-            None => self.kafka.check(),
+            Some(Command::Check { .. }) | None => self.kafka.check(),
         }
     }
 }

@@ -8,6 +8,7 @@ mod event_handler;
 mod group_refusal;
 mod lag;
 mod partition_list;
+mod record;
 mod start_position;
 mod topics;
 
@@ -18,5 +19,6 @@ pub(crate) use describe_topics::TopicState;
 pub(crate) use event_handler::EventHandler;
 pub(crate) use group_refusal::group_refusal;
 pub(crate) use partition_list::{format_partitions, partitions_of};
+pub(crate) use record::record_of;
 pub(crate) use start_position::{StartPosition, find_start_position};
 pub(crate) use topics::{describe_topics, fetch_topic_id};

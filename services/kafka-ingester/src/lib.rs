@@ -4,6 +4,7 @@ pub mod app;
 mod assignments;
 mod bad_message_log;
 pub mod batch;
+mod check_command;
 pub mod config;
 mod dead_letter_commands;
 mod dead_letter_forwarder;

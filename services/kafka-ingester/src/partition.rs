@@ -18,7 +18,6 @@ use std::time::Duration;
 
 use rdkafka::Message;
 use rdkafka::consumer::base_consumer::PartitionQueue;
-use rdkafka::message::{BorrowedMessage, Headers};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -26,8 +25,7 @@ use tracing::{debug, warn};
 
 use crate::assignments::Progress;
 use crate::batch::Batch;
-use crate::kafka::EventHandler;
-use crate::message::{Policy, Record};
+use crate::kafka::{EventHandler, record_of};
 use crate::store::StoreFailure;
 use crate::topic_partition::TopicPartition;
 use apply::apply;
@@ -188,20 +186,6 @@ impl PartitionTask {
             (Some(epoch), _) if epoch > ownership.epoch => Err(Interruption::Fenced(epoch.to_string())),
             (_, offset) => Err(Interruption::offset_changed(start, offset)),
         }
-    }
-}
-
-/// The message as the policy needs it.
-fn record_of<'a>(message: &'a BorrowedMessage<'_>, policy: &Policy) -> Record<'a> {
-    let headers = message.headers().filter(|_| policy.key_template.needs_headers());
-    let headers = headers.into_iter().flat_map(Headers::iter);
-    Record {
-        topic: message.topic(),
-        partition: message.partition(),
-        timestamp_ms: message.timestamp().to_millis(),
-        key: message.key(),
-        value: message.payload(),
-        headers: headers.map(|header| (header.key, header.value.unwrap_or_default())).collect(),
     }
 }
 

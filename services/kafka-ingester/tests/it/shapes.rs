@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 
-use fred::interfaces::{HashesInterface, KeysInterface, SetsInterface};
+use fred::interfaces::{HashesInterface, KeysInterface, ServerInterface, SetsInterface};
+use serde_json::json;
 
+use super::dead_letters::run_command;
 use crate::support::World;
 
 async fn read_hash(world: &World, key: &str) -> HashMap<String, String> {
@@ -79,4 +81,32 @@ async fn a_table_of_debezium_is_mirrored_with_its_deletes() {
     }
     assert_eq!(world.count_dead_letters().await, 0);
     assert_eq!(service.get("/ready").await.0, 200);
+}
+
+#[tokio::test]
+async fn a_check_prints_what_messages_would_become_and_writes_nothing() {
+    let world = World::new(1).await;
+    world.send(r#"{"actor":{"login":"ann"},"n":1.50}"#);
+    world.send("bad");
+    world.kafka.enqueue(&world.topic, 0, Some(br#"{"actor":{"login":"bob"}}"#), None);
+    world.kafka.flush();
+    world.send("beyond the sample");
+    let vars = [
+        ("KAFKA_TOPIC", &*world.topic),
+        ("KAFKA_BROKER", &world.kafka.broker),
+        ("KAFKA_GROUP", &world.group),
+        ("KEY_TEMPLATE", "user:{actor.login}"),
+        ("TOMBSTONES", "delete"),
+    ];
+    let (code, lines, summary) = run_command(&world, &["check", "--sample", "3"], &vars).await;
+    assert_eq!((code, summary.trim()), (0, "2 would be applied, 1 would become dead letters"));
+    let topic = &world.topic;
+    let expected = [
+        json!({"topic": topic, "partition": 0, "offset": 0, "key": "user:ann", "id": "ann",
+            "set": {"actor": r#"{"login":"ann"}"#, "n": "1.50"}}),
+        json!({"topic": topic, "partition": 0, "offset": 1, "reason": "not_json: expected value at line 1 column 1"}),
+        json!({"topic": topic, "partition": 0, "offset": 2, "key": "user:bob", "id": "bob", "delete": true}),
+    ];
+    assert_eq!(lines, expected);
+    assert_eq!(world.client.dbsize::<u64>().await.unwrap(), 0);
 }

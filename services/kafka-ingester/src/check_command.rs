@@ -1,0 +1,88 @@
+//! The command `check`: what the topics' first messages would become, without writing anything.
+
+use std::io::{self, Write};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::{Message, Offset, TopicPartitionList};
+use serde_json::{Map, Value, json};
+
+use crate::config::Config;
+use crate::kafka::record_of;
+use crate::message::{self, Action, BadMessage, Change, Policy};
+
+/// Reads up to `sample` messages and prints a line of JSON for each. It joins no group and commits nothing. Blocks.
+///
+/// # Errors
+/// If a topic cannot be read, or standard output is closed.
+pub(crate) fn run(config: &Config, sample: usize) -> anyhow::Result<()> {
+    let consumer: BaseConsumer = config.kafka.client_config()?.create().context("create the consumer")?;
+    consumer.assign(&first_offsets(&consumer, &config.kafka.topics())?).context("read the topics")?;
+    let policy = config.write.policy();
+    let (mut good, mut bad, mut last) = (0, 0, Instant::now());
+    while good + bad < sample && last.elapsed() < SILENCE {
+        let message = match consumer.poll(POLL_TIMEOUT) {
+            None => continue,
+            Some(message) => message.context("read a message")?,
+        };
+        last = Instant::now();
+        let decoded = message::decode(&policy, &record_of(&message, &policy));
+        if decoded.is_ok() {
+            good += 1
+        } else {
+            bad += 1
+        }
+        let (topic, partition, offset) = (message.topic(), message.partition(), message.offset());
+        let mut line = describe(&policy, decoded);
+        line.extend(
+            [("topic", json!(topic)), ("partition", json!(partition)), ("offset", json!(offset))].map(owned),
+        );
+        writeln!(io::stdout().lock(), "{}", Value::Object(line))?;
+    }
+    eprintln!("{good} would be applied, {bad} would become dead letters");
+    Ok(())
+}
+
+/// All partitions of the topics, from their earliest messages on.
+fn first_offsets(consumer: &BaseConsumer, topics: &[String]) -> anyhow::Result<TopicPartitionList> {
+    let mut list = TopicPartitionList::new();
+    for topic in topics {
+        let metadata = consumer.fetch_metadata(Some(topic), REQUEST_TIMEOUT).context("ask the brokers")?;
+        let Some(found) = metadata.topics().iter().find(|found| found.error().is_none()) else {
+            bail!("topic {topic} does not exist, or may not be read");
+        };
+        for partition in found.partitions() {
+            list.add_partition_offset(topic, partition.id(), Offset::Beginning)?;
+        }
+    }
+    Ok(list)
+}
+
+fn describe(policy: &Policy, decoded: Result<Change<'_>, BadMessage>) -> Map<String, Value> {
+    let change = match decoded {
+        Err(bad) => return Map::from_iter([owned(("reason", json!(bad.to_string())))]),
+        Ok(change) => change,
+    };
+    let mut line = Map::from_iter(
+        [("key", json!(policy.key_template.key(&change.id))), ("id", json!(change.id))].map(owned),
+    );
+    match change.action {
+        Action::Delete => line.extend([owned(("delete", json!(true)))]),
+        Action::Write { set, unset } => {
+            let set = set.into_iter().map(|(name, value)| (name.into_owned(), json!(value)));
+            line.extend([owned(("set", Value::Object(set.collect())))]);
+            line.extend((!unset.is_empty()).then(|| owned(("unset", json!(unset)))));
+        }
+    }
+    line
+}
+
+fn owned((name, value): (&str, Value)) -> (String, Value) {
+    (name.to_owned(), value)
+}
+
+const POLL_TIMEOUT: Duration = Duration::from_millis(100);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// After so long without a message there are no more.
+const SILENCE: Duration = Duration::from_secs(5);
