@@ -188,6 +188,33 @@ async fn a_viewer_of_a_forbidden_channel_is_403_and_nobody_else_notices() {
 }
 
 #[tokio::test]
+async fn with_history_in_redis_a_permission_that_was_taken_and_given_again_is_told_as_a_gap() {
+    let redis = TestRedis::start().await;
+    let user = "ACL SETUSER limited on >key ~* +@all resetchannels &status-proxy/*";
+    redis.admin(&format!("{user} &*:*")).await;
+    let url = format!("redis://limited:key@127.0.0.1:{}", redis.port());
+    let service = start_service(&redis, &[("REDIS_URL", &url), ("STATUS_HISTORY", "redis")]).await;
+    let producer = Producer::connect(&redis).await;
+    let mut viewer = Viewer::connect(&service, "r:a?history=0").await;
+    viewer.next_text().await;
+    producer.publish("r:a", "before").await;
+    assert_eq!(viewer.next_line().await, "before");
+    redis.admin(user).await;
+    eventually("it is told", async || service.get("/ready").await.0 == 503).await;
+    producer.publish("r:a", "missed").await;
+    redis.admin(&format!("{user} &*:*")).await;
+    service.wait_until_ready().await;
+    producer.publish("r:a", "after").await;
+    assert_eq!(viewer.next_json().await["type"], "gap", "a line was missed");
+    assert_eq!(viewer.next_line_after_gaps().await, "after");
+    eventually("lines are recorded again", async || {
+        let mut late = Viewer::connect(&service, "r:a?history=1").await;
+        late.next_json().await["recovered"] == true && late.next_line().await == "after"
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn the_redis_user_of_the_readme_is_enough() {
     let versions = redis_versions();
     let runs = versions.iter().flat_map(|(name, binary)| {
