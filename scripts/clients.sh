@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # Tests the client libraries (clients/) against the services' debug binaries, and builds their packages into target/clients.
 # Arguments: `test`, `pack`, or none for both. CLIENTS_TEST_FULL=1: ten minutes of faults for each language. CLIENTS_BUILT=1: the
-# binaries are there.
+# binaries are there. CLIENTS_PYTHON: the newest Python, where it is not on the PATH.
 set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 [ $# -gt 0 ] || set -- test pack
 
 newest_python() {
   local version
+  [ -z "${CLIENTS_PYTHON-}" ] || { echo "$CLIENTS_PYTHON"; return; }
   for version in 3.14 3.13 3.12; do
     "python$version" -c 'import venv, ensurepip' 2>/dev/null && echo "python$version" && return
   done

@@ -14,7 +14,6 @@ _PARTS = {
     "Line": "subscriber",
     "Refused": "subscriber",
     "subscribe": "subscriber",
-    "RedisObjectStorageBackend": "object_storage",
 }
 __all__ = list(_PARTS)
 
