@@ -1,4 +1,5 @@
-//! Takes published events off the timeline, many at once. While one call is under way, the next batch gathers.
+//! Takes events off the timeline that the broker has decided about, many at once. While one call is under way, the next batch
+//! gathers. Refused ones become dead letters.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,15 +12,17 @@ use crate::assignment::Assignment;
 use crate::claimed::ClaimedEvents;
 use crate::metrics::Metrics;
 use crate::range::ClaimedEvent;
+use crate::settled::{RefusedEvent, Settled};
 use crate::timeline::Timeline;
+use crate::warn_once::WarnOnce;
 
 /// The task that acknowledges to the timeline what the broker has acknowledged to the player.
 pub(crate) struct Acker {
     pub(crate) timeline: Timeline,
     pub(crate) assignment: watch::Receiver<Assignment>,
     pub(crate) claimed: Arc<ClaimedEvents>,
-    /// The events that the broker has acknowledged.
-    pub(crate) published: mpsc::UnboundedReceiver<ClaimedEvent>,
+    /// The events that the broker has decided about.
+    pub(crate) settled: mpsc::UnboundedReceiver<Settled>,
     /// The player takes a permit for each event. The acker gives it back.
     pub(crate) permits: Arc<Semaphore>,
     pub(crate) metrics: Metrics,
@@ -31,28 +34,73 @@ impl Acker {
     /// Runs until the player has ended and everything that it published is off the timeline.
     pub(crate) async fn run(mut self) -> anyhow::Result<()> {
         let _cancelled_at_the_end = self.finished.clone().drop_guard();
-        let mut batch = Vec::new();
-        while self.published.recv_many(&mut batch, MAX_BATCH).await > 0 {
-            let instance = Arc::clone(&self.assignment.borrow().instance);
-            loop {
-                match self.timeline.ack(&instance, &batch).await {
-                    Ok(true) => break,
-                    Ok(false) => {
-                        // The partitions may belong to other instances by now, which publish these events again.
-                        let events = batch.len();
-                        self.metrics.count_given_up(events);
-                        warn!(events, "the lease was lost before {events} events were acknowledged");
-                        break;
-                    }
-                    Err(_) => tokio::time::sleep(RETRY_DELAY).await,
+        let warnings = WarnOnce::default();
+        let (mut batch, mut accepted, mut refused) = (Vec::new(), Vec::new(), Vec::new());
+        while self.settled.recv_many(&mut batch, MAX_BATCH).await > 0 {
+            for settled in batch.drain(..) {
+                match settled {
+                    Settled::Accepted(claimed) => accepted.push(claimed),
+                    Settled::Refused(event) => refused.push(event),
                 }
             }
-            self.claimed.release(&batch);
-            self.permits.add_permits(batch.len());
-            batch.clear();
+            if !accepted.is_empty() {
+                self.take_off(Batch::Accepted(&accepted)).await;
+                self.release(&accepted);
+                accepted.clear();
+            }
+            if !refused.is_empty() {
+                self.bury(&refused, &warnings).await;
+                let events: Vec<ClaimedEvent> = refused.drain(..).map(|refused| refused.claimed).collect();
+                self.release(&events);
+            }
         }
         Ok(())
     }
+
+    async fn bury(&self, refused: &[RefusedEvent], warnings: &WarnOnce) {
+        for RefusedEvent { claimed, reason } in refused {
+            if warnings.is_first(reason) {
+                let customer = claimed.event.customer.as_str();
+                warn!(customer, "a step becomes a dead letter, and so do others for this reason: {reason}");
+            }
+        }
+        if self.take_off(Batch::Refused(refused)).await {
+            self.metrics.count_dead_letters(refused.len());
+        }
+    }
+
+    /// Takes events off the timeline, once it answers. False if the lease was lost.
+    async fn take_off(&self, batch: Batch<'_>) -> bool {
+        let instance = Arc::clone(&self.assignment.borrow().instance);
+        loop {
+            let (taken, events) = match batch {
+                Batch::Accepted(events) => (self.timeline.ack(&instance, events).await, events.len()),
+                Batch::Refused(events) => (self.timeline.bury(&instance, events).await, events.len()),
+            };
+            match taken {
+                Ok(true) => return true,
+                Ok(false) => {
+                    // The partitions may belong to other instances by now, which publish these events again.
+                    self.metrics.count_given_up(events);
+                    warn!(events, "the lease was lost before {events} events were acknowledged");
+                    return false;
+                }
+                Err(_) => tokio::time::sleep(RETRY_DELAY).await,
+            }
+        }
+    }
+
+    fn release(&self, events: &[ClaimedEvent]) {
+        self.claimed.release(events);
+        self.permits.add_permits(events.len());
+    }
+}
+
+/// Events that leave the timeline together.
+#[derive(Clone, Copy)]
+enum Batch<'a> {
+    Accepted(&'a [ClaimedEvent]),
+    Refused(&'a [RefusedEvent]),
 }
 
 const MAX_BATCH: usize = 5_000;

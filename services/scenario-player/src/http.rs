@@ -7,9 +7,12 @@
 //! | `POST /scenarios/{customer_id}/replay`, `GET`, `PATCH /scenarios/{customer_id}/playback` | how it is played |
 //! | `GET /timeline` | the next steps |
 //! | `GET /events` | each step when it is published, as Server-Sent Events |
+//! | `GET`, `DELETE /dead_letters`, `DELETE /dead_letters/{id}` | what the broker refused for good |
+//! | `POST /dead_letters/replay`, `POST /dead_letters/{id}/replay` | publishes it again |
 //! | `GET /`, `GET /docs/`, `GET /openapi.json` | the page, the API documentation |
 
 mod body;
+mod dead_letters;
 mod error;
 mod events;
 mod openapi;
@@ -49,6 +52,14 @@ pub(crate) fn routes(state: AppState) -> impl Fn(&mut ServiceConfig) + Clone + S
             )
             .service(web::resource("/timeline").route(web::get().to(events::timeline)))
             .service(web::resource("/events").route(web::get().to(events::events)))
+            .service(
+                web::resource("/dead_letters")
+                    .route(web::get().to(dead_letters::list))
+                    .route(web::delete().to(dead_letters::delete_all)),
+            )
+            .service(web::resource("/dead_letters/replay").route(web::post().to(dead_letters::replay_all)))
+            .service(web::resource("/dead_letters/{id}").route(web::delete().to(dead_letters::delete)))
+            .service(web::resource("/dead_letters/{id}/replay").route(web::post().to(dead_letters::replay)))
             .configure(page::routes);
     }
 }

@@ -1,5 +1,7 @@
 //! The timeline in this process's memory. It is lost when the process ends.
 
+mod dead_letters;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -9,6 +11,7 @@ use parking_lot::Mutex;
 use redis_core::id::CustomerId;
 use tokio::sync::broadcast;
 
+use crate::dead_letter::{DeadLetter, DeadLetterId};
 use crate::event::{Event, Sequence};
 use crate::hint::{BROADCAST_CAPACITY, Hint};
 use crate::partitions::partition_of;
@@ -30,6 +33,7 @@ struct State {
     scenarios: BTreeMap<Arc<CustomerId>, StoredScenario>,
     /// By due time in milliseconds. The sequence makes the key unique.
     events: BTreeMap<(i64, Sequence), Event>,
+    dead_letters: BTreeMap<DeadLetterId, DeadLetter>,
 }
 
 impl Default for MemoryTimeline {

@@ -13,6 +13,7 @@ chassis::metrics! {
     pub(crate) struct Metrics("scenario_player_") {
         published: IntCounter = "events_published_total", "events handed to the broker, including repeated ones";
         given_up: IntCounter = "events_given_up_total", "published events whose lease was lost before they were acknowledged";
+        dead_letters: IntCounter = "dead_letters_total", "steps that the broker refused for good";
         lateness: Histogram{LATENESS_BUCKETS.to_vec()} = "lateness_seconds", "time from when an event was due to when it was published";
         posted_steps: IntCounter = "steps_posted_total", "steps put on the timeline by requests";
         subscribers: IntGauge = "event_listeners", "open streams of /events";
@@ -27,6 +28,10 @@ impl Metrics {
 
     pub(crate) fn count_given_up(&self, events: usize) {
         self.given_up.inc_by(u64::try_from(events).unwrap_or(u64::MAX));
+    }
+
+    pub(crate) fn count_dead_letters(&self, steps: usize) {
+        self.dead_letters.inc_by(u64::try_from(steps).unwrap_or(u64::MAX));
     }
 
     pub(crate) fn count_posted_steps(&self, steps: usize) {

@@ -5,6 +5,7 @@
 //! again.
 
 mod event_loop;
+mod limits;
 mod options;
 mod payload;
 mod protocol;
@@ -13,16 +14,21 @@ mod v4;
 mod v5;
 
 use std::collections::HashMap;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use chassis::Gate;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
+use tracing::warn;
 
-use self::event_loop::{EventLoop, LoopEvent};
+pub(crate) use self::event_loop::Answer;
+use self::event_loop::{EventLoop, LoopEvent, Lost};
+use self::limits::Limits;
+use self::options::KEEP_ALIVE;
 pub(crate) use self::payload::payload;
 use self::session::Publisher;
-pub(crate) use self::session::{Ack, Session};
+pub(crate) use self::session::{Ack, Published, Session};
 use crate::config::mqtt::{BrokerConfig, MqttTarget, ProtocolVersion};
 
 /// The task that keeps a connection to the broker.
@@ -32,11 +38,20 @@ pub(crate) struct MqttConnection {
     pub(crate) max_inflight: u16,
     /// The current session, for the player.
     pub(crate) sessions: watch::Sender<Option<Session>>,
-    /// What the broker has acknowledged, for the player.
+    /// What the broker has answered, for the player.
     pub(crate) acks: mpsc::UnboundedSender<Ack>,
     pub(crate) gate: Gate,
     /// Cancelled when nothing more will be published.
     pub(crate) finished: CancellationToken,
+}
+
+/// How a session ended.
+struct Ended {
+    lost: Lost,
+    /// Whether it had begun.
+    was_connected: bool,
+    /// Whether it was of use: the broker decided about a message, or the connection lasted.
+    was_useful: bool,
 }
 
 impl MqttConnection {
@@ -46,18 +61,23 @@ impl MqttConnection {
             MqttTarget::Broker(broker) => broker,
             MqttTarget::Print => {
                 let (publish_ids, _) = mpsc::unbounded_channel();
-                self.on_connected(Session::new(1, Publisher::Print, publish_ids, self.acks.clone()));
+                let limits =
+                    Limits { max_inflight: self.max_inflight, max_qos: 2, max_packet_bytes: u32::MAX };
+                let acks = self.acks.clone();
+                let session = Session::new(1, Publisher::Print, (limits, 1), None, publish_ids, acks);
+                self.on_connected(session);
                 self.finished.cancelled().await;
                 return Ok(());
             }
         };
-        let mut backoff = MIN_BACKOFF;
+        let (mut backoff, mut blame) = (MIN_BACKOFF, None);
         for session_id in 1.. {
-            let lost = self.connect(broker, session_id).await;
-            let was_connected = self.sessions.send_if_modified(|session| session.take().is_some());
-            let Some(reason) = lost else { return Ok(()) };
-            self.gate.close(reason);
-            backoff = if was_connected { MIN_BACKOFF } else { (backoff * 2).min(MAX_BACKOFF) };
+            let ended = self.connect(broker, session_id, blame.take()).await;
+            self.sessions.send_if_modified(|session| session.take().is_some());
+            let Some(Ended { lost, was_connected, was_useful }) = ended else { return Ok(()) };
+            backoff = if was_useful { MIN_BACKOFF } else { (backoff * 2).min(MAX_BACKOFF) };
+            blame = (was_connected && lost.may_be_a_message).then(|| Arc::from(&*lost.reason));
+            self.gate.close(lost.reason);
             tokio::select! {
                 () = tokio::time::sleep(backoff) => {}
                 () = self.finished.cancelled() => return Ok(()),
@@ -66,18 +86,26 @@ impl MqttConnection {
         Ok(())
     }
 
-    /// Connects once, and runs the session to its end. Returns why it ended, or `None` if `finished`.
-    async fn connect(&self, broker: &BrokerConfig, session_id: u64) -> Option<String> {
+    /// Connects once, and runs the session to its end. Returns how it ended, or `None` if `finished`.
+    async fn connect(
+        &self,
+        broker: &BrokerConfig,
+        session_id: u64,
+        blame: Option<Arc<str>>,
+    ) -> Option<Ended> {
         let (sender, publish_ids) = mpsc::unbounded_channel();
-        let session = |publisher| Session::new(session_id, publisher, sender, self.acks.clone());
+        let limits = Limits::unknown(broker, self.max_inflight);
+        let session = |publisher| {
+            Session::new(session_id, publisher, (limits, broker.qos), blame, sender, self.acks.clone())
+        };
         match broker.version {
             ProtocolVersion::MQTTv311 => {
                 let (publisher, events) = v4::connect(broker, self.max_inflight);
-                self.run_session(session(Publisher::V4(publisher)), events, publish_ids).await
+                self.run_session(session(Publisher::V4(publisher)), broker.qos, events, publish_ids).await
             }
             ProtocolVersion::MQTTv5 => {
                 let (publisher, events) = v5::connect(broker, self.max_inflight);
-                self.run_session(session(Publisher::V5(publisher)), events, publish_ids).await
+                self.run_session(session(Publisher::V5(publisher)), broker.qos, events, publish_ids).await
             }
         }
     }
@@ -85,10 +113,11 @@ impl MqttConnection {
     async fn run_session(
         &self,
         session: Session,
+        qos: u8,
         mut events: impl EventLoop,
         mut publish_ids: mpsc::UnboundedReceiver<u64>,
-    ) -> Option<String> {
-        let session_id = session.id();
+    ) -> Option<Ended> {
+        let (session_id, mut connected_at, mut has_decided) = (session.id(), None, false);
         let mut connecting = Some(session);
         let mut inflight = HashMap::with_capacity(usize::from(self.max_inflight));
         loop {
@@ -96,28 +125,44 @@ impl MqttConnection {
                 event = events.next_event() => event,
                 () = self.finished.cancelled() => return None,
             };
-            let acknowledged = match event {
-                Ok(LoopEvent::Connected) => {
-                    if let Some(session) = connecting.take() {
+            let (publish_id, answer) = match event {
+                Ok(LoopEvent::Connected(limits)) => {
+                    if let Some(mut session) = connecting.take() {
+                        if limits.max_qos < qos {
+                            let max_qos = limits.max_qos;
+                            warn!(
+                                max_qos,
+                                "the broker takes QoS {max_qos} at most, so steps are sent with that"
+                            );
+                        }
+                        session.obey(limits);
+                        connected_at = Some(Instant::now());
                         self.on_connected(session);
                     }
                     continue;
                 }
                 // At QoS 0 there is no acknowledgement, so what is sent counts as acknowledged.
-                Ok(LoopEvent::Sent(0)) => publish_ids.try_recv().ok(),
+                Ok(LoopEvent::Sent(0)) => (publish_ids.try_recv().ok(), Answer::Accepted),
                 Ok(LoopEvent::Sent(packet_id)) => {
                     if let Ok(publish_id) = publish_ids.try_recv() {
                         inflight.insert(packet_id, publish_id);
                     }
                     continue;
                 }
-                Ok(LoopEvent::Acknowledged(packet_id)) => inflight.remove(&packet_id),
+                Ok(LoopEvent::Answered(packet_id, answer)) => {
+                    has_decided |= !matches!(answer, Answer::Deferred);
+                    (inflight.remove(&packet_id), answer)
+                }
                 Ok(LoopEvent::Other) => continue,
-                Err(reason) => return Some(reason),
+                Err(lost) => {
+                    let lasted = connected_at.is_some_and(|at: Instant| at.elapsed() >= KEEP_ALIVE);
+                    let was_useful = has_decided || lasted;
+                    return Some(Ended { lost, was_connected: connected_at.is_some(), was_useful });
+                }
             };
-            if let Some(publish_id) = acknowledged {
+            if let Some(publish_id) = publish_id {
                 // This fails only if the player has stopped.
-                let _ = self.acks.send(Ack { session_id, publish_id });
+                let _ = self.acks.send(Ack { session_id, publish_id, answer });
             }
         }
     }

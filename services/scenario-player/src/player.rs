@@ -1,20 +1,27 @@
-//! Publishes each event when it is due, and passes it on to the acker once the broker has acknowledged it.
+//! Publishes each event when it is due, and passes it on to the acker once the broker has decided about it.
 //!
 //! At most `CONSUME_BATCH_SIZE` events are published and still on the timeline. A crash repeats no more than those.
 
+mod flow;
+mod suspect;
+
 use std::sync::Arc;
+use std::time::Instant;
 
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
+use self::flow::Flow;
+use self::suspect::Suspect;
 use crate::assignment::Assignment;
 use crate::clock::Clock;
 use crate::config::mqtt::Topics;
 use crate::metrics::Metrics;
-use crate::mqtt::{Ack, Session, payload};
+use crate::mqtt::{Ack, Answer, Published, Session, payload};
 use crate::publish_queue::PublishQueue;
 use crate::range::ClaimedEvent;
 use crate::release_request::ReleaseRequest;
+use crate::settled::{RefusedEvent, Settled};
 
 /// The task that publishes.
 pub(crate) struct Player {
@@ -28,10 +35,10 @@ pub(crate) struct Player {
     pub(crate) release_requests: mpsc::Receiver<ReleaseRequest>,
     /// The session with the broker. `None` while there is no connection.
     pub(crate) sessions: watch::Receiver<Option<Session>>,
-    /// What the broker has acknowledged.
+    /// What the broker has answered.
     pub(crate) acks: mpsc::UnboundedReceiver<Ack>,
-    /// Where acknowledged events go: to the acker.
-    pub(crate) published: mpsc::UnboundedSender<ClaimedEvent>,
+    /// Where events go that the broker has decided about: to the acker.
+    pub(crate) settled: mpsc::UnboundedSender<Settled>,
     /// One permit for each event that may be published and still on the timeline.
     pub(crate) permits: Arc<Semaphore>,
     pub(crate) max_unacknowledged: usize,
@@ -39,45 +46,49 @@ pub(crate) struct Player {
     pub(crate) stopping: CancellationToken,
 }
 
+/// What is under way.
+struct State {
+    queue: PublishQueue,
+    session: Option<Session>,
+    flow: Flow,
+    suspect: Suspect,
+}
+
 impl Player {
-    /// Plays until it is stopped. Then waits until the broker has acknowledged what was published.
+    /// Plays until it is stopped. Then waits until the broker has answered to what was published.
     pub(crate) async fn run(mut self) -> anyhow::Result<()> {
-        let mut queue = PublishQueue::default();
+        let mut state = State {
+            queue: PublishQueue::default(),
+            session: None,
+            flow: Flow::new(),
+            suspect: Suspect::default(),
+        };
         let mut acks = Vec::new();
-        let mut session: Option<Session> = None;
         let permits = Arc::clone(&self.permits);
         let timer = tokio::time::sleep(std::time::Duration::ZERO);
         tokio::pin!(timer);
         loop {
             let stopping = self.stopping.is_cancelled();
-            if stopping && (queue.has_no_inflight() || session.is_none()) {
+            if stopping && (state.queue.has_no_inflight() || state.session.is_none()) {
                 return Ok(());
             }
-            let wait = if stopping { Wait::Other } else { self.publish_due(&mut queue, session.as_ref()) };
-            if let Wait::Until(due_ms) = wait {
-                timer.as_mut().reset(self.clock.instant_at(due_ms).into());
+            let wait = if stopping { Wait::Other } else { self.publish_due(&mut state) };
+            if let Wait::Until(moment) = wait {
+                timer.as_mut().reset(moment.into());
             }
             tokio::select! {
                 biased;
                 () = self.stopping.cancelled(), if !stopping => {}
                 changed = self.sessions.changed() => {
                     if changed.is_err() { return Ok(()) }
-                    session.clone_from(&self.sessions.borrow_and_update());
-                    // What the broker did not acknowledge in the old session is published again.
-                    self.permits.add_permits(queue.requeue_inflight());
+                    self.on_session(&mut state);
                 }
                 count = self.acks.recv_many(&mut acks, MAX_ACKS_AT_ONCE) => {
                     if count == 0 { return Ok(()) }
-                    let session_id = session.as_ref().map(Session::id);
-                    for ack in acks.drain(..).filter(|ack| Some(ack.session_id) == session_id) {
-                        if let Some(claimed) = queue.acknowledge(ack.publish_id) {
-                            // The acker runs until this sender is dropped.
-                            let _ = self.published.send(claimed);
-                        }
-                    }
+                    acks.drain(..).for_each(|ack| self.on_ack(&mut state, ack));
                 }
-                Some(request) = self.release_requests.recv() => self.release_unpublished(&mut queue, request),
-                Some(page) = self.pages.recv(), if !stopping && self.has_room(&queue) => queue.push(page),
+                Some(request) = self.release_requests.recv() => self.release_unpublished(&mut state.queue, request),
+                Some(page) = self.pages.recv(), if !stopping && self.has_room(&state.queue) => state.queue.push(page),
                 () = &mut timer, if matches!(wait, Wait::Until(_)) => {}
                 permit = permits.acquire(), if matches!(wait, Wait::Permit) => drop(permit),
                 _ = self.assignment.changed(), if matches!(wait, Wait::Lease) => {}
@@ -85,17 +96,24 @@ impl Player {
         }
     }
 
-    /// Publishes the events that are due, as long as there is a session, a valid lease and a permit for each.
-    fn publish_due(&mut self, queue: &mut PublishQueue, session: Option<&Session>) -> Wait {
-        let Some(session) = session else { return Wait::Other };
+    /// Publishes the events that are due, as long as there is a session with room, a valid lease and a permit for each.
+    fn publish_due(&mut self, state: &mut State) -> Wait {
+        let State { queue, flow, .. } = state;
+        let Some(session) = &state.session else { return Wait::Other };
+        if let Some(until) = flow.pause_until() {
+            return Wait::Until(until);
+        }
         let now_ms = self.clock.now_ms();
         while let Some(next) = queue.front() {
             let due_ms = next.due_ms as f64;
             if due_ms > now_ms {
-                return Wait::Until(due_ms);
+                return Wait::Until(self.clock.instant_at(due_ms));
             }
-            let assignment = self.assignment.borrow_and_update();
-            if !assignment.is_valid() || assignment.instance != self.instance {
+            if !flow.allows(queue.inflight_len()) {
+                // An answer of the broker is what comes next.
+                return Wait::Other;
+            }
+            if !self.may_publish() {
                 // Under a new name all waiting events may belong to other instances: the reader is about to release them.
                 return Wait::Lease;
             }
@@ -103,15 +121,80 @@ impl Player {
             permit.forget();
             let event = &next.event;
             let topic = self.topics.for_kind(event.step.kind);
-            let sent = session.publish(queue.next_publish_id(), topic, payload(event));
-            queue.mark_published();
-            if !sent {
-                // The session is over. When `sessions` changes, this event is requeued.
-                return Wait::Other;
+            match session.publish(queue.next_publish_id(), topic, payload(event)) {
+                Published::Sent => queue.mark_published(),
+                Published::SessionOver => {
+                    // When `sessions` changes, this event is requeued.
+                    queue.mark_published();
+                    return Wait::Other;
+                }
+                Published::TooLarge => {
+                    let bytes = session.max_packet_bytes();
+                    let reason = format!("it is larger than the {bytes} bytes that the broker takes").into();
+                    if let Some(claimed) = queue.take_front() {
+                        self.settle(Settled::Refused(RefusedEvent { claimed, reason }));
+                    }
+                    continue;
+                }
             }
             self.metrics.count_published(self.clock.now_ms() - due_ms);
         }
         Wait::Other
+    }
+
+    fn may_publish(&mut self) -> bool {
+        let assignment = self.assignment.borrow_and_update();
+        assignment.is_valid() && assignment.instance == self.instance
+    }
+
+    /// What the broker did not answer in the old session is published again in the next.
+    fn on_session(&mut self, state: &mut State) {
+        let State { queue, session, flow, suspect } = state;
+        if session.is_some() {
+            suspect.on_lost(queue.alone_in_flight().map(|claimed| &claimed.event));
+            let requeued = queue.requeue_inflight();
+            if requeued > 0 {
+                flow.on_lost();
+            }
+            self.permits.add_permits(requeued);
+        }
+        session.clone_from(&self.sessions.borrow_and_update());
+        let Some(session) = session else { return };
+        flow.begin(session.max_inflight());
+        if let Some((event, reason)) = suspect.on_session(session)
+            && let Some(claimed) = queue.take_waiting_event(&event)
+        {
+            // The acker gives back a permit for each event that it gets.
+            if let Ok(permit) = self.permits.try_acquire() {
+                permit.forget();
+            }
+            self.settle(Settled::Refused(RefusedEvent { claimed, reason }));
+        }
+    }
+
+    fn on_ack(&self, state: &mut State, ack: Ack) {
+        let State { queue, session, flow, .. } = state;
+        if session.as_ref().map(Session::id) != Some(ack.session_id) {
+            return;
+        }
+        let Some(claimed) = queue.acknowledge(ack.publish_id) else { return };
+        match ack.answer {
+            Answer::Accepted => {
+                flow.on_accepted();
+                self.settle(Settled::Accepted(claimed));
+            }
+            Answer::Deferred => {
+                flow.on_deferred();
+                queue.requeue(claimed);
+                self.permits.add_permits(1);
+            }
+            Answer::Refused(reason) => self.settle(Settled::Refused(RefusedEvent { claimed, reason })),
+        }
+    }
+
+    fn settle(&self, settled: Settled) {
+        // The acker runs until this sender is dropped.
+        let _ = self.settled.send(settled);
     }
 
     fn has_room(&self, queue: &PublishQueue) -> bool {
@@ -131,13 +214,13 @@ impl Player {
 
 /// What the next event waits for.
 enum Wait {
-    /// The time when it is due (ms).
-    Until(f64),
+    /// The moment when it is due, or the end of a pause.
+    Until(Instant),
     /// A valid lease.
     Lease,
     /// A permit: the acker must take other events off the timeline first.
     Permit,
-    /// There is no event, or no session.
+    /// There is no event, no session, or no room in it.
     Other,
 }
 

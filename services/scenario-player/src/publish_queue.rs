@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use crate::event::Event;
 use crate::range::ClaimedEvent;
 
 /// Events from the reader until the broker has acknowledged them.
@@ -59,6 +60,23 @@ impl PublishQueue {
         count
     }
 
+    /// Puts an event that was in flight back in its place among the waiting ones.
+    pub(crate) fn requeue(&mut self, claimed: ClaimedEvent) {
+        self.waiting.push_front(claimed);
+        self.waiting.make_contiguous().sort_by_key(|claimed| (claimed.due_ms, claimed.event.sequence));
+    }
+
+    /// Takes the event to publish next. It will not be published.
+    pub(crate) fn take_front(&mut self) -> Option<ClaimedEvent> {
+        self.waiting.pop_front()
+    }
+
+    /// Takes an event that waits. It will not be published.
+    pub(crate) fn take_waiting_event(&mut self, event: &Event) -> Option<ClaimedEvent> {
+        let position = self.waiting.iter().position(|claimed| claimed.event == *event)?;
+        self.waiting.remove(position)
+    }
+
     /// Removes and returns all waiting events.
     pub(crate) fn take_waiting(&mut self) -> Vec<ClaimedEvent> {
         std::mem::take(&mut self.waiting).into()
@@ -67,6 +85,17 @@ impl PublishQueue {
     /// Number of waiting events.
     pub(crate) fn waiting_len(&self) -> usize {
         self.waiting.len()
+    }
+
+    /// Number of events in flight, from the first that the broker has not acknowledged on.
+    pub(crate) fn inflight_len(&self) -> usize {
+        self.inflight.len()
+    }
+
+    /// The event in flight, if there is only one.
+    pub(crate) fn alone_in_flight(&self) -> Option<&ClaimedEvent> {
+        let mut inflight = self.inflight.iter().flatten();
+        inflight.next().filter(|_| inflight.next().is_none())
     }
 
     /// Whether the broker has acknowledged everything that was published.

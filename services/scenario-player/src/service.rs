@@ -1,5 +1,7 @@
 //! What can be done with scenarios: post, show, replay, change and delete them.
 
+mod dead_letters;
+
 use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
@@ -30,6 +32,9 @@ pub(crate) enum ScenarioError {
     /// No scenario of this customer is stored.
     #[error("no scenario of this customer is stored")]
     NotFound,
+    /// There is no such dead letter.
+    #[error("there is no such dead letter")]
+    NoDeadLetter,
     /// Other clients changed the same playback at each attempt.
     #[error("this playback is being changed by others; try again")]
     Conflict,

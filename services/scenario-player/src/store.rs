@@ -1,6 +1,7 @@
 //! The timeline in Redis. Only this file and those below it speak to Redis. The head of each Lua script says what it does.
 
 mod client;
+mod dead_letters;
 mod events;
 mod hints;
 mod key_types;
@@ -8,7 +9,6 @@ mod membership;
 mod needs;
 mod scenarios;
 mod scripts;
-mod warn_once;
 
 pub(crate) use self::client::Store;
 pub(crate) use self::membership::{JoinReply, JoinRequest, MembershipStatus};

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use redis_core::id::CustomerId;
 use tokio::sync::broadcast;
 
+use crate::dead_letter::{DeadLetter, DeadLetterId};
 use crate::event::Event;
 use crate::hint::Hint;
 use crate::memory::MemoryTimeline;
 use crate::range::{ClaimedEvent, Page, RangeQuery};
 use crate::records::{NewSteps, PlaybackUpdate, ScenarioSummary, StoredScenario};
+use crate::settled::RefusedEvent;
 use crate::store::Store;
 use crate::time::EpochMicros;
 use crate::unavailable::Unavailable;
@@ -90,6 +92,35 @@ impl Timeline {
     /// Takes published events off the timeline. False if `instance` has lost its lease; then nothing happens.
     pub(crate) async fn ack(&self, instance: &str, events: &[ClaimedEvent]) -> Result<bool, Unavailable> {
         dispatch!(self, memory => memory.ack(events), store => store.ack(instance, events).await)
+    }
+
+    /// Makes dead letters of events. False if `instance` has lost its lease; then nothing happens.
+    pub(crate) async fn bury(&self, instance: &str, events: &[RefusedEvent]) -> Result<bool, Unavailable> {
+        dispatch!(self, memory => memory.bury(events), store => store.bury(instance, events).await)
+    }
+
+    /// The oldest dead letters, or those that follow `after`.
+    pub(crate) async fn dead_letters(
+        &self,
+        after: Option<DeadLetterId>,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>, Unavailable> {
+        dispatch!(self, memory => memory.dead_letters(after, limit), store => store.dead_letters(after, limit).await)
+    }
+
+    /// One dead letter.
+    pub(crate) async fn dead_letter(&self, id: DeadLetterId) -> Result<Option<DeadLetter>, Unavailable> {
+        dispatch!(self, memory => memory.dead_letter(id), store => store.dead_letter(id).await)
+    }
+
+    /// Takes dead letters off their list, and puts events on the timeline instead. False if one is gone; then nothing happens.
+    pub(crate) async fn revive(&self, ids: &[DeadLetterId], events: &[Event]) -> Result<bool, Unavailable> {
+        dispatch!(self, memory => memory.revive(ids, events), store => store.revive(ids, events).await)
+    }
+
+    /// Takes dead letters off their list. Returns how many there were.
+    pub(crate) async fn drop_dead_letters(&self, ids: &[DeadLetterId]) -> Result<usize, Unavailable> {
+        dispatch!(self, memory => memory.drop_dead_letters(ids), store => store.drop_dead_letters(ids).await)
     }
 
     /// Hints of changes from now on.

@@ -14,6 +14,7 @@ use crate::player::Player;
 use crate::range::ClaimedEvent;
 use crate::reader::TimelineReader;
 use crate::release_request::ReleaseRequest;
+use crate::settled::Settled;
 
 /// Pages that the reader may hand over before the player takes them.
 const PAGE_QUEUE: usize = 2;
@@ -39,13 +40,13 @@ pub(super) fn spawn(config: &Config, backend: Backend, shared: &Shared, lifecycl
 
     let reader = spawn_reader(backend, shared, lifecycle);
     let mqtt = spawn_mqtt(config, shared, lifecycle);
-    let published =
+    let settled =
         spawn_player(config, reader, mqtt, assignment.clone(), Arc::clone(&permits), shared, lifecycle);
     let acker = Acker {
         timeline,
         assignment,
         claimed,
-        published,
+        settled,
         permits,
         metrics: shared.metrics.clone(),
         finished: shared.finished.clone(),
@@ -87,7 +88,7 @@ fn spawn_mqtt(config: &Config, shared: &Shared, lifecycle: &Lifecycle) -> MqttOu
     MqttOutput { sessions, acks }
 }
 
-/// Returns the events that the broker has acknowledged.
+/// Returns the events that the broker has decided about.
 fn spawn_player(
     config: &Config,
     reader: ReaderOutput,
@@ -96,8 +97,8 @@ fn spawn_player(
     permits: Arc<Semaphore>,
     shared: &Shared,
     lifecycle: &Lifecycle,
-) -> mpsc::UnboundedReceiver<ClaimedEvent> {
-    let (published_sender, published) = mpsc::unbounded_channel();
+) -> mpsc::UnboundedReceiver<Settled> {
+    let (settled_sender, settled) = mpsc::unbounded_channel();
     let player = Player {
         topics: config.mqtt.topics(),
         clock: Arc::clone(&shared.clock),
@@ -107,12 +108,12 @@ fn spawn_player(
         release_requests: reader.release_requests,
         sessions: mqtt.sessions,
         acks: mqtt.acks,
-        published: published_sender,
+        settled: settled_sender,
         permits,
         max_unacknowledged: usize::from(config.timeline.consume_batch_size),
         metrics: shared.metrics.clone(),
         stopping: shared.stopping.clone(),
     };
     lifecycle.spawn("player", player.run());
-    published
+    settled
 }

@@ -41,7 +41,7 @@ impl ApiError {
 impl From<ScenarioError> for ApiError {
     fn from(error: ScenarioError) -> Self {
         let status = match error {
-            ScenarioError::NotFound => StatusCode::NOT_FOUND,
+            ScenarioError::NotFound | ScenarioError::NoDeadLetter => StatusCode::NOT_FOUND,
             ScenarioError::Conflict => StatusCode::CONFLICT,
             ScenarioError::Unavailable(Unavailable::Refused(_)) => StatusCode::SERVICE_UNAVAILABLE,
             ScenarioError::Unavailable(Unavailable::BadData(_)) => StatusCode::INTERNAL_SERVER_ERROR,

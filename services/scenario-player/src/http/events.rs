@@ -10,6 +10,7 @@ use tokio_stream::wrappers::BroadcastStream;
 use utoipa::IntoParams;
 
 use super::error::{ApiError, Detail};
+use super::params;
 use super::state::AppState;
 use super::wire::EventBody;
 
@@ -29,10 +30,7 @@ pub(super) async fn timeline(
     query: Result<Query<TimelineQuery>, actix_web::Error>,
 ) -> Result<Json<Vec<EventBody>>, ApiError> {
     let query = query.map_err(|error| ApiError::unprocessable(error.to_string()))?;
-    let limit = query.limit.as_deref().map_or(Some(50), |text| text.parse().ok());
-    let limit = limit.filter(|limit| (1..=1000).contains(limit));
-    let limit =
-        limit.ok_or_else(|| ApiError::unprocessable("limit: must be a whole number from 1 to 1000"))?;
+    let limit = params::limit(query.limit.as_deref())?;
     Ok(Json(state.service.upcoming(limit).await?.iter().map(EventBody::of).collect()))
 }
 

@@ -2,7 +2,7 @@
 
 use utoipa::OpenApi;
 
-use super::{events, playbacks, scenarios};
+use super::{dead_letters, events, playbacks, scenarios};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -24,6 +24,11 @@ use super::{events, playbacks, scenarios};
         playbacks::change,
         events::timeline,
         events::events,
+        dead_letters::list,
+        dead_letters::replay_all,
+        dead_letters::replay,
+        dead_letters::delete,
+        dead_letters::delete_all,
     )
 )]
 pub(super) struct Document;

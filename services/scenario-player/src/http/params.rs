@@ -12,6 +12,14 @@ pub(super) fn customer_id(path: Path<String>) -> Result<CustomerId, ApiError> {
         .map_err(|error| ApiError::unprocessable(format!("customer_id: {error}")))
 }
 
+/// The most entries of a list that a client wants: 50 unless it says otherwise.
+pub(super) fn limit(text: Option<&str>) -> Result<usize, ApiError> {
+    let limit = text.map_or(Some(50), |text| text.parse().ok());
+    limit
+        .filter(|limit| (1..=1000).contains(limit))
+        .ok_or_else(|| ApiError::unprocessable("limit: must be a whole number from 1 to 1000"))
+}
+
 /// A time: ISO 8601, or a number since the epoch. A `+` in a query that is not percent-encoded arrives as a space.
 pub(super) fn parse_time(text: &str) -> Result<EpochMicros, TimeError> {
     match text.parse::<f64>() {

@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 pub(super) use self::playback::{PlaybackBody, PlaybackChange, Replay, Summary};
 pub(super) use self::scalar::Id;
 use self::scalar::{Coordinate, Kind, Time, TimeSchema};
+use crate::dead_letter::DeadLetter;
 use crate::event::Event;
 use crate::scenario::{DraftStep, Scenario, Step};
 use crate::service::CustomerState;
@@ -105,6 +106,26 @@ pub(super) struct EventBody {
     timestamp: Time,
 }
 
+/// A step that the broker refused for good.
+#[derive(Serialize, ToSchema)]
+pub(super) struct DeadLetterBody {
+    /// Later ones have greater ids.
+    id: String,
+    #[serde(flatten)]
+    step: EventBody,
+    /// Why the broker did not take it.
+    reason: String,
+    #[schema(value_type = String, format = DateTime)]
+    refused_at: Time,
+}
+
+/// What a replay has put on the timeline.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Replayed {
+    /// Number of steps.
+    pub(super) steps: usize,
+}
+
 /// `null` is an empty list, as in the original.
 fn null_as_empty<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
@@ -183,6 +204,17 @@ impl EventBody {
             kind: Kind(event.step.kind),
             location: Location::of(&event.step),
             timestamp: Time(event.step.time),
+        }
+    }
+}
+
+impl DeadLetterBody {
+    pub(super) fn of(letter: &DeadLetter) -> Self {
+        Self {
+            id: letter.id.to_string(),
+            step: EventBody::of(&letter.event),
+            reason: letter.reason.clone(),
+            refused_at: Time(letter.refused_at),
         }
     }
 }

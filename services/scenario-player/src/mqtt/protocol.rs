@@ -1,19 +1,36 @@
 //! The code for both protocol versions. rumqttc has separate types for each, with the same names and methods. So a macro
-//! contains the code, and the module of each version imports its types and says how a session begins.
+//! contains the code, and the module of each version imports its types, says how a session begins, and reads what the broker
+//! answers.
+//!
+//! This file also works around what rumqttc 0.25 gets wrong, as its issues 1056 and 1060 report:
+//!
+//! - A message whose PUBREC or PUBCOMP is a refusal is counted as in flight for ever. When enough of them have gathered,
+//!   nothing is sent any more. So when all others are answered, the count is reset.
+//! - What the broker answered just before it ended a connection is not told. So it is looked for after the error.
+//! - If a packet id is used again before its first message is answered, a message is lost or the connection ends. So the
+//!   player keeps the messages in flight, from the first unanswered one on, below the number of packet ids.
 
 macro_rules! protocol {
     (|$options:ident, $max_inflight:ident| $begin_session:expr) => {
-        use super::event_loop::{EventLoop, LoopEvent};
+        use super::event_loop::{EventLoop, LoopEvent, Lost};
+        use super::limits::Limits;
         use super::options::{KEEP_ALIVE, tls};
         use crate::config::mqtt::BrokerConfig;
 
         #[derive(Clone)]
-        pub(super) struct Publisher {
-            client: AsyncClient,
-            qos: QoS,
-        }
+        pub(super) struct Publisher(AsyncClient);
 
-        pub(super) struct Events(RumqttEventLoop);
+        pub(super) struct Events {
+            events: RumqttEventLoop,
+            /// What holds unless the broker says otherwise.
+            limits: Limits,
+            /// Messages on their way that rumqttc counts and the broker has not answered.
+            unanswered: usize,
+            /// Refused messages that rumqttc still counts.
+            leaked: usize,
+            /// The connection has ended, but not everything that came before is told.
+            lost: Option<Lost>,
+        }
 
         /// A client, and the events of its connection. The session is a new one: the broker keeps nothing of an earlier one.
         pub(super) fn connect(broker: &BrokerConfig, $max_inflight: u16) -> (Publisher, Events) {
@@ -26,30 +43,72 @@ macro_rules! protocol {
             if let Some(transport) = tls(broker) {
                 $options.set_transport(transport);
             }
-            let qos = match broker.qos {
-                0 => QoS::AtMostOnce,
-                1 => QoS::AtLeastOnce,
-                _ => QoS::ExactlyOnce,
-            };
             let (client, events) = AsyncClient::new($options, usize::from($max_inflight));
-            (Publisher { client, qos }, Events(events))
+            let limits = Limits::unknown(broker, $max_inflight);
+            (Publisher(client), Events { events, limits, unanswered: 0, leaked: 0, lost: None })
         }
 
         impl Publisher {
-            pub(super) fn publish(&self, topic: &str, payload: String) -> bool {
-                self.client.try_publish(topic, self.qos, false, payload).is_ok()
+            pub(super) fn publish(&self, topic: &str, qos: u8, payload: String) -> bool {
+                let qos = match qos {
+                    0 => QoS::AtMostOnce,
+                    1 => QoS::AtLeastOnce,
+                    _ => QoS::ExactlyOnce,
+                };
+                self.0.try_publish(topic, qos, false, payload).is_ok()
+            }
+        }
+
+        impl Events {
+            fn answered(&mut self, packet_id: u16, answer: Answer, is_counted_still: bool) -> LoopEvent {
+                self.unanswered = self.unanswered.saturating_sub(1);
+                self.leaked += usize::from(is_counted_still);
+                if self.leaked > 0 && self.unanswered == 0 && self.events.state.events.is_empty() {
+                    // All that it returns is answered.
+                    let _ = self.events.state.clean();
+                    self.leaked = 0;
+                }
+                LoopEvent::Answered(packet_id, answer)
             }
         }
 
         impl EventLoop for Events {
-            async fn next_event(&mut self) -> Result<LoopEvent, String> {
-                Ok(match self.0.poll().await.map_err(|error| error.to_string())? {
-                    Event::Incoming(Packet::ConnAck(_)) => LoopEvent::Connected,
-                    Event::Outgoing(Outgoing::Publish(packet)) => LoopEvent::Sent(packet),
-                    Event::Incoming(Packet::PubAck(ack)) => LoopEvent::Acknowledged(ack.pkid),
-                    Event::Incoming(Packet::PubComp(complete)) => LoopEvent::Acknowledged(complete.pkid),
-                    _ => LoopEvent::Other,
+            async fn next_event(&mut self) -> Result<LoopEvent, Lost> {
+                let event = match self.lost {
+                    None => self.events.poll().await.map_err(|error| self.lost = Some(lost(&error))).ok(),
+                    Some(_) => None,
+                };
+                let event = event.or_else(|| self.events.state.events.pop_front());
+                Ok(match event.ok_or_else(|| self.lost.take()) {
+                    Err(Some(lost)) => return Err(lost),
+                    Err(None) => LoopEvent::Other,
+                    Ok(event) => self.read(event),
                 })
+            }
+        }
+
+        impl Events {
+            fn read(&mut self, event: Event) -> LoopEvent {
+                match event {
+                    Event::Incoming(Packet::ConnAck(connack)) => {
+                        LoopEvent::Connected(accept(&mut self.events, self.limits, &connack))
+                    }
+                    Event::Outgoing(Outgoing::Publish(packet_id)) => {
+                        self.unanswered += usize::from(packet_id > 0);
+                        LoopEvent::Sent(packet_id)
+                    }
+                    Event::Incoming(Packet::PubAck(ack)) => self.answered(ack.pkid, puback(&ack), false),
+                    Event::Incoming(Packet::PubRec(received)) => match pubrec(&received) {
+                        Answer::Accepted => LoopEvent::Other,
+                        refused => self.answered(received.pkid, refused, true),
+                    },
+                    Event::Incoming(Packet::PubComp(complete)) => {
+                        let answer = pubcomp(&complete);
+                        let is_refused = !matches!(answer, Answer::Accepted);
+                        self.answered(complete.pkid, answer, is_refused)
+                    }
+                    _ => LoopEvent::Other,
+                }
             }
         }
     };

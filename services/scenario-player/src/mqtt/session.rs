@@ -1,7 +1,11 @@
 //! A session with the broker, as the player sees it.
 
+use std::sync::Arc;
+
 use tokio::sync::mpsc;
 
+use super::event_loop::Answer;
+use super::limits::Limits;
 use super::{v4, v5};
 
 /// A connection that the broker has accepted, or standard output. Clones share it.
@@ -9,6 +13,10 @@ use super::{v4, v5};
 pub(crate) struct Session {
     id: u64,
     publisher: Publisher,
+    limits: Limits,
+    qos: u8,
+    /// Why the broker ended the session before this one, if a message may have been the cause.
+    blame: Option<Arc<str>>,
     /// The publish ids in the order of publishing, for the event loop.
     publish_ids: mpsc::UnboundedSender<u64>,
     acks: mpsc::UnboundedSender<Ack>,
@@ -21,23 +29,38 @@ pub(super) enum Publisher {
     Print,
 }
 
-/// The broker has acknowledged a message.
-#[derive(Debug, Clone, Copy)]
+/// The broker has answered to a message.
+#[derive(Debug)]
 pub(crate) struct Ack {
     /// The session in which it was published.
     pub(crate) session_id: u64,
     /// The id with which it was published.
     pub(crate) publish_id: u64,
+    /// What it answered.
+    pub(crate) answer: Answer,
+}
+
+/// What became of a message that was to be published.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Published {
+    /// It is on its way.
+    Sent,
+    /// It is larger than the broker takes. It was not sent.
+    TooLarge,
+    /// The session is over. It was not sent.
+    SessionOver,
 }
 
 impl Session {
     pub(super) fn new(
         id: u64,
         publisher: Publisher,
+        (limits, qos): (Limits, u8),
+        blame: Option<Arc<str>>,
         publish_ids: mpsc::UnboundedSender<u64>,
         acks: mpsc::UnboundedSender<Ack>,
     ) -> Self {
-        Self { id, publisher, publish_ids, acks }
+        Self { id, publisher, limits, qos, blame, publish_ids, acks }
     }
 
     /// A number for this session. No other session of this process has it.
@@ -45,17 +68,42 @@ impl Session {
         self.id
     }
 
-    /// Publishes a message. Messages go out in the order of these calls. False if the session is over.
-    pub(crate) fn publish(&self, publish_id: u64, topic: &str, payload: String) -> bool {
+    /// Messages that may be in flight, from the first unanswered one on.
+    pub(crate) fn max_inflight(&self) -> usize {
+        self.limits.max_inflight.into()
+    }
+
+    /// The largest packet that the broker takes, in bytes.
+    pub(crate) fn max_packet_bytes(&self) -> u32 {
+        self.limits.max_packet_bytes
+    }
+
+    /// Why the broker ended the session before this one, if a message may have been the cause: the broker was there before
+    /// and at once afterwards.
+    pub(crate) fn blame(&self) -> Option<&Arc<str>> {
+        self.blame.as_ref()
+    }
+
+    pub(super) fn obey(&mut self, limits: Limits) {
+        self.limits = limits;
+        self.qos = self.qos.min(limits.max_qos);
+    }
+
+    /// Publishes a message. Messages go out in the order of these calls.
+    pub(crate) fn publish(&self, publish_id: u64, topic: &str, payload: String) -> Published {
+        if !self.limits.allows_size(topic, &payload) {
+            return Published::TooLarge;
+        }
         // The id before the message: the event loop looks for it when the message goes out.
         let send_id = || self.publish_ids.send(publish_id).is_ok();
-        match &self.publisher {
+        let is_sent = match &self.publisher {
             Publisher::Print => {
                 println!("{topic} {payload}");
-                self.acks.send(Ack { session_id: self.id, publish_id }).is_ok()
+                self.acks.send(Ack { session_id: self.id, publish_id, answer: Answer::Accepted }).is_ok()
             }
-            Publisher::V4(publisher) => send_id() && publisher.publish(topic, payload),
-            Publisher::V5(publisher) => send_id() && publisher.publish(topic, payload),
-        }
+            Publisher::V4(publisher) => send_id() && publisher.publish(topic, self.qos, payload),
+            Publisher::V5(publisher) => send_id() && publisher.publish(topic, self.qos, payload),
+        };
+        if is_sent { Published::Sent } else { Published::SessionOver }
     }
 }

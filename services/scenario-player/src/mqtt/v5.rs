@@ -2,9 +2,95 @@
 
 use rumqttc::Outgoing;
 use rumqttc::v5::mqttbytes::QoS;
-use rumqttc::v5::mqttbytes::v5::Packet;
-use rumqttc::v5::{AsyncClient, Event, EventLoop as RumqttEventLoop, MqttOptions};
+use rumqttc::v5::mqttbytes::v5::{
+    ConnAck, DisconnectReasonCode, Packet, PubAck, PubAckReason, PubComp, PubCompReason, PubRec, PubRecReason,
+};
+use rumqttc::v5::{
+    AsyncClient, ConnectionError, Event, EventLoop as RumqttEventLoop, MqttOptions, StateError,
+};
+
+use super::event_loop::Answer;
 
 super::protocol::protocol!(|options, max_inflight| options
     .set_clean_start(true)
     .set_outgoing_inflight_upper_limit(max_inflight));
+
+/// The limits that the broker gives. Its keep alive is obeyed as well: rumqttc takes it, but sends no pause between two pings
+/// if it is 0, and notices late that a broker is gone if it is long.
+fn accept(events: &mut RumqttEventLoop, limits: Limits, connack: &ConnAck) -> Limits {
+    let Some(properties) = &connack.properties else { return limits };
+    if properties
+        .server_keep_alive
+        .is_some_and(|seconds| seconds == 0 || KEEP_ALIVE.as_secs() < seconds.into())
+    {
+        events.options.set_keep_alive(KEEP_ALIVE);
+    }
+    Limits {
+        max_inflight: properties.receive_max.map_or(limits.max_inflight, |max| max.min(limits.max_inflight)),
+        max_qos: properties.max_qos.unwrap_or(limits.max_qos),
+        max_packet_bytes: properties.max_packet_size.unwrap_or(limits.max_packet_bytes),
+    }
+}
+
+fn puback(ack: &PubAck) -> Answer {
+    let text = ack.properties.as_ref().and_then(|properties| properties.reason_string.as_deref());
+    match ack.reason {
+        PubAckReason::Success | PubAckReason::NoMatchingSubscribers => Answer::Accepted,
+        PubAckReason::QuotaExceeded | PubAckReason::PacketIdentifierInUse => Answer::Deferred,
+        reason => refused(&format!("{reason:?}"), text),
+    }
+}
+
+fn pubrec(received: &PubRec) -> Answer {
+    let text = received.properties.as_ref().and_then(|properties| properties.reason_string.as_deref());
+    match received.reason {
+        PubRecReason::Success | PubRecReason::NoMatchingSubscribers => Answer::Accepted,
+        PubRecReason::QuotaExceeded | PubRecReason::PacketIdentifierInUse => Answer::Deferred,
+        reason => refused(&format!("{reason:?}"), text),
+    }
+}
+
+fn pubcomp(complete: &PubComp) -> Answer {
+    match complete.reason {
+        PubCompReason::Success => Answer::Accepted,
+        // It does not know whether it has the message.
+        PubCompReason::PacketIdentifierNotFound => Answer::Deferred,
+    }
+}
+
+fn refused(reason: &str, text: Option<&str>) -> Answer {
+    let text = text.map(|text| format!(": {text}")).unwrap_or_default();
+    Answer::Refused(format!("the broker refuses it: {reason}{text}").into())
+}
+
+fn lost(error: &ConnectionError) -> Lost {
+    use DisconnectReasonCode::{
+        AdministrativeAction, ConnectionRateExceeded, KeepAliveTimeout, MaximumConnectTime, ServerBusy,
+        ServerMoved, ServerShuttingDown, SessionTakenOver, UseAnotherServer,
+    };
+    match error {
+        ConnectionError::MqttState(StateError::ServerDisconnect { reason_code, reason_string }) => {
+            let text = reason_string.as_ref().map(|text| format!(": {text}")).unwrap_or_default();
+            let may_be_a_message = !matches!(
+                reason_code,
+                AdministrativeAction
+                    | ConnectionRateExceeded
+                    | KeepAliveTimeout
+                    | MaximumConnectTime
+                    | ServerBusy
+                    | ServerMoved
+                    | ServerShuttingDown
+                    | SessionTakenOver
+                    | UseAnotherServer
+            );
+            Lost {
+                reason: format!("the broker ended the connection: {reason_code:?}{text}"),
+                may_be_a_message,
+            }
+        }
+        ConnectionError::MqttState(StateError::AwaitPingResp) | ConnectionError::Timeout(_) => {
+            Lost { reason: error.to_string(), may_be_a_message: false }
+        }
+        _ => Lost { reason: error.to_string(), may_be_a_message: true },
+    }
+}

@@ -11,10 +11,11 @@ use tokio::sync::{Notify, broadcast};
 
 use super::needs::needs;
 use super::scripts::Scripts;
-use super::warn_once::WarnOnce;
+
 use crate::event::Event;
 use crate::hint::{BROADCAST_CAPACITY, Hint};
 use crate::unavailable::Unavailable;
+use crate::warn_once::WarnOnce;
 
 /// Scenarios and upcoming events, shared by all instances.
 pub(crate) struct Store {

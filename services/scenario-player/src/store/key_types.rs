@@ -13,13 +13,14 @@ use redis_core::{Key, RedisError};
 use super::client::Store;
 
 /// The keys, and the type of each as `TYPE` names it.
-const KEY_TYPES: [(Key<'static>, &str); 6] = [
+const KEY_TYPES: [(Key<'static>, &str); 7] = [
     (Key::Timeline, "zset"),
     (Key::TimelineMeta, "hash"),
     (Key::TimelineInstances, "zset"),
     (Key::TimelinePartitions, "hash"),
     (Key::TimelineLoops, "zset"),
     (Key::Scenarios, "zset"),
+    (Key::TimelineDeadLetters, "stream"),
 ];
 
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);

@@ -3,7 +3,7 @@ use redis_core::Needs;
 /// What an instance does in Redis, in the form in which it could do it. Redis judges these commands and runs none of them.
 ///
 /// Commands that the scripts run are here as well: Redis checks permissions inside of scripts too.
-const COMMANDS: [&str; 34] = [
+const COMMANDS: [&str; 37] = [
     "TIME",
     "TYPE TIMELINE:CURRENT",
     "ZADD TIMELINE:CURRENT 0 check",
@@ -33,6 +33,9 @@ const COMMANDS: [&str; 34] = [
     "GET PLAYBACK:check",
     "SET PLAYBACK:check {}",
     "DEL PLAYBACK:check",
+    "XADD TIMELINE:DEAD * reason check",
+    "XRANGE TIMELINE:DEAD 0 0",
+    "XDEL TIMELINE:DEAD 0",
     "PUBLISH TIMELINE:CHANGED check",
     "PUBLISH TIMELINE:PUBLISHED check",
     "PUBSUB NUMSUB TIMELINE:PUBLISHED",
@@ -65,9 +68,11 @@ mod tests {
         let scripts = concat!(
             include_str!("ack.lua"),
             include_str!("add_events.lua"),
+            include_str!("bury.lua"),
             include_str!("join.lua"),
             include_str!("leave.lua"),
             include_str!("post.lua"),
+            include_str!("revive.lua"),
             include_str!("store_scenario.lua"),
             include_str!("update_playback.lua"),
         );

@@ -158,7 +158,7 @@ impl Store {
 
 /// The arguments of `add_events` in add_events.lua: per event a score, a member, a sequence, and whether an earlier event of
 /// the same list has the same score.
-fn add_args(events: &[Event]) -> Vec<Value> {
+pub(super) fn add_args(events: &[Event]) -> Vec<Value> {
     let mut args = Vec::with_capacity(events.len() * ARGS_PER_EVENT);
     let mut scores = HashSet::with_capacity(events.len());
     for event in events {

@@ -7,6 +7,8 @@ pub(super) struct Scripts {
     pub(super) post: Script,
     pub(super) update_playback: Script,
     pub(super) ack: Script,
+    pub(super) bury: Script,
+    pub(super) revive: Script,
     pub(super) join: Script,
     pub(super) leave: Script,
 }
@@ -21,6 +23,8 @@ impl Scripts {
                 include_str!("update_playback.lua")
             )),
             ack: Script::from_lua(include_str!("ack.lua")),
+            bury: Script::from_lua(include_str!("bury.lua")),
+            revive: Script::from_lua(concat!(include_str!("add_events.lua"), include_str!("revive.lua"))),
             join: Script::from_lua(include_str!("join.lua")),
             leave: Script::from_lua(include_str!("leave.lua")),
         }

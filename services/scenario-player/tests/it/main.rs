@@ -2,13 +2,16 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
+mod broker_refusals;
 mod contract;
 mod controls;
 mod failover;
+mod fake_broker;
 mod faults;
 mod input;
 mod page;
 mod poisoned;
+mod qos;
 mod redis_refusals;
 mod redis_user;
 mod settings;

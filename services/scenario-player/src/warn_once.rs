@@ -1,14 +1,16 @@
+//! Warnings that are given once.
+
 use std::collections::HashSet;
 
 use parking_lot::Mutex;
 
 /// Remembers what was warned about, so that a bad value that is read again and again is logged once.
 #[derive(Default)]
-pub(super) struct WarnOnce(Mutex<HashSet<String>>);
+pub(crate) struct WarnOnce(Mutex<HashSet<String>>);
 
 impl WarnOnce {
     /// True the first time that it is asked about this.
-    pub(super) fn is_first(&self, about: &str) -> bool {
+    pub(crate) fn is_first(&self, about: &str) -> bool {
         let mut warned = self.0.lock();
         if warned.len() >= CAPACITY {
             warned.clear();
