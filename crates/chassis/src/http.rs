@@ -3,6 +3,7 @@
 use std::io;
 use std::net::TcpListener;
 
+use actix_web::http::header::AUTHORIZATION;
 use actix_web::http::{Method, StatusCode};
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
@@ -65,6 +66,11 @@ pub async fn serve(
         .context("serve http")?
         .run();
     server.await.context("serve http")
+}
+
+/// The token of `Authorization: Bearer TOKEN`, as it was sent.
+pub fn bearer_token(request: &HttpRequest) -> Option<&str> {
+    request.headers().get(AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")
 }
 
 fn respond(answer: Option<crate::probe::Answer>) -> HttpResponse {

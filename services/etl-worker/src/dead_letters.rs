@@ -17,10 +17,7 @@ use crate::store::{DeadLetter, Store};
 pub async fn list(stores: &[Store], mut out: impl Write) -> anyhow::Result<()> {
     for store in stores {
         let mut last_entry_id = String::new();
-        loop {
-            let page = store.dead_letters(&last_entry_id).await.context("read dead letters")?;
-            let Some(last) = page.last() else { break };
-            last_entry_id.clone_from(&last.entry_id);
+        while let Some(page) = next_page(store, &mut last_entry_id).await? {
             for letter in &page {
                 serde_json::to_writer(&mut out, letter)?;
                 writeln!(out)?;
@@ -82,10 +79,7 @@ async fn find<'s>(stores: &'s [Store], games: &[GameToken]) -> anyhow::Result<Ve
     let mut found = Vec::new();
     for store in stores {
         let mut last_entry_id = String::new();
-        loop {
-            let page = store.dead_letters(&last_entry_id).await.context("read dead letters")?;
-            let Some(last) = page.last() else { break };
-            last_entry_id.clone_from(&last.entry_id);
+        while let Some(page) = next_page(store, &mut last_entry_id).await? {
             let is_meant = |letter: &DeadLetter| {
                 games.is_empty() || games.iter().any(|game| game.as_str() == letter.game)
             };
@@ -93,4 +87,12 @@ async fn find<'s>(stores: &'s [Store], games: &[GameToken]) -> anyhow::Result<Ve
         }
     }
     Ok(found)
+}
+
+/// The dead letters that follow an entry, which becomes the last of them.
+async fn next_page(store: &Store, last_entry_id: &mut String) -> anyhow::Result<Option<Vec<DeadLetter>>> {
+    let page = store.dead_letters(last_entry_id).await.context("read dead letters")?;
+    let Some(last) = page.last() else { return Ok(None) };
+    last_entry_id.clone_from(&last.entry_id);
+    Ok(Some(page))
 }

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{AUTHORIZATION, CONTENT_SECURITY_POLICY};
+use actix_web::http::header::CONTENT_SECURITY_POLICY;
 use actix_web::web::{self, Json, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
+use chassis::http::bearer_token;
 use redis_core::error::reason;
 use redis_core::id::GameToken;
 use serde::{Deserialize, Serialize};
+use subtle::ConstantTimeEq;
 
 use crate::dead_letters;
 use crate::recent_files::{PublishedFile, RecentFiles};
@@ -92,11 +94,11 @@ impl Page {
 
     /// The dataset and the game of a change, if the request may make it.
     fn find(&self, request: &HttpRequest, change: &Change) -> Result<(&Store, GameToken), Refusal> {
-        let given = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let given = given.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
+        let given = bearer_token(request).unwrap_or_default();
         match &self.token {
             None => return Err((StatusCode::FORBIDDEN, "ETL_PAGE_TOKEN is not set")),
-            Some(token) if !is_equal(token, given) => {
+            // The comparison takes a time that does not tell where two texts differ.
+            Some(token) if bool::from(token.as_bytes().ct_ne(given.as_bytes())) => {
                 return Err((StatusCode::UNAUTHORIZED, "wrong token"));
             }
             Some(_) => {}
@@ -140,12 +142,6 @@ fn answer(changed: anyhow::Result<()>) -> HttpResponse {
 
 fn text(status: StatusCode, line: &str) -> HttpResponse {
     HttpResponse::build(status).content_type("text/plain; charset=utf-8").body(format!("{line}\n"))
-}
-
-/// Compares in a time that does not tell where two texts differ.
-fn is_equal(token: &str, given: &str) -> bool {
-    let differences = token.bytes().zip(given.bytes()).fold(0, |found, (a, b)| found | (a ^ b));
-    token.len() == given.len() && differences == 0
 }
 
 const MAX_LETTERS: usize = 100;

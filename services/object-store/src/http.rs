@@ -75,9 +75,11 @@ async fn get(
 ) -> Result<HttpResponse, ApiError> {
     access.may_read(&request)?;
     let id = ObjectId::from_hex(&id)?;
-    let (length, _) = node.store.stat(&id).await?.ok_or(ApiError::NotFound)?;
     let claim = match node.store.backend.is_remote() {
-        true => Some(node.budget.acquire(usize::try_from(length).unwrap_or(usize::MAX)).await),
+        true => {
+            let (length, _) = node.store.stat(&id).await?.ok_or(ApiError::NotFound)?;
+            Some(node.budget.acquire(usize::try_from(length).unwrap_or(usize::MAX)).await)
+        }
         // The bytes are shared with the store and take no further memory.
         false => None,
     };

@@ -1,7 +1,7 @@
 //! Who may use the store over HTTP.
 
 use actix_web::HttpRequest;
-use actix_web::http::header::AUTHORIZATION;
+use chassis::http::bearer_token;
 
 use super::error::ApiError;
 
@@ -25,9 +25,7 @@ impl Access {
     /// When it has not the token.
     pub(super) fn may_read(&self, request: &HttpRequest) -> Result<(), ApiError> {
         let Some(token) = self.token else { return Ok(()) };
-        let given = request.headers().get(AUTHORIZATION).and_then(|text| text.to_str().ok());
-        let given = given.and_then(|text| text.strip_prefix("Bearer ")).map(str::trim);
-        if given.is_some_and(|given| blake3::hash(given.as_bytes()) == token) {
+        if bearer_token(request).is_some_and(|given| blake3::hash(given.trim().as_bytes()) == token) {
             return Ok(());
         }
         Err(ApiError::Unauthorized)

@@ -6,7 +6,7 @@ use std::time::Duration;
 use object_store::ObjectId;
 use object_store::header::{HEADER_LEN, RequestHeader, RequestKind, encode_id};
 use object_store::ymq::{GOODBYE, encode_hello};
-use test_support::{ServiceProcess, TestRedis, free_port};
+use test_support::{ServiceProcess, TestRedis, eventually, free_port};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -36,6 +36,13 @@ impl Node {
     /// A node with the memory backend and these settings.
     pub(crate) async fn memory(vars: &[(&str, &str)]) -> Self {
         Self::start("tcp", free_port(), owned(vars)).await
+    }
+
+    pub(crate) async fn wait_until_nobody_is_connected(&self) {
+        eventually("nobody is connected", async || {
+            self.process.metric("object_store_connections").await == 0.0
+        })
+        .await;
     }
 
     /// A node with the memory backend that clients reach over TLS. Its certificate is self-signed.

@@ -1,7 +1,7 @@
 //! A client whose connection was reset: what it had sent is executed, whichever connection the node sees first.
 
 use object_store::header::RequestKind;
-use test_support::{TestRedis, eventually};
+use test_support::TestRedis;
 use tokio::io::AsyncWriteExt;
 
 use crate::client::{Client, Node, SET, id, size};
@@ -45,10 +45,7 @@ async fn a_large_payload_that_a_reset_cut_off_may_come_again_over_the_next_conne
     let (whole, request) = client.encode_request(RequestKind::Set, &id(1), data.len() as u64, Some(&data));
     client.stream.write_all(&whole[..2_000_000]).await.unwrap();
     client.reset();
-    eventually("the reset has arrived", async || {
-        node.process.metric("object_store_connections").await == 0.0
-    })
-    .await;
+    node.wait_until_nobody_is_connected().await;
     let mut client = Client::connect(node.port, "one").await;
     client.stream.write_all(&whole[88..]).await.unwrap();
     let response = client.receive().await;

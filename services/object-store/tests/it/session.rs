@@ -239,10 +239,7 @@ async fn a_payload_may_come_over_the_next_connection() {
     })
     .await;
     client.reset();
-    eventually("the reset has arrived", async || {
-        node.process.metric("object_store_connections").await == 0.0
-    })
-    .await;
+    node.wait_until_nobody_is_connected().await;
     let mut client = Client::connect(node.port, "one").await;
     client.stream.write_all(&whole[88..]).await.unwrap();
     let response = client.receive().await;

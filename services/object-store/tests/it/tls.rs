@@ -1,6 +1,6 @@
 //! Clients over TLS. The certificate in `tests/tls` is self-signed, for 127.0.0.1.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -69,22 +69,24 @@ async fn a_client_with_tls_is_served_and_one_without_is_not() {
     }
 }
 
+/// Writes a new certificate with its key, and a copy of it under this name.
+fn write_certificate(dir: &Path, name: &str) -> PathBuf {
+    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let copy = dir.join(name);
+    std::fs::write(&copy, made.cert.pem()).unwrap();
+    std::fs::write(dir.join("cert.pem"), made.cert.pem()).unwrap();
+    std::fs::write(dir.join("key.pem"), made.signing_key.serialize_pem()).unwrap();
+    copy
+}
+
 #[tokio::test]
 async fn a_sighup_reads_the_certificate_again_and_a_bad_one_changes_nothing() {
     let dir = tempfile::tempdir().unwrap();
-    let write_certificate = |name: &str| {
-        let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
-        let copy = dir.path().join(name);
-        std::fs::write(&copy, made.cert.pem()).unwrap();
-        std::fs::write(dir.path().join("cert.pem"), made.cert.pem()).unwrap();
-        std::fs::write(dir.path().join("key.pem"), made.signing_key.serialize_pem()).unwrap();
-        copy
-    };
-    let first = write_certificate("first.pem");
+    let first = write_certificate(dir.path(), "first.pem");
     let node = Node::tls_with(dir.path()).await;
     assert!(try_connect(node.port, &first).await.is_ok());
 
-    let second = write_certificate("second.pem");
+    let second = write_certificate(dir.path(), "second.pem");
     node.process.signal("HUP").await;
     eventually("new connections get the new certificate", async || {
         try_connect(node.port, &second).await.is_ok()
@@ -100,18 +102,10 @@ async fn a_sighup_reads_the_certificate_again_and_a_bad_one_changes_nothing() {
 #[tokio::test]
 async fn a_certificate_that_has_changed_is_read_again_and_closes_no_connection() {
     let dir = tempfile::tempdir().unwrap();
-    let write_certificate = |name: &str| {
-        let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
-        let copy = dir.path().join(name);
-        std::fs::write(&copy, made.cert.pem()).unwrap();
-        std::fs::write(dir.path().join("cert.pem"), made.cert.pem()).unwrap();
-        std::fs::write(dir.path().join("key.pem"), made.signing_key.serialize_pem()).unwrap();
-        copy
-    };
-    let first = write_certificate("first.pem");
+    let first = write_certificate(dir.path(), "first.pem");
     let node = Node::tls_with(dir.path()).await;
     let mut open = try_connect(node.port, &first).await.unwrap();
-    let second = write_certificate("second.pem");
+    let second = write_certificate(dir.path(), "second.pem");
     eventually("new connections get the new certificate", async || {
         try_connect(node.port, &second).await.is_ok()
     })

@@ -51,27 +51,41 @@ local function notify_all(woken, record, content)
   return own
 end
 
+-- Takes the requests that wait for an id, those that wait for their duplicates in turn, and so on. `settle` is called for each
+-- duplicate, right after its original, and says whether the requests that wait for that one go on too. Returns the tickets of
+-- each node.
+local function take_waiters(id, settle)
+  local stack, woken = {}, {}
+  push_waiters(stack, id)
+  while #stack > 0 do
+    local other, ticket, duplicate = string.match(table.remove(stack), '^(%x+):(%d+):(%x*)$')
+    -- Who is no waiter matches nothing.
+    if other and is_alive(other) then
+      woken[other] = woken[other] or {}
+      table.insert(woken[other], ticket)
+      if duplicate ~= '' and settle(duplicate) then push_waiters(stack, duplicate) end
+    end
+  end
+  return woken
+end
+
+local function mark_refused(id)
+  call('SET', refused_key .. id, '1', 'EX', REFUSED_TTL)
+end
+
 -- The set of an id was refused: unless the id exists, whoever waits for it, or asks for it in the next minutes, is told so. So
 -- is who waits for its duplicates. Returns the tickets of those of this node.
 local function refuse(id)
   if lookup(id) then return '' end
   call('SET', refused_flag, '1', 'EX', REFUSED_FLAG_TTL)
   may_be_refused = true
-  call('SET', refused_key .. id, '1', 'EX', REFUSED_TTL)
+  mark_refused(id)
   if not something_waits() then return '' end
-  local stack, woken = {}, {}
-  push_waiters(stack, id)
-  while #stack > 0 do
-    local other, ticket, duplicate = string.match(table.remove(stack), '^(%x+):(%d+):(%x*)$')
-    if other and is_alive(other) then
-      woken[other] = woken[other] or {}
-      table.insert(woken[other], ticket)
-      if duplicate ~= '' and not lookup(duplicate) then
-        call('SET', refused_key .. duplicate, '1', 'EX', REFUSED_TTL)
-        push_waiters(stack, duplicate)
-      end
-    end
-  end
+  local woken = take_waiters(id, function(duplicate)
+    if lookup(duplicate) then return false end
+    mark_refused(duplicate)
+    return true
+  end)
   return notify_all(woken, 'refused', '')
 end
 
@@ -82,28 +96,17 @@ local function lose(id, record)
   refuse(id)
 end
 
--- Like `set_record`, and executes the duplicates that wait for the id, those that wait for them in turn, and so on, each right
--- after its original. Notifies other nodes of their requests that are done. Returns the tickets of those of this node,
+-- Like `set_record`, and executes the duplicates that wait for the id, and those that wait for them in turn. Notifies other nodes of their requests that are done. Returns the tickets of those of this node,
 -- separated by commas.
 local function set_and_wake(id, record)
   set_record(id, record)
   if not something_waits() then return '' end
-  local stack, woken = {}, {}
-  push_waiters(stack, id)
-  while #stack > 0 do
-    local other, ticket, duplicate = string.match(table.remove(stack), '^(%x+):(%d+):(%x*)$')
-    -- Who is no waiter matches nothing.
-    if other and is_alive(other) then
-      woken[other] = woken[other] or {}
-      table.insert(woken[other], ticket)
-      if duplicate ~= '' then
-        -- The id that they wait for has the content, so it is there.
-        incr_ref(hash_of(record), head_of(record))
-        set_record(duplicate, record)
-        push_waiters(stack, duplicate)
-      end
-    end
-  end
+  local woken = take_waiters(id, function(duplicate)
+    -- The id that they wait for has the content, so it is there.
+    incr_ref(hash_of(record), head_of(record))
+    set_record(duplicate, record)
+    return true
+  end)
   -- Only other nodes need the content.
   local content = ''
   for other in pairs(woken) do
