@@ -13,6 +13,7 @@ mod environment;
 mod error;
 mod parse;
 mod secret_files;
+mod settings_file;
 mod typos;
 mod variables;
 
@@ -24,11 +25,13 @@ use tracing::{error, warn};
 
 use crate::{one_line, probe, telemetry};
 use parse::{Stop, parse};
+use settings_file::Places;
 use variables::Vars;
 
 pub use command::command;
 pub use definition::{ProcessSettings, Service, Settings};
 pub use error::SettingError;
+pub use settings_file::FileValue;
 
 /// Reads the settings of this process.
 ///
@@ -38,12 +41,12 @@ pub fn from_env<T: Settings>() -> T {
     from_env_over(Ok(Vec::new()))
 }
 
-/// Like [`from_env`], with a settings file below all other sources: `file` holds what it says, as variables.
+/// Like [`from_env`], with a settings file below all other sources: `file` holds what it says.
 ///
 /// A file that cannot be used ends the process as a variable does.
-pub fn from_env_over<T: Settings>(file: Result<Vec<(String, String)>, SettingError>) -> T {
+pub fn from_env_over<T: Settings>(file: Result<Vec<FileValue>, SettingError>) -> T {
     let args = arguments();
-    let (vars, usable) = variables::<T>(file);
+    let (vars, mut places, usable) = variables::<T>(file);
     let asks = |flag: &str| args.iter().any(|arg| arg == flag);
     let stop = if asks("--health") && !asks("--help") {
         match parse::listen_addr::<T>(&vars, &args) {
@@ -59,7 +62,10 @@ pub fn from_env_over<T: Settings>(file: Result<Vec<(String, String)>, SettingErr
     match stop {
         // `--help` and `--version`, which clap prints itself.
         Stop::Answer(answer) => answer.exit(),
-        Stop::Refuse(error) => refuse::<T>(&error, &vars, &args),
+        Stop::Refuse(error) => {
+            places.overridden_by_flags(&command::<T>(), &args);
+            refuse::<T>(&places.explain(error), &vars, &args)
+        }
     }
 }
 
@@ -68,7 +74,7 @@ pub fn from_env_over<T: Settings>(file: Result<Vec<(String, String)>, SettingErr
 /// # Errors
 /// The first setting that cannot be used.
 pub fn read_again<T: Settings>() -> Result<T, SettingError> {
-    let (vars, usable) = variables::<T>(Ok(Vec::new()));
+    let (vars, _, usable) = variables::<T>(Ok(Vec::new()));
     usable?;
     parse(&vars, arguments()).map_err(refusal)
 }
@@ -80,21 +86,22 @@ pub fn read_again<T: Settings>() -> Result<T, SettingError> {
 pub fn from_vars<T: Settings>(
     vars: impl IntoIterator<Item = (&'static str, &'static str)>,
 ) -> Result<T, SettingError> {
-    from_pairs(vars.into_iter().map(|(name, text)| (name.to_owned(), text.to_owned())))
+    let vars = vars.into_iter().map(|(name, text)| (name.to_owned(), text.into())).collect();
+    parse(&vars, Vec::new()).map_err(refusal)
 }
 
-/// Like [`from_vars`], for variables that were read from a file.
+/// Reads settings from the values of a settings file only, to check it.
 ///
 /// # Errors
 /// The first setting that cannot be used.
-pub fn from_pairs<T: Settings>(vars: impl IntoIterator<Item = (String, String)>) -> Result<T, SettingError> {
-    let vars = vars.into_iter().map(|(name, text)| (name, text.into())).collect();
-    parse(&vars, Vec::new()).map_err(refusal)
+pub fn from_file<T: Settings>(values: Vec<FileValue>) -> Result<T, SettingError> {
+    let (vars, places) = Places::split(values);
+    parse(&vars, Vec::new()).map_err(|stop| places.explain(refusal(stop)))
 }
 
 /// Logs each variable that looks like a setting and is none.
 pub(crate) fn warn_of_typos<T: Settings>() {
-    let (vars, _) = variables::<T>(Ok(Vec::new()));
+    let (vars, ..) = variables::<T>(Ok(Vec::new()));
     for sentence in typos::find(&vars, &command::declared::<T>(), T::SERVICE) {
         warn!("{sentence}");
     }
@@ -104,21 +111,29 @@ fn arguments() -> Vec<OsString> {
     std::env::args_os().skip(1).collect()
 }
 
-/// The variables of all sources, and the first reason why one of them cannot be used.
+/// The variables of all sources, where those of the file are, and the first reason why one of them cannot be used.
 fn variables<T: Settings>(
-    file: Result<Vec<(String, String)>, SettingError>,
-) -> (Vars, Result<(), SettingError>) {
-    let file = file.map(|pairs| pairs.into_iter().map(|(name, text)| (name, text.into())).collect());
+    file: Result<Vec<FileValue>, SettingError>,
+) -> (Vars, Places, Result<(), SettingError>) {
     let environment = environment::read();
     let mut usable = environment::refuse_quotes(&environment, &command::<T>(), T::SERVICE.prefix);
-    let mut vars = Vars::new();
-    for source in [file, dotenv::read(Path::new(".env")), Ok(environment)] {
+    let (mut vars, mut places) = match file {
+        Ok(values) => Places::split(values),
+        Err(error) => {
+            usable = usable.and(Err(error));
+            Default::default()
+        }
+    };
+    for source in [dotenv::read(Path::new(".env")), Ok(environment)] {
         match source {
-            Ok(more) => vars.extend(more),
+            Ok(more) => {
+                places.overridden_by(&more);
+                vars.extend(more);
+            }
             Err(error) => usable = usable.and(Err(error)),
         }
     }
-    (vars, usable)
+    (vars, places, usable)
 }
 
 fn refusal(stop: Stop) -> SettingError {

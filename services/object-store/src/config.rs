@@ -8,6 +8,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use chassis::settings::FileValue;
 use chassis::{ProcessSettings, Service, SettingError, Settings, settings};
 use clap::{CommandFactory, Subcommand};
 use redis_core::RedisConfig;
@@ -81,6 +82,10 @@ impl Settings for Config {
         Ok(())
     }
 
+    fn file_key(variable: &str) -> Option<String> {
+        toml_file::key_of(variable)
+    }
+
     fn max_connections(&self) -> Option<usize> {
         Some(self.clients.max_connections)
     }
@@ -91,7 +96,7 @@ impl Config {
     ///
     /// # Errors
     /// When the file cannot be read or used.
-    pub fn file() -> Result<Vec<(String, String)>, SettingError> {
+    pub fn file() -> Result<Vec<FileValue>, SettingError> {
         let mut args = std::env::args_os();
         let flag = std::iter::from_fn(|| {
             let arg = args.next()?;
@@ -159,7 +164,7 @@ impl Config {
 
 /// `object-store check FILE`: prints whether the file can be used, and what is wrong with it if not.
 pub(crate) fn check_file(file: &Path) -> ExitCode {
-    match read_file(file).and_then(settings::from_pairs::<Config>) {
+    match read_file(file).and_then(settings::from_file::<Config>) {
         Ok(_) => {
             println!("{}: can be used", file.display());
             ExitCode::SUCCESS
@@ -171,7 +176,7 @@ pub(crate) fn check_file(file: &Path) -> ExitCode {
     }
 }
 
-fn read_file(path: &Path) -> Result<Vec<(String, String)>, SettingError> {
+fn read_file(path: &Path) -> Result<Vec<FileValue>, SettingError> {
     let command = Config::command();
     let known = |name: &str| command.get_arguments().any(|arg| arg.get_env().is_some_and(|env| env == name));
     toml_file::read(path, known)

@@ -10,8 +10,17 @@ use super::variables::name_of;
 pub fn command<T: Settings>() -> Command {
     let declared = declared::<T>();
     let notes = notes(&declared, T::SERVICE);
-    let command = declared.mut_args(|arg| arg.hide_env_values(true));
+    let command = declared.mut_args(|arg| with_file_key::<T>(arg.hide_env_values(true)));
     if notes.is_empty() { command } else { command.after_help(notes) }
+}
+
+/// The argument, and in its help the key of its variable in the settings file.
+fn with_file_key<T: Settings>(arg: Arg) -> Arg {
+    let key = name_of(&arg).and_then(T::file_key);
+    match (key, arg.get_help().map(ToString::to_string)) {
+        (Some(key), Some(help)) => arg.help(format!("{help} [file: {key}]")),
+        _ => arg,
+    }
 }
 
 /// Like [`command()`]; its `hide_env_values` still tells which arguments are secrets.

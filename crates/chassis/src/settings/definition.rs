@@ -21,6 +21,11 @@ pub trait Settings: clap::Parser {
         Ok(())
     }
 
+    /// The key of a variable in the service's settings file, if it has such a file and the variable may be in it.
+    fn file_key(_variable: &str) -> Option<String> {
+        None
+    }
+
     /// `PREFIX_MAX_CONNECTIONS`, if there is such a setting. At start it is compared with the files that may be open.
     fn max_connections(&self) -> Option<usize> {
         None

@@ -114,3 +114,31 @@ fn help_lists_every_variable_with_its_default_whatever_the_variables_hold() {
         assert!(help.contains(part), "{part} is not in {help}");
     }
 }
+
+#[test]
+fn an_error_of_a_value_from_a_file_says_where_it_is() {
+    let value = |variable: &str, text: &str, line: u32| FileValue {
+        variable: variable.to_owned(),
+        text: text.to_owned(),
+        place: format!("key in line {line} of f.toml"),
+    };
+    let refused = |values| from_file::<Demo>(values).err().unwrap().to_string();
+    assert_eq!(
+        refused(vec![value("BROKER", "nowhere", 7)]),
+        "key in line 7 of f.toml (BROKER) must be somewhere"
+    );
+    assert_eq!(
+        refused(vec![value("BROKER", "a", 1), value("DEMO_PACE", "1s", 2), value("DEMO_PACE", "0s", 3)]),
+        "key in line 3 of f.toml (DEMO_PACE) must be longer than nothing"
+    );
+    assert_eq!(refused(vec![value("COUNT", "1", 1)]), "BROKER must be set");
+
+    let (_, mut places) = Places::split(vec![value("BROKER", "nowhere", 7), value("COUNT", "0", 8)]);
+    let explained =
+        |places: &Places, name: &str| places.explain(SettingError::new(name, "is bad")).to_string();
+    places.overridden_by_flags(&command::<Demo>(), &["--broker=a".into()]);
+    assert_eq!(explained(&places, "BROKER"), "BROKER is bad");
+    assert_eq!(explained(&places, "COUNT"), "key in line 8 of f.toml (COUNT) is bad");
+    places.overridden_by(&[("COUNT".to_owned(), "0".into())].into());
+    assert_eq!(explained(&places, "COUNT"), "COUNT is bad");
+}

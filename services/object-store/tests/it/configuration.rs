@@ -38,16 +38,39 @@ fn check_prints_whether_a_file_can_be_used() {
     let good = check(FILE);
     assert_eq!((good.status.code(), text(&good.stdout).contains("can be used")), (Some(0), true));
     for (from, to, expected) in [
-        ("\"redis\"", "\"disk\"", "OBJECT_STORE_BACKEND"),
-        ("tcp://", "ws://", "OBJECT_STORE_ADDRESS must be tcp://HOST:PORT or tls://HOST:PORT"),
-        ("identity", "idenity", "object_storage_server.idenity, which is not a setting"),
-        ("redis://localhost", "http://localhost", "REDIS_URL"),
+        ("\"redis\"", "\"disk\"", "object_storage_server.backend in line 5 of "),
+        ("tcp://", "http://", "(OBJECT_STORE_ADDRESS) must be tcp://HOST:PORT"),
+        ("identity", "idenity", "store.toml is not a setting"),
+        ("redis://localhost", "http://localhost", "store.toml (REDIS_URL) must be"),
+        ("redis://localhost", "http://localhost", "object_storage_server.redis.url in line 8 of "),
         ("[object_storage_server]", "[", "is not TOML"),
     ] {
         let bad = check(&FILE.replacen(from, to, 1));
         let stderr = text(&bad.stderr);
         assert_eq!(bad.status.code(), Some(2), "{to}: {stderr}");
         assert!(stderr.contains(expected) && stderr.lines().count() == 1, "{to}: {stderr}");
+    }
+}
+
+#[test]
+fn an_error_of_the_file_names_the_key_and_the_line_and_one_of_a_flag_names_the_variable() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("store.toml");
+    std::fs::write(&path, "[object_storage_server]\n\nstall_timeout = \"soon\"\n").unwrap();
+    let file = path.to_str().unwrap();
+    let refused = text(&object_store(&["--config", file]).stderr);
+    let place =
+        format!("object_storage_server.stall_timeout in line 3 of {file} (OBJECT_STORE_STALL_TIMEOUT)");
+    assert!(refused.starts_with(&format!("object-store: {place} must be")), "{refused}");
+    let refused = text(&object_store(&["--config", file, "--stall-timeout", "0"]).stderr);
+    assert!(refused.starts_with("object-store: OBJECT_STORE_STALL_TIMEOUT must be"), "{refused}");
+}
+
+#[test]
+fn help_names_the_key_of_each_setting_that_may_be_in_the_file() {
+    let help = text(&object_store(&["--help"]).stdout);
+    for key in ["object_storage_address", "identity", "backend", "redis.url", "stall_timeout", "tls_cert"] {
+        assert!(help.contains(&format!("[file: {key}]")), "{key}: {help}");
     }
 }
 
