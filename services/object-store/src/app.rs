@@ -24,15 +24,17 @@ use crate::redis::{self, RedisOptions};
 use crate::refusal_log::RefusalLog;
 use crate::session_registry::SessionRegistry;
 use crate::store::ObjectStore;
-use crate::{http, server, stream};
+use crate::{commands, http, server, stream};
 
 /// Runs the command, or the service until it is stopped.
 ///
 /// # Errors
 /// When a port is taken, or a setting cannot be used.
 pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
-    if let Some(Command::Check { file }) = &config.command {
-        return Ok(check_file(file));
+    match &config.command {
+        Some(Command::Check { file }) => return Ok(check_file(file)),
+        Some(command) => return commands::run(command, config.remote()).await,
+        None => {}
     }
     let lifecycle = Lifecycle::new(config.process());
     start(&config, &lifecycle).await?;

@@ -1,10 +1,12 @@
 //! Where objects are kept: in this process, or in Redis.
 
+use crate::id::ObjectId;
 use crate::memory::{MemoryBackend, PACKED_MAX};
 use crate::object::Object;
-use crate::redis::RedisBackend;
+use crate::redis::{RedisBackend, RedisError};
 use crate::reply_to::{ReplyTo, Woken};
 use crate::request::{RemoteObject, Request, Response};
+use crate::wait_queue::Awaited;
 
 /// One of the two backends.
 pub(crate) enum Backend {
@@ -61,6 +63,28 @@ impl Backend {
             Self::Memory(_) => None,
             // Boxed, so that the futures of all connections do not carry the state of this one.
             Self::Redis(redis) => Box::pin(redis.fetch(object, length)).await,
+        }
+    }
+
+    /// Some ids that begin with these hex digits, about `max` at most, and the position to go on from; `None` at the end. An id
+    /// that exists all the time is found, perhaps twice. In no order.
+    pub(crate) async fn scan(
+        &self,
+        after: Option<u64>,
+        prefix: &str,
+        max: usize,
+    ) -> Result<(Vec<ObjectId>, Option<u64>), RedisError> {
+        match self {
+            Self::Memory(memory) => Ok(memory.scan(after, prefix, max)),
+            Self::Redis(redis) => redis.scan(after, prefix, max).await,
+        }
+    }
+
+    /// What requests on this node wait for, see [`WaitQueue::awaited`](crate::wait_queue::WaitQueue::awaited).
+    pub(crate) fn awaited(&self, after: u64, max: usize) -> (Vec<Awaited>, Option<u64>) {
+        match self {
+            Self::Memory(memory) => memory.awaited(after, max),
+            Self::Redis(redis) => redis.awaited(after, max),
         }
     }
 

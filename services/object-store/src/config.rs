@@ -1,6 +1,7 @@
 //! The settings of the service. The keys of the TOML file are the same names in lower case, see the README.
 
 mod clients;
+mod command;
 mod http;
 mod store;
 
@@ -10,7 +11,7 @@ use std::process::ExitCode;
 
 use chassis::settings::FileValue;
 use chassis::{ProcessSettings, Service, SettingError, Settings, settings};
-use clap::{CommandFactory, Subcommand};
+use clap::CommandFactory;
 use redis_core::RedisConfig;
 
 use crate::http::Access;
@@ -18,6 +19,8 @@ use crate::limits::Limits;
 use crate::toml_file;
 pub(crate) use clients::Address;
 use clients::ClientSettings;
+pub use command::Command;
+pub(crate) use command::Selection;
 use http::HttpSettings;
 pub(crate) use store::BackendKind;
 use store::StoreSettings;
@@ -48,16 +51,6 @@ pub struct Config {
 }
 
 const CONFIG: &str = "OBJECT_STORE_CONFIG";
-
-/// A command to run instead of the service.
-#[derive(Subcommand)]
-pub enum Command {
-    /// Check whether a configuration file can be used
-    Check {
-        /// The file
-        file: PathBuf,
-    },
-}
 
 impl Settings for Config {
     const SERVICE: Service = Service {
@@ -143,6 +136,11 @@ impl Config {
 
     pub(crate) fn transfer_memory(&self) -> u64 {
         self.clients.max_transfer_memory as u64
+    }
+
+    /// The node that commands talk to, and the token for it.
+    pub(crate) fn remote(&self) -> (&str, Option<&str>) {
+        (&self.http.http_url, self.http.token.as_deref())
     }
 
     /// Who may use the store over HTTP.

@@ -5,7 +5,8 @@
 //!   is full.
 //! - `GET` and `HEAD /objects/{id}`: the object, or 404, or 500 if what Redis has in its place is damaged.
 //!   `DELETE /objects/{id}`: 204, or 404.
-//!   `DELETE /objects`: 204, every object is removed.
+//! - `GET /objects`: what there is and what is waited for, as JSON. `DELETE /objects`: 204, every object is removed; or 200 and
+//!   how many, with parameters that say which. 400 for a parameter that cannot be used.
 //! - 401 without the token, if there is one; 403 for a write if that is off.
 //! - The header `x-object-metadata` has the metadata; what a header cannot have is percent-encoded.
 //! - `/health`, `/ready` and `/metrics`, as in every service.
@@ -14,6 +15,7 @@ mod access;
 mod body;
 mod download;
 mod error;
+mod objects;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,7 +49,11 @@ pub(crate) fn routes(node: Arc<Node>, access: Access, probes: Probes) -> impl Fn
         config.app_data(Data::new(access.clone()));
         probe_routes(config);
         config.route("/info", web::get().to(info));
-        config.route("/objects", web::delete().to(clear));
+        config.service(
+            web::resource("/objects")
+                .route(web::get().to(objects::list))
+                .route(web::delete().to(objects::remove)),
+        );
         config.service(
             web::resource("/objects/{id}")
                 .route(web::get().to(get))
@@ -77,8 +83,8 @@ async fn get(
     let id = ObjectId::from_hex(&id)?;
     let claim = match node.store.backend.is_remote() {
         true => {
-            let (length, _) = node.store.stat(&id).await?.ok_or(ApiError::NotFound)?;
-            Some(node.budget.acquire(usize::try_from(length).unwrap_or(usize::MAX)).await)
+            let stat = node.store.stat(&id).await?.ok_or(ApiError::NotFound)?;
+            Some(node.budget.acquire(usize::try_from(stat.length).unwrap_or(usize::MAX)).await)
         }
         // The bytes are shared with the store and take no further memory.
         false => None,
@@ -97,8 +103,8 @@ async fn head(
 ) -> Result<HttpResponse, ApiError> {
     access.may_read(&request)?;
     let id = ObjectId::from_hex(&id)?;
-    let (length, metadata) = node.store.stat(&id).await?.ok_or(ApiError::NotFound)?;
-    Ok(ok_with_metadata(&metadata).no_chunking(length).body(actix_web::body::BodyStream::new(
+    let stat = node.store.stat(&id).await?.ok_or(ApiError::NotFound)?;
+    Ok(ok_with_metadata(&stat.metadata).no_chunking(stat.length).body(actix_web::body::BodyStream::new(
         futures_util::stream::empty::<Result<Bytes, actix_web::Error>>(),
     )))
 }
@@ -149,16 +155,6 @@ async fn store_body(
     node.store.put(&id, data, metadata).await?;
     drop(claim);
     Ok(if is_new { StatusCode::CREATED } else { StatusCode::NO_CONTENT })
-}
-
-async fn clear(
-    node: Data<Node>,
-    access: Data<Access>,
-    request: HttpRequest,
-) -> Result<HttpResponse, ApiError> {
-    access.may_write(&request)?;
-    node.store.clear().await?;
-    Ok(HttpResponse::NoContent().finish())
 }
 
 async fn delete(

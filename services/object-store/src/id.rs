@@ -43,9 +43,20 @@ impl ObjectId {
         self.0.as_slice().try_into().ok().map(swap_words)
     }
 
+    /// Whether the id in hex begins with these digits.
+    pub(crate) fn begins_with(&self, digits: &str) -> bool {
+        digits.is_empty() || self.to_string().starts_with(digits)
+    }
+
     /// The bytes of the id.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
+    }
+}
+
+impl From<[u8; 32]> for ObjectId {
+    fn from(bytes: [u8; 32]) -> Self {
+        Self(bytes.into())
     }
 }
 

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod app;
+mod commands;
 pub mod config;
 mod toml_file;
 
@@ -25,6 +26,7 @@ mod session_registry;
 
 mod backend;
 mod info;
+mod listing;
 mod memory;
 mod redis;
 mod store;
@@ -39,7 +41,7 @@ mod wait_queue;
 pub use config::Config;
 pub use id::{BadId, ObjectId};
 pub use info::Info;
-pub use object::Object;
+pub use object::{Object, ObjectStat};
 pub use redis::{RedisError, RedisOptions};
 pub use request::{Refused, Totals};
 pub use store::{ObjectStore, StoreError};

@@ -12,11 +12,11 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 
 use crate::id::ObjectId;
-use crate::object::{Content, Object};
+use crate::object::{Content, Object, ObjectStat};
 use crate::refused_ids::RefusedIds;
 use crate::reply_to::{ReplyTo, Waiter, Woken};
 use crate::request::{Refused, Request, Response, Totals};
-use crate::wait_queue::WaitQueue;
+use crate::wait_queue::{Awaited, WaitQueue};
 use content_table::ContentTable;
 use id_table::{IdKey, IdTable};
 pub(crate) use packed::PACKED_MAX;
@@ -92,16 +92,15 @@ impl MemoryBackend {
                 }
                 None => Response::Absent,
             },
-            Request::Stat { id } => match state.object(&id) {
-                Some(object) => {
-                    Response::Stat { length: object.data.len() as u64, metadata: object.metadata }
+            Request::Stat { id } => state.stat(&id).map_or(Response::Absent, Response::Stat),
+            Request::Delete { id, older_than } => {
+                let age = || state.ids.age(&IdKey::from(&id));
+                let is_due = older_than.is_none_or(|least| age().is_some_and(|age| age >= least));
+                match is_due && state.unlink(&id, &mut deferred) {
+                    true => Response::Done,
+                    false => Response::Absent,
                 }
-                None => Response::Absent,
-            },
-            Request::Delete { id } => match state.unlink(&id, &mut deferred) {
-                true => Response::Done,
-                false => Response::Absent,
-            },
+            }
             Request::Duplicate { id, .. } if state.ids.is_full() => {
                 state.refuse(id, &mut deferred);
                 Response::Refused(Refused::Full)
@@ -140,6 +139,16 @@ impl MemoryBackend {
         self.state.lock().waiting.count_of(owner)
     }
 
+    /// See [`Backend::scan`](crate::backend::Backend::scan).
+    pub(crate) fn scan(&self, after: Option<u64>, prefix: &str, max: usize) -> (Vec<ObjectId>, Option<u64>) {
+        self.state.lock().ids.page(after, max, |id| id.begins_with(prefix))
+    }
+
+    /// See [`WaitQueue::awaited`].
+    pub(crate) fn awaited(&self, after: u64, max: usize) -> (Vec<Awaited>, Option<u64>) {
+        self.state.lock().waiting.awaited(after, max)
+    }
+
     pub(crate) fn size(&self) -> u64 {
         self.state.lock().size
     }
@@ -159,6 +168,13 @@ impl State {
         let key = IdKey::from(id);
         let data = self.contents.data(self.ids.get(&key)?);
         Some(Object { data, metadata: Bytes::copy_from_slice(self.metadata(&key)) })
+    }
+
+    fn stat(&self, id: &ObjectId) -> Option<ObjectStat> {
+        let key = IdKey::from(id);
+        let length = self.contents.length(self.ids.get(&key)?);
+        let metadata = Bytes::copy_from_slice(self.metadata(&key));
+        Some(ObjectStat { length, metadata, age: self.ids.age(&key) })
     }
 
     fn metadata(&self, key: &IdKey) -> &[u8] {
@@ -211,7 +227,7 @@ impl State {
         self.refused.remove(id);
         let key = IdKey::from(id);
         self.size += 4 + metadata.len() as u64 + self.contents.length(number);
-        self.ids.insert(key, number);
+        self.ids.insert(id, number);
         if !metadata.is_empty() {
             self.metadata.insert(key, metadata.into());
         }

@@ -1,5 +1,7 @@
 //! An object, its content, and the hash by which equal contents are shared.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 
 use crate::budget::Claim;
@@ -28,4 +30,15 @@ pub struct Object {
     pub data: Bytes,
     /// Empty for objects that came over the wire.
     pub metadata: Bytes,
+}
+
+/// An object without its content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObjectStat {
+    /// Length of the content, in bytes.
+    pub length: u64,
+    /// As in [`Object`].
+    pub metadata: Bytes,
+    /// How long ago the object was stored, to the second. Unknown for what the original or an older version stored.
+    pub age: Option<Duration>,
 }

@@ -1,11 +1,12 @@
 //! What can be requested of a store, and how it responds: the same for every backend and every way to send a request.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
 use crate::id::ObjectId;
-use crate::object::{Content, Hash, Object};
+use crate::object::{Content, Hash, Object, ObjectStat};
 use crate::wait_queue::WaitTotals;
 
 /// One request. It is executed entirely or not at all.
@@ -28,6 +29,8 @@ pub(crate) enum Request {
     },
     Delete {
         id: ObjectId,
+        /// Only if the object was stored at least this long ago.
+        older_than: Option<Duration>,
     },
     /// Waits until the original exists.
     Duplicate {
@@ -51,10 +54,7 @@ pub(crate) enum Response {
     Object(Object),
     /// The object exists; its content has yet to be read from Redis.
     Remote(RemoteObject),
-    Stat {
-        length: u64,
-        metadata: Bytes,
-    },
+    Stat(ObjectStat),
     Totals(Totals),
     Refused(Refused),
 }

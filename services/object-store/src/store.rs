@@ -11,7 +11,7 @@ use crate::backend::Backend;
 use crate::id::ObjectId;
 use crate::info::Info;
 use crate::memory::MemoryBackend;
-use crate::object::{Content, Object};
+use crate::object::{Content, Object, ObjectStat};
 use crate::redis::{self, RedisError, RedisOptions};
 use crate::reply_to::ReplyTo;
 use crate::request::{Refused, Request, Response, Totals};
@@ -151,13 +151,13 @@ impl ObjectStore {
         }
     }
 
-    /// Returns the object's length in bytes and its metadata, if it exists.
+    /// Returns the object's length, metadata and age, if it exists.
     ///
     /// # Errors
     /// When Redis does not answer in time, or has something else in the place of the object.
-    pub async fn stat(&self, id: &ObjectId) -> Result<Option<(u64, Bytes)>, StoreError> {
+    pub async fn stat(&self, id: &ObjectId) -> Result<Option<ObjectStat>, StoreError> {
         match self.call(Request::Stat { id: id.clone() }).await? {
-            Response::Stat { length, metadata } => Ok(Some((length, metadata))),
+            Response::Stat(stat) => Ok(Some(stat)),
             Response::Refused(refused) => Err(refused.into()),
             _ => Ok(None),
         }
@@ -168,7 +168,16 @@ impl ObjectStore {
     /// # Errors
     /// When Redis does not answer in time, or has something else in the place of the object.
     pub async fn delete(&self, id: &ObjectId) -> Result<bool, StoreError> {
-        match self.call(Request::Delete { id: id.clone() }).await? {
+        self.delete_if_older(id, None).await
+    }
+
+    /// As [`ObjectStore::delete`], but only if the object was stored at least so long ago.
+    pub(crate) async fn delete_if_older(
+        &self,
+        id: &ObjectId,
+        older_than: Option<Duration>,
+    ) -> Result<bool, StoreError> {
+        match self.call(Request::Delete { id: id.clone(), older_than }).await? {
             Response::Refused(refused) => Err(refused.into()),
             response => Ok(matches!(response, Response::Done)),
         }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::Hash;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::id::ObjectId;
 
@@ -99,6 +99,25 @@ impl<W> WaitQueue<W> {
         later.map(|(ticket, entry)| (*ticket, &entry.id, &entry.waiter))
     }
 
+    /// Objects that requests wait for, those that have been waited for longest first, and the ticket to go on after; `None` at
+    /// the end.
+    pub(crate) fn awaited(&self, after: u64, max: usize) -> (Vec<Awaited>, Option<u64>) {
+        let (mut found, mut last) = (Vec::new(), None);
+        for (ticket, entry) in self.by_ticket.range(after + 1..).take(VISITED_MAX) {
+            let tickets = self.by_id.get(&entry.id).filter(|tickets| tickets.first() == Some(ticket));
+            found.extend(tickets.map(|tickets| Awaited {
+                id: entry.id.clone(),
+                requests: tickets.len() as u64,
+                since: entry.since.elapsed(),
+            }));
+            last = Some(*ticket);
+            if found.len() == max {
+                break;
+            }
+        }
+        (found, last.filter(|last| self.by_ticket.range(last + 1..).next().is_some()))
+    }
+
     /// Number of waiting requests.
     pub(crate) fn len(&self) -> usize {
         self.by_ticket.len()
@@ -141,6 +160,19 @@ fn shrink<K: Hash + Eq, V>(map: &mut HashMap<K, V>) {
 /// Maps up to this size keep their memory.
 const KEPT_CAPACITY: usize = 4096;
 
+/// Requests that are looked at for a page of awaited objects: the queue is locked meanwhile.
+const VISITED_MAX: usize = 10_000;
+
+/// An object that requests wait for.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Awaited {
+    pub(crate) id: ObjectId,
+    /// Requests that wait for it.
+    pub(crate) requests: u64,
+    /// For how long the oldest of them has waited.
+    pub(crate) since: Duration,
+}
+
 /// How many requests wait.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 pub struct WaitTotals {
@@ -171,6 +203,20 @@ mod tests {
         assert_eq!(queue.take(&id(1)), [""; 0]);
         assert_eq!(queue.take(&id(2)), ["b"]);
         assert!(queue.by_owner.is_empty());
+    }
+
+    #[test]
+    fn awaited_objects_are_listed_once_each_the_oldest_first() {
+        let mut queue = WaitQueue::default();
+        for (object, name) in [(1, "a"), (2, "b"), (1, "c"), (3, "d")] {
+            queue.add(id(object), 0, name);
+        }
+        let page = |after, max| {
+            let (page, next) = queue.awaited(after, max);
+            (page.into_iter().map(|one| (one.id, one.requests)).collect::<Vec<_>>(), next)
+        };
+        assert_eq!(page(0, 2), (vec![(id(1), 2), (id(2), 1)], Some(2)));
+        assert_eq!(page(2, 2), (vec![(id(3), 1)], None));
     }
 
     #[test]

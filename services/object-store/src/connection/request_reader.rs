@@ -70,7 +70,7 @@ impl Connection {
                 Request::Set { id, content, metadata: Bytes::new() }
             }
             RequestKind::Get => Request::Get { id, or_wait: true, whole: false },
-            RequestKind::Delete => Request::Delete { id },
+            RequestKind::Delete => Request::Delete { id, older_than: None },
             RequestKind::Duplicate => match decode_id(&payload) {
                 Some(original) => Request::Duplicate { id, original },
                 None => Request::Reject,

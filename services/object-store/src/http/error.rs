@@ -13,6 +13,9 @@ use crate::store::StoreError;
 pub(super) enum ApiError {
     #[error(transparent)]
     Id(#[from] BadId),
+    /// What is wrong with a parameter.
+    #[error("{0}")]
+    Parameter(String),
     #[error("there is no such object")]
     NotFound,
     #[error("a request needs the token: Authorization: Bearer TOKEN")]
@@ -41,7 +44,7 @@ impl From<StoreError> for ApiError {
 impl ResponseError for ApiError {
     fn status_code(&self) -> StatusCode {
         match self {
-            Self::Id(_) | Self::UnreadableBody => StatusCode::BAD_REQUEST,
+            Self::Id(_) | Self::Parameter(_) | Self::UnreadableBody => StatusCode::BAD_REQUEST,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::WritesAreOff => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,

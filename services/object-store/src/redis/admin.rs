@@ -9,6 +9,10 @@ use redis_core::{ErrorClass, Key};
 use super::backend::RedisBackend;
 use super::fields::number;
 use super::options::RedisError;
+use crate::id::ObjectId;
+
+/// Keys that Redis looks at for one page of a scan.
+const SCAN_COUNT: u32 = 1000;
 
 /// Memory that Redis uses.
 pub(crate) struct UsedMemory {
@@ -24,6 +28,27 @@ impl RedisBackend {
             Err(error) if !ErrorClass::of(&error).is_invalid() => Err(error.into()),
             size => Ok(number(&Vec::from_iter(size.ok().flatten()))),
         }
+    }
+
+    /// See [`Backend::scan`](crate::backend::Backend::scan). The position is Redis's cursor.
+    pub(crate) async fn scan(
+        &self,
+        after: Option<u64>,
+        prefix: &str,
+        max: usize,
+    ) -> Result<(Vec<ObjectId>, Option<u64>), RedisError> {
+        let objects = Key::Object(&self.0.prefix, "").to_string();
+        let pattern = format!("{}{prefix}*", escape_glob(&objects));
+        let count = u32::try_from(max).unwrap_or(u32::MAX).clamp(10, SCAN_COUNT);
+        // One connection always: the cursor belongs to its server.
+        let client = &self.0.pool.clients()[0];
+        let cursor = after.unwrap_or(0).to_string();
+        let (next, keys): (String, Vec<Bytes>) = client.scan_page(cursor, pattern, Some(count), None).await?;
+        let id = |key: &Bytes| {
+            let digits = std::str::from_utf8(key.strip_prefix(objects.as_bytes())?).ok()?;
+            ObjectId::from_hex(digits).ok().filter(|id| id.to_string() == digits)
+        };
+        Ok((keys.iter().filter_map(id).collect(), next.parse().ok().filter(|next| *next > 0)))
     }
 
     /// Counts the ids one by one, including those of the original.
@@ -60,7 +85,7 @@ impl RedisBackend {
         let mut cursor = "0".to_owned();
         loop {
             let (next, keys): (String, Vec<Bytes>) =
-                client.scan_page(cursor, pattern.clone(), Some(1000), None).await?;
+                client.scan_page(cursor, pattern.clone(), Some(SCAN_COUNT), None).await?;
             on_page(keys).await?;
             if next == "0" {
                 return Ok(());

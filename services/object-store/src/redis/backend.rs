@@ -15,8 +15,8 @@ use super::record::{Record, encode_small_content};
 use crate::id::ObjectId;
 use crate::object::{Content, Object};
 use crate::reply_to::{ReplyTo, Waiter};
-use crate::request::{ContentLocation, Refused, RemoteObject, Request, Response};
-use crate::wait_queue::WaitQueue;
+use crate::request::{ContentLocation, Refused, RemoteObject, Request};
+use crate::wait_queue::{Awaited, WaitQueue};
 
 /// The longest content that is sent as an argument of the script, in bytes. A script copies it several times.
 const SMALL_MAX: usize = 8 << 10;
@@ -72,8 +72,10 @@ impl RedisBackend {
                 Operation::get(&id, &known, ticket, on_reply)
             }
             Request::Stat { id } => Operation::new(&[b"stat", &id_hex(&id)], OnReply::Stat { id, reply_to }),
-            Request::Delete { id } => {
-                Operation::new(&[b"delete", &id_hex(&id)], OnReply::Delete { reply_to })
+            Request::Delete { id, older_than } => {
+                let least = older_than.map(|least| least.as_secs().to_string()).unwrap_or_default();
+                let args: [&[u8]; 3] = [b"delete", &id_hex(&id), least.as_bytes()];
+                Operation::new(&args, OnReply::Delete { reply_to })
             }
             Request::Duplicate { id, original } => {
                 let ticket = self.waiting().next_ticket();
@@ -141,6 +143,11 @@ impl RedisBackend {
         self.waiting().count_of(owner)
     }
 
+    /// What requests on this node wait for.
+    pub(crate) fn awaited(&self, after: u64, max: usize) -> (Vec<Awaited>, Option<u64>) {
+        self.waiting().awaited(after, max)
+    }
+
     pub(super) fn waiting(&self) -> MutexGuard<'_, WaitQueue<Waiter>> {
         self.0.waiting.lock()
     }
@@ -180,15 +187,6 @@ impl RedisBackend {
             None => Request::Duplicate { id, original },
         };
         self.submit(request, reply_to);
-    }
-
-    /// Responds with the length of the data and the metadata of an object that the original server stored.
-    pub(super) async fn stat_legacy(self, id: ObjectId, length: u64, reply_to: ReplyTo) {
-        let object = RemoteObject { length, location: ContentLocation::Legacy(id) };
-        reply_to.send(match self.fetch(&object, length).await {
-            Some(Object { data, metadata }) => Response::Stat { length: data.len() as u64, metadata },
-            None => Response::Absent,
-        });
     }
 }
 

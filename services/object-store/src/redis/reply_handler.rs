@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use lru::LruCache;
@@ -12,12 +12,13 @@ use tokio::task::yield_now;
 use tracing::{debug, warn};
 
 use super::backend::RedisBackend;
-use super::fields::{number, tickets};
+use super::fields::{number, text, tickets};
 use super::notification::{Notification, Outcome};
 use super::operation::{OnReply, Operation};
 use super::record::{LoadedObject, Record};
 use super::wait_recheck::WaitRecheck;
 use crate::id::ObjectId;
+use crate::object::ObjectStat;
 use crate::reply_to::{ReplyTo, Waiter};
 use crate::request::{ContentLocation, Refused, RemoteObject, Response, Totals};
 
@@ -161,15 +162,8 @@ impl ReplyHandler {
                 self.refuse_waiting(&tickets(rest)).await;
                 reply_to.send(Response::Refused(reason));
             }
-            (OnReply::Stat { id, reply_to }, b"legacy") => {
-                tokio::spawn(self.backend.clone().stat_legacy(id, number(rest), reply_to));
-            }
             (OnReply::Stat { reply_to, .. }, b"stat") => {
-                let record = rest.first().and_then(Record::parse);
-                reply_to.send(record.map_or(Response::Absent, |record| Response::Stat {
-                    length: record.length(),
-                    metadata: record.metadata(),
-                }));
+                reply_to.send(stat(rest).map_or(Response::Absent, Response::Stat));
             }
             (OnReply::Stat { reply_to, .. }, _) => reply_to.send(Response::Absent),
             (OnReply::Delete { reply_to }, b"ok") => reply_to.send(Response::Done),
@@ -287,6 +281,13 @@ impl ReplyHandler {
         let field = |index: usize| number(fields.get(index..).unwrap_or_default());
         Totals { ids: field(0), contents: field(1), bytes: field(2), waiting }
     }
+}
+
+/// Length, metadata and age; the age is empty if it is not known.
+fn stat(fields: &[Bytes]) -> Option<ObjectStat> {
+    let [length, metadata, age] = fields else { return None };
+    let age = text(age).and_then(|age| age.parse().ok()).map(Duration::from_secs);
+    Some(ObjectStat { length: text(length)?.parse().ok()?, metadata: metadata.clone(), age })
 }
 
 fn legacy(id: ObjectId, reply: &[Bytes]) -> Response {

@@ -147,6 +147,7 @@ async fn without_a_token_objects_are_not_written_over_http_and_with_one_every_re
             http.put(object(&node)).body("x"),
             http.delete(object(&node)),
             http.get(&info),
+            http.get(format!("{}/objects", node.process.base_url())),
             http.delete(format!("{}/objects", node.process.base_url())),
         ] {
             assert_eq!(status(with(request)).await, 401, "{token:?}");

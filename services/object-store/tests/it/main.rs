@@ -11,6 +11,7 @@ mod legacy;
 mod limits;
 mod model;
 mod nodes;
+mod operators;
 mod peer;
 mod python;
 mod reconnect;

@@ -20,7 +20,7 @@
 -- Returns one reply per operation: a word that says how it ended, or an array that begins with this word.
 --
 -- Redis types and contents of the keys:
---   object          hash: o, the record of the object. A string is an object of the original server.
+--   object          hash: o, the record of the object, and t, the second in which it was stored. A string is an object of the original server.
 --   content         string: reference count, the number of ids that have it (u64), upload, length, and a small content itself
 --   chunk           string: a part of a content. It expires unless a content has it.
 --   garbage         sorted set: contents without ids, by the second of their removal
@@ -88,7 +88,7 @@ if ARGV[13] == '1' then
   call('ZADD', trial, '0', '')
   call('ZREVRANGE', trial, '0', '0')
   call('ZREM', trial, '')
-  call('HSET', trial, 'o', '0')
+  call('HSET', trial, 'o', '0', 't', '0')
   call('HINCRBY', trial, 'o', '0')
   call('EXPIRE', trial, '0')
   call('TIME')
@@ -112,6 +112,12 @@ if is_executed or number == partial then
   if ok and type(packed) == 'table' then replayed = packed end
 elseif mode == 'follows' and (last ~= number - 1 or partial) then
   return redis.error_reply('EARLY the batch before this one was not executed')
+end
+
+local time_now
+local function now()
+  time_now = time_now or call('TIME')[1]
+  return time_now
 end
 
 local operations, cursor = ARGV[14], 1

@@ -97,6 +97,6 @@ local function decr_ref(record)
     call('UNLINK', content, chunk_key .. upload .. ':0')
   else
     call('SETRANGE', content, '0', pack('>I8', 0))
-    call_own('ZADD', garbage, call('TIME')[1] + GRACE, hash)
+    call_own('ZADD', garbage, now() + GRACE, hash)
   end
 end

@@ -17,6 +17,12 @@ local function lookup(id)
   return record
 end
 
+-- How many seconds ago an object was stored. Nil for one of the original, or of a version that did not write it.
+local function age_of(id, record)
+  local stored = record ~= 'legacy' and record ~= 'damaged' and tonumber(call('HGET', object_key .. id, 't') or '')
+  return stored and math.max(now() - stored, 0) or nil
+end
+
 -- A reply with a record and a small content. If `whole` is true, also with a content of one chunk. `lost` if the content is
 -- missing, or then any chunk.
 local function reply_object(name, record, whole)
@@ -58,7 +64,7 @@ end
 local function set_record(id, record)
   local old, length = lookup(id)
   if old == 'legacy' or old == 'damaged' then call('UNLINK', object_key .. id) end
-  if old ~= record then call('HSET', object_key .. id, 'o', record) end
+  call('HSET', object_key .. id, 'o', record, 't', now())
   if any_is_refused() then call('UNLINK', refused_key .. id) end
   count_id(1, size_of(record))
   if old then release(old, length) end

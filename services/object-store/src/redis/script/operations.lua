@@ -41,11 +41,11 @@ function writes.link()
   return store(id, record)
 end
 
--- id: removes an object.
+-- id, age: removes an object. With an age only if it was stored at least so many seconds ago.
 function writes.delete()
-  local id = next_argument()
+  local id, age = next_argument(), tonumber(next_argument())
   local record, length = lookup(id)
-  if not record then return 'absent' end
+  if not record or age and (age_of(id, record) or -1) < age then return 'absent' end
   call('UNLINK', object_key .. id)
   release(record, length)
   return 'ok'
@@ -107,12 +107,20 @@ function reads.get()
   return is_refused(id) and 'refused' or add_waiter(id, ticket, '')
 end
 
--- id: returns the record of the object.
+-- id: returns the length, the metadata and the age of the object.
 function reads.stat()
-  local record, length = lookup(next_argument())
-  if record == 'damaged' then return record end
-  if record == 'legacy' then return { 'legacy', tostring(length) } end
-  return record and { 'stat', record } or 'absent'
+  local id = next_argument()
+  local record, length = lookup(id)
+  if not record or record == 'damaged' then return record or 'absent' end
+  local key, metadata = object_key .. id, nil
+  if record == 'legacy' then
+    local size = unpack_bytes('<I4', call('GETRANGE', key, '0', '3'))
+    -- Without metadata the end is before the start, which is nothing.
+    metadata, length = call('GETRANGE', key, '4', tostring(3 + size)), length - 4 - size
+  else
+    metadata, length = sub(record, 57), length_of(record)
+  end
+  return { 'stat', string.format('%.0f', length), metadata, tostring(age_of(id, record) or '') }
 end
 
 -- last: returns the notifications to this node, and removes those up to number `last`, which it has read, and what is none.
@@ -145,7 +153,7 @@ function reads.totals()
   return { 'totals', counts[1] or '0', counts[2] or '0', counts[3] or '0' }
 end
 
-local write_arguments = { set = 2, link = 3, delete = 1, duplicate = 3, refuse = 1, cancel = 3 }
+local write_arguments = { set = 2, link = 3, delete = 2, duplicate = 3, refuse = 1, cancel = 3 }
 local replies, write_replies = {}, {}
 local function execute(index)
   local name = next_argument()
