@@ -1,5 +1,6 @@
 //! Builds and connects the parts. The only file that knows all of them.
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +24,7 @@ use crate::node::Node;
 use crate::redis::{self, RedisOptions};
 use crate::refusal_log::RefusalLog;
 use crate::session_registry::SessionRegistry;
+use crate::spill::SpillFolder;
 use crate::store::ObjectStore;
 use crate::{commands, http, server, stream};
 
@@ -130,7 +132,8 @@ fn build_backend(
     clients_done: CancellationToken,
 ) -> anyhow::Result<Backend> {
     if config.store.backend == BackendKind::Memory {
-        return Ok(MemoryBackend::new(config.max_memory()).into());
+        let folder = config.store.spill_dir.as_deref().map(|dir| open_spill(dir, lifecycle, clients_done));
+        return Ok(MemoryBackend::new(config.max_memory(), folder.transpose()?).into());
     }
     let options = RedisOptions {
         redis: config.redis().clone(),
@@ -142,6 +145,18 @@ fn build_backend(
     tokio::spawn(lifecycle.readiness().gate("redis").follow(state));
     lifecycle.spawn("redis", worker.run(clients_done));
     Ok(backend.into())
+}
+
+fn open_spill(
+    dir: &Path,
+    lifecycle: &Lifecycle,
+    clients_done: CancellationToken,
+) -> anyhow::Result<Arc<SpillFolder>> {
+    let folder = SpillFolder::open(dir).with_context(|| format!("use {} for spilling", dir.display()))?;
+    info!("contents that memory has no room for go to {}", dir.display());
+    tokio::spawn(lifecycle.readiness().gate("spill").follow(folder.state()));
+    lifecycle.spawn("spill", Arc::clone(&folder).keep(clients_done));
+    Ok(folder)
 }
 
 /// Updates the metrics of the store's totals.

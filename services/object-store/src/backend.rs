@@ -1,22 +1,24 @@
 //! Where objects are kept: in this process, or in Redis.
 
+use std::sync::Arc;
+
 use crate::id::ObjectId;
 use crate::memory::{MemoryBackend, PACKED_MAX};
-use crate::object::Object;
+use crate::object::{Content, Object};
 use crate::redis::{RedisBackend, RedisError};
 use crate::reply_to::{ReplyTo, Woken};
-use crate::request::{RemoteObject, Request, Response};
+use crate::request::{ContentLocation, RemoteObject, Request, Response};
 use crate::wait_queue::Awaited;
 
 /// One of the two backends.
 pub(crate) enum Backend {
-    Memory(Box<MemoryBackend>),
+    Memory(Arc<MemoryBackend>),
     Redis(RedisBackend),
 }
 
 impl From<MemoryBackend> for Backend {
     fn from(memory: MemoryBackend) -> Self {
-        Self::Memory(Box::new(memory))
+        Self::Memory(Arc::new(memory))
     }
 }
 
@@ -57,12 +59,24 @@ impl Backend {
         self.is_remote() && RedisBackend::uploads(length)
     }
 
+    /// Waits until memory has room for a content that is to be stored, if others can be written to files for it.
+    pub(crate) async fn make_room(&self, content: &mut Content) {
+        if let Self::Memory(memory) = self
+            && memory.spills()
+        {
+            content.room = Box::pin(memory.make_room_for(content)).await;
+        }
+    }
+
     /// Reads an object with at least the first `length` bytes of its content. `None` if it no longer exists.
     pub(crate) async fn fetch(&self, object: &RemoteObject, length: u64) -> Option<Object> {
-        match self {
-            Self::Memory(_) => None,
-            // Boxed, so that the futures of all connections do not carry the state of this one.
-            Self::Redis(redis) => Box::pin(redis.fetch(object, length)).await,
+        // Boxed, so that the futures of all connections do not carry the state of this one.
+        match (self, &object.location) {
+            (Self::Memory(memory), ContentLocation::Spilled(spilled)) => {
+                Box::pin(memory.fetch(spilled)).await
+            }
+            (Self::Memory(_), _) => None,
+            (Self::Redis(redis), _) => Box::pin(redis.fetch(object, length)).await,
         }
     }
 

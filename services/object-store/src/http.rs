@@ -81,15 +81,8 @@ async fn get(
 ) -> Result<HttpResponse, ApiError> {
     access.may_read(&request)?;
     let id = ObjectId::from_hex(&id)?;
-    let claim = match node.store.backend.is_remote() {
-        true => {
-            let stat = node.store.stat(&id).await?.ok_or(ApiError::NotFound)?;
-            Some(node.budget.acquire(usize::try_from(stat.length).unwrap_or(usize::MAX)).await)
-        }
-        // The bytes are shared with the store and take no further memory.
-        false => None,
-    };
-    let object = node.store.get(&id).await?.ok_or(ApiError::NotFound)?;
+    let found = node.store.get_within(&id, Some(&node.budget)).await?;
+    let (object, claim) = found.ok_or(ApiError::NotFound)?;
     let length = object.data.len() as u64;
     let body = download::body(object.data, claim, node.limits.stall_timeout);
     Ok(ok_with_metadata(&object.metadata).body(SizedStream::new(length, body)))

@@ -1,5 +1,7 @@
 //! What `/info` and the library say about the store.
 
+use crate::request::Places;
+
 /// What [`ObjectStore::info`](crate::ObjectStore::info) returns. As JSON it has the fields of the original's `get_info`, and
 /// more.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -21,6 +23,9 @@ pub struct Info {
     pub pending_request_count: u64,
     /// Memory that the objects' process uses, this one or Redis, in bytes.
     pub used_memory: u64,
+    /// Where the contents are. Absent with the Redis backend.
+    #[serde(flatten)]
+    pub places: Option<Places>,
     /// Memory that Redis uses, in bytes. Absent with the memory backend.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub redis_used_memory: Option<u64>,

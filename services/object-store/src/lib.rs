@@ -36,6 +36,8 @@ mod id;
 mod object;
 mod pace;
 mod request;
+mod room;
+mod spill;
 mod wait_queue;
 
 pub use config::Config;
@@ -43,6 +45,6 @@ pub use id::{BadId, ObjectId};
 pub use info::Info;
 pub use object::{Object, ObjectStat};
 pub use redis::{RedisError, RedisOptions};
-pub use request::{Refused, Totals};
+pub use request::{Places, Refused, Totals};
 pub use store::{ObjectStore, StoreError};
 pub use wait_queue::WaitTotals;

@@ -4,27 +4,39 @@ mod chunked_vec;
 mod content_table;
 mod hash_index;
 mod id_table;
+mod large;
 mod packed;
+mod spilling;
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
+use tracing::warn;
 
 use crate::id::ObjectId;
 use crate::object::{Content, Object, ObjectStat};
 use crate::refused_ids::RefusedIds;
 use crate::reply_to::{ReplyTo, Waiter, Woken};
-use crate::request::{Refused, Request, Response, Totals};
+use crate::request::{ContentLocation, Places, Refused, RemoteObject, Request, Response, Totals};
+use crate::room::Reservations;
+use crate::spill::{SpillFolder, Spilled};
 use crate::wait_queue::{Awaited, WaitQueue};
 use content_table::ContentTable;
 use id_table::{IdKey, IdTable};
+use large::{Freed, Location};
 pub(crate) use packed::PACKED_MAX;
 
 /// A store in this process's memory.
 pub(crate) struct MemoryBackend {
     state: Mutex<State>,
     max_bytes: u64,
+    /// Where contents go that memory has no room for.
+    spill: Option<Arc<SpillFolder>>,
+    reservations: Reservations,
+    /// Held while memory is freed.
+    freeing: Arc<tokio::sync::Mutex<()>>,
 }
 
 #[derive(Default)]
@@ -39,11 +51,31 @@ struct State {
     refused: RefusedIds,
 }
 
+/// An object, and where its content is.
+#[derive(Clone)]
+enum Found {
+    Object(Object),
+    Remote(RemoteObject),
+    Lost,
+}
+
+impl Found {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Object(object) => Response::Object(object),
+            Self::Remote(remote) => Response::Remote(remote),
+            Self::Lost => Response::Refused(Refused::Lost),
+        }
+    }
+}
+
 /// Work to do after the lock is released: sending responses, and freeing memory, which takes time.
 #[derive(Default)]
 struct Deferred {
     responses: Vec<(ReplyTo, Response)>,
-    freed: Vec<Content>,
+    freed: Vec<Freed>,
+    /// Contents that were stored already.
+    known: Vec<Content>,
 }
 
 impl Deferred {
@@ -58,8 +90,26 @@ impl Deferred {
 }
 
 impl MemoryBackend {
-    pub(crate) fn new(max_bytes: u64) -> Self {
-        Self { state: Mutex::default(), max_bytes }
+    /// At most `max_bytes` of contents are in memory. Without a folder for the others, they are refused.
+    pub(crate) fn new(max_bytes: u64, spill: Option<Arc<SpillFolder>>) -> Self {
+        Self {
+            state: Mutex::default(),
+            max_bytes,
+            spill,
+            reservations: Reservations::default(),
+            freeing: Arc::default(),
+        }
+    }
+
+    /// True if contents are written to files when memory is full.
+    pub(crate) fn spills(&self) -> bool {
+        self.spill.is_some()
+    }
+
+    /// Why a set is refused that memory has no room for.
+    fn why_full(&self) -> Refused {
+        let has_failed = self.spill.as_ref().is_some_and(|folder| folder.has_failed());
+        if has_failed { Refused::SpillFailed } else { Refused::Full }
     }
 
     /// Executes a request and returns the response. `None` if the request waits: then the response is sent to `reply_to`
@@ -74,17 +124,23 @@ impl MemoryBackend {
         let response = match request {
             Request::Set { id, content, metadata } => {
                 let known = state.contents.find(&content);
-                let has_room = known.is_some() || state.has_room(&id, &content, self.max_bytes);
+                let max_bytes = self.max_bytes.saturating_sub(self.reservations.bytes());
+                let has_room =
+                    known.is_some() || content.room.is_some() || state.has_room(&id, &content, max_bytes);
                 if !has_room || state.ids.is_full() {
                     state.refuse(id, &mut deferred);
-                    Response::Refused(Refused::Full)
+                    Response::Refused(self.why_full())
                 } else {
                     state.store(&id, known, content, &metadata, &mut deferred);
                     Response::Done
                 }
             }
-            Request::Get { id, or_wait, .. } => match state.object(&id) {
-                Some(object) => Response::Object(object),
+            Request::Get { id, or_wait, .. } => match state.find(&id) {
+                Some(Found::Lost) => {
+                    state.lose(id, &mut deferred);
+                    Response::Refused(Refused::Lost)
+                }
+                Some(found) => found.into_response(),
                 None if or_wait && state.refused.contains(&id) => Response::Refused(Refused::SetRefused),
                 None if or_wait => {
                     state.wait(id, reply_to(), Waiter::Get);
@@ -105,7 +161,7 @@ impl MemoryBackend {
                 state.refuse(id, &mut deferred);
                 Response::Refused(Refused::Full)
             }
-            Request::Duplicate { id, original } if state.is_refused(&original) => {
+            Request::Duplicate { id, original } if state.is_refused(&original, &mut deferred) => {
                 state.refuse(id, &mut deferred);
                 Response::Refused(Refused::SetRefused)
             }
@@ -117,7 +173,7 @@ impl MemoryBackend {
                 state.wake_waiters(&id, &mut deferred);
                 Response::Done
             }
-            Request::Totals => Response::Totals(state.totals()),
+            Request::Totals => Response::Totals(Totals { places: self.places(&state), ..state.totals() }),
             Request::Refuse { id } => {
                 state.refuse(id, &mut deferred);
                 Response::Absent
@@ -126,6 +182,13 @@ impl MemoryBackend {
         };
         drop(state);
         Some((response, deferred.run()))
+    }
+
+    fn places(&self, state: &State) -> Places {
+        let [spilled_contents, spilled_bytes, spill_reads] =
+            self.spill.as_ref().map(|folder| folder.totals()).unwrap_or_default();
+        let memory_bytes = state.contents.memory_bytes();
+        Places { memory_bytes, spilled_contents, spilled_bytes, spill_reads }
     }
 
     /// Cancels the waiting requests of an owner.
@@ -164,10 +227,26 @@ impl MemoryBackend {
 }
 
 impl State {
-    fn object(&self, id: &ObjectId) -> Option<Object> {
+    fn find(&mut self, id: &ObjectId) -> Option<Found> {
         let key = IdKey::from(id);
-        let data = self.contents.data(self.ids.get(&key)?);
-        Some(Object { data, metadata: Bytes::copy_from_slice(self.metadata(&key)) })
+        let number = self.ids.get(&key)?;
+        let location = self.contents.get(number);
+        let metadata = Bytes::copy_from_slice(self.metadata(&key));
+        Some(match location {
+            Location::Memory(data) => Found::Object(Object { data, metadata }),
+            Location::File(file) => Found::Remote(RemoteObject {
+                length: file.length(),
+                location: ContentLocation::Spilled(Spilled { number, file, metadata }),
+            }),
+            Location::Lost => Found::Lost,
+        })
+    }
+
+    /// The content of an object is lost: the object goes too, and who asks for it is told.
+    fn lose(&mut self, id: ObjectId, deferred: &mut Deferred) {
+        warn!(object = %id, "object {id} is lost and was removed: its file cannot be read");
+        self.unlink(&id, deferred);
+        self.refuse(id, deferred);
     }
 
     fn stat(&self, id: &ObjectId) -> Option<ObjectStat> {
@@ -185,8 +264,8 @@ impl State {
     /// True if a new content may be stored as `id`.
     fn has_room(&self, id: &ObjectId, content: &Content, max_bytes: u64) -> bool {
         let replaced = self.ids.get(&IdKey::from(id)).filter(|&old| !self.contents.is_shared(old));
-        let freed = replaced.map_or(0, |old| self.contents.length(old));
-        self.contents.bytes() - freed + content.data.len() as u64 <= max_bytes
+        let freed = replaced.map_or(0, |old| self.contents.memory_length(old));
+        self.contents.memory_bytes() - freed + content.data.len() as u64 <= max_bytes
     }
 
     /// Stores a content as `id`. `known` is its number if the content is in the table already.
@@ -201,7 +280,7 @@ impl State {
         let number = match known {
             Some(number) => {
                 self.contents.incr_ref(number);
-                deferred.freed.push(content);
+                deferred.known.push(content);
                 number
             }
             None => self.contents.add(content),
@@ -243,8 +322,11 @@ impl State {
         true
     }
 
-    /// True if there is no such object, since its set was refused.
-    fn is_refused(&self, id: &ObjectId) -> bool {
+    /// True if there is no such object, since its set was refused, or its content was lost.
+    fn is_refused(&mut self, id: &ObjectId, deferred: &mut Deferred) -> bool {
+        if self.ids.get(&IdKey::from(id)).is_some_and(|number| self.contents.large.is_lost(number)) {
+            self.lose(id.clone(), deferred);
+        }
         self.refused.contains(id) && self.ids.get(&IdKey::from(id)).is_none()
     }
 
@@ -271,12 +353,12 @@ impl State {
     /// Answers the requests that wait for `id`, and those that wait for the duplicates that this creates, each right after
     /// its original.
     fn wake_waiters(&mut self, id: &ObjectId, deferred: &mut Deferred) {
-        let Some(object) = self.waiting.contains(id).then(|| self.object(id)).flatten() else { return };
+        let Some(found) = self.waiting.contains(id).then(|| self.find(id)).flatten() else { return };
         let mut waiters = VecDeque::from(self.waiting.take(id));
         while let Some(waiter) = waiters.pop_front() {
             match waiter {
                 Waiter::Get(reply_to) => {
-                    deferred.responses.push((reply_to, Response::Object(object.clone())));
+                    deferred.responses.push((reply_to, found.clone().into_response()));
                 }
                 Waiter::Duplicate { id: duplicate, reply_to } => {
                     self.duplicate(&duplicate, id, deferred);
@@ -294,6 +376,7 @@ impl State {
             contents: self.contents.len() as u64,
             bytes: self.contents.bytes(),
             waiting: self.waiting.totals(),
+            places: Places::default(),
         }
     }
 }

@@ -15,6 +15,10 @@ chassis::metrics! {
         objects: IntGauge = "objects", "objects (ids) in the store";
         contents: IntGauge = "contents", "distinct contents in the store";
         content_bytes: IntGauge = "content_bytes", "bytes of the distinct contents in the store";
+        memory_bytes: IntGauge = "memory_bytes", "bytes of contents in memory (memory backend)";
+        spilled_contents: IntGauge = "spilled_contents", "contents in files of OBJECT_STORE_SPILL_DIR";
+        spilled_bytes: IntGauge = "spilled_bytes", "their bytes";
+        spill_reads: IntCounter = "spill_reads_total", "contents that were read from a file";
         waiting_requests: IntGauge = "waiting_requests", "requests that wait on this node for an object to be created";
         awaited_objects: IntGauge = "awaited_objects", "objects that requests on this node wait for";
     }
@@ -27,11 +31,15 @@ impl Metrics {
             (&self.objects, totals.ids),
             (&self.contents, totals.contents),
             (&self.content_bytes, totals.bytes),
+            (&self.memory_bytes, totals.places.memory_bytes),
+            (&self.spilled_contents, totals.places.spilled_contents),
+            (&self.spilled_bytes, totals.places.spilled_bytes),
             (&self.waiting_requests, totals.waiting.requests),
             (&self.awaited_objects, totals.waiting.objects),
         ] {
             gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
         }
+        self.spill_reads.inc_by(totals.places.spill_reads.saturating_sub(self.spill_reads.get()));
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::budget::Claim;
+use crate::room::Room;
 
 /// The BLAKE3 hash of a content. Two contents with the same hash are the same content.
 pub(crate) type Hash = [u8; 32];
@@ -15,11 +16,13 @@ pub(crate) struct Content {
     pub(crate) hash: Hash,
     /// The part of the transfer budget that the bytes take until they are stored.
     pub(crate) permit: Option<Claim>,
+    /// The room in memory that was made for it.
+    pub(crate) room: Option<Room>,
 }
 
 impl Content {
     pub(crate) fn new(data: Bytes) -> Self {
-        Self { hash: *blake3::hash(&data).as_bytes(), data, permit: None }
+        Self { hash: *blake3::hash(&data).as_bytes(), data, permit: None, room: None }
     }
 }
 

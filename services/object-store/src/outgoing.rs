@@ -12,7 +12,7 @@ pub(crate) enum OutgoingResponse {
         payload: Bytes,
         refusal: Option<Box<Refusal>>,
     },
-    /// The response to a get whose content is read from Redis when it is this response's turn to be written. Until then it
+    /// The response to a get whose content is read from Redis or from a file when it is this response's turn to be written. Until then it
     /// takes no memory.
     Remote {
         request: RequestHeader,
@@ -61,7 +61,7 @@ impl OutgoingResponse {
 }
 
 fn encode_totals(totals: &Totals) -> Bytes {
-    let Totals { ids, contents, bytes, waiting } = totals;
+    let Totals { ids, contents, bytes, waiting, places: _ } = totals;
     let numbers = [ids, contents, bytes, &waiting.requests, &waiting.objects, &waiting.oldest_seconds];
     numbers.into_iter().flat_map(|number| number.to_le_bytes()).collect()
 }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use crate::id::ObjectId;
 use crate::object::{Content, Hash, Object, ObjectStat};
+use crate::spill::Spilled;
 use crate::wait_queue::WaitTotals;
 
 /// One request. It is executed entirely or not at all.
@@ -52,14 +53,14 @@ pub(crate) enum Response {
     Done,
     Absent,
     Object(Object),
-    /// The object exists; its content has yet to be read from Redis.
+    /// The object exists; its content has yet to be read from Redis or from a file.
     Remote(RemoteObject),
     Stat(ObjectStat),
     Totals(Totals),
     Refused(Refused),
 }
 
-/// An object whose content is in Redis and not in this process.
+/// An object whose content is not in this process's memory.
 #[derive(Clone)]
 pub(crate) struct RemoteObject {
     /// Bytes to read.
@@ -67,13 +68,15 @@ pub(crate) struct RemoteObject {
     pub(crate) location: ContentLocation,
 }
 
-/// Where Redis has a content.
+/// Where a content is.
 #[derive(Clone)]
 pub(crate) enum ContentLocation {
-    /// In the chunks of this upload.
+    /// In Redis, in the chunks of this upload.
     Chunks { upload: Arc<str>, hash: Hash, metadata: Bytes },
     /// In the single string that the original server stored under this id.
     Legacy(ObjectId),
+    /// In a file.
+    Spilled(Spilled),
 }
 
 /// Why an object was not stored, or not returned.
@@ -85,18 +88,36 @@ pub enum Refused {
     /// The store has reached its memory limit.
     #[error("the store is full: OBJECT_STORE_MAX_MEMORY is reached")]
     Full,
+    /// The store has reached its memory limit, and contents cannot be written to files.
+    #[error(
+        "the store is full: OBJECT_STORE_MAX_MEMORY is reached, and OBJECT_STORE_SPILL_DIR cannot be written"
+    )]
+    SpillFailed,
     /// Redis has reached its own memory limit.
     #[error("redis is full: its maxmemory is reached")]
     RedisFull,
     /// What Redis has in the place of the object is not what this service stored there.
     #[error("the object cannot be read: what Redis has in its place is damaged")]
     Damaged,
-    /// Redis no longer has the content of the object.
-    #[error("the object is lost: Redis no longer has its content")]
+    /// Redis, or the folder of spilled contents, no longer has the content of the object.
+    #[error("the object is lost: its content is no longer there")]
     Lost,
     /// The set of the object was refused a while ago.
     #[error("the set of this object was refused")]
     SetRefused,
+}
+
+/// Where the memory backend has its contents. One that has come back from its file is in both places.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Places {
+    /// Bytes of contents in memory.
+    pub memory_bytes: u64,
+    /// Contents in files.
+    pub spilled_contents: u64,
+    /// Their bytes.
+    pub spilled_bytes: u64,
+    /// How often a file was read.
+    pub spill_reads: u64,
 }
 
 /// How much the store holds.
@@ -110,4 +131,6 @@ pub struct Totals {
     pub bytes: u64,
     /// Requests that wait on this node.
     pub waiting: WaitTotals,
+    /// Memory backend: where the contents are.
+    pub places: Places,
 }

@@ -8,6 +8,7 @@ use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::backend::Backend;
+use crate::budget::{Claim, TransferBudget};
 use crate::id::ObjectId;
 use crate::info::Info;
 use crate::memory::MemoryBackend;
@@ -67,7 +68,7 @@ pub enum StoreError {
 impl ObjectStore {
     /// A store in this process's memory, of at most `max_bytes` of distinct contents.
     pub fn memory(max_bytes: u64) -> Self {
-        Self::new(MemoryBackend::new(max_bytes).into())
+        Self::new(MemoryBackend::new(max_bytes, None).into())
     }
 
     /// The store that is shared by all nodes with the same Redis and key prefix. It connects in the background. Dropping it
@@ -112,7 +113,9 @@ impl ObjectStore {
         if (data.len() + metadata.len()) as u64 > self.max_object {
             return Err(Refused::TooLarge.into());
         }
-        match self.call(Request::Set { id: id.clone(), content: Content::new(data), metadata }).await? {
+        let mut content = Content::new(data);
+        self.backend.make_room(&mut content).await;
+        match self.call(Request::Set { id: id.clone(), content, metadata }).await? {
             Response::Refused(refused) => Err(refused.into()),
             _ => Ok(()),
         }
@@ -123,13 +126,28 @@ impl ObjectStore {
     /// # Errors
     /// When Redis does not answer in time, or has something else in the place of the object.
     pub async fn get(&self, id: &ObjectId) -> Result<Option<Object>, StoreError> {
-        let mut whole = false;
+        Ok(self.get_within(id, None).await?.map(|(object, _)| object))
+    }
+
+    /// As [`ObjectStore::get`]. What has to be read from elsewhere is claimed of the budget first; what is in memory is shared,
+    /// and takes no more.
+    pub(crate) async fn get_within(
+        &self,
+        id: &ObjectId,
+        budget: Option<&TransferBudget>,
+    ) -> Result<Option<(Object, Option<Claim>)>, StoreError> {
+        let (mut whole, mut claim) = (false, None);
         loop {
             match self.call(Request::Get { id: id.clone(), or_wait: false, whole }).await? {
-                Response::Object(object) => return Ok(Some(object)),
+                Response::Object(object) => return Ok(Some((object, claim))),
                 Response::Remote(remote) => {
+                    drop(claim.take());
+                    if let Some(budget) = budget {
+                        let length = usize::try_from(remote.length).unwrap_or(usize::MAX);
+                        claim = Some(budget.acquire(length).await);
+                    }
                     if let Some(object) = self.backend.fetch(&remote, remote.length).await {
-                        return Ok(Some(object));
+                        return Ok(Some((object, claim)));
                     }
                     // The object was replaced or deleted while it was read. Get what is there now.
                     whole = true;
@@ -221,6 +239,7 @@ impl ObjectStore {
             unique_size_bytes: totals.bytes,
             pending_request_count: totals.waiting.requests,
             used_memory: resident_memory(),
+            places: matches!(self.backend, Backend::Memory(_)).then_some(totals.places),
             redis_used_memory: None,
             redis_used_memory_human: None,
         };

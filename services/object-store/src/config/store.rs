@@ -1,5 +1,7 @@
 //! Settings of the store: its backend, and its limits.
 
+use std::path::PathBuf;
+
 use chassis::parsers;
 use clap::ValueEnum;
 
@@ -17,6 +19,10 @@ pub(crate) struct StoreSettings {
     /// Memory backend: most bytes of distinct contents; beyond them sets are refused [default: three quarters of this machine's memory]
     #[arg(long, env = "OBJECT_STORE_MAX_MEMORY", value_parser = size)]
     max_memory: Option<u64>,
+
+    /// Memory backend: folder for contents beyond max_memory; without it their sets are refused
+    #[arg(long, env = "OBJECT_STORE_SPILL_DIR")]
+    pub(crate) spill_dir: Option<PathBuf>,
 
     /// What every key in Redis begins with
     #[arg(long, env = "OBJECT_STORE_KEY_PREFIX", default_value = "scaler:obj:")]

@@ -56,7 +56,7 @@ pub(super) async fn receive(
         remaining -= data.len();
     }
     let (data, hash) = hasher.finish(data).await?;
-    Ok(Content { data: data.freeze(), hash, permit: Some(receiver.claim) })
+    Ok(Content { data: data.freeze(), hash, permit: Some(receiver.claim), room: None })
 }
 
 struct Receiver<'a> {

@@ -67,6 +67,7 @@ impl Connection {
                         self.order.upload_started();
                     }
                 }
+                backend.make_room(&mut content).await;
                 Request::Set { id, content, metadata: Bytes::new() }
             }
             RequestKind::Get => Request::Get { id, or_wait: true, whole: false },
@@ -88,7 +89,8 @@ impl Connection {
         let replaced = self.client.as_ref().map(|client| client.replaced.clone()).unwrap_or_default();
         let receiving =
             large_payload::receive(&self.node, &mut self.stream, &mut self.input, length, &replaced);
-        let content = Box::pin(receiving).await?;
+        let mut content = Box::pin(receiving).await?;
+        self.node.store.backend.make_room(&mut content).await;
         self.decoder.payload_received();
         self.timeouts.restart();
         if self.node.store.backend.uploads(length) {

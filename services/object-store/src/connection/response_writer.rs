@@ -33,7 +33,7 @@ impl Connection {
         if !matches!(self.phase, Phase::Left) {
             self.write_ready().await?;
         }
-        self.write(OutgoingResponse::encoded(request, response)).await
+        self.write(OutgoingResponse::new(request.clone(), response)).await
     }
 
     /// Encodes the responses that are ready, in order.
@@ -78,7 +78,7 @@ impl Connection {
         if self.output.len() >= FLUSH_SIZE { self.flush().await } else { Ok(()) }
     }
 
-    /// Reads a content from Redis and writes it. It is read only now, so a client that does not read costs no memory.
+    /// Reads a content from Redis or from a file, and writes it. It is read only now, so a client that does not read costs no memory.
     async fn write_remote(
         &mut self,
         request: &RequestHeader,
@@ -102,8 +102,13 @@ impl Connection {
             // Replaced or deleted since. Executed again, the get returns what is there now, or waits.
             let reply_to = || ReplyTo::Client(client.session.expect_response(request.clone(), true));
             let again = Request::Get { id: request.id.clone(), or_wait: true, whole: true };
-            self.node.store.backend.execute(again, reply_to);
-            return Ok(());
+            let response = self.node.store.backend.execute(again, reply_to);
+            return match response {
+                Some((response, _)) => {
+                    Box::pin(self.write(OutgoingResponse::new(request.clone(), response))).await
+                }
+                None => Ok(()),
+            };
         };
         let response = OutgoingResponse::encoded(request, Response::Object(object));
         if let OutgoingResponse::Encoded { header, payload, .. } = response {

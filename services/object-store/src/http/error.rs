@@ -49,7 +49,9 @@ impl ResponseError for ApiError {
             Self::WritesAreOff => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Refused(Refused::TooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Refused(Refused::Full | Refused::RedisFull) => StatusCode::INSUFFICIENT_STORAGE,
+            Self::Refused(Refused::Full | Refused::SpillFailed | Refused::RedisFull) => {
+                StatusCode::INSUFFICIENT_STORAGE
+            }
             Self::Refused(Refused::Damaged | Refused::Lost | Refused::SetRefused) => {
                 StatusCode::INTERNAL_SERVER_ERROR
             }

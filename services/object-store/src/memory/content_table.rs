@@ -1,11 +1,10 @@
-//! The distinct contents, each stored once, by number. Small ones are packed in segments, large ones have memory of their own.
-
-use std::collections::HashMap;
+//! The distinct contents, each stored once, by number. Small ones are packed in segments, large ones are by themselves.
 
 use bytes::Bytes;
 
 use super::chunked_vec::ChunkedVec;
 use super::hash_index::HashIndex;
+use super::large::{Freed, LargeContents, Location};
 use super::packed::{PACKED_MAX, PackedSegments, SegmentOffset};
 use crate::object::{Content, Hash};
 
@@ -16,7 +15,7 @@ pub(super) struct ContentTable {
     free: Vec<u32>,
     index: HashIndex,
     packed: PackedSegments,
-    large: HashMap<u32, Content>,
+    pub(super) large: LargeContents,
     bytes: u64,
 }
 
@@ -50,9 +49,7 @@ impl ContentTable {
             let slot = self.slots.get(number);
             slot.prefix == prefix
                 && match slot.location {
-                    SegmentOffset::NONE => {
-                        self.large.get(&number).is_some_and(|large| large.hash == content.hash)
-                    }
+                    SegmentOffset::NONE => self.large.has(number, &content.hash),
                     // The hash of a packed content is not stored, so the bytes are compared.
                     location => self.packed.get(location) == content.data,
                 }
@@ -76,8 +73,7 @@ impl ContentTable {
             *self.slots.get_mut(number) = slot;
         }
         if location == SegmentOffset::NONE {
-            // The transfer has ended: its budget is free again.
-            self.large.insert(number, Content { permit: None, ..content });
+            self.large.add(number, content);
         }
         self.index.insert(spread(prefix), number, |number| spread(self.slots.get(number).prefix));
         number
@@ -89,7 +85,7 @@ impl ContentTable {
     }
 
     /// One id less has the content. It is removed with its last id. Returns memory to be freed after the lock is released.
-    pub(super) fn decr_ref(&mut self, number: u32) -> Option<Content> {
+    pub(super) fn decr_ref(&mut self, number: u32) -> Option<Freed> {
         let length = self.length(number);
         let slot = self.slots.get_mut(number);
         slot.refs -= 1;
@@ -101,7 +97,7 @@ impl ContentTable {
         self.bytes -= length;
         self.free.push(number);
         let freed = match location {
-            SegmentOffset::NONE => self.large.remove(&number),
+            SegmentOffset::NONE => self.large.remove(number),
             location => {
                 self.packed.remove(location);
                 self.compact();
@@ -133,20 +129,28 @@ impl ContentTable {
     }
 
     pub(super) fn length(&self, number: u32) -> u64 {
-        let length = match self.slots.get(number).location {
-            SegmentOffset::NONE => self.large.get(&number).map_or(0, |large| large.data.len()),
-            location => self.packed.get(location).len(),
-        };
-        length as u64
+        match self.slots.get(number).location {
+            SegmentOffset::NONE => self.large.length(number),
+            location => self.packed.get(location).len() as u64,
+        }
     }
 
-    /// The bytes of a content. Those of a packed one are copied, since compaction may move them.
-    pub(super) fn data(&self, number: u32) -> Bytes {
+    /// Bytes of a content that are in memory.
+    pub(super) fn memory_length(&self, number: u32) -> u64 {
+        let is_large = self.slots.get(number).location == SegmentOffset::NONE;
+        if is_large && !self.large.is_in_memory(number) { 0 } else { self.length(number) }
+    }
+
+    /// Bytes of all contents that are in memory.
+    pub(super) fn memory_bytes(&self) -> u64 {
+        self.bytes - self.large.absent_bytes()
+    }
+
+    /// A use of a content. The bytes of a packed one are copied, since compaction may move them.
+    pub(super) fn get(&mut self, number: u32) -> Location {
         match self.slots.get(number).location {
-            SegmentOffset::NONE => {
-                self.large.get(&number).map(|large| large.data.clone()).unwrap_or_default()
-            }
-            location => Bytes::copy_from_slice(self.packed.get(location)),
+            SegmentOffset::NONE => self.large.get(number),
+            location => Location::Memory(Bytes::copy_from_slice(self.packed.get(location))),
         }
     }
 }
@@ -165,7 +169,12 @@ mod tests {
     use super::*;
 
     fn content(hash: u8, data: &[u8]) -> Content {
-        Content { hash: [hash; 32], data: Bytes::copy_from_slice(data), permit: None }
+        Content { hash: [hash; 32], ..Content::new(Bytes::copy_from_slice(data)) }
+    }
+
+    fn data(contents: &mut ContentTable, number: u32) -> Bytes {
+        let Location::Memory(data) = contents.get(number) else { panic!("it is in memory") };
+        data
     }
 
     #[test]
@@ -181,7 +190,7 @@ mod tests {
         other.hash[31] = 2;
         let number = contents.add(content(1, &large));
         assert_eq!((contents.find(&content(1, &large)), contents.find(&other)), (Some(number), None));
-        assert_eq!(contents.data(two), "two");
+        assert_eq!(data(&mut contents, two), "two");
     }
 
     #[test]
@@ -213,7 +222,7 @@ mod tests {
         for n in 0..count {
             let found = contents.find(&of(n));
             assert_eq!(found, (n % 4 == 0).then_some(numbers[n as usize]), "{n}");
-            assert!(found.is_none_or(|number| contents.data(number) == of(n).data), "{n}");
+            assert!(found.is_none_or(|number| data(&mut contents, number) == of(n).data), "{n}");
         }
     }
 }

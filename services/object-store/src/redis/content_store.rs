@@ -49,6 +49,7 @@ impl ContentStore {
     pub(super) async fn fetch(&self, object: &RemoteObject, length: u64) -> Option<Object> {
         let length = usize::try_from(length).ok()?;
         match &object.location {
+            ContentLocation::Spilled(_) => None,
             ContentLocation::Legacy(id) => self.fetch_legacy(id, usize::try_from(object.length).ok()?).await,
             ContentLocation::Chunks { upload, hash, metadata } => {
                 let data = match self.cached(hash, length) {

@@ -279,7 +279,7 @@ impl ReplyHandler {
     fn totals(&self, fields: &[Bytes]) -> Totals {
         let waiting = self.backend.waiting().totals();
         let field = |index: usize| number(fields.get(index..).unwrap_or_default());
-        Totals { ids: field(0), contents: field(1), bytes: field(2), waiting }
+        Totals { ids: field(0), contents: field(1), bytes: field(2), waiting, ..Totals::default() }
     }
 }
 

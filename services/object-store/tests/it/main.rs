@@ -20,4 +20,5 @@ mod refused;
 mod session;
 mod simulation;
 mod slow;
+mod spilling;
 mod tls;
