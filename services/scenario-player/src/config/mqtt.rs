@@ -18,9 +18,13 @@ pub struct MqttConfig {
     #[arg(long, env = "MQTT_PORT", default_value_t = 1883)]
     mqtt_port: u16,
 
-    /// Client id; a unique suffix is added
+    /// Client id; a unique suffix is added, unless MQTT_CLIENT_ID_EXACT
     #[arg(long, env = "MQTT_CLIENT_ID", default_value = "demoClient")]
     mqtt_client_id: String,
+
+    /// Use the client id as it is; two instances would end each other's connection
+    #[arg(long, env = "MQTT_CLIENT_ID_EXACT", default_value = "false", value_parser = parsers::boolean, action = clap::ArgAction::Set)]
+    mqtt_client_id_exact: bool,
 
     /// User to sign in as
     #[arg(long, env = "MQTT_USERNAME")]
@@ -92,11 +96,15 @@ pub struct BrokerConfig {
     pub(crate) qos: u8,
     pub(crate) ca_certificate: Option<Certificate>,
     client_id: String,
+    is_client_id_exact: bool,
 }
 
 impl BrokerConfig {
-    /// The client id, with a suffix that no other instance and no earlier session has.
-    pub(crate) fn unique_client_id(&self) -> String {
+    /// The client id: as it is set, or with a suffix that no other instance and no earlier session has.
+    pub(crate) fn client_id(&self) -> String {
+        if self.is_client_id_exact {
+            return self.client_id.clone();
+        }
         format!("{}-{:x}", self.client_id, unique::instance_id())
     }
 }
@@ -138,6 +146,7 @@ impl MqttConfig {
                 qos: self.mqtt_qos,
                 ca_certificate: self.mqtt_broker_cert_file.clone(),
                 client_id: self.mqtt_client_id.clone(),
+                is_client_id_exact: self.mqtt_client_id_exact,
             }),
             _ => MqttTarget::Print,
         }

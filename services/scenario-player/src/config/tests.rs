@@ -17,11 +17,19 @@ fn the_defaults_are_those_of_the_contract() {
     assert_eq!(config.process.listen_addr, "0.0.0.0:8000");
     let MqttTarget::Broker(broker) = config.mqtt.target() else { panic!("MQTT_HOST is set") };
     assert_eq!((broker.port, broker.qos, broker.version), (1883, 1, ProtocolVersion::MQTTv5));
-    assert!(broker.unique_client_id().starts_with("demoClient-"));
+    assert!(broker.client_id().starts_with("demoClient-"));
     let topics = config.mqtt.topics();
     let topics = [StepKind::Enter, StepKind::Move, StepKind::Focus, StepKind::Exit]
         .map(|kind| topics.for_kind(kind).to_owned());
     assert_eq!(topics, ["customer/enter", "customer/move", "customer/move", "customer/exit"]);
+}
+
+#[test]
+fn an_exact_client_id_has_no_suffix() {
+    let vars = [("MQTT_HOST", "broker"), ("MQTT_CLIENT_ID", "till-7"), ("MQTT_CLIENT_ID_EXACT", "true")];
+    let config = from_vars::<Config>(vars).unwrap();
+    let MqttTarget::Broker(broker) = config.mqtt.target() else { panic!("MQTT_HOST is set") };
+    assert_eq!(broker.client_id(), "till-7");
 }
 
 #[test]

@@ -34,7 +34,7 @@ macro_rules! protocol {
 
         /// A client, and the events of its connection. The session is a new one: the broker keeps nothing of an earlier one.
         pub(super) fn connect(broker: &BrokerConfig, $max_inflight: u16) -> (Publisher, Events) {
-            let mut $options = MqttOptions::new(broker.unique_client_id(), &broker.host, broker.port);
+            let mut $options = MqttOptions::new(broker.client_id(), &broker.host, broker.port);
             $options.set_keep_alive(KEEP_ALIVE);
             $begin_session;
             if let Some(username) = &broker.username {

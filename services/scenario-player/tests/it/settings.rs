@@ -52,6 +52,7 @@ async fn help_lists_every_setting_of_the_contract() {
         "MQTT_HOST",
         "MQTT_PORT",
         "MQTT_CLIENT_ID",
+        "MQTT_CLIENT_ID_EXACT",
         "MQTT_USERNAME",
         "MQTT_PASSWORD",
         "MQTT_BROKER_CERT_FILE",
