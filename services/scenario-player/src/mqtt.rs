@@ -25,7 +25,6 @@ use tracing::warn;
 pub(crate) use self::event_loop::Answer;
 use self::event_loop::{EventLoop, LoopEvent, Lost};
 use self::limits::Limits;
-use self::options::KEEP_ALIVE;
 pub(crate) use self::payload::payload;
 use self::session::Publisher;
 pub(crate) use self::session::{Ack, Published, Session};
@@ -155,7 +154,7 @@ impl MqttConnection {
                 }
                 Ok(LoopEvent::Other) => continue,
                 Err(lost) => {
-                    let lasted = connected_at.is_some_and(|at: Instant| at.elapsed() >= KEEP_ALIVE);
+                    let lasted = connected_at.is_some_and(|at: Instant| at.elapsed() >= LASTING);
                     let was_useful = has_decided || lasted;
                     return Some(Ended { lost, was_connected: connected_at.is_some(), was_useful });
                 }
@@ -173,5 +172,7 @@ impl MqttConnection {
     }
 }
 
+/// A connection that was there for so long was of use.
+const LASTING: Duration = Duration::from_secs(5);
 const MIN_BACKOFF: Duration = Duration::from_millis(100);
 const MAX_BACKOFF: Duration = Duration::from_secs(3);

@@ -1,6 +1,7 @@
 //! The settings of the broker.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use chassis::{parsers, unique};
 
@@ -25,6 +26,10 @@ pub struct MqttConfig {
     /// Use the client id as it is; two instances would end each other's connection
     #[arg(long, env = "MQTT_CLIENT_ID_EXACT", default_value = "false", value_parser = parsers::boolean, action = clap::ArgAction::Set)]
     mqtt_client_id_exact: bool,
+
+    /// A broker that does not answer counts as lost after at most twice this time, 5 s to 18 h
+    #[arg(long, env = "MQTT_KEEP_ALIVE", default_value = "5s", value_parser = parse_keep_alive)]
+    mqtt_keep_alive: Duration,
 
     /// User to sign in as
     #[arg(long, env = "MQTT_USERNAME")]
@@ -95,6 +100,7 @@ pub struct BrokerConfig {
     pub(crate) version: ProtocolVersion,
     pub(crate) qos: u8,
     pub(crate) ca_certificate: Option<Certificate>,
+    pub(crate) keep_alive: Duration,
     client_id: String,
     is_client_id_exact: bool,
 }
@@ -145,6 +151,7 @@ impl MqttConfig {
                 version: self.mqtt_protocol_version,
                 qos: self.mqtt_qos,
                 ca_certificate: self.mqtt_broker_cert_file.clone(),
+                keep_alive: self.mqtt_keep_alive,
                 client_id: self.mqtt_client_id.clone(),
                 is_client_id_exact: self.mqtt_client_id_exact,
             }),
@@ -167,6 +174,13 @@ fn read_certificate(path: &str) -> Result<Certificate, String> {
         std::fs::read(PathBuf::from(path)).map_err(|error| format!("must be a readable file: {error}"))?;
     let has_certificate = pem.windows(PEM_HEADER.len()).any(|window| window == PEM_HEADER);
     if has_certificate { Ok(Certificate(pem)) } else { Err("must be a file of PEM certificates".to_owned()) }
+}
+
+/// Whole seconds, as the protocol has them. rumqttc takes no less than 5.
+fn parse_keep_alive(text: &str) -> Result<Duration, String> {
+    let keep_alive = parsers::duration(text)?;
+    let is_valid = (5..=64_800).contains(&keep_alive.as_secs()) && keep_alive.subsec_nanos() == 0;
+    if is_valid { Ok(keep_alive) } else { Err("must be whole seconds, from 5s to 18h".to_owned()) }
 }
 
 fn parse_topic(text: &str) -> Result<String, String> {

@@ -16,6 +16,7 @@ fn the_defaults_are_those_of_the_contract() {
     assert_eq!((config.timeline.max_body_bytes, config.timeline.max_scenario_steps), (32 << 20, 500_000));
     assert_eq!(config.process.listen_addr, "0.0.0.0:8000");
     let MqttTarget::Broker(broker) = config.mqtt.target() else { panic!("MQTT_HOST is set") };
+    assert_eq!(broker.keep_alive, std::time::Duration::from_secs(5));
     assert_eq!((broker.port, broker.qos, broker.version), (1883, 1, ProtocolVersion::MQTTv5));
     assert!(broker.client_id().starts_with("demoClient-"));
     let topics = config.mqtt.topics();
@@ -54,6 +55,12 @@ fn an_unusable_setting_is_named_in_the_error() {
         error_of(&[mock, ("MQTT_BROKER_CERT_FILE", "/nowhere")])
             .starts_with("MQTT_BROKER_CERT_FILE must be a readable file")
     );
+    for keep_alive in ["4s", "5500ms", "19h"] {
+        assert_eq!(
+            error_of(&[mock, ("MQTT_KEEP_ALIVE", keep_alive)]),
+            "MQTT_KEEP_ALIVE must be whole seconds, from 5s to 18h"
+        );
+    }
     assert_eq!(error_of(&[mock, ("MOVE_TOPIC", "a/#")]), "MOVE_TOPIC must be a topic without wildcards");
     assert_eq!(
         error_of(&[mock, ("USE_REDIS_BACKEND", "perhaps")]),

@@ -12,9 +12,11 @@
 
 macro_rules! protocol {
     (|$options:ident, $max_inflight:ident| $begin_session:expr) => {
+        use std::time::Duration;
+
         use super::event_loop::{EventLoop, LoopEvent, Lost};
         use super::limits::Limits;
-        use super::options::{KEEP_ALIVE, tls};
+        use super::options::tls;
         use crate::config::mqtt::BrokerConfig;
 
         #[derive(Clone)]
@@ -24,6 +26,7 @@ macro_rules! protocol {
             events: RumqttEventLoop,
             /// What holds unless the broker says otherwise.
             limits: Limits,
+            keep_alive: Duration,
             /// Messages on their way that rumqttc counts and the broker has not answered.
             unanswered: usize,
             /// Refused messages that rumqttc still counts.
@@ -35,7 +38,7 @@ macro_rules! protocol {
         /// A client, and the events of its connection. The session is a new one: the broker keeps nothing of an earlier one.
         pub(super) fn connect(broker: &BrokerConfig, $max_inflight: u16) -> (Publisher, Events) {
             let mut $options = MqttOptions::new(broker.client_id(), &broker.host, broker.port);
-            $options.set_keep_alive(KEEP_ALIVE);
+            $options.set_keep_alive(broker.keep_alive);
             $begin_session;
             if let Some(username) = &broker.username {
                 $options.set_credentials(username, broker.password.as_deref().unwrap_or_default());
@@ -45,7 +48,17 @@ macro_rules! protocol {
             }
             let (client, events) = AsyncClient::new($options, usize::from($max_inflight));
             let limits = Limits::unknown(broker, $max_inflight);
-            (Publisher(client), Events { events, limits, unanswered: 0, leaked: 0, lost: None })
+            (
+                Publisher(client),
+                Events {
+                    events,
+                    limits,
+                    keep_alive: broker.keep_alive,
+                    unanswered: 0,
+                    leaked: 0,
+                    lost: None,
+                },
+            )
         }
 
         impl Publisher {
@@ -91,7 +104,7 @@ macro_rules! protocol {
             fn read(&mut self, event: Event) -> LoopEvent {
                 match event {
                     Event::Incoming(Packet::ConnAck(connack)) => {
-                        LoopEvent::Connected(accept(&mut self.events, self.limits, &connack))
+                        LoopEvent::Connected(accept(&mut self.events, self.limits, self.keep_alive, &connack))
                     }
                     Event::Outgoing(Outgoing::Publish(packet_id)) => {
                         self.unanswered += usize::from(packet_id > 0);

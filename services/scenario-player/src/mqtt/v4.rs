@@ -12,7 +12,7 @@ super::protocol::protocol!(|options, max_inflight| options
     .set_clean_session(true)
     .set_inflight(max_inflight));
 
-fn accept(_: &mut RumqttEventLoop, limits: Limits, _: &ConnAck) -> Limits {
+fn accept(_: &mut RumqttEventLoop, limits: Limits, _: Duration, _: &ConnAck) -> Limits {
     limits
 }
 

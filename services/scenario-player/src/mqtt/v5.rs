@@ -17,13 +17,13 @@ super::protocol::protocol!(|options, max_inflight| options
 
 /// The limits that the broker gives. Its keep alive is obeyed as well: rumqttc takes it, but sends no pause between two pings
 /// if it is 0, and notices late that a broker is gone if it is long.
-fn accept(events: &mut RumqttEventLoop, limits: Limits, connack: &ConnAck) -> Limits {
+fn accept(events: &mut RumqttEventLoop, limits: Limits, keep_alive: Duration, connack: &ConnAck) -> Limits {
     let Some(properties) = &connack.properties else { return limits };
     if properties
         .server_keep_alive
-        .is_some_and(|seconds| seconds == 0 || KEEP_ALIVE.as_secs() < seconds.into())
+        .is_some_and(|seconds| seconds == 0 || keep_alive.as_secs() < seconds.into())
     {
-        events.options.set_keep_alive(KEEP_ALIVE);
+        events.options.set_keep_alive(keep_alive);
     }
     Limits {
         max_inflight: properties.receive_max.map_or(limits.max_inflight, |max| max.min(limits.max_inflight)),

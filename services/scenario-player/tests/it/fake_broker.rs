@@ -24,6 +24,8 @@ pub(crate) enum Reply {
 pub(crate) struct Seen {
     pub(crate) connections: usize,
     pub(crate) pings: usize,
+    /// The client id and the keep alive (s) of the last connection.
+    pub(crate) last_connect: (String, u16),
     /// The messages that it accepted.
     pub(crate) accepted: Vec<String>,
 }
@@ -98,11 +100,14 @@ async fn serve(
             Err(_) => return,
         };
         let answer = match packet {
-            Packet::Connect(..) => Packet::ConnAck(ConnAck {
-                session_present: false,
-                code: ConnectReturnCode::Success,
-                properties: Some(properties.clone()),
-            }),
+            Packet::Connect(connect, ..) => {
+                seen.lock().last_connect = (connect.client_id, connect.keep_alive);
+                Packet::ConnAck(ConnAck {
+                    session_present: false,
+                    code: ConnectReturnCode::Success,
+                    properties: Some(properties.clone()),
+                })
+            }
             Packet::PingReq(_) => {
                 seen.lock().pings += 1;
                 Packet::PingResp(PingResp)

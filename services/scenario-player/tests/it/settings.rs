@@ -2,6 +2,7 @@
 
 use test_support::{ServiceProcess, TestMosquitto, eventually};
 
+use crate::fake_broker::{FakeBroker, Reply, no_properties};
 use crate::support::{BINARY, now_ms, post, start_standalone, walk};
 
 #[tokio::test]
@@ -53,6 +54,7 @@ async fn help_lists_every_setting_of_the_contract() {
         "MQTT_PORT",
         "MQTT_CLIENT_ID",
         "MQTT_CLIENT_ID_EXACT",
+        "MQTT_KEEP_ALIVE",
         "MQTT_USERNAME",
         "MQTT_PASSWORD",
         "MQTT_BROKER_CERT_FILE",
@@ -168,4 +170,19 @@ async fn tls_and_a_password_work_with_a_broker_that_requires_them() {
         .await;
         assert!(!wrong.log().contains("wrong\n"));
     }
+}
+
+#[tokio::test]
+async fn the_broker_gets_the_client_id_and_the_keep_alive_that_are_set() {
+    let broker = FakeBroker::start(no_properties(), |_| Reply::Accept).await;
+    let port = broker.port().to_string();
+    let vars = [
+        ("MQTT_HOST", "127.0.0.1"),
+        ("MQTT_PORT", &*port),
+        ("MQTT_CLIENT_ID", "till-7"),
+        ("MQTT_CLIENT_ID_EXACT", "true"),
+        ("MQTT_KEEP_ALIVE", "1m"),
+    ];
+    ServiceProcess::start(BINARY, &vars).await.wait_until_ready().await;
+    assert_eq!(broker.seen(|seen| seen.last_connect.clone()), ("till-7".to_owned(), 60));
 }
