@@ -58,12 +58,14 @@ impl RequestTask {
         let task = tokio::spawn(async move {
             loop {
                 tokio::select! {
+                    biased;
+                    // First, so that no number of requests prolongs the access to a run.
+                    Some(end) = ends.recv() => runs.end(&end),
                     request = received.recv() => {
                         let Some((message, size)) = request else { return };
                         runs.apply(message, &ended).await;
                         still_waiting.fetch_sub(size, Ordering::Relaxed);
                     }
-                    Some(end) = ends.recv() => runs.end(&end),
                 }
             }
         });
