@@ -18,7 +18,7 @@ const WAIT_MS: i64 = 1_000;
 /// Redis acknowledges a write before its replicas have it, so a failover may lose what was acknowledged a moment before.
 /// With `WAIT` behind each write that matters, an acknowledged write is on as many replicas, and a failover by Sentinel
 /// chooses the replica that has most.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct WaitReplicas(pub(crate) u8);
 
 impl WaitReplicas {

@@ -174,3 +174,6 @@ fn parse_replies(replies: Value, operations: usize) -> Result<Replies, Error> {
 fn fields(reply: Value) -> Vec<Bytes> {
     reply.into_array().into_iter().map(|field| field.into_bytes().unwrap_or_default()).collect()
 }
+
+#[cfg(test)]
+mod tests;
