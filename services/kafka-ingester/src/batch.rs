@@ -9,6 +9,8 @@
 //!         offset, 0, Kafka key, reason, value                                                                   dead letter
 //! ```
 //!
+//! A message of several rows is several writes or deletes of the same offset.
+//!
 //! The messages are one long array, because an array for each message would be slow: Redis's Lua grows every
 //! array step by step. `ids` are the ids of all messages, which the script adds with one SADD. Only if
 //! messages can delete ids does the order matter; then `ids` is empty and each write carries its own id.
@@ -55,12 +57,12 @@ struct Message {
 }
 
 impl Batch {
-    /// Decodes a message and adds it, as a change or as a dead letter. Offsets must rise.
+    /// Decodes a message and adds it, as a change, as one for each of its rows, or as a dead letter. Offsets must rise.
     pub fn push(&mut self, policy: &Policy, offset: i64, record: &Record<'_>) {
         let start = self.encoded.len();
         let (kafka_key, value) = (record.key.unwrap_or_default(), record.value.unwrap_or_default());
-        let items = match message::decode(policy, record) {
-            Ok(change) => self.push_change(policy, offset, &change),
+        let items = match message::decode_rows(policy, record) {
+            Ok(changes) => changes.iter().map(|change| self.push_change(policy, offset, change)).sum(),
             Err(bad) => {
                 let reason = bad.to_string();
                 let items = encode_dead_letter(&mut self.encoded, offset, kafka_key, &reason, value);

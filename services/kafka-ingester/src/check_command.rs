@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::config::Config;
 use crate::kafka::record_of;
-use crate::message::{self, Action, BadMessage, Change, Policy};
+use crate::message::{self, Action, BadMessage, Change, Changes, Policy};
 
 /// Reads up to `sample` messages and prints a line of JSON for each. It joins no group and commits nothing. Blocks.
 ///
@@ -27,18 +27,20 @@ pub(crate) fn run(config: &Config, sample: usize) -> anyhow::Result<()> {
             Some(message) => message.context("read a message")?,
         };
         last = Instant::now();
-        let decoded = message::decode(&policy, &record_of(&message, &policy));
+        let decoded = message::decode_rows(&policy, &record_of(&message, &policy));
         if decoded.is_ok() {
             good += 1
         } else {
             bad += 1
         }
         let (topic, partition, offset) = (message.topic(), message.partition(), message.offset());
-        let mut line = describe(&policy, decoded);
-        line.extend(
-            [("topic", json!(topic)), ("partition", json!(partition)), ("offset", json!(offset))].map(owned),
-        );
-        writeln!(io::stdout().lock(), "{}", Value::Object(line))?;
+        for mut line in describe(&policy, decoded) {
+            line.extend(
+                [("topic", json!(topic)), ("partition", json!(partition)), ("offset", json!(offset))]
+                    .map(owned),
+            );
+            writeln!(io::stdout().lock(), "{}", Value::Object(line))?;
+        }
     }
     eprintln!("{good} would be applied, {bad} would become dead letters");
     Ok(())
@@ -59,11 +61,15 @@ fn first_offsets(consumer: &BaseConsumer, topics: &[String]) -> anyhow::Result<T
     Ok(list)
 }
 
-fn describe(policy: &Policy, decoded: Result<Change<'_>, BadMessage>) -> Map<String, Value> {
-    let change = match decoded {
-        Err(bad) => return Map::from_iter([owned(("reason", json!(bad.to_string())))]),
-        Ok(change) => change,
-    };
+/// A line for each row.
+fn describe(policy: &Policy, decoded: Result<Changes<'_>, BadMessage>) -> Vec<Map<String, Value>> {
+    match decoded {
+        Err(bad) => vec![Map::from_iter([owned(("reason", json!(bad.to_string())))])],
+        Ok(changes) => changes.into_iter().map(|change| describe_change(policy, change)).collect(),
+    }
+}
+
+fn describe_change(policy: &Policy, change: Change<'_>) -> Map<String, Value> {
     let mut line = Map::from_iter(
         [("key", json!(policy.key_template.key(&change.id))), ("id", json!(change.id))].map(owned),
     );

@@ -87,7 +87,7 @@ async fn replay(
     let value = Some(&*dead_letter.value).filter(|value| !value.is_empty());
     let partition = dead_letter.partition.parse().unwrap_or_default();
     let record = Record { topic: &dead_letter.topic, partition, key, value, ..Record::default() };
-    if let Err(bad) = message::decode(policy, &record) {
+    if let Err(bad) = message::decode_rows(policy, &record) {
         return Ok(ReplayOutcome::Refused(bad.to_string()));
     }
     let mut batch = Batch::default();

@@ -14,10 +14,11 @@ mod key_template;
 mod path;
 mod policy;
 mod record;
+mod rows;
 
 pub use bad_message::BadMessage;
 pub use change::{Action, Change, Field};
-pub use decode::decode;
 pub use key_template::KeyTemplate;
 pub use policy::{Envelope, Nested, Notify, Nulls, Policy, StoreAs, Tombstones};
 pub use record::Record;
+pub use rows::{Changes, decode_rows};

@@ -15,7 +15,7 @@
 mod message {
     pub(crate) mod bad_message;
     pub(crate) mod change;
-    pub(crate) mod decode;
+    mod decode;
     mod envelope;
     mod fields;
     mod id;
@@ -24,11 +24,12 @@ mod message {
     mod path;
     pub(crate) mod policy;
     pub(crate) mod record;
+    pub(crate) mod rows;
 }
 
 use libfuzzer_sys::fuzz_target;
 use message::change::Action;
-use message::decode::decode;
+use message::rows::decode_rows;
 use message::policy::{Envelope, Nested, Notify, Nulls, Policy, StoreAs, Tombstones};
 use message::record::Record;
 
@@ -62,9 +63,10 @@ fuzz_target!(|input: (u8, u8, &[u8], &[u8])| {
     };
     let value = if shape & 128 == 0 { Some(value) } else { None };
     let record = Record { key: Some(key), value, headers: vec![("h", key)], ..Record::default() };
-    match decode(&policy, &record) {
+    let changes = decode_rows(&policy, &record);
+    match changes {
         Err(bad) => assert!(REASONS.iter().any(|reason| bad.to_string().starts_with(reason)), "{bad}"),
-        Ok(change) => {
+        Ok(changes) => changes.into_iter().for_each(|change| {
             let is_json = matches!(change.action, Action::Write { .. }) || policy.notify == Notify::Fields;
             if let Some(notification) = change.notification.filter(|_| is_json) {
                 serde_json::from_str::<serde::de::IgnoredAny>(&notification).unwrap();
@@ -73,6 +75,6 @@ fuzz_target!(|input: (u8, u8, &[u8], &[u8])| {
             if policy.store_as == StoreAs::Json {
                 serde_json::from_str::<serde::de::IgnoredAny>(&set[0].1).unwrap();
             }
-        }
+        }),
     }
 });

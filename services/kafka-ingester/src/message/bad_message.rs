@@ -27,7 +27,17 @@ pub enum BadMessage {
     /// A field holds a nested value that the policy forbids, or that is too deep to be flattened.
     #[error("nested: the field {0} cannot be stored")]
     Nested(String),
+    /// A row of the message is bad; rows count from 1.
+    #[error("{0}, in row {1}")]
+    InRow(Box<BadMessage>, usize),
     /// The value is larger than the limit; both in bytes.
     #[error("too_large: {0} bytes are more than {1}")]
     TooLarge(usize, usize),
+}
+
+impl BadMessage {
+    /// The same, in a row of the message.
+    pub(super) fn in_row(self, row: usize) -> Self {
+        Self::InRow(Box::new(self), row)
+    }
 }

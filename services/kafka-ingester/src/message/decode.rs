@@ -15,7 +15,7 @@ use super::record::Record;
 ///
 /// # Errors
 /// If the message cannot be applied. The error's text says why.
-pub fn decode<'a>(policy: &Policy, record: &Record<'a>) -> Result<Change<'a>, BadMessage> {
+pub(super) fn decode<'a>(policy: &Policy, record: &Record<'a>) -> Result<Change<'a>, BadMessage> {
     let value = match record.value {
         None if policy.deletes() => return Ok(delete(policy, id_of_key(&policy.key_template, record)?)),
         None | Some([]) => return Err(BadMessage::Empty),

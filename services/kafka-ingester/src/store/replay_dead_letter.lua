@@ -6,7 +6,11 @@ if #redis.call('XRANGE', KEYS[2], ARGV[5], ARGV[5]) == 0 then return { 'missing'
 redis.call('XDEL', KEYS[2], '0-0')
 local ids, items = unpack(cmsgpack.unpack(ARGV[6]))
 local err, err_key = #ids > 0 and KEYS[1] ~= '' and error_of(call('SADD', KEYS[1], unpack(ids))), KEYS[1]
-if not err then err, err_key = apply_message(items, 1, KEYS[1]) end
+local index = 1
+while not err and index <= #items do
+  err, err_key = apply_message(items, index, KEYS[1])
+  index = last_index(items, index) + 1
+end
 if err then return { 'refused', err, err_key or '' } end
 redis.call('XDEL', KEYS[2], ARGV[5])
 return { 'applied' }

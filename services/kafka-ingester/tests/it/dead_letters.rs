@@ -68,7 +68,7 @@ async fn every_bad_message_becomes_a_dead_letter_and_the_other_messages_are_appl
     assert_eq!((code, lines.len()), (0, 9));
     assert_eq!(lines[2]["value_base64"], "//57fQ==");
     let expected = json!({"id": entries[4].0, "topic": world.topic, "partition": 1, "offset": 8, "key": "k",
-        "reason": "not_object: the value is not a JSON object", "value": "[7]"});
+        "reason": "not_object: the value is not a JSON object, in row 1", "value": "[7]"});
     assert_eq!(lines[4], expected);
 }
 

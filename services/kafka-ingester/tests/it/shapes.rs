@@ -84,6 +84,35 @@ async fn a_table_of_debezium_is_mirrored_with_its_deletes() {
 }
 
 #[tokio::test]
+async fn arrays_and_lines_of_objects_are_applied_whole_or_not_at_all() {
+    let world = World::new(1).await;
+    let mut notifications = world.subscribe("battery:*").await;
+    let _service = world.start_ingester(&[]).await;
+    world.send(r#"[{"battery_id":1,"a":1}, {"battery_id":2,"a":2}]"#);
+    world.send("{\"battery_id\":1,\"a\":3}\n{\"battery_id\":3,\"a\":4}\n");
+    world.send(r#"[{"battery_id":4,"a":1},{"a":2}]"#);
+    world.send("[]");
+    world.wait_for_offset(0, 4).await;
+    for (id, value) in [("1", "3"), ("2", "2"), ("3", "4")] {
+        assert_eq!(read_hash(&world, &format!("battery:{id}:data")).await, hash(&[("a", value)]));
+    }
+    assert_eq!(world.read_ids().await, ["1", "2", "3"]);
+    for id in ["1", "2", "1", "3"] {
+        assert_eq!(notifications.next().await.0, format!("battery:{id}:data"));
+    }
+    assert_eq!(notifications.pending_count(), 0);
+    // With the right settings a replay applies all rows.
+    let (code, lines, _) = run_command(&world, &["dead-letters", "list"], &[]).await;
+    let reason = "no_key: the field battery_id is missing, in row 2";
+    assert_eq!((code, lines.len(), &lines[0]["reason"]), (0, 1, &json!(reason)));
+    let vars = [("KEY_TEMPLATE", "row:{a}")];
+    let (_, _, summary) = run_command(&world, &["dead-letters", "replay"], &vars).await;
+    assert_eq!(summary.trim(), "1 applied and removed, 0 left");
+    assert_eq!(read_hash(&world, "row:1").await, hash(&[("battery_id", "4")]));
+    assert!(world.client.sismember::<bool, _, _>("info:batteries:ids", "2").await.unwrap());
+}
+
+#[tokio::test]
 async fn a_check_prints_what_messages_would_become_and_writes_nothing() {
     let world = World::new(1).await;
     world.send(r#"{"actor":{"login":"ann"},"n":1.50}"#);
