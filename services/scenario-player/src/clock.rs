@@ -3,14 +3,19 @@
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use tokio::sync::watch;
 
 use crate::time::EpochMicros;
 
-/// This process's monotonic clock plus an offset. A jump of the system clock does not affect it, and two instances differ
-/// by no more than half a round trip.
+/// This process's monotonic clock plus an offset, so two instances differ by no more than half a round trip. When the
+/// timeline's clock is set forward or back, the next sample shows it.
 pub(crate) struct Clock {
     origin: Instant,
     best: Mutex<Sample>,
+    /// How often the timeline's clock was seen to be set.
+    steps: watch::Sender<u64>,
+    /// This machine's clock minus the monotonic one, when that was last looked at (ms).
+    wall_offset_ms: Mutex<f64>,
 }
 
 #[derive(Clone, Copy)]
@@ -25,21 +30,46 @@ impl Clock {
     /// Starts with this machine's clock, until the first sample.
     pub(crate) fn new() -> Self {
         let now = Instant::now();
-        let offset_ms = jiff::Timestamp::now().as_microsecond() as f64 / 1000.0;
-        Self { origin: now, best: Mutex::new(Sample { offset_ms, round_trip: Duration::MAX, taken_at: now }) }
+        let offset_ms = wall_ms();
+        Self {
+            origin: now,
+            best: Mutex::new(Sample { offset_ms, round_trip: Duration::MAX, taken_at: now }),
+            steps: watch::channel(0).0,
+            wall_offset_ms: Mutex::new(offset_ms),
+        }
     }
 
     /// Takes a sample: the timeline's clock showed `timeline_ms` at some moment between `requested_at` and now. Of the
-    /// samples of the last seconds, the one with the shortest round trip is used.
-    pub(crate) fn sample(&self, timeline_ms: f64, requested_at: Instant) {
+    /// samples of the last seconds, the one with the shortest round trip is used, unless a later one contradicts it. Then
+    /// the clock was set, and the result is true.
+    pub(crate) fn sample(&self, timeline_ms: f64, requested_at: Instant) -> bool {
         let now = Instant::now();
         let round_trip = now - requested_at;
         let middle = (requested_at - self.origin) + round_trip / 2;
         let offset_ms = timeline_ms - middle.as_secs_f64() * 1000.0;
         let mut best = self.best.lock();
-        if round_trip <= best.round_trip || now - best.taken_at > SAMPLE_TTL {
+        let possible_ms = (best.round_trip.saturating_add(round_trip).as_secs_f64() / 2.0) * 1000.0;
+        let is_step = (offset_ms - best.offset_ms).abs() > possible_ms + MAX_DRIFT_MS;
+        if is_step || round_trip <= best.round_trip || now - best.taken_at > SAMPLE_TTL {
             *best = Sample { offset_ms, round_trip, taken_at: now };
         }
+        drop(best);
+        if is_step {
+            self.steps.send_modify(|steps| *steps += 1);
+        }
+        is_step
+    }
+
+    /// Changes whenever the timeline's clock was set. What waits for a time then has to look again.
+    pub(crate) fn steps(&self) -> watch::Receiver<u64> {
+        self.steps.subscribe()
+    }
+
+    /// Whether this machine's clock was set since the last call. The timeline's clock may be the same one.
+    pub(crate) fn machine_clock_was_set(&self) -> bool {
+        let offset_ms = wall_ms() - self.origin.elapsed().as_secs_f64() * 1000.0;
+        let old_ms = std::mem::replace(&mut *self.wall_offset_ms.lock(), offset_ms);
+        (offset_ms - old_ms).abs() > MAX_DRIFT_MS
     }
 
     /// Milliseconds since the epoch.
@@ -65,7 +95,13 @@ impl Default for Clock {
     }
 }
 
+fn wall_ms() -> f64 {
+    jiff::Timestamp::now().as_microsecond() as f64 / 1000.0
+}
+
 const SAMPLE_TTL: Duration = Duration::from_secs(10);
+/// Two clocks drift apart by less than this between two samples.
+const MAX_DRIFT_MS: f64 = 20.0;
 
 #[cfg(test)]
 mod tests {
@@ -76,7 +112,20 @@ mod tests {
         let clock = Clock::new();
         clock.sample(5_000_000.0, Instant::now());
         assert!((clock.now_ms() - 5_000_000.0).abs() < 50.0);
-        clock.sample(9_000_000.0, Instant::now() - Duration::from_millis(500));
+        assert!(!clock.sample(5_000_240.0, Instant::now() - Duration::from_millis(500)));
         assert!((clock.now_ms() - 5_000_000.0).abs() < 50.0);
+    }
+
+    #[test]
+    fn a_clock_that_was_set_is_followed_at_the_next_sample() {
+        let clock = Clock::new();
+        let steps = clock.steps();
+        assert!(!clock.sample(5_000_000.0, Instant::now()), "the first sample is no step");
+        for set_to in [1_000_000.0, 9_000_000.0] {
+            assert!(clock.sample(set_to, Instant::now() - Duration::from_millis(500)));
+            assert!((clock.now_ms() - set_to).abs() < 400.0);
+        }
+        assert_eq!(*steps.borrow(), 2);
+        assert!(!clock.machine_clock_was_set());
     }
 }

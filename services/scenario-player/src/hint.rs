@@ -7,6 +7,8 @@ pub(crate) enum Hint {
     Posted,
     /// Events were removed or moved, so events that were read ahead may be out of date.
     Reset,
+    /// The timeline was written, perhaps by another program, which counts no change.
+    Written,
     /// Partitions became free, or an instance joined that needs a share of them.
     Partitions,
 }

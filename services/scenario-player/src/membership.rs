@@ -62,6 +62,7 @@ impl Membership {
                 start_ms,
                 uptime_ms: started_at.elapsed().as_millis().try_into().unwrap_or(i64::MAX),
                 status,
+                starts_with_process: self.consume_from == ConsumeFrom::Latest,
                 given_up: &given_up,
             };
             match self.store.join(request).await {

@@ -65,6 +65,7 @@ impl Player {
         };
         let mut acks = Vec::new();
         let permits = Arc::clone(&self.permits);
+        let mut clock_steps = self.clock.steps();
         let timer = tokio::time::sleep(std::time::Duration::ZERO);
         tokio::pin!(timer);
         loop {
@@ -90,6 +91,7 @@ impl Player {
                 Some(request) = self.release_requests.recv() => self.release_unpublished(&mut state.queue, request),
                 Some(page) = self.pages.recv(), if !stopping && self.has_room(&state.queue) => state.queue.push(page),
                 () = &mut timer, if matches!(wait, Wait::Until(_)) => {}
+                _ = clock_steps.changed() => {}
                 permit = permits.acquire(), if matches!(wait, Wait::Permit) => drop(permit),
                 _ = self.assignment.changed(), if matches!(wait, Wait::Lease) => {}
             }

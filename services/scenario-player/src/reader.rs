@@ -94,14 +94,17 @@ impl TimelineReader {
             let until_ms = self.clock.now_ms() as i64 + PREFETCH_MS;
             let query = RangeQuery { from_ms, until_ms, limit: state.limit, start_ms };
             let page = self.timeline.read(query).await?;
-            self.clock.sample(page.now_ms, requested_at);
+            if self.clock.sample(page.now_ms, requested_at) {
+                state.rewind();
+                continue;
+            }
             if page.changes != state.changes {
                 // Events may have been added before the cursor. They come first, or a customer's order would be lost.
                 state.changes = page.changes;
                 state.rewind();
                 continue;
             }
-            self.update_has_work(&page);
+            self.update_has_work(&page, start_ms);
             let next_poll =
                 if page.is_full { requested_at } else { self.next_poll(page.next_due_ms, requested_at) };
             let Some(events) = state.advance(page, until_ms) else { continue };
@@ -121,6 +124,7 @@ impl TimelineReader {
         state: &mut ReadState,
     ) -> Next {
         let events = &mut state.prefetched;
+        let mut clock_check = tokio::time::interval(CLOCK_CHECK_INTERVAL);
         loop {
             tokio::select! {
                 biased;
@@ -128,7 +132,9 @@ impl TimelineReader {
                 hint = hints.recv() => match hint {
                     // The poll sees the count of changes, and starts where it must.
                     Ok(Hint::Posted) => return Next::Poll,
-                    Ok(Hint::Partitions) => {}
+                    // An instance with work reads again soon anyway, and most of what is written then is its own doing.
+                    Ok(Hint::Written) if !*self.has_work.borrow() => return Next::PollFromStart,
+                    Ok(Hint::Written | Hint::Partitions) => {}
                     Ok(Hint::Reset) | Err(RecvError::Lagged(_)) => return Next::ReleaseAndPoll,
                     Err(RecvError::Closed) => return Next::Stop,
                 },
@@ -140,6 +146,7 @@ impl TimelineReader {
                     Err(_) => return Next::Stop,
                 },
                 // To read more than the player can take would only fill memory.
+                _ = clock_check.tick() => if self.clock.machine_clock_was_set() { return Next::PollFromStart },
                 () = tokio::time::sleep_until(next_poll.into()), if events.len() < PAGE_SIZE => return Next::Poll,
             }
         }
@@ -159,10 +166,13 @@ impl TimelineReader {
         }
     }
 
-    /// There is work while any event is overdue or due soon, even one of another instance, which may be about to fail.
-    fn update_has_work(&self, page: &Page) {
+    /// There is work while any event is overdue or due soon, even one of another instance, which may be about to fail. And
+    /// when the clock was set back below the start of the timeline: to join moves the start back.
+    fn update_has_work(&self, page: &Page, start_ms: i64) {
         let is_soon = |due_ms: i64| due_ms.saturating_sub(page.now_ms as i64) < JOIN_AHEAD_MS;
-        let has_work = page.first_due_ms.is_some_and(is_soon) || !self.claimed.is_empty();
+        let has_work = page.first_due_ms.is_some_and(is_soon)
+            || !self.claimed.is_empty()
+            || (page.now_ms as i64) < start_ms;
         self.has_work.send_if_modified(|old| std::mem::replace(old, has_work) != has_work);
     }
 
@@ -185,6 +195,8 @@ const JOIN_AHEAD_MS: i64 = 6_000;
 const MIN_POLL_INTERVAL: Duration = Duration::from_millis(20);
 const IDLE_POLL_INTERVAL: Duration = Duration::from_secs(20);
 const RETRY_DELAY: Duration = Duration::from_millis(250);
+/// How often it is looked whether this machine's clock was set.
+const CLOCK_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {

@@ -9,6 +9,7 @@ mod membership;
 mod needs;
 mod scenarios;
 mod scripts;
+mod timeline_watch;
 
 pub(crate) use self::client::Store;
 pub(crate) use self::membership::{JoinReply, JoinRequest, MembershipStatus};

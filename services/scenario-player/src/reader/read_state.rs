@@ -8,7 +8,9 @@ use crate::range::{ClaimedEvent, Page};
 /// Events to read at once, and to hand to the player at once.
 pub(crate) const PAGE_SIZE: usize = 2_000;
 /// Reading again from the start at this interval limits what a lost hint can cost.
-pub(crate) const FULL_READ_INTERVAL: Duration = Duration::from_secs(5);
+pub(crate) const FULL_READ_INTERVAL: Duration = Duration::from_millis(900);
+/// The same while there is a backlog, when nothing is on time, and all that is under way would be read again.
+const BACKLOG_READ_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The reader's cursor, and the events that the player does not have yet.
 pub(crate) struct ReadState {
@@ -16,6 +18,8 @@ pub(crate) struct ReadState {
     pub(crate) cursor_ms: i64,
     /// Events to read at once.
     pub(crate) limit: usize,
+    /// Whether more was due than one page holds.
+    pub(crate) is_backlog: bool,
     /// The count of changes for which the cursor holds.
     pub(crate) changes: u64,
     /// Events that were read ahead.
@@ -32,13 +36,15 @@ impl ReadState {
     }
 
     pub(crate) fn needs_full_read(&self) -> bool {
-        self.rewound_at.elapsed() > FULL_READ_INTERVAL
+        let interval = if self.is_backlog { BACKLOG_READ_INTERVAL } else { FULL_READ_INTERVAL };
+        self.rewound_at.elapsed() >= interval
     }
 
     /// Moves the cursor behind a page that was read up to `until_ms`, and returns the page's events in the order of
     /// publishing. `None`: nothing can be used, and a larger page must be read.
     pub(crate) fn advance(&mut self, page: Page, until_ms: i64) -> Option<Vec<ClaimedEvent>> {
         let (mut events, mut read_ms) = (page.events, until_ms);
+        self.is_backlog = page.is_full;
         if page.is_full {
             // The next page may hold more events of the last millisecond. They are read together with those.
             read_ms = events.last().map_or(read_ms, |last| last.due_ms);
@@ -63,6 +69,7 @@ impl Default for ReadState {
         Self {
             cursor_ms: i64::MIN,
             limit: PAGE_SIZE,
+            is_backlog: false,
             changes: 0,
             prefetched: VecDeque::new(),
             rewound_at: Instant::now(),

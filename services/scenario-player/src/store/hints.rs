@@ -1,11 +1,12 @@
 //! What other instances say over Pub/Sub: hints of changes, and events as they are published.
 
 use fred::clients::SubscriberClient;
-use fred::interfaces::{EventInterface, PubsubInterface};
+use fred::interfaces::{EventInterface, PubsubInterface, TrackingInterface};
 use redis_core::{Channel, RedisError};
 use tokio::sync::broadcast::error::RecvError;
 
 use super::client::Store;
+use super::timeline_watch::TimelineWatch;
 use crate::event::Event;
 use crate::hint::Hint;
 
@@ -14,6 +15,7 @@ impl Store {
     pub(crate) async fn run_subscriber(&self) -> anyhow::Result<()> {
         let client = &self.subscriber.client;
         let (mut messages, mut state) = (client.message_rx(), self.subscriber.state.clone());
+        let (mut writes, mut watch) = (client.invalidation_rx(), TimelineWatch::default());
         let hint_channel = Channel::TimelineChanged.to_string();
         let mut subscriber_check = tokio::time::interval(SUBSCRIBER_CHECK_INTERVAL);
         let (mut gets_hints, mut gets_events) = (false, false);
@@ -35,7 +37,21 @@ impl Store {
                         // Hints may have been missed before the subscription, so look at the data.
                         self.send_hint(Hint::Posted);
                         self.send_hint(Hint::Partitions);
+                        watch.start(client).await;
                     }
+                }
+                // Where more than one was missed, one hint is as good.
+                written = writes.recv() => match written {
+                    Err(RecvError::Closed) => return Ok(()),
+                    _ => {
+                        watch.on_written();
+                        self.send_hint(Hint::Written);
+                    }
+                },
+                () = watch.is_due() => {
+                    watch.arm(client).await;
+                    // What was written before that, nobody told.
+                    self.send_hint(Hint::Written);
                 }
                 _ = subscriber_check.tick() => {
                     let has_subscribers = self.published.receiver_count() > 0;

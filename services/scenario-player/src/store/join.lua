@@ -1,10 +1,10 @@
 -- Renews an instance's lease, gives up the partitions that it names, and assigns free ones to it up to its fair share.
 -- KEYS: instances, partitions, meta
 -- ARGV: channel of hints, instance, lease (ms), number of partitions, start of the timeline ('now' or ms), uptime of the
---       process (ms), 'new', 'returning' or 'member', then the partitions to give up
+--       process (ms), 'new', 'returning' or 'member', '1' if the timeline starts with a process, then the partitions to give up
 -- Returns: '1' if the lease had ended, else '0'; start of the timeline (ms); fair share; the instance's partitions.
 local channel, instance, lease_ms, partition_count = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
-local requested_start, uptime_ms, status, first_given_up = ARGV[5], ARGV[6], ARGV[7], 8
+local requested_start, uptime_ms, status, starts_with_process, first_given_up = ARGV[5], ARGV[6], ARGV[7], ARGV[8] == '1', 9
 local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + time[2] / 1000
 
@@ -19,7 +19,11 @@ if status == 'member' and not has_lease then return { '1', '0', 0, {} } end
 local start_ms = requested_start == 'now' and math.floor(now_ms - uptime_ms) or tonumber(requested_start)
 local stored_start = redis.call('HGET', KEYS[3], 'start')
 local is_alone = redis.call('ZCARD', KEYS[1]) == 0
-if not stored_start or is_alone or (status ~= 'new' and start_ms < tonumber(stored_start)) then
+-- A process that started in the future: the clock was set back. By its new time the process started earlier. When the clock is
+-- set forward again the start stays, as there may be steps that were posted meanwhile.
+local was_set_back = starts_with_process and stored_start and tonumber(stored_start) > now_ms
+if was_set_back then start_ms = math.floor(now_ms - uptime_ms) end
+if not stored_start or is_alone or was_set_back or (status ~= 'new' and start_ms < tonumber(stored_start)) then
   stored_start = string.format('%.0f', start_ms)
   redis.call('HSET', KEYS[3], 'start', stored_start)
 end

@@ -17,6 +17,8 @@ pub(crate) struct JoinRequest<'a> {
     /// How long this process has been running.
     pub(crate) uptime_ms: i64,
     pub(crate) status: MembershipStatus,
+    /// Whether the timeline starts when a process starts, and not at a time of the settings.
+    pub(crate) starts_with_process: bool,
     /// The partitions that it gives up.
     pub(crate) given_up: &'a [usize],
 }
@@ -60,6 +62,7 @@ impl Store {
                 MembershipStatus::Member => "member",
             }
             .into(),
+            Value::from(if request.starts_with_process { "1" } else { "" }),
         ];
         args.extend(request.given_up.iter().map(|partition| Value::from(partition.to_string())));
         let keys = [Key::TimelineInstances, Key::TimelinePartitions, Key::TimelineMeta];

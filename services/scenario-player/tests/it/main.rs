@@ -3,12 +3,14 @@
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
 mod broker_refusals;
+mod clock;
 mod contract;
 mod controls;
 mod failover;
 mod fake_broker;
 mod faults;
 mod input;
+mod lost_hints;
 mod page;
 mod poisoned;
 mod qos;

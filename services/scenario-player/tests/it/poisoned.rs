@@ -39,7 +39,7 @@ async fn a_bad_value_of_one_customer_costs_no_other() {
     assert_eq!(get_json(&player, "/state").await.as_array().unwrap().len(), 40);
     assert_eq!(send(&player, "GET", "/scenarios/string", &().into()).await.0, 500);
     assert_eq!(player.get("/ready").await.0, 200);
-    // A full read every five seconds finds the members again: each is logged once.
+    // Each read from the start finds the members again: each is logged once.
     let log = player.log();
     assert_eq!(log.lines().filter(|line| line.contains("member=foo")).count(), 1, "{log}");
 }

@@ -35,4 +35,5 @@ async fn run_as_the_user(binary: &Path) {
     assert!(status < 300, "{status} {answer}");
     assert_eq!(player.get("/ready").await.0, 200);
     assert!(!player.log().contains("NOPERM"), "{}", player.log());
+    assert!(!player.log().contains("CLIENT TRACKING"), "{}", player.log());
 }
