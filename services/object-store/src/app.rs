@@ -9,15 +9,14 @@ use anyhow::Context;
 use chassis::probe::Probes;
 use chassis::{Lifecycle, Settings};
 use prometheus::Registry;
-use tokio::net::TcpListener;
-use tokio::sync::watch;
-use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::info;
 
 use crate::backend::Backend;
 use crate::budget::TransferBudget;
-use crate::config::{BackendKind, Command, Config, check_file};
+use crate::config::{BackendKind, Command, Config, Place, check_file};
+use crate::handshake::Handshake;
+use crate::listener::Listener;
 use crate::memory::MemoryBackend;
 use crate::metrics::{Metrics, RequestCounters};
 use crate::node::Node;
@@ -26,7 +25,7 @@ use crate::refusal_log::RefusalLog;
 use crate::session_registry::SessionRegistry;
 use crate::spill::SpillFolder;
 use crate::store::ObjectStore;
-use crate::{commands, http, server, stream};
+use crate::{commands, http, server, tls};
 
 /// Runs the command, or the service until it is stopped.
 ///
@@ -48,10 +47,13 @@ async fn start(config: &Config, lifecycle: &Lifecycle) -> anyhow::Result<()> {
     let http_addr = &config.process.listen_addr;
     let http_listener = chassis::http::listen(http_addr).with_context(|| format!("listen on {http_addr}"))?;
     let address = config.address();
-    let listener =
-        TcpListener::bind(&address.host).await.with_context(|| format!("listen on {}", address.host))?;
-    let addr = listener.local_addr()?;
-    let tls = config.tls().map(|(cert, key)| watch_certificate(cert, key, lifecycle)).transpose()?;
+    let listener = Listener::bind(&address.place).await.with_context(|| match &address.place {
+        Place::Tcp(host) => format!("listen on {host}"),
+        Place::Local(path) => format!("listen on {}", path.display()),
+    })?;
+    let addr = listener.address();
+    let tls = config.tls().map(|files| tls::watch_files(files, lifecycle)).transpose()?;
+    let handshake = Handshake { tls, websocket: address.websocket };
 
     let registry = chassis::metrics::registry(Config::SERVICE)?;
     let metrics = Metrics::new(&registry)?;
@@ -74,55 +76,10 @@ async fn start(config: &Config, lifecycle: &Lifecycle) -> anyhow::Result<()> {
     lifecycle.spawn("totals", update_totals(Arc::clone(&node), lifecycle.stopping()));
     let stopping = lifecycle.stopping();
     lifecycle.spawn("clients", async move {
-        let result = server::run(node, listener, tls, stopping).await;
+        let result = server::run(node, listener, handshake, stopping).await;
         clients_done.cancel();
         result
     });
-    Ok(())
-}
-
-/// The acceptor of new connections. Its files are read again on SIGHUP, and when they change; connections that exist keep their
-/// certificate.
-fn watch_certificate(
-    cert: &str,
-    key: &str,
-    lifecycle: &Lifecycle,
-) -> anyhow::Result<watch::Receiver<TlsAcceptor>> {
-    let (cert, key) = (cert.to_owned(), key.to_owned());
-    let files = [cert.clone(), key.clone()];
-    let read = move || stream::tls_acceptor(&cert, &key).map_err(anyhow::Error::msg);
-    let (sender, receiver) = watch::channel(read()?);
-    let read_again = Arc::new(move || {
-        sender.send_replace(read()?);
-        anyhow::Ok(())
-    });
-    let on_reload = Arc::clone(&read_again);
-    lifecycle.on_reload("the TLS certificate", move || on_reload());
-    lifecycle.spawn("certificate", read_when_changed(files, read_again, lifecycle.stopping()));
-    Ok(receiver)
-}
-
-/// Reads the certificate again when its files have changed, and not again while they are as they were.
-async fn read_when_changed(
-    files: [String; 2],
-    read_again: Arc<impl Fn() -> anyhow::Result<()>>,
-    stopping: CancellationToken,
-) -> anyhow::Result<()> {
-    let changed_at =
-        || files.each_ref().map(|file| std::fs::metadata(file).and_then(|meta| meta.modified()).ok());
-    let (mut read, mut seen) = (changed_at(), changed_at());
-    while stopping.run_until_cancelled(tokio::time::sleep(CERTIFICATE_INTERVAL)).await.is_some() {
-        let now = changed_at();
-        // Both files are written before they are read: nothing has changed for one interval.
-        if now == seen && now != read {
-            read = now;
-            match read_again() {
-                Ok(()) => info!("the TLS certificate has changed and was read again"),
-                Err(reason) => warn!("the TLS certificate has changed and stays as it was: {reason:#}"),
-            }
-        }
-        seen = now;
-    }
     Ok(())
 }
 
@@ -171,8 +128,6 @@ async fn update_totals(node: Arc<Node>, stopping: CancellationToken) -> anyhow::
 }
 
 const TOTALS_INTERVAL: Duration = Duration::from_secs(2);
-/// How often it is looked whether the certificate has changed.
-const CERTIFICATE_INTERVAL: Duration = Duration::from_secs(2);
 
 fn spawn_http(
     node: &Arc<Node>,

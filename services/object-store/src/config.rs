@@ -1,5 +1,6 @@
 //! The settings of the service. The keys of the TOML file are the same names in lower case, see the README.
 
+mod address;
 mod clients;
 mod command;
 mod http;
@@ -16,8 +17,9 @@ use redis_core::RedisConfig;
 
 use crate::http::Access;
 use crate::limits::Limits;
+use crate::tls::TlsFiles;
 use crate::toml_file;
-pub(crate) use clients::Address;
+pub(crate) use address::{Address, Place};
 use clients::ClientSettings;
 pub use command::Command;
 pub(crate) use command::Selection;
@@ -66,7 +68,13 @@ impl Settings for Config {
 
     fn check(&self) -> Result<(), SettingError> {
         if self.clients.address.tls && self.clients.tls_cert.is_none() {
-            return Err(SettingError::new("OBJECT_STORE_TLS_CERT", "must be set for a tls:// address"));
+            let problem = "must be set for a tls:// or wss:// address";
+            return Err(SettingError::new("OBJECT_STORE_TLS_CERT", problem));
+        }
+        if !self.clients.address.tls && self.clients.tls_client_ca.is_some() {
+            let problem =
+                "must be unset unless the address is tls:// or wss://: nothing else asks for certificates";
+            return Err(SettingError::new("OBJECT_STORE_TLS_CLIENT_CA", problem));
         }
         if self.max_object() > self.transfer_memory() {
             let problem = "must be at least as large as the longest object (OBJECT_STORE_MAX_OBJECT_SIZE_MB)";
@@ -114,10 +122,11 @@ impl Config {
         &self.clients.address
     }
 
-    /// The files of the certificate chain and the private key.
-    pub(crate) fn tls(&self) -> Option<(&str, &str)> {
-        let files = self.clients.tls_cert.as_deref().zip(self.clients.tls_key.as_deref());
-        files.filter(|_| self.clients.address.tls)
+    /// The files of the certificates and the private key, if the address is one with TLS.
+    pub(crate) fn tls(&self) -> Option<TlsFiles> {
+        let (cert, key) = self.clients.tls_cert.clone().zip(self.clients.tls_key.clone())?;
+        let client_ca = self.clients.tls_client_ca.clone();
+        self.clients.address.tls.then_some(TlsFiles { cert, key, client_ca })
     }
 
     pub(crate) fn identity(&self) -> &str {
@@ -200,6 +209,9 @@ mod tests {
     fn tls_needs_a_certificate() {
         let refused =
             settings::from_vars::<Config>([("OBJECT_STORE_ADDRESS", "tls://h:1")]).map(drop).unwrap_err();
-        assert_eq!(refused.to_string(), "OBJECT_STORE_TLS_CERT must be set for a tls:// address");
+        assert_eq!(refused.to_string(), "OBJECT_STORE_TLS_CERT must be set for a tls:// or wss:// address");
+        let plain = [("OBJECT_STORE_ADDRESS", "ws://h:1"), ("OBJECT_STORE_TLS_CLIENT_CA", "ca.pem")];
+        let refused = settings::from_vars::<Config>(plain).map(drop).unwrap_err().to_string();
+        assert!(refused.starts_with("OBJECT_STORE_TLS_CLIENT_CA must be unset"), "{refused}");
     }
 }

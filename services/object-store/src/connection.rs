@@ -101,6 +101,7 @@ impl Connection {
             CloseReason::Closed
             | CloseReason::Replaced
             | CloseReason::Protocol(_)
+            | CloseReason::WebSocket
             | CloseReason::TooManyWaiting => stream.close().await,
         }
     }

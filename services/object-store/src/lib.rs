@@ -6,13 +6,17 @@ pub mod config;
 mod toml_file;
 
 mod connection;
+mod handshake;
 mod http;
 mod limits;
+mod listener;
 mod metrics;
 mod node;
 mod refusal_log;
 mod server;
 mod stream;
+mod tls;
+mod websocket;
 mod write_buffer;
 
 pub mod header;

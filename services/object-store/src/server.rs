@@ -1,39 +1,34 @@
 //! The listener: accepts connections, refuses those beyond the limit, and serves all of them to their end.
 
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
 use tokio::time::timeout;
-use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
 
 use crate::connection::{CloseReason, serve};
+use crate::handshake::{Handshake, HandshakeError};
+use crate::listener::{Listener, Socket};
 use crate::node::Node;
-use crate::stream::{Stream, accept};
+use crate::stream::Stream;
 
 /// Accepts clients until `stopping`, then waits until the last of them has its responses.
 pub(crate) async fn run(
     node: Arc<Node>,
-    listener: TcpListener,
-    tls: Option<watch::Receiver<TlsAcceptor>>,
+    listener: Listener,
+    handshake: Handshake,
     stopping: CancellationToken,
 ) -> anyhow::Result<()> {
-    let clients = TaskTracker::new();
+    let (clients, handshake) = (TaskTracker::new(), Arc::new(handshake));
     let grace = node.limits.reconnect_grace;
     let mut expiry =
         tokio::time::interval((grace / 4).clamp(Duration::from_millis(50), Duration::from_secs(1)));
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((socket, _)) => {
-                    let tls = tls.as_ref().map(|tls| tls.borrow().clone());
-                    spawn_connection(&node, socket, tls, &clients, &stopping);
-                }
+                Ok((socket, peer)) => spawn_connection(&node, socket, peer, &handshake, &clients, &stopping),
                 // Most likely the process has no file descriptors left. Open connections continue, and some will end.
                 Err(error) => {
                     warn!(%error, "cannot accept a connection");
@@ -56,27 +51,28 @@ pub(crate) async fn run(
 
 fn spawn_connection(
     node: &Arc<Node>,
-    socket: TcpStream,
-    tls: Option<TlsAcceptor>,
+    socket: Socket,
+    peer: String,
+    handshake: &Arc<Handshake>,
     clients: &TaskTracker,
     stopping: &CancellationToken,
 ) {
-    let peer = socket.peer_addr().map_or_else(|_| "?".to_owned(), |peer| peer.to_string());
-    if let Err(error) = Stream::prepare(&socket) {
+    if let Err(error) = socket.prepare() {
         return debug!(client = peer, %error, "the connection ended before it was set up");
     }
     if clients.len() >= node.limits.max_connections {
         node.metrics.connections_refused.inc();
         return debug!(client = peer, "connection refused: there are too many");
     }
-    let (node, stopping) = (Arc::clone(node), stopping.clone());
+    let (node, handshake, stopping) = (Arc::clone(node), Arc::clone(handshake), stopping.clone());
     clients.spawn(async move {
-        let stream: io::Result<Stream> = timeout(node.limits.stall_timeout, accept(socket, tls.as_ref()))
-            .await
-            .unwrap_or_else(|elapsed| Err(elapsed.into()));
+        let stream: Result<Stream, HandshakeError> =
+            timeout(node.limits.stall_timeout, handshake.accept(socket))
+                .await
+                .unwrap_or_else(|elapsed| Err(elapsed.into()));
         let stream = match stream {
             Ok(stream) => stream,
-            Err(error) => return info!(client = peer, %error, "the TLS handshake failed"),
+            Err(error) => return info!(client = peer, "connection refused: {error}"),
         };
         node.metrics.connections.inc();
         let reason = serve(&node, stream, stopping).await;

@@ -4,22 +4,27 @@ use std::time::Duration;
 
 use chassis::parsers;
 
+use super::address::{self, Address};
 use crate::ymq::IDENTITY_MAX;
 
 #[derive(clap::Args)]
 #[command(next_help_heading = "Clients")]
 pub(crate) struct ClientSettings {
-    /// Address for clients: tcp://HOST:PORT or tls://HOST:PORT
-    #[arg(long, env = "OBJECT_STORE_ADDRESS", default_value = "tcp://127.0.0.1:2346", value_parser = address)]
+    /// Address for clients: tcp://HOST:PORT, tls://, ws:// or wss:// with the same, or ipc://PATH
+    #[arg(long, env = "OBJECT_STORE_ADDRESS", default_value = "tcp://127.0.0.1:2346", value_parser = address::parse)]
     pub(super) address: Address,
 
-    /// PEM file with the certificate chain, for tls://
+    /// PEM file with the certificate chain, for tls:// and wss://
     #[arg(long, env = "OBJECT_STORE_TLS_CERT", requires = "tls_key")]
     pub(super) tls_cert: Option<String>,
 
     /// PEM file with its private key
     #[arg(long, env = "OBJECT_STORE_TLS_KEY", requires = "tls_cert")]
     pub(super) tls_key: Option<String>,
+
+    /// PEM file with certificates of authorities; each client then needs a certificate of one of them
+    #[arg(long, env = "OBJECT_STORE_TLS_CLIENT_CA")]
+    pub(super) tls_client_ca: Option<String>,
 
     /// The server's identity in the protocol; the same on all nodes of a cluster
     #[arg(long, env = "OBJECT_STORE_IDENTITY", default_value = "ObjectStorageServer", value_parser = identity)]
@@ -50,47 +55,9 @@ pub(crate) struct ClientSettings {
     pub(super) reconnect_grace: Duration,
 }
 
-/// The address for clients.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Address {
-    pub(crate) tls: bool,
-    /// HOST:PORT
-    pub(crate) host: String,
-}
-
-fn address(text: &str) -> Result<Address, String> {
-    let fail = || "must be tcp://HOST:PORT or tls://HOST:PORT".to_owned();
-    let (scheme, host) = text.split_once("://").ok_or_else(fail)?;
-    let tls = match scheme {
-        "tcp" => false,
-        "tls" => true,
-        _ => return Err(fail()),
-    };
-    let host = host.trim_end_matches('/').replacen("*:", "0.0.0.0:", 1);
-    let (name, port) = host.rsplit_once(':').ok_or_else(fail)?;
-    if name.is_empty() || port.parse::<u16>().is_err() { Err(fail()) } else { Ok(Address { tls, host }) }
-}
-
 fn identity(text: &str) -> Result<String, String> {
     match text.len() {
         1..=IDENTITY_MAX => Ok(text.to_owned()),
         _ => Err(format!("must have 1 to {IDENTITY_MAX} bytes")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn addresses_are_written_as_scaler_writes_them() {
-        let plain = |host: &str| Ok(Address { tls: false, host: host.to_owned() });
-        assert_eq!(address("tcp://127.0.0.1:2346"), plain("127.0.0.1:2346"));
-        assert_eq!(address("tcp://[::1]:2346"), plain("[::1]:2346"));
-        assert_eq!(address("tcp://*:2346"), plain("0.0.0.0:2346"));
-        assert!(address("tls://localhost:2346").unwrap().tls);
-        for bad in ["", "127.0.0.1:2346", "ws://h:1", "tcp://h", "tcp://:1", "tcp://h:x"] {
-            assert_eq!(address(bad), Err("must be tcp://HOST:PORT or tls://HOST:PORT".to_owned()), "{bad}");
-        }
     }
 }

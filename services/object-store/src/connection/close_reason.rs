@@ -13,6 +13,8 @@ pub(crate) enum CloseReason {
     Replaced,
     #[error("{0}")]
     Protocol(#[from] ProtocolError),
+    #[error("the client broke the WebSocket protocol")]
+    WebSocket,
     #[error("the client stalled in the middle of a frame")]
     Stalled,
     #[error("the client was idle for too long")]
@@ -31,6 +33,6 @@ impl CloseReason {
 
     /// The client may still be reading, so the responses in the write buffer are flushed.
     pub(super) fn flushes(self) -> bool {
-        matches!(self, Self::Closed | Self::Protocol(_) | Self::Stopped)
+        matches!(self, Self::Closed | Self::Protocol(_) | Self::WebSocket | Self::Stopped)
     }
 }

@@ -15,7 +15,6 @@ use crate::pace::Pace;
 use crate::reply_to::ReplyTo;
 use crate::request::{RemoteObject, Request, Response};
 use crate::session::Attachment;
-use crate::stream::Stream;
 
 /// The write buffer is flushed when it has this many bytes, so that the client reads while further responses are made.
 pub(super) const FLUSH_SIZE: usize = 64 << 10;
@@ -144,9 +143,7 @@ impl Connection {
                 return Err(CloseReason::Stalled);
             }
         }
-        if let Stream::Tls(stream) = &mut self.stream {
-            stream.flush().await.map_err(|_| CloseReason::Reset)?;
-        }
+        self.stream.flush().await.map_err(|_| CloseReason::Reset)?;
         if let Some(client) = self.client.as_ref().filter(|_| std::mem::take(&mut self.has_taken)) {
             client.session.mark_written();
         }

@@ -11,7 +11,6 @@ use tokio_util::sync::CancellationToken;
 use super::close_reason::CloseReason;
 use super::socket::{READ_MIN, read};
 use super::state::{Connection, Phase, woken_up};
-use crate::stream::Stream;
 use crate::ymq::GOODBYE;
 
 /// Time for a client to send one more request, and then to read the goodbye and end the connection.
@@ -34,8 +33,8 @@ impl Connection {
             return None;
         }
         let latest = *self.stop_deadline.get_or_insert_with(|| Instant::now() + LEAVE_TIMEOUT);
-        // Over TLS a released client does not survive a goodbye. It is reset once it is quiet.
-        Some(if self.is_tls() { latest.min(self.last_write + QUIET_TIME) } else { latest })
+        // A client that would not survive a goodbye is reset once it is quiet.
+        Some(if self.stream.takes_goodbye() { latest } else { latest.min(self.last_write + QUIET_TIME) })
     }
 
     /// True if the process is stopping and the goodbye can be sent together with a response. A client that sends one request
@@ -45,18 +44,14 @@ impl Connection {
             && !self.order.has_deferred()
             && self.stopping.is_cancelled()
             && matches!(self.phase, Phase::Serving)
-            && !self.is_tls()
+            && self.stream.takes_goodbye()
             && !self.decoder.is_mid_message(&self.input)
-    }
-
-    fn is_tls(&self) -> bool {
-        matches!(self.stream, Stream::Tls(_))
     }
 
     /// Sends the goodbye. Requests that the client sent before it read the goodbye are executed but not answered: the client will
     /// not repeat them.
     pub(super) async fn send_goodbye(&mut self) -> CloseReason {
-        if self.client.is_none() || self.is_tls() {
+        if self.client.is_none() || !self.stream.takes_goodbye() {
             return CloseReason::Stopped;
         }
         self.output.push_bytes(&GOODBYE);

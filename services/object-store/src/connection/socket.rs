@@ -4,6 +4,7 @@ use std::io;
 
 use bytes::BufMut;
 use tokio::io::AsyncReadExt;
+use tokio_tungstenite::tungstenite;
 
 use super::close_reason::CloseReason;
 use crate::stream::Stream;
@@ -18,6 +19,9 @@ pub(super) async fn read(stream: &mut Stream, into: &mut impl BufMut) -> Result<
         Ok(0) => Err(CloseReason::Closed),
         Ok(count) => Ok(count),
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(CloseReason::Closed),
+        Err(error) if error.get_ref().is_some_and(|inner| inner.is::<tungstenite::Error>()) => {
+            Err(CloseReason::WebSocket)
+        }
         Err(_) => Err(CloseReason::Reset),
     }
 }

@@ -28,14 +28,14 @@ const WRITES: &str = "OBJECT_STORE_HTTP_WRITES";
 pub(crate) struct Node {
     pub(crate) process: ServiceProcess,
     pub(crate) port: u16,
-    scheme: &'static str,
+    address: String,
     vars: Vec<(String, String)>,
 }
 
 impl Node {
     /// A node with the memory backend and these settings.
     pub(crate) async fn memory(vars: &[(&str, &str)]) -> Self {
-        Self::start("tcp", free_port(), owned(vars)).await
+        Self::over("tcp", vars).await
     }
 
     pub(crate) async fn wait_until_nobody_is_connected(&self) {
@@ -47,15 +47,24 @@ impl Node {
 
     /// A node with the memory backend that clients reach over TLS. Its certificate is self-signed.
     pub(crate) async fn tls() -> Self {
-        Self::tls_with(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/tls"))).await
+        Self::tls_with(self_signed()).await
     }
 
     /// A node with the certificate and the key of this folder.
     pub(crate) async fn tls_with(dir: &Path) -> Self {
-        let path = |name| dir.join(name).display().to_string();
-        let (cert, key) = (path("cert.pem"), path("key.pem"));
-        let vars = [("OBJECT_STORE_TLS_CERT", cert.as_str()), ("OBJECT_STORE_TLS_KEY", &key)];
-        Self::start("tls", free_port(), owned(&vars)).await
+        let files = tls_files(dir);
+        Self::over("tls", &files.each_ref().map(|(name, file)| (*name, file.as_str()))).await
+    }
+
+    /// A node with the memory backend that clients reach over this scheme: tcp, tls, ws or wss.
+    pub(crate) async fn over(scheme: &str, vars: &[(&str, &str)]) -> Self {
+        let port = free_port();
+        Self::start(format!("{scheme}://127.0.0.1:{port}"), port, owned(vars)).await
+    }
+
+    /// A node with the memory backend that clients reach at this Unix socket.
+    pub(crate) async fn local(path: &Path) -> Self {
+        Self::start(format!("ipc://{}", path.display()), 0, Vec::new()).await
     }
 
     /// A node on this Redis.
@@ -71,20 +80,19 @@ impl Node {
         node
     }
 
-    async fn start(scheme: &'static str, port: u16, vars: Vec<(String, String)>) -> Self {
-        let address = format!("{scheme}://127.0.0.1:{port}");
+    async fn start(address: String, port: u16, vars: Vec<(String, String)>) -> Self {
         let mut given: Vec<_> = vars.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
         given.push(("OBJECT_STORE_ADDRESS", &address));
         if !given.iter().any(|(name, _)| name.starts_with("OBJECT_STORE_TOKEN") || *name == WRITES) {
             given.push((WRITES, "true"));
         }
         let process = ServiceProcess::start(env!("CARGO_BIN_EXE_object-store"), &given).await;
-        Self { process, port, scheme, vars }
+        Self { process, port, address, vars }
     }
 
     /// The address for clients.
     pub(crate) fn address(&self) -> String {
-        format!("{}://127.0.0.1:{}", self.scheme, self.port)
+        self.address.clone()
     }
 
     /// Kills the node with SIGKILL and starts it again.
@@ -95,7 +103,7 @@ impl Node {
 
     /// Starts the node again after it has ended.
     pub(crate) async fn restart(&mut self) {
-        *self = Self::start(self.scheme, self.port, std::mem::take(&mut self.vars)).await;
+        *self = Self::start(self.address(), self.port, std::mem::take(&mut self.vars)).await;
         self.process.wait_until_ready().await;
     }
 
@@ -113,6 +121,17 @@ impl Node {
         let info: serde_json::Value = serde_json::from_str(&body).unwrap();
         info[name].as_u64().unwrap_or_else(|| panic!("{name} in {body}"))
     }
+}
+
+/// The certificate of `tests/tls` is self-signed, for 127.0.0.1.
+pub(crate) fn self_signed() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/tls"))
+}
+
+/// The settings that name the certificate and the key of a folder.
+pub(crate) fn tls_files(dir: &Path) -> [(&'static str, String); 2] {
+    [("OBJECT_STORE_TLS_CERT", "cert.pem"), ("OBJECT_STORE_TLS_KEY", "key.pem")]
+        .map(|(variable, name)| (variable, dir.join(name).display().to_string()))
 }
 
 fn owned(vars: &[(&str, &str)]) -> Vec<(String, String)> {

@@ -22,3 +22,4 @@ mod simulation;
 mod slow;
 mod spilling;
 mod tls;
+mod websocket;

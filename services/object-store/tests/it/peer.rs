@@ -10,7 +10,7 @@ use tokio::process::{Child, ChildStdout, Command};
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
-use crate::client::{Node, id, size};
+use crate::client::{Node, id, self_signed, size, tls_files};
 
 /// A Python with opengris-scaler 2.9.0: the one of scripts/test.sh, or a virtual environment under the target directory.
 async fn python() -> Option<PathBuf> {
@@ -123,10 +123,24 @@ async fn an_unmodified_cluster_computes_over_three_nodes_on_one_redis() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_unmodified_cluster_computes_over_tls() {
+async fn an_unmodified_cluster_computes_over_each_kind_of_address() {
     let Some(python) = python().await else { return };
-    let node = Node::tls().await;
-    Cluster::start(&python, [&node; 3], &["--tasks", "100", "--largest", "1000000"]).wait_for_success().await;
+    let dir = tempfile::tempdir().unwrap();
+    let files = tls_files(self_signed());
+    let tls = files.each_ref().map(|(name, file)| (*name, file.as_str()));
+    let nodes = [
+        Node::tls().await,
+        Node::over("ws", &[]).await,
+        Node::over("wss", &tls).await,
+        Node::local(&dir.path().join("store.sock")).await,
+    ];
+    for pair in nodes.chunks(2) {
+        let computing = pair.iter().map(|node| {
+            let options = ["--tasks", "100", "--largest", "1000000"];
+            Cluster::start(&python, [node; 3], &options).wait_for_success()
+        });
+        futures_util::future::join_all(computing).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -151,12 +165,22 @@ async fn put(node: &Node, n: u64, data: &'static str) {
     assert_eq!(reqwest::Client::new().put(url).body(data).send().await.unwrap().status(), 201);
 }
 
-/// The client has not read its last response when it learns that the node has ended, as on a busy machine.
+/// Each client has not read its last response when it learns that its node has ended, as on a busy machine.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_released_client_that_reads_late_reconnects_to_a_node_that_was_stopped() {
     let Some(python) = python().await else { return };
-    let mut node = Node::memory(&[]).await;
-    let mut released = Command::new(&python)
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("store.sock");
+    let (tcp, ws, ipc) = tokio::join!(Node::memory(&[]), Node::over("ws", &[]), Node::local(&path));
+    tokio::join!(
+        reads_late_and_reconnects(&python, tcp),
+        reads_late_and_reconnects(&python, ws),
+        reads_late_and_reconnects(&python, ipc),
+    );
+}
+
+async fn reads_late_and_reconnects(python: &Path, mut node: Node) {
+    let mut released = Command::new(python)
         .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peer/late.py"))
         .args([node.address(), id(1).to_string(), id(2).to_string()])
         .stdout(Stdio::piped())
@@ -181,7 +205,10 @@ async fn a_released_client_that_reads_late_reconnects_to_a_node_that_was_stopped
             while stdout.next_line().await.unwrap().expect("it reconnected") != expected {}
         }
     };
-    timeout(Duration::from_secs(60), gets).await.expect("responses in time");
+    let address = node.address();
+    timeout(Duration::from_secs(60), gets)
+        .await
+        .unwrap_or_else(|_| panic!("responses in time over {address}"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,4 +1,4 @@
-//! Clients over TLS. The certificate in `tests/tls` is self-signed, for 127.0.0.1.
+//! Clients over TLS.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use object_store::header::{RequestHeader, RequestKind};
 use object_store::ymq::encode_hello;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use test_support::eventually;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -15,23 +15,34 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::client::{DEADLINE, GOT, Node, SET, id, receive_from};
+use crate::client::{DEADLINE, GOT, Node, SET, id, receive_from, self_signed, tls_files};
 
 async fn connect(port: u16) -> TlsStream<TcpStream> {
-    let cert = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/tls/cert.pem");
-    try_connect(port, Path::new(cert)).await.unwrap()
+    try_connect(port, &self_signed().join("cert.pem")).await.unwrap()
 }
 
 /// Connects, and trusts this certificate only.
 async fn try_connect(port: u16, cert: &Path) -> std::io::Result<TlsStream<TcpStream>> {
+    connect_as(port, cert, None).await
+}
+
+/// The same, with the certificate and the key of this folder.
+async fn connect_as(port: u16, cert: &Path, own: Option<&Path>) -> std::io::Result<TlsStream<TcpStream>> {
     let mut roots = rustls::RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(cert).unwrap()).unwrap();
     let config =
         rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
             .with_safe_default_protocol_versions()
             .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+            .with_root_certificates(roots);
+    let config = match own {
+        None => config.with_no_client_auth(),
+        Some(dir) => {
+            let own = CertificateDer::from_pem_file(dir.join("cert.pem")).unwrap();
+            let key = PrivateKeyDer::from_pem_file(dir.join("key.pem")).unwrap();
+            config.with_client_auth_cert(vec![own], key).unwrap()
+        }
+    };
     let stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     TlsConnector::from(Arc::new(config)).connect(ServerName::try_from("127.0.0.1").unwrap(), stream).await
 }
@@ -144,4 +155,55 @@ async fn when_the_node_stops_a_client_with_tls_is_served_until_it_is_quiet() {
     assert!(end >= Duration::from_millis(90), "{end:?}");
     assert!(began.elapsed() >= Duration::from_millis(270));
     assert_eq!(stopping.await.unwrap(), 0);
+}
+
+/// A new authority: its certificate is `ca.pem`, and a certificate that it signed and its key are in the same folder.
+fn write_client_certificate(dir: &Path) {
+    let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let authority = rcgen::CertifiedIssuer::self_signed(params, key).unwrap();
+    let client_key = rcgen::KeyPair::generate().unwrap();
+    let client = rcgen::CertificateParams::new(["client".to_owned()]).unwrap();
+    let client = client.signed_by(&client_key, &authority).unwrap();
+    std::fs::write(dir.join("ca.pem"), authority.pem()).unwrap();
+    std::fs::write(dir.join("cert.pem"), client.pem()).unwrap();
+    std::fs::write(dir.join("key.pem"), client_key.serialize_pem()).unwrap();
+}
+
+/// True if the node answers the hello of a client with the certificate of this folder. With TLS 1.3 a client learns that it was
+/// refused when it reads.
+async fn is_served(node: &Node, own: Option<&Path>) -> bool {
+    let Ok(mut stream) = connect_as(node.port, &self_signed().join("cert.pem"), own).await else {
+        return false;
+    };
+    let mut hello = vec![0; encode_hello(2, b"ObjectStorageServer").len()];
+    stream.write_all(&encode_hello(2, b"one")).await.is_ok() && stream.read_exact(&mut hello).await.is_ok()
+}
+
+#[tokio::test]
+async fn with_an_authority_for_clients_only_those_with_its_certificates_are_served() {
+    let (trusted, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    write_client_certificate(trusted.path());
+    write_client_certificate(other.path());
+    let ca = trusted.path().join("ca.pem");
+    let [cert, key] = tls_files(self_signed());
+    let vars = [
+        (cert.0, cert.1.as_str()),
+        (key.0, key.1.as_str()),
+        ("OBJECT_STORE_TLS_CLIENT_CA", ca.to_str().unwrap()),
+    ];
+    let node = Node::over("tls", &vars).await;
+    let refused = || node.process.log().matches("connection refused: the TLS handshake failed").count();
+    assert!(is_served(&node, Some(trusted.path())).await);
+    assert_eq!(refused(), 0);
+    assert!(!is_served(&node, None).await);
+    eventually("one line says so", async || refused() == 1).await;
+    assert!(!is_served(&node, Some(other.path())).await);
+    eventually("one more line says so", async || refused() == 2).await;
+
+    std::fs::copy(other.path().join("ca.pem"), &ca).unwrap();
+    node.process.signal("HUP").await;
+    eventually("the other authority is trusted", async || is_served(&node, Some(other.path())).await).await;
+    assert!(!is_served(&node, Some(trusted.path())).await, "and the first one is not any more");
 }
