@@ -15,9 +15,10 @@ import yaml
 
 SERVICES = ["scenario-player", "preflight", "status-proxy", "kafka-ingester", "etl-worker", "object-store"]
 # The Compose file itself determines the listen address and Redis. Replicas share one definition, so they cannot have files
-# or names of their own.
+# or names of their own. Only the memory backend spills, and OBJECT_STORE_HTTP_URL is for commands that talk to a node.
 NOT_PASSED = {"LISTEN_ADDR", "REDIS_HOST", "REDIS_PORT", "REDIS_DB", "REDIS_PASS", "ETL_WORKER", "OBJECT_STORE_CONFIG",
-            "OBJECT_STORE_TLS_CERT", "OBJECT_STORE_TLS_KEY", "OBJECT_STORE_MAX_MEMORY"}
+            "OBJECT_STORE_TLS_CERT", "OBJECT_STORE_TLS_KEY", "OBJECT_STORE_TLS_CLIENT_CA", "OBJECT_STORE_MAX_MEMORY",
+            "OBJECT_STORE_SPILL_DIR", "OBJECT_STORE_HTTP_URL"}
 OWN_REDIS = {"preflight": "PREFLIGHT_REDIS_URL", "status-proxy": "STATUS_REDIS_URL"}
 
 
