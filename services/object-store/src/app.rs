@@ -34,7 +34,7 @@ use crate::{commands, http, server, tls};
 pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
     match &config.command {
         Some(Command::Check { file }) => return Ok(check_file(file)),
-        Some(command) => return commands::run(command, config.remote()).await,
+        Some(Command::Node(command)) => return commands::run(command, config.remote()).await,
         None => {}
     }
     let lifecycle = Lifecycle::new(config.process());

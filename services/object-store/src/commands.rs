@@ -11,21 +11,23 @@ use serde::Deserialize;
 use tokio::fs::File;
 use tokio_util::io::ReaderStream;
 
-use crate::config::{Command, Selection};
+use crate::config::{NodeCommand, Selection};
 
 /// Runs a command against the node at this URL, with this token.
 ///
 /// # Errors
 /// When the node cannot be reached or refuses the request, or a file cannot be read.
-pub(crate) async fn run(command: &Command, (url, token): (&str, Option<&str>)) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(
+    command: &NodeCommand,
+    (url, token): (&str, Option<&str>),
+) -> anyhow::Result<ExitCode> {
     let node = Node { client: Client::new(), url: url.trim_end_matches('/'), token };
     match command {
-        Command::Ls { selection, waiting } => node.list(selection, *waiting).await?,
-        Command::Get { id } => node.get(id).await?,
-        Command::Put { id, file, metadata } => node.put(id, file.as_deref(), metadata).await?,
-        Command::Rm { ids, selection } if ids.is_empty() => node.remove_selected(selection).await?,
-        Command::Rm { ids, .. } => node.remove(ids).await?,
-        Command::Check { .. } => {}
+        NodeCommand::Ls { selection, waiting } => node.list(selection, *waiting).await?,
+        NodeCommand::Get { id } => node.get(id).await?,
+        NodeCommand::Put { id, file, metadata } => node.put(id, file.as_deref(), metadata).await?,
+        NodeCommand::Rm { ids, selection } if ids.is_empty() => node.remove_selected(selection).await?,
+        NodeCommand::Rm { ids, .. } => node.remove(ids).await?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -117,9 +119,7 @@ impl Node<'_> {
     }
 
     fn objects(&self, method: Method, query: &[(&str, String)]) -> RequestBuilder {
-        // What a user gives is encoded already.
-        let query: Vec<_> = query.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        self.client.request(method, format!("{}/objects?{}", self.url, query.join("&")))
+        self.client.request(method, format!("{}/objects", self.url)).query(query)
     }
 
     fn object(&self, method: Method, id: &str) -> RequestBuilder {
@@ -142,10 +142,7 @@ impl Node<'_> {
 }
 
 fn query(selection: &Selection) -> Vec<(&'static str, String)> {
-    let prefix = selection
-        .prefix
-        .as_ref()
-        .map(|prefix| ("prefix", utf8_percent_encode(prefix, NON_ALPHANUMERIC).to_string()));
+    let prefix = selection.prefix.as_ref().map(|prefix| ("prefix", prefix.clone()));
     let max_age = selection.max_age.map(|age| ("max_age", format!("{}ms", age.as_millis())));
     prefix.into_iter().chain(max_age).collect()
 }

@@ -22,7 +22,7 @@ use crate::toml_file;
 pub(crate) use address::{Address, Place};
 use clients::ClientSettings;
 pub use command::Command;
-pub(crate) use command::Selection;
+pub(crate) use command::{NodeCommand, Selection};
 use http::HttpSettings;
 pub(crate) use store::BackendKind;
 use store::StoreSettings;

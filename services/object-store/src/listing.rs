@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use futures_util::future::{join_all, try_join_all};
+use futures_util::future::try_join_all;
 use serde::Serialize;
 
 use crate::id::ObjectId;
@@ -98,9 +98,8 @@ impl ObjectStore {
                 }
                 Position::Stored(position) => {
                     let (ids, next) = self.backend.scan(position, &filter.prefix, missing).await?;
-                    for listed in join_all(ids.into_iter().map(|id| self.listed(id, filter))).await {
-                        objects.extend(listed?);
-                    }
+                    let listed = try_join_all(ids.into_iter().map(|id| self.listed(id, filter))).await?;
+                    objects.extend(listed.into_iter().flatten());
                     next.map(|next| Position::Stored(Some(next)))
                 }
             };

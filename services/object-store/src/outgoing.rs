@@ -12,8 +12,8 @@ pub(crate) enum OutgoingResponse {
         payload: Bytes,
         refusal: Option<Box<Refusal>>,
     },
-    /// The response to a get whose content is read from Redis or from a file when it is this response's turn to be written. Until then it
-    /// takes no memory.
+    /// The response to a get whose content is read from Redis or from a file when it is this response's turn to be written.
+    /// Until then it takes no memory.
     Remote {
         request: RequestHeader,
         object: RemoteObject,

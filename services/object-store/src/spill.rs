@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use chassis::unique;
 use parking_lot::Mutex;
+use redis_core::{State, publish_state};
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
@@ -28,9 +29,6 @@ const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 const LOCK: &str = "lock";
 /// How the folder of a process begins.
 const OWN: &str = "node-";
-
-/// A gate's state, see [`chassis::readiness`].
-type State = Result<Option<String>, String>;
 
 /// This process's part of the folder.
 pub(crate) struct SpillFolder {
@@ -76,10 +74,8 @@ impl SpillFolder {
     pub(crate) fn write(&self, data: &[u8], hash: Hash) -> io::Result<SpillFile> {
         let path = self.own.join(self.last_file.fetch_add(1, Ordering::Relaxed).to_string());
         let written = write_file(&path, data);
-        self.state.send_if_modified(|state| {
-            let now = written.as_ref().map(|()| None).map_err(|error| self.problem(error));
-            std::mem::replace(state, now.clone()) != now
-        });
+        let state = written.as_ref().map(|()| None).map_err(|error| self.problem(error));
+        publish_state(&self.state, state);
         written?;
         Ok(SpillFile::new(path, data.len() as u64, hash, Arc::clone(&self.totals)))
     }

@@ -145,8 +145,8 @@ impl TimelineReader {
                     Ok(slot) => slot.send(events.drain(..events.len().min(PAGE_SIZE)).collect()),
                     Err(_) => return Next::Stop,
                 },
-                // To read more than the player can take would only fill memory.
                 _ = clock_check.tick() => if self.clock.machine_clock_was_set() { return Next::PollFromStart },
+                // To read more than the player can take would only fill memory.
                 () = tokio::time::sleep_until(next_poll.into()), if events.len() < PAGE_SIZE => return Next::Poll,
             }
         }

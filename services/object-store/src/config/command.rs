@@ -6,7 +6,7 @@ use std::time::Duration;
 use chassis::parsers;
 use clap::{Args, Subcommand};
 
-/// A command to run instead of the service. All but `check` talk to a running node over HTTP.
+/// A command to run instead of the service.
 #[derive(Subcommand)]
 pub enum Command {
     /// Check whether a configuration file can be used
@@ -14,6 +14,14 @@ pub enum Command {
         /// The file
         file: PathBuf,
     },
+    /// What is done with a running node.
+    #[command(flatten)]
+    Node(NodeCommand),
+}
+
+/// A command that talks to a running node over HTTP.
+#[derive(Subcommand)]
+pub enum NodeCommand {
     /// List the objects, and what requests of the node wait for
     Ls {
         /// Which objects

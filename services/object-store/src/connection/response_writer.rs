@@ -77,7 +77,8 @@ impl Connection {
         if self.output.len() >= FLUSH_SIZE { self.flush().await } else { Ok(()) }
     }
 
-    /// Reads a content from Redis or from a file, and writes it. It is read only now, so a client that does not read costs no memory.
+    /// Reads a content from Redis or from a file, and writes it. It is read only now, so a client that does not read costs no
+    /// memory.
     async fn write_remote(
         &mut self,
         request: &RequestHeader,

@@ -20,7 +20,8 @@
 -- Returns one reply per operation: a word that says how it ended, or an array that begins with this word.
 --
 -- Redis types and contents of the keys:
---   object          hash: o, the record of the object, and t, the second in which it was stored. A string is an object of the original server.
+--   object          hash: o, the record of the object, and t, the second in which it was stored. A string is an object of the
+--                   original server.
 --   content         string: reference count, the number of ids that have it (u64), upload, length, and a small content itself
 --   chunk           string: a part of a content. It expires unless a content has it.
 --   garbage         sorted set: contents without ids, by the second of their removal

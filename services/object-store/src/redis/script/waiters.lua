@@ -96,8 +96,8 @@ local function lose(id, record)
   refuse(id)
 end
 
--- Like `set_record`, and executes the duplicates that wait for the id, and those that wait for them in turn. Notifies other nodes of their requests that are done. Returns the tickets of those of this node,
--- separated by commas.
+-- Like `set_record`, and executes the duplicates that wait for the id, and those that wait for them in turn. Notifies other nodes
+-- of their requests that are done. Returns the tickets of those of this node, separated by commas.
 local function set_and_wake(id, record)
   set_record(id, record)
   if not something_waits() then return '' end
