@@ -32,6 +32,11 @@ pub enum Key<'a> {
     DeadLetters,
     /// kafka-ingester: string, the lease of the instance that forwards dead letters to Kafka.
     DeadLettersForwarder,
+    /// kafka-ingester: string, the version of the newest message of a key, or of the delete that came after it.
+    KafkaVersion {
+        /// The key.
+        key: &'a str,
+    },
     /// kafka-ingester: hash, for each partition of a topic the next offset, the owner's epoch and counts of messages.
     KafkaOffsets {
         /// The consumer group.
@@ -150,6 +155,7 @@ impl fmt::Display for Key<'_> {
             Key::Battery(id) => write!(f, "battery:{id}:data"),
             Key::DeadLetters => f.write_str("kafka-ingester:dead-letters"),
             Key::DeadLettersForwarder => f.write_str("kafka-ingester:dead-letters:forwarder"),
+            Key::KafkaVersion { key } => write!(f, "kafka-ingester:version:{key}"),
             Key::KafkaOffsets { group, topic } => write!(f, "kafka-ingester:{group}:{topic}:offsets"),
 
             Key::Run(run) => write!(f, "{run}"),

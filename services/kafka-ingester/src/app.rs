@@ -62,7 +62,7 @@ fn start(config: &Config, lifecycle: &Lifecycle) -> anyhow::Result<()> {
     let context = Arc::new(IngestContext {
         consumer,
         store: stores.partitions,
-        policy: config.write.policy(),
+        policy: config.mapping.policy()?,
         metrics,
         batch_max: usize::from(config.write.batch_max),
         topic_ids,
@@ -87,7 +87,7 @@ fn spawn_probes(config: &Config, lifecycle: &Lifecycle, registry: Registry) -> a
 
 fn connect_redis(config: &Config, lifecycle: &Lifecycle) -> anyhow::Result<Stores> {
     let (group, wait) = (config.kafka.group(), config.redis.wait_replicas());
-    let needs = store::needs(group, &config.kafka.topics(), &config.write, wait);
+    let needs = store::needs(group, &config.kafka.topics(), &config.mapping.policy()?, &config.write, wait);
     let redis = connect::pool(&config.redis)?.check(&config.redis, needs);
     spawn_gate(lifecycle.readiness().gate("redis"), redis.state);
     Ok(Stores::new(&redis.client, group, &config.write, wait))

@@ -4,12 +4,16 @@
 //!
 //! ```text
 //! batch   [ids, [message … one after the other]]
-//! message offset, 1, key, id | false, notification | false, [field to unset …] | false, count, field, value …   write
-//!         offset, 2, key, id, notification | false                                                              delete
-//!         offset, 0, Kafka key, reason, value                                                                   dead letter
+//! message offset, 0, Kafka key, reason, value                                     dead letter
+//!         offset, 1, key, id | false, notification | false, version | false,
+//!                    [field to unset …] | false, [command, ms] | false,         write
+//!                    count, field, value …
+//!         offset, 2, key, id, notification | false, version | false               delete
+//!         offset, 3, key, id, notification | false, member                        remove
 //! ```
 //!
-//! A message of several rows is several writes or deletes of the same offset.
+//! A message of several rows is several of these with the same offset. The version is a text, since Lua's numbers are
+//! not exact. The command sets when the key expires.
 //!
 //! The messages are one long array, because an array for each message would be slow: Redis's Lua grows every
 //! array step by step. `ids` are the ids of all messages, which the script adds with one SADD. Only if

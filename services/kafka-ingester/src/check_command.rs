@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::config::Config;
 use crate::kafka::record_of;
-use crate::message::{self, Action, BadMessage, Change, Changes, Policy};
+use crate::message::{self, Action, BadMessage, Change, Changes, Expiry, Policy, StoreAs};
 
 /// Reads up to `sample` messages and prints a line of JSON for each. It joins no group and commits nothing. Blocks.
 ///
@@ -19,7 +19,7 @@ use crate::message::{self, Action, BadMessage, Change, Changes, Policy};
 pub(crate) fn run(config: &Config, sample: usize) -> anyhow::Result<()> {
     let consumer: BaseConsumer = config.kafka.client_config()?.create().context("create the consumer")?;
     consumer.assign(&first_offsets(&consumer, &config.kafka.topics())?).context("read the topics")?;
-    let policy = config.write.policy();
+    let policy = config.mapping.policy()?;
     let (mut good, mut bad, mut last) = (0, 0, Instant::now());
     while good + bad < sample && last.elapsed() < SILENCE {
         let message = match consumer.poll(POLL_TIMEOUT) {
@@ -73,9 +73,20 @@ fn describe_change(policy: &Policy, change: Change<'_>) -> Map<String, Value> {
     let mut line = Map::from_iter(
         [("key", json!(policy.key_template.key(&change.id))), ("id", json!(change.id))].map(owned),
     );
+    line.extend(change.version.map(|version| owned(("version", json!(version)))));
     match change.action {
         Action::Delete => line.extend([owned(("delete", json!(true)))]),
-        Action::Write { set, unset } => {
+        Action::Remove { member } => line.extend([owned(("remove", json!(member)))]),
+        Action::Write { set, .. } if policy.store_as == StoreAs::SortedSet => {
+            line.extend(set.iter().flat_map(|(score, member)| {
+                [owned(("member", json!(member))), owned(("score", json!(score)))]
+            }));
+        }
+        Action::Write { set, unset, expiry } => {
+            line.extend(expiry.map(|expiry| match expiry {
+                Expiry::AfterMs(ms) => owned(("expires_after_ms", json!(ms))),
+                Expiry::AtMs(ms) => owned(("expires_at_ms", json!(ms))),
+            }));
             let set = set.into_iter().map(|(name, value)| (name.into_owned(), json!(value)));
             line.extend([owned(("set", Value::Object(set.collect())))]);
             line.extend((!unset.is_empty()).then(|| owned(("unset", json!(unset)))));

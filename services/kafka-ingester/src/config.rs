@@ -2,6 +2,7 @@
 
 mod kafka;
 mod librdkafka;
+mod mapping;
 mod write;
 
 use chassis::settings::{ProcessSettings, Service, SettingError, Settings};
@@ -9,6 +10,7 @@ use clap::{Parser, Subcommand};
 use redis_core::RedisConfig;
 
 pub use kafka::KafkaConfig;
+pub use mapping::MappingConfig;
 pub use write::WriteConfig;
 
 /// Reads JSON messages from Kafka, stores each in Redis and notifies subscribers that its key changed.
@@ -21,7 +23,10 @@ pub struct Config {
     /// Where messages are stored.
     #[command(flatten)]
     pub redis: RedisConfig,
-    /// How messages are stored.
+    /// What is done with a message.
+    #[command(flatten)]
+    pub mapping: MappingConfig,
+    /// How messages are written.
     #[command(flatten)]
     pub write: WriteConfig,
     #[command(flatten)]
@@ -65,10 +70,60 @@ impl Settings for Config {
     }
 
     fn check(&self) -> Result<(), SettingError> {
-        self.write.check()?;
+        self.mapping.policy()?;
         match self.command {
             Some(Command::DeadLetters(_)) => Ok(()),
             Some(Command::Check { .. }) | None => self.kafka.check(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chassis::settings::from_vars;
+
+    const REQUIRED: [(&str, &str); 3] = [("KAFKA_TOPIC", "t"), ("KAFKA_BROKER", "b"), ("KAFKA_GROUP", "g")];
+
+    fn read(vars: &[(&'static str, &'static str)]) -> Result<Config, SettingError> {
+        from_vars(REQUIRED.into_iter().chain(vars.iter().copied()))
+    }
+
+    #[test]
+    fn the_readme_names_every_setting() {
+        let readme = include_str!("../README.md");
+        let command = chassis::settings::command::<Config>();
+        for setting in command.get_arguments().filter_map(|argument| argument.get_env()?.to_str()) {
+            assert!(readme.contains(&format!("`{setting}`")), "{setting}");
+        }
+    }
+
+    #[test]
+    fn settings_that_do_not_go_together_are_refused() {
+        for (vars, reason) in [
+            (
+                vec![("NULLS", "delete"), ("STORE_AS", "json")],
+                "NULLS must be store or skip unless STORE_AS is hash",
+            ),
+            (
+                vec![("NEWER_BY", "v"), ("STORE_AS", "stream")],
+                "NEWER_BY must not be set unless STORE_AS is hash or json",
+            ),
+            (
+                vec![("STORE_AS", "sorted-set"), ("SCORE_FROM", "n")],
+                "MEMBER_TEMPLATE must be set for a sorted set",
+            ),
+            (
+                vec![("STORE_AS", "sorted-set"), ("MEMBER_TEMPLATE", "{m}")],
+                "SCORE_FROM must be set for a sorted set",
+            ),
+            (vec![("SCORE_FROM", "n")], "SCORE_FROM must not be set unless STORE_AS is sorted-set"),
+            (
+                vec![("MEMBER_TEMPLATE", "{m}")],
+                "MEMBER_TEMPLATE must not be set unless STORE_AS is sorted-set",
+            ),
+        ] {
+            assert_eq!(read(&vars).err().unwrap().to_string(), reason);
         }
     }
 }

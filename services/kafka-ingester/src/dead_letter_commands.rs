@@ -19,10 +19,10 @@ use crate::store::{DeadLetter, DeadLetterStore, ReplayOutcome};
 /// If Redis cannot be reached, or standard output is closed.
 pub(crate) async fn run(config: &Config, command: DeadLettersCommand) -> anyhow::Result<()> {
     let pool = connect::connected_pool(&config.redis).await?;
-    let store = DeadLetterStore::new(pool, &config.write);
+    let store = DeadLetterStore::new(pool);
     match command {
         DeadLettersCommand::List => list(&store).await,
-        DeadLettersCommand::Replay => replay_all(&store, &config.write.policy()).await,
+        DeadLettersCommand::Replay => replay_all(&store, &config.mapping.policy()?).await,
     }
 }
 
@@ -92,7 +92,7 @@ async fn replay(
     }
     let mut batch = Batch::default();
     batch.push(policy, 0, &record);
-    let outcome = store.replay(&dead_letter.id, &batch).await.context("replay a dead letter")?;
+    let outcome = store.replay(&dead_letter.id, policy, &batch).await.context("replay a dead letter")?;
     Ok(match outcome {
         ReplayOutcome::Refused(reason) => ReplayOutcome::Refused(format!("redis: {reason}")),
         other => other,

@@ -3,10 +3,10 @@
 mod dead_letters;
 mod failure;
 mod memory;
+mod message_script;
 mod needs;
 mod outcome;
 mod partitions;
-mod script_options;
 
 use fred::clients::Pool;
 use redis_core::WaitReplicas;
@@ -35,7 +35,7 @@ impl Stores {
     pub fn new(pool: &Pool, group: &str, write: &WriteConfig, wait: WaitReplicas) -> Self {
         Self {
             partitions: PartitionStore::new(pool.clone(), group, write, wait),
-            dead_letters: DeadLetterStore::new(pool.clone(), write),
+            dead_letters: DeadLetterStore::new(pool.clone()),
             memory: RedisMemory::new(pool.clone()),
         }
     }

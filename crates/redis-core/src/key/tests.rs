@@ -28,6 +28,7 @@ fn for_each(mut test: impl FnMut(Key<'_>, &str, &str)) {
     test(Key::Battery("7"), "battery:7:data", "hash");
     test(Key::DeadLetters, "kafka-ingester:dead-letters", "stream");
     test(Key::DeadLettersForwarder, "kafka-ingester:dead-letters:forwarder", "string");
+    test(Key::KafkaVersion { key: "k" }, "kafka-ingester:version:k", "string");
     test(Key::KafkaOffsets { group: "g", topic: "t" }, "kafka-ingester:g:t:offsets", "hash");
     test(Key::Run(&run), "upset-reckoning", "hash");
     test(Key::PreflightCanary("7f-1"), "preflight:canary:7f-1", "hash");

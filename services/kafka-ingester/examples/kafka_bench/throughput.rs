@@ -21,7 +21,7 @@ pub(crate) async fn measure_without_kafka(world: &World, total: usize) -> f64 {
     let pool = redis_core::connect::connected_pool(&config.redis).await.unwrap();
     let (store, policy) = (
         PartitionStore::new(pool, "bench", &config.write, config.redis.wait_replicas()),
-        config.write.policy(),
+        config.mapping.policy().unwrap(),
     );
     let share = total / PARTITIONS;
     let messages: Arc<Vec<String>> = Arc::new((0..share).map(message).collect());
@@ -39,7 +39,8 @@ pub(crate) async fn measure_without_kafka(world: &World, total: usize) -> f64 {
                     batch.push(&policy, start + batch.len() as i64, &record);
                 }
                 let next = start + chunk.len() as i64;
-                let outcome = store.apply(&partition, epoch, start..next, start, &batch).await.unwrap();
+                let outcome =
+                    store.apply(&partition, epoch, start..next, start, &policy, &batch).await.unwrap();
                 assert!(matches!(outcome, BatchOutcome::Applied(_)));
                 start = next;
                 batch.clear();

@@ -21,19 +21,25 @@ mod message {
     mod id;
     mod json;
     mod key_template;
+    mod numbers;
     mod path;
+    mod placeholder;
     pub(crate) mod policy;
     pub(crate) mod record;
     pub(crate) mod rows;
 }
 
+use std::time::Duration;
+
 use libfuzzer_sys::fuzz_target;
 use message::change::Action;
-use message::rows::decode_rows;
-use message::policy::{Envelope, Nested, Notify, Nulls, Policy, StoreAs, Tombstones};
+use message::policy::{Envelope, Nested, Notify, Nulls, Policy, StoreAs, Tombstones, TtlUnit};
 use message::record::Record;
+use message::rows::decode_rows;
 
-const REASONS: [&str; 10] = [
+const REASONS: [&str; 12] = [
+    "no_field",
+    "bad_field",
     "envelope",
     "empty",
     "not_utf8",
@@ -51,14 +57,31 @@ const TEMPLATES: [&str; 4] =
 
 fuzz_target!(|input: (u8, u8, &[u8], &[u8])| {
     let (choice, shape, key, value) = input;
+    let sorted = choice & 32 != 0;
+    let numbers = shape & 32 != 0;
     let policy = Policy {
         key_template: TEMPLATES[usize::from(shape % 4)].parse().unwrap(),
+        id_set: None,
         envelope: if shape & 64 == 0 { Envelope::None } else { Envelope::Debezium },
         nested: [Nested::Json, Nested::Flatten, Nested::Reject][usize::from(choice % 3)],
         nulls: [Nulls::Store, Nulls::Delete, Nulls::Skip][usize::from(choice / 3 % 3)],
         tombstones: Tombstones::Reject,
-        store_as: if choice & 64 == 0 { StoreAs::Hash } else { StoreAs::Json },
+        store_as: if sorted {
+            StoreAs::SortedSet
+        } else if choice & 64 == 0 {
+            StoreAs::Hash
+        } else {
+            StoreAs::Json
+        },
+        stream_max: 0,
+        member: sorted.then(|| ("{m}".parse().unwrap(), "s".parse().unwrap())),
         notify: if choice & 128 == 0 { Notify::Text } else { Notify::Fields },
+        notify_text: "updates".to_owned(),
+        key_ttl: None,
+        ttl_from: numbers.then(|| "header.h".parse().unwrap()),
+        ttl_unit: TtlUnit::Seconds,
+        newer_by: numbers.then(|| "v".parse().unwrap()),
+        versions_kept: Duration::ZERO,
         max_bytes: 4096,
     };
     let value = if shape & 128 == 0 { Some(value) } else { None };

@@ -7,7 +7,7 @@ use crate::message::{Policy, Record};
 
 /// A message, with what `policy` needs of it.
 pub(crate) fn record_of<'a>(message: &'a BorrowedMessage<'_>, policy: &Policy) -> Record<'a> {
-    let headers = message.headers().filter(|_| policy.key_template.needs_headers());
+    let headers = message.headers().filter(|_| policy.needs_headers());
     let headers = headers.into_iter().flat_map(Headers::iter);
     Record {
         topic: message.topic(),

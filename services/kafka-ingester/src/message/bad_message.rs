@@ -21,6 +21,12 @@ pub enum BadMessage {
     /// A part of the key is neither a string nor a number.
     #[error("bad_key: {0} must be a string or a number")]
     BadKey(String),
+    /// A part of the message that a setting names is missing: which.
+    #[error("no_field: {0} is missing")]
+    NoField(String),
+    /// A part of the message that a setting names is of another kind: which, and what it must be.
+    #[error("bad_field: {0} must be {1}")]
+    BadField(String, &'static str),
     /// A change event has another form: what is wrong.
     #[error("envelope: {0}")]
     Envelope(String),

@@ -7,6 +7,8 @@ use std::borrow::Cow;
 pub struct Change<'a> {
     /// The id, as text. The key template makes a key of it.
     pub id: Cow<'a, str>,
+    /// A change of a version below one that the key has had is ignored.
+    pub version: Option<u64>,
     /// What to do with the key.
     pub action: Action<'a>,
     /// The text to publish, if it differs from message to message.
@@ -16,15 +18,32 @@ pub struct Change<'a> {
 /// What to do with a key.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Action<'a> {
-    /// Set and unset fields. With `StoreAs::Json` there is one field, whose name is empty.
+    /// Set and unset fields. With `StoreAs::Json` there is one field, whose name is empty; with
+    /// `StoreAs::SortedSet` there is one, whose name is the score and whose value is the member.
     Write {
         /// Fields to set, in the message's order.
         set: Vec<Field<'a>>,
         /// Fields to delete.
         unset: Vec<Cow<'a, str>>,
+        /// When the key expires, if the message says it.
+        expiry: Option<Expiry>,
+    },
+    /// Remove a member from the sorted set.
+    Remove {
+        /// The member.
+        member: String,
     },
     /// Delete the key.
     Delete,
+}
+
+/// When a key expires.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expiry {
+    /// In so many ms from now.
+    AfterMs(i64),
+    /// At this time, in ms since 1970.
+    AtMs(i64),
 }
 
 /// A field's name and its value as Redis stores it.

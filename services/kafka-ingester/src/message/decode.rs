@@ -8,6 +8,8 @@ use super::envelope::{self, RowChange};
 use super::fields::Fields;
 use super::id::{id, id_of_key};
 use super::json::{self, RawField};
+use super::key_template::KeyTemplate;
+use super::numbers::{expiry, score, version};
 use super::policy::{Envelope, Notify, Policy, StoreAs};
 use super::record::Record;
 
@@ -17,7 +19,7 @@ use super::record::Record;
 /// If the message cannot be applied. The error's text says why.
 pub(super) fn decode<'a>(policy: &Policy, record: &Record<'a>) -> Result<Change<'a>, BadMessage> {
     let value = match record.value {
-        None if policy.deletes() => return Ok(delete(policy, id_of_key(&policy.key_template, record)?)),
+        None if policy.deletes() => return delete(policy, record, &[]),
         None | Some([]) => return Err(BadMessage::Empty),
         Some(value) => value,
     };
@@ -32,11 +34,7 @@ pub(super) fn decode<'a>(policy: &Policy, record: &Record<'a>) -> Result<Change<
     };
     match row {
         RowChange::Written(fields) => write(policy, record, fields),
-        // What is known of a deleted row may be less than its key.
-        RowChange::Deleted(fields) => {
-            let id = id(&policy.key_template, record, &fields);
-            Ok(delete(policy, id.or_else(|_| id_of_key(&policy.key_template, record))?))
-        }
+        RowChange::Deleted(fields) => delete(policy, record, &fields),
     }
 }
 
@@ -46,23 +44,56 @@ fn write<'a>(
     mut raw_fields: Vec<RawField<'a>>,
 ) -> Result<Change<'a>, BadMessage> {
     let id = id(&policy.key_template, record, &raw_fields)?;
+    let (version, expiry) = (version(policy, record, &raw_fields)?, expiry(policy, record, &raw_fields)?);
+    if let (Some(part), None) = (&policy.newer_by, version) {
+        return Err(BadMessage::NoField(part.describe()));
+    }
+    let member = match &policy.member {
+        Some((member, part)) => {
+            Some((score(part, record, &raw_fields)?, key_of(member, record, &raw_fields)?))
+        }
+        None => None,
+    };
     raw_fields.retain(|(name, _)| !policy.key_template.takes_out(name));
     let mut fields = Fields::resolve(policy, raw_fields)?;
     let notification = (policy.notify == Notify::Fields).then(|| json::format_object(&fields.set));
-    let set = match policy.store_as {
-        StoreAs::Json => vec![(Cow::Borrowed(""), Cow::Owned(json::format_object(&fields.set)))],
-        StoreAs::Hash | StoreAs::Stream => fields.take_set()?,
+    let set = match (policy.store_as, member) {
+        (_, Some((score, member))) => vec![(score, Cow::Owned(member))],
+        (StoreAs::Json, _) => vec![(Cow::Borrowed(""), Cow::Owned(json::format_object(&fields.set)))],
+        (StoreAs::Hash | StoreAs::Stream | StoreAs::SortedSet, _) => fields.take_set()?,
     };
-    Ok(Change { id, action: Action::Write { set, unset: fields.unset }, notification })
+    Ok(Change { id, version, action: Action::Write { set, unset: fields.unset, expiry }, notification })
 }
 
-fn delete<'a>(policy: &Policy, id: Cow<'a, str>) -> Change<'a> {
+/// A delete of the row of which these fields are known. They may be less than its key.
+fn delete<'a>(
+    policy: &Policy,
+    record: &Record<'a>,
+    fields: &[RawField<'a>],
+) -> Result<Change<'a>, BadMessage> {
+    let find = |template: &KeyTemplate| {
+        let of_key = || id_of_key(template, record, policy.field_count() == 1);
+        if fields.is_empty() { of_key() } else { id(template, record, fields).or_else(|_| of_key()) }
+    };
+    let action = match &policy.member {
+        Some((member, _)) => Action::Remove { member: member.key(&find(member)?) },
+        None => Action::Delete,
+    };
     let notification = match policy.notify {
         Notify::Text => Some("deleted".to_owned()),
         Notify::Fields => Some("null".to_owned()),
         Notify::None => None,
     };
-    Change { id, action: Action::Delete, notification }
+    let (id, version) = (find(&policy.key_template)?, version(policy, record, fields)?);
+    Ok(Change { id, version, action, notification })
+}
+
+fn key_of(
+    template: &KeyTemplate,
+    record: &Record<'_>,
+    fields: &[RawField<'_>],
+) -> Result<String, BadMessage> {
+    id(template, record, fields).map(|id| template.key(&id))
 }
 
 const BYTE_ORDER_MARK: char = '\u{feff}';

@@ -6,7 +6,8 @@ use serde_json::value::RawValue;
 
 use super::bad_message::BadMessage;
 use super::json::{self, JsonType, RawField};
-use super::key_template::{KeyTemplate, Placeholder, Source};
+use super::key_template::KeyTemplate;
+use super::placeholder::{Placeholder, Source};
 use super::record::Record;
 
 /// The id of a message whose value has these fields.
@@ -15,23 +16,35 @@ pub(super) fn id<'a>(
     record: &Record<'a>,
     fields: &[RawField<'a>],
 ) -> Result<Cow<'a, str>, BadMessage> {
-    join(template, |placeholder| match &placeholder.source {
-        Source::Field(path) => scalar(placeholder, path.find(fields)?),
+    join(template, |placeholder| resolve(placeholder, record, fields))
+}
+
+/// The id of a message without a value: the fields are those of the Kafka key. A key that is no object is a field itself
+/// if `is_one_field`.
+pub(super) fn id_of_key<'a>(
+    template: &KeyTemplate,
+    record: &Record<'a>,
+    is_one_field: bool,
+) -> Result<Cow<'a, str>, BadMessage> {
+    let key = KafkaKey::parse(record)?;
+    join(template, |placeholder| match (&placeholder.source, &key) {
+        (Source::Field(path), KafkaKey::Object(fields)) => scalar(placeholder, path.find(fields)?),
+        (Source::Field(_), KafkaKey::Text(text)) if is_one_field => Ok(text.clone()),
+        (Source::Field(_), KafkaKey::Text(_)) => Err(BadMessage::NoKey(placeholder.describe())),
         _ => of_record(placeholder, record),
     })
 }
 
-/// The id of a message without a value: the fields are those of the Kafka key. A key that is no object is the one
-/// field that the template names.
-pub(super) fn id_of_key<'a>(template: &KeyTemplate, record: &Record<'a>) -> Result<Cow<'a, str>, BadMessage> {
-    let fields = template.placeholders().filter(|(it, _)| matches!(it.source, Source::Field(_))).count();
-    let key = KafkaKey::parse(record)?;
-    join(template, |placeholder| match (&placeholder.source, &key) {
-        (Source::Field(path), KafkaKey::Object(fields)) => scalar(placeholder, path.find(fields)?),
-        (Source::Field(_), KafkaKey::Text(text)) if fields == 1 => Ok(text.clone()),
-        (Source::Field(_), KafkaKey::Text(_)) => Err(BadMessage::NoKey(placeholder.describe())),
+/// The text of one part of a message whose value has these fields.
+pub(super) fn resolve<'a>(
+    placeholder: &Placeholder,
+    record: &Record<'a>,
+    fields: &[RawField<'a>],
+) -> Result<Cow<'a, str>, BadMessage> {
+    match &placeholder.source {
+        Source::Field(path) => scalar(placeholder, path.find(fields)?),
         _ => of_record(placeholder, record),
-    })
+    }
 }
 
 fn join<'a>(

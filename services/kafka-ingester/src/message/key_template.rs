@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use super::path::Path;
+use super::placeholder::{Placeholder, Source};
 
 /// A key's name with placeholders. The id is what stands between the texts before the first placeholder and after the
 /// last one.
@@ -11,32 +11,6 @@ pub struct KeyTemplate {
     prefix: String,
     /// Each placeholder with the text after it. There is one at least, and the last one's text is the suffix.
     parts: Vec<(Placeholder, String)>,
-}
-
-/// A name in braces.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Placeholder {
-    name: String,
-    pub(super) source: Source,
-}
-
-/// Where the text of a placeholder is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Source {
-    /// `{actor.login}` or `{value.actor.login}`: a field of the value.
-    Field(Path),
-    /// `{key}`: the Kafka key.
-    Key,
-    /// `{key.id}`: a field of the Kafka key, which is JSON.
-    KeyField(Path),
-    /// `{header.NAME}`.
-    Header(String),
-    /// `{topic}`.
-    Topic,
-    /// `{partition}`.
-    Partition,
-    /// `{timestamp}`, in ms since 1970.
-    Timestamp,
 }
 
 impl KeyTemplate {
@@ -64,8 +38,13 @@ impl KeyTemplate {
     }
 
     /// True if a placeholder is a header.
-    pub(crate) fn needs_headers(&self) -> bool {
-        self.parts.iter().any(|(placeholder, _)| matches!(placeholder.source, Source::Header(_)))
+    pub(super) fn needs_headers(&self) -> bool {
+        self.parts.iter().any(|(placeholder, _)| placeholder.is_header())
+    }
+
+    /// How many placeholders are fields of the value.
+    pub(super) fn field_count(&self) -> usize {
+        self.parts.iter().filter(|(placeholder, _)| matches!(placeholder.source, Source::Field(_))).count()
     }
 
     /// True if a placeholder is this field of the message itself. It is not stored, since the key has it.
@@ -82,35 +61,6 @@ impl KeyTemplate {
         self.parts.iter().enumerate().map(move |(index, (placeholder, text))| {
             (placeholder, if index == last { "" } else { text.as_str() })
         })
-    }
-}
-
-impl Placeholder {
-    fn parse(name: &str) -> Result<Self, String> {
-        let source = match name {
-            "key" => Source::Key,
-            "topic" => Source::Topic,
-            "partition" => Source::Partition,
-            "timestamp" => Source::Timestamp,
-            _ => match name.split_once('.') {
-                Some(("key", path)) => Source::KeyField(path.parse()?),
-                Some(("value", path)) => Source::Field(path.parse()?),
-                Some(("header", header)) if !header.is_empty() => Source::Header(header.to_owned()),
-                _ => Source::Field(name.parse()?),
-            },
-        };
-        Ok(Self { name: name.to_owned(), source })
-    }
-
-    /// For people.
-    pub(super) fn describe(&self) -> String {
-        match &self.source {
-            Source::Field(_) => format!("the field {}", self.name.trim_start_matches("value.")),
-            Source::Key => "the Kafka key".to_owned(),
-            Source::KeyField(_) => format!("the field {} of the Kafka key", &self.name["key.".len()..]),
-            Source::Header(name) => format!("the header {name}"),
-            Source::Topic | Source::Partition | Source::Timestamp => format!("the {}", self.name),
-        }
     }
 }
 
@@ -131,7 +81,7 @@ impl FromStr for KeyTemplate {
             if name.contains('{') || literal.contains('}') {
                 return Err(must_be());
             }
-            parts.push((Placeholder::parse(name).map_err(|_| must_be())?, literal.to_owned()));
+            parts.push((name.parse().map_err(|_| must_be())?, literal.to_owned()));
             match next {
                 Some(next) => rest = next,
                 None => break,

@@ -1,12 +1,17 @@
 //! The choices that a user has about how messages are decoded and stored.
 
-use super::key_template::KeyTemplate;
+use std::time::Duration;
 
-/// How messages are decoded. The settings' defaults are those of the batteries' contract.
-#[derive(Debug, Clone)]
+use super::key_template::KeyTemplate;
+use super::placeholder::Placeholder;
+
+/// How the messages of a topic are decoded and stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
     /// The Redis key of a message, and its id.
     pub key_template: KeyTemplate,
+    /// The set that collects the ids.
+    pub id_set: Option<String>,
     /// What is around the fields of a message.
     pub envelope: Envelope,
     /// What is done with objects and arrays in a message.
@@ -17,8 +22,24 @@ pub struct Policy {
     pub tombstones: Tombstones,
     /// What a key holds.
     pub store_as: StoreAs,
+    /// Entries kept in a key's stream, approximately; 0 for all.
+    pub stream_max: u32,
+    /// The member of a sorted set, and the number that is its score.
+    pub member: Option<(KeyTemplate, Placeholder)>,
     /// What is published.
     pub notify: Notify,
+    /// The text that is published.
+    pub notify_text: String,
+    /// How long a key lives after its last message.
+    pub key_ttl: Option<Duration>,
+    /// What says how long a key lives, instead of `key_ttl`.
+    pub ttl_from: Option<Placeholder>,
+    /// What the number of `ttl_from` counts.
+    pub ttl_unit: TtlUnit,
+    /// What says which of two messages of a key is newer. An older one is ignored.
+    pub newer_by: Option<Placeholder>,
+    /// How long the version of a key is known after it was deleted or has expired.
+    pub versions_kept: Duration,
     /// The largest value that is decoded, in bytes.
     pub max_bytes: usize,
 }
@@ -28,6 +49,33 @@ impl Policy {
     pub fn deletes(&self) -> bool {
         self.tombstones == Tombstones::Delete || self.envelope == Envelope::Debezium
     }
+
+    /// True if a header is used.
+    pub(crate) fn needs_headers(&self) -> bool {
+        let (member, score) = self.member.as_ref().map(|(member, score)| (member, score)).unzip();
+        let templates = [Some(&self.key_template), member];
+        let parts = [self.ttl_from.as_ref(), self.newer_by.as_ref(), score];
+        templates.into_iter().flatten().any(KeyTemplate::needs_headers)
+            || parts.into_iter().flatten().any(Placeholder::is_header)
+    }
+
+    /// How many fields of the value the key and the member are made of.
+    pub(super) fn field_count(&self) -> usize {
+        self.key_template.field_count() + self.member.as_ref().map_or(0, |(member, _)| member.field_count())
+    }
+}
+
+/// What the number that says how long a key lives counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum TtlUnit {
+    /// Seconds from now on.
+    Seconds,
+    /// Milliseconds from now on.
+    Ms,
+    /// The seconds since 1970 at which it ends.
+    Epoch,
+    /// The milliseconds since 1970 at which it ends.
+    EpochMs,
 }
 
 /// What is around the fields of a message.
@@ -79,6 +127,8 @@ pub enum StoreAs {
     Json,
     /// A stream with an entry for each message.
     Stream,
+    /// A sorted set with a member of each message.
+    SortedSet,
 }
 
 /// What is published on a key's channel.

@@ -13,6 +13,6 @@ pub struct Record<'a> {
     pub key: Option<&'a [u8]>,
     /// The value; `None` is a tombstone.
     pub value: Option<&'a [u8]>,
-    /// The headers, if the key template names one.
+    /// The headers, if the policy needs one.
     pub headers: Vec<(&'a str, &'a [u8])>,
 }

@@ -57,16 +57,16 @@ mod tests {
     use clap::Parser;
 
     use super::*;
-    use crate::config::WriteConfig;
+    use crate::config::MappingConfig;
 
     #[derive(Parser)]
     struct Settings {
         #[command(flatten)]
-        write: WriteConfig,
+        mapping: MappingConfig,
     }
 
     fn ids(value: &str) -> Result<Vec<String>, String> {
-        let policy = Settings::parse_from([""]).write.policy();
+        let policy = Settings::parse_from([""]).mapping.policy().unwrap();
         let record = Record { value: Some(value.as_bytes()), ..Record::default() };
         let changes = decode_rows(&policy, &record).map_err(|bad| bad.to_string())?;
         Ok(changes.into_iter().map(|change| change.id.into_owned()).collect())

@@ -26,7 +26,14 @@ pub(super) async fn apply(
     loop {
         wait_for_memory(ownership).await?;
         let started = Instant::now();
-        let call = context.store.apply(partition, ownership.epoch, offsets.clone(), resume_at, batch);
+        let call = context.store.apply(
+            partition,
+            ownership.epoch,
+            offsets.clone(),
+            resume_at,
+            &context.policy,
+            batch,
+        );
         let outcome = ownership.run_until_stopped(call).await?;
         let label = outcome.as_ref().map_or_else(StoreFailure::label, BatchOutcome::label);
         metrics.batch_seconds.with_label_values(&[label]).observe(started.elapsed().as_secs_f64());

@@ -11,9 +11,9 @@ use fred::types::{Expiration, SetOptions, Value};
 use redis_core::Key;
 
 use super::failure::StoreFailure;
-use super::script_options::{ScriptOptions, message_script};
+use super::message_script::{id_set, message_script, script_args};
 use crate::batch::Batch;
-use crate::config::WriteConfig;
+use crate::message::Policy;
 
 /// A message that could not be applied.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,15 +49,14 @@ pub enum ReplayOutcome {
 #[derive(Clone)]
 pub struct DeadLetterStore {
     pool: Pool,
-    options: ScriptOptions,
     replay: Script,
 }
 
 impl DeadLetterStore {
     /// The dead letters in the Redis of `pool`.
-    pub fn new(pool: Pool, write: &WriteConfig) -> Self {
+    pub fn new(pool: Pool) -> Self {
         let replay = message_script(include_str!("replay_dead_letter.lua"));
-        Self { pool, options: ScriptOptions::new(write), replay }
+        Self { pool, replay }
     }
 
     /// Up to `count` dead letters after the entry `after`; `0` begins with the first.
@@ -72,16 +71,21 @@ impl DeadLetterStore {
         Ok(entries.into_iter().map(|(id, fields)| from_entry(id, fields)).collect())
     }
 
-    /// Applies the one message of `batch` and removes its dead letter, or does neither.
+    /// Applies the one message of `batch`, which `policy` decoded, and removes its dead letter, or does neither.
     ///
     /// # Errors
     /// If Redis does not answer, or refuses what the message is not to blame for. It may be applied, but is
     /// not removed then; replay it again.
-    pub async fn replay(&self, id: &str, batch: &Batch) -> Result<ReplayOutcome, StoreFailure> {
+    pub async fn replay(
+        &self,
+        id: &str,
+        policy: &Policy,
+        batch: &Batch,
+    ) -> Result<ReplayOutcome, StoreFailure> {
         let key = Key::DeadLetters.to_string();
-        let keys = vec![self.options.id_set(), key.clone()];
+        let keys = vec![id_set(policy), key.clone()];
         let batch = Value::Bytes(Bytes::from(batch.encode_from(0)));
-        let args = self.options.followed_by([Value::from(id.to_owned()), batch]);
+        let args = script_args(policy, [Value::from(id.to_owned()), batch]);
         let reply = self.replay.evalsha_with_reload(self.pool.next(), keys, args).await;
         let reply: Vec<String> = reply.map_err(|error| StoreFailure::new(&key, &error))?;
         let texts: Vec<&str> = reply.iter().map(String::as_str).collect();

@@ -3,10 +3,16 @@
 use redis_core::{Key, Needs, WaitReplicas};
 
 use crate::config::WriteConfig;
-use crate::message::{Notify, Nulls, StoreAs};
+use crate::message::{Notify, Nulls, Policy, StoreAs, TtlUnit};
 
 /// The commands that the service and its scripts run with these settings.
-pub fn needs(group: &str, topics: &[String], write: &WriteConfig, wait: WaitReplicas) -> Needs {
+pub fn needs(
+    group: &str,
+    topics: &[String],
+    policy: &Policy,
+    write: &WriteConfig,
+    wait: WaitReplicas,
+) -> Needs {
     let mut needs = Needs::default()
         .and("EVALSHA", ["EVALSHA", "0000000000000000000000000000000000000000", "0"])
         .and("SCRIPT LOAD", ["SCRIPT", "LOAD", "return 1"]);
@@ -14,7 +20,7 @@ pub fn needs(group: &str, topics: &[String], write: &WriteConfig, wait: WaitRepl
         let key = Key::KafkaOffsets { group, topic }.to_string();
         needs = on(needs, &key, &key, &[&["HMGET", "check"], &["HSET", "check", "1"], &["HDEL", "check"]]);
     }
-    needs = of_messages(needs, write);
+    needs = of_messages(needs, policy);
     let dead_letters = Key::DeadLetters.to_string();
     needs = on(needs, &dead_letters, &dead_letters, &[&["XADD", "*", "field", "value"]]);
     if write.dead_letters_topic.is_some() {
@@ -26,11 +32,10 @@ pub fn needs(group: &str, topics: &[String], write: &WriteConfig, wait: WaitRepl
 }
 
 /// What applying a message needs.
-fn of_messages(mut needs: Needs, write: &WriteConfig) -> Needs {
-    let policy = write.policy();
+fn of_messages(mut needs: Needs, policy: &Policy) -> Needs {
     let (key, keys) = (policy.key_template.key("check"), policy.key_template.key("*"));
     let deletes = policy.deletes();
-    if let Some(id_set) = write.id_set() {
+    if let Some(id_set) = &policy.id_set {
         needs = on(needs, id_set, id_set, &[&["SADD", "check"]]);
         if deletes {
             needs = on(needs, id_set, id_set, &[&["SREM", "check"]]);
@@ -40,15 +45,26 @@ fn of_messages(mut needs: Needs, write: &WriteConfig) -> Needs {
         StoreAs::Hash => on(needs, &keys, &key, &[&["HSET", "field", "value"]]),
         StoreAs::Json => on(needs, &keys, &key, &[&["SET", "value"]]),
         StoreAs::Stream => on(needs, &keys, &key, &[&["XADD", "*", "field", "value"], &["XDEL", "0-0"]]),
+        StoreAs::SortedSet => on(needs, &keys, &key, &[&["ZADD", "1", "member"]]),
     };
     if policy.nulls == Nulls::Delete {
         needs = on(needs, &keys, &key, &[&["HDEL", "field"]]);
     }
     if deletes {
-        needs = on(needs, &keys, &key, &[&["DEL"]]);
+        let delete: &[&[&str]] =
+            if policy.member.is_some() { &[&["ZREM", "member"], &["ZCARD"]] } else { &[&["DEL"]] };
+        needs = on(needs, &keys, &key, delete);
     }
-    if write.key_ttl.is_some() {
+    if policy.key_ttl.is_some() || policy.ttl_from.is_some() {
         needs = on(needs, &keys, &key, &[&["PEXPIRE", "1"]]);
+    }
+    if policy.ttl_from.is_some() && matches!(policy.ttl_unit, TtlUnit::Epoch | TtlUnit::EpochMs) {
+        needs = on(needs, &keys, &key, &[&["PEXPIREAT", "1"]]);
+    }
+    if policy.newer_by.is_some() {
+        let version = |key: &str| Key::KafkaVersion { key }.to_string();
+        let commands: &[&[&str]] = &[&["GET"], &["SET", "1"], &["PEXPIRE", "1"]];
+        needs = on(needs, &version(&keys), &version(&key), commands);
     }
     if policy.notify == Notify::None {
         return needs;

@@ -10,23 +10,23 @@ use fred::types::scripts::Script;
 use redis_core::{Key, WaitReplicas};
 
 use super::failure::StoreFailure;
+use super::message_script::{id_set, message_script, script_args};
 use super::outcome::{BatchOutcome, Claim, StoredPosition};
-use super::script_options::{ScriptOptions, message_script};
 use crate::batch::Batch;
 use crate::config::WriteConfig;
+use crate::message::Policy;
 use crate::topic_partition::TopicPartition;
 
 /// The partitions of a consumer group. Clones share the connections.
 ///
 /// The scripts are fred's `Script`. Its `evalsha_with_reload` clones keys and arguments for a second try, but
 /// copies none of them: hash, script and values are reference-counted, and so is the text of a batch, which
-/// is `Bytes`. So a call costs one `Vec` of 12 small values more than a plain EVALSHA (reasoned from fred
+/// is `Bytes`. So a call costs one `Vec` of 14 small values more than a plain EVALSHA (reasoned from fred
 /// 10.1's source, not measured).
 #[derive(Clone)]
 pub struct PartitionStore {
     pool: Pool,
     group: String,
-    options: ScriptOptions,
     wait: WaitReplicas,
     dead_letters_max: Value,
     bad_in_row_max: Value,
@@ -42,7 +42,6 @@ impl PartitionStore {
         Self {
             pool,
             group: group.to_owned(),
-            options: ScriptOptions::new(write),
             wait,
             dead_letters_max: Value::from(write.dead_letters_max.to_string()),
             bad_in_row_max: Value::from(bad_in_row_max.to_string()),
@@ -101,7 +100,7 @@ impl PartitionStore {
         Ok(StoredPosition { epoch, next_offset })
     }
 
-    /// Applies a batch of the offsets in `offsets`. The stored offset is expected to be the first of them, or
+    /// Applies a batch of the offsets in `offsets`, which `policy` decoded. The stored offset is expected to be the first of them, or
     /// a later one if an earlier call had an effect. The messages before `resume_at` are known to be applied,
     /// and are not sent.
     ///
@@ -114,11 +113,12 @@ impl PartitionStore {
         epoch: i64,
         offsets: Range<i64>,
         resume_at: i64,
+        policy: &Policy,
         batch: &Batch,
     ) -> Result<BatchOutcome, StoreFailure> {
         let offsets_key = self.offsets_key(partition);
-        let keys = vec![offsets_key.clone(), self.options.id_set(), Key::DeadLetters.to_string()];
-        let args = self.options.followed_by([
+        let keys = vec![offsets_key.clone(), id_set(policy), Key::DeadLetters.to_string()];
+        let own = [
             Value::from(partition.partition.to_string()),
             Value::from(epoch.to_string()),
             Value::from(offsets.start.to_string()),
@@ -127,7 +127,8 @@ impl PartitionStore {
             Value::from(partition.topic.clone()),
             self.dead_letters_max.clone(),
             self.bad_in_row_max.clone(),
-        ]);
+        ];
+        let args = script_args(policy, own);
         let client = self.pool.next();
         let write = self.apply_batch.evalsha_with_reload(client, keys, args);
         let reply = self.wait.confirm(client, write).await;

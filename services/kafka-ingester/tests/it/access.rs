@@ -43,17 +43,44 @@ async fn the_user_of_the_readme_may_do_all_that_is_needed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_user_of_the_readme_may_also_use_all_options_with_what_they_add() {
     let world = World::new(1).await;
-    world.redis.admin(&format!("{} +set +get +pttl +pexpire +del +srem +wait", acl_line())).await;
+    world.redis.admin(&format!("{} +set +get +pttl +pexpire +pexpireat +del +srem +wait", acl_line())).await;
     let dead = world.kafka.create_unique_topic(1).await;
-    let options = [("KEY_TTL", "1h"), ("TOMBSTONES", "delete"), ("DEAD_LETTERS_TOPIC", &*dead)];
+    let options = [
+        ("KEY_TTL", "1h"),
+        ("TTL_FROM", "expires"),
+        ("TTL_UNIT", "epoch"),
+        ("NEWER_BY", "timestamp"),
+        ("TOMBSTONES", "delete"),
+        ("DEAD_LETTERS_TOPIC", &*dead),
+    ];
     let service = world.start_ingester(&[&USER[..], &options].concat()).await;
-    world.kafka.enqueue(&world.topic, 0, None, Some(br#"{"battery_id":1,"a":1}"#));
+    world.kafka.enqueue(&world.topic, 0, None, Some(br#"{"battery_id":1,"a":1,"expires":1}"#));
     world.kafka.enqueue(&world.topic, 0, Some(b"1"), None);
     world.kafka.enqueue(&world.topic, 0, None, Some(b"bad"));
     world.kafka.flush();
     world.wait_for_offset(0, 3).await;
     eventually("the dead letter is forwarded", async || world.kafka.log_end(&dead, 0) == 1).await;
     assert_eq!(service.get("/ready").await.0, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_user_of_the_readme_may_keep_sorted_sets_with_what_they_add() {
+    let world = World::new(1).await;
+    world.redis.admin(&format!("{} +zadd +zrem +zcard +srem", acl_line())).await;
+    let options = [
+        ("STORE_AS", "sorted-set"),
+        ("KEY_TEMPLATE", "battery:{battery_id}:cells"),
+        ("MEMBER_TEMPLATE", "{cell}"),
+        ("SCORE_FROM", "soc"),
+        ("TOMBSTONES", "delete"),
+    ];
+    let service = world.start_ingester(&[&USER[..], &options].concat()).await;
+    let key = br#"{"battery_id":1,"cell":"a"}"#;
+    world.kafka.enqueue(&world.topic, 0, Some(key), Some(br#"{"battery_id":1,"cell":"a","soc":81}"#));
+    world.kafka.enqueue(&world.topic, 0, Some(key), None);
+    world.kafka.flush();
+    world.wait_for_offset(0, 2).await;
+    assert_eq!((service.get("/ready").await.0, world.count_dead_letters().await), (200, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

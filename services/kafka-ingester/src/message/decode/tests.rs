@@ -1,16 +1,27 @@
+use std::time::Duration;
+
 use super::*;
-use crate::message::{Nested, Nulls, Tombstones};
+use crate::message::{Expiry, Nested, Nulls, Tombstones, TtlUnit};
 use proptest::prelude::*;
 
 fn policy() -> Policy {
     Policy {
         key_template: "battery:{battery_id}:data".parse().unwrap(),
+        id_set: None,
         envelope: Envelope::None,
         nested: Nested::Json,
         nulls: Nulls::Store,
         tombstones: Tombstones::Reject,
         store_as: StoreAs::Hash,
+        stream_max: 0,
+        member: None,
         notify: Notify::Text,
+        notify_text: "updates".to_owned(),
+        key_ttl: None,
+        ttl_from: None,
+        ttl_unit: TtlUnit::Seconds,
+        newer_by: None,
+        versions_kept: Duration::ZERO,
         max_bytes: 1 << 20,
     }
 }
@@ -25,7 +36,7 @@ fn decode<'a>(
 
 fn decode_fields(policy: &Policy, json: &str) -> (String, Vec<(String, String)>, Vec<String>) {
     let change = decode(policy, None, Some(json.as_bytes())).unwrap();
-    let Action::Write { set, unset } = change.action else { panic!("a deletion") };
+    let Action::Write { set, unset, .. } = change.action else { panic!("a deletion") };
     let set = set.into_iter().map(|(name, value)| (name.into_owned(), value.into_owned())).collect();
     (change.id.into_owned(), set, unset.into_iter().map(Cow::into_owned).collect())
 }
@@ -136,7 +147,12 @@ fn a_tombstone_deletes_the_key_that_the_kafka_key_names() {
     let change = decode(&policy, Some(b"7"), None).unwrap();
     assert_eq!(
         change,
-        Change { id: Cow::Borrowed("7"), action: Action::Delete, notification: Some("deleted".to_owned()) }
+        Change {
+            id: Cow::Borrowed("7"),
+            version: None,
+            action: Action::Delete,
+            notification: Some("deleted".to_owned())
+        }
     );
     assert_eq!(decode(&policy, None, None), Err(BadMessage::Empty));
     assert_eq!(decode(&policy, Some(b"7"), Some(b"")), Err(BadMessage::Empty));
@@ -219,6 +235,7 @@ fn a_change_event_writes_or_deletes_its_row() {
         change.map(|change| match change.action {
             Action::Delete => format!("delete {}", change.id),
             Action::Write { set, .. } => format!("{} {set:?}", change.id),
+            Action::Remove { member } => format!("remove {member}"),
         })
     };
     let (row, written) = (r#"{"battery_id":7,"soc":81}"#, r#"7 [("soc", "81")]"#);
@@ -265,4 +282,76 @@ proptest! {
         prop_assert!(set.contains(&(name, text)));
         prop_assert!(set.iter().any(|(field, value)| field == "soc" && value.parse() == Ok(soc)));
     }
+}
+
+#[test]
+fn a_version_is_a_whole_number_or_a_time() {
+    let record = |timestamp_ms| {
+        Record {
+        timestamp_ms,
+        value: Some(br#"{"battery_id":1,"n":18446744073709551615,"t":"2026-11-28T12:00:00.000001Z","x":1.5,"z":null}"#),
+        key: Some(b"1"),
+        ..Record::default()
+    }
+    };
+    let version = |part: &str| {
+        let policy = Policy { newer_by: Some(part.parse().unwrap()), ..policy() };
+        super::decode(&policy, &record(Some(7))).map(|change| change.version).map_err(|bad| bad.to_string())
+    };
+    assert_eq!(version("n"), Ok(Some(u64::MAX)));
+    assert_eq!(version("t"), Ok(Some(1_795_867_200_000_001)));
+    assert_eq!(version("timestamp"), Ok(Some(7)));
+    let bad = "bad_field: the field x must be a whole number, or a time such as 2026-11-28T12:00:00Z";
+    assert_eq!(version("x"), Err(bad.to_owned()));
+    for missing in ["y", "z"] {
+        assert_eq!(version(missing), Err(format!("no_field: the field {missing} is missing")));
+    }
+    // A delete may have none.
+    let newer_by = Some("n".parse().unwrap());
+    let policy = Policy { newer_by, tombstones: Tombstones::Delete, ..policy() };
+    let deleted = super::decode(&policy, &Record { value: None, ..record(None) }).unwrap();
+    assert_eq!((deleted.version, deleted.action), (None, Action::Delete));
+}
+
+#[test]
+fn a_message_may_say_when_its_key_expires() {
+    let expiry = |ttl_unit, value: &str| {
+        let policy = Policy { ttl_from: Some("ttl".parse().unwrap()), ttl_unit, ..policy() };
+        let json = format!(r#"{{"battery_id":1,"ttl":{value}}}"#);
+        match decode(&policy, None, Some(json.as_bytes())).map(|change| change.action) {
+            Ok(Action::Write { expiry, .. }) => Ok(expiry),
+            other => Err(other.unwrap_err().to_string()),
+        }
+    };
+    assert_eq!(expiry(TtlUnit::Seconds, "60"), Ok(Some(Expiry::AfterMs(60_000))));
+    assert_eq!(expiry(TtlUnit::Ms, r#""60""#), Ok(Some(Expiry::AfterMs(60))));
+    assert_eq!(expiry(TtlUnit::Epoch, "1800000000"), Ok(Some(Expiry::AtMs(1_800_000_000_000))));
+    assert_eq!(expiry(TtlUnit::EpochMs, "0"), Ok(Some(Expiry::AtMs(0))));
+    assert_eq!(expiry(TtlUnit::Ms, "null"), Ok(None));
+    for bad in ["-1", "1.5", "[]", r#""soon""#, "9223372036854775807"] {
+        let reason = "bad_field: the field ttl must be a whole number, 0 or more".to_owned();
+        assert_eq!(expiry(TtlUnit::Seconds, bad), Err(reason), "{bad}");
+    }
+}
+
+#[test]
+fn a_member_of_a_sorted_set_has_a_score() {
+    let member = Some(("p/{player}".parse().unwrap(), "points".parse().unwrap()));
+    let (store_as, tombstones) = (StoreAs::SortedSet, Tombstones::Delete);
+    let policy =
+        Policy { key_template: "game:{game}".parse().unwrap(), member, store_as, tombstones, ..policy() };
+    let set = |json: &'static str| decode(&policy, None, Some(json.as_bytes())).map(|change| change.action);
+    let written = set(r#"{"game":"chess","player":"ann","points":1.50}"#).unwrap();
+    let expected = vec![(Cow::Borrowed("1.50"), Cow::Borrowed("p/ann"))];
+    assert_eq!(written, Action::Write { set: expected, unset: vec![], expiry: None });
+    assert_eq!(
+        set(r#"{"game":"chess","player":"ann"}"#),
+        Err(BadMessage::NoField("the field points".to_owned()))
+    );
+    let bad = set(r#"{"game":"chess","player":"ann","points":"many"}"#).unwrap_err();
+    assert_eq!(bad.to_string(), "bad_field: the field points must be a number");
+    let removed = decode(&policy, Some(br#"{"game":"chess","player":"ann"}"#), None).unwrap();
+    assert_eq!((&*removed.id, removed.action), ("chess", Action::Remove { member: "p/ann".to_owned() }));
+    // A text cannot be both the game and the player.
+    assert!(decode(&policy, Some(b"ann"), None).is_err());
 }

@@ -126,6 +126,13 @@ impl Kafka {
         self.producer.send(record).map_err(|(error, _)| error).unwrap();
     }
 
+    /// Like [`Kafka::enqueue`] to partition 0, with a timestamp in ms since 1970.
+    pub(crate) fn enqueue_at(&self, topic: &str, timestamp_ms: i64, key: &[u8], value: Option<&[u8]>) {
+        let mut record: BaseRecord<'_, [u8], [u8]> = BaseRecord::to(topic).partition(0).key(key);
+        record.payload = value;
+        self.producer.send(record.timestamp(timestamp_ms)).map_err(|(error, _)| error).unwrap();
+    }
+
     /// Waits until the broker has all messages.
     pub(crate) fn flush(&self) {
         self.producer.flush(Timeout::After(Duration::from_secs(60))).unwrap();

@@ -1,0 +1,39 @@
+//! What the scripts that apply messages get of the policy.
+
+use fred::types::Value;
+use fred::types::scripts::Script;
+use redis_core::Key;
+
+use crate::message::{Notify, Policy, StoreAs};
+
+/// ARGV 1 to 6 of the scripts that begin with message.lua, followed by the script's own arguments.
+pub(super) fn script_args<const N: usize>(policy: &Policy, args: [Value; N]) -> Vec<Value> {
+    let store_as = match policy.store_as {
+        StoreAs::Hash => "hash",
+        StoreAs::Json => "json",
+        StoreAs::Stream => "stream",
+        StoreAs::SortedSet => "sorted-set",
+    };
+    let notification = if policy.notify == Notify::Text { policy.notify_text.as_str() } else { "" };
+    let has_versions = policy.newer_by.is_some();
+    let version_prefix = if has_versions { Key::KafkaVersion { key: "" }.to_string() } else { String::new() };
+    let options = [
+        store_as.to_owned(),
+        notification.to_owned(),
+        policy.key_ttl.map_or(0, |ttl| ttl.as_millis()).to_string(),
+        policy.stream_max.to_string(),
+        version_prefix,
+        policy.versions_kept.as_millis().to_string(),
+    ];
+    options.into_iter().map(Value::from).chain(args).collect()
+}
+
+/// The set that collects the ids, as the scripts get it: empty for none.
+pub(super) fn id_set(policy: &Policy) -> String {
+    policy.id_set.clone().unwrap_or_default()
+}
+
+/// A script that uses the functions of message.lua.
+pub(super) fn message_script(lua: &str) -> Script {
+    Script::from_lua([include_str!("message.lua"), lua].concat())
+}
