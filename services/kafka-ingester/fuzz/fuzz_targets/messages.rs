@@ -21,6 +21,7 @@ mod message {
     mod id;
     mod json;
     mod key_template;
+    mod non_finite;
     mod numbers;
     mod path;
     mod placeholder;
@@ -33,7 +34,7 @@ use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
 use message::change::Action;
-use message::policy::{Envelope, Nested, Notify, Nulls, Policy, StoreAs, Tombstones, TtlUnit};
+use message::policy::{Envelope, Nested, NonFinite, Notify, Nulls, Policy, StoreAs, Tombstones, TtlUnit};
 use message::record::Record;
 use message::rows::decode_rows;
 
@@ -65,6 +66,7 @@ fuzz_target!(|input: (u8, u8, &[u8], &[u8])| {
         envelope: if shape & 64 == 0 { Envelope::None } else { Envelope::Debezium },
         nested: [Nested::Json, Nested::Flatten, Nested::Reject][usize::from(choice % 3)],
         nulls: [Nulls::Store, Nulls::Delete, Nulls::Skip][usize::from(choice / 3 % 3)],
+        non_finite: if shape & 16 == 0 { NonFinite::Reject } else { NonFinite::Text },
         tombstones: Tombstones::Reject,
         store_as: if sorted {
             StoreAs::SortedSet

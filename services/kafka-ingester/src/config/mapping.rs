@@ -6,7 +6,8 @@ use chassis::parsers;
 use chassis::settings::SettingError;
 
 use crate::message::{
-    Envelope, KeyTemplate, Nested, Notify, Nulls, Placeholder, Policy, StoreAs, Tombstones, TtlUnit,
+    Envelope, KeyTemplate, Nested, NonFinite, Notify, Nulls, Placeholder, Policy, StoreAs, Tombstones,
+    TtlUnit,
 };
 
 /// What is done with the messages of a topic. The defaults are those of the batteries' contract.
@@ -63,6 +64,10 @@ pub struct MappingConfig {
     /// Fields that are null: store (as null), delete (the field) or skip (the field keeps its value)
     #[arg(long, env = "NULLS", default_value = "store")]
     nulls: Nulls,
+
+    /// NaN, Infinity and -Infinity, which are not JSON: reject (a dead letter) or text (a string)
+    #[arg(long, env = "NON_FINITE", default_value = "reject")]
+    non_finite: NonFinite,
 
     /// Messages without a value: reject (a dead letter) or delete (the key of the id in the Kafka key)
     #[arg(long, env = "TOMBSTONES", default_value = "reject")]
@@ -125,6 +130,7 @@ impl MappingConfig {
             envelope: self.envelope,
             nested: self.nested,
             nulls: self.nulls,
+            non_finite: self.non_finite,
             tombstones: self.tombstones,
             store_as: self.store_as,
             stream_max: self.stream_max,

@@ -37,6 +37,36 @@ pub enum Action<'a> {
     Delete,
 }
 
+impl Change<'_> {
+    /// The same, with all texts copied.
+    pub(super) fn into_owned(self) -> Change<'static> {
+        Change {
+            id: owned(self.id),
+            version: self.version,
+            action: self.action.into_owned(),
+            notification: self.notification,
+        }
+    }
+}
+
+impl Action<'_> {
+    fn into_owned(self) -> Action<'static> {
+        match self {
+            Self::Write { set, unset, expiry } => Action::Write {
+                set: set.into_iter().map(|(name, value)| (owned(name), owned(value))).collect(),
+                unset: unset.into_iter().map(owned).collect(),
+                expiry,
+            },
+            Self::Remove { member } => Action::Remove { member },
+            Self::Delete => Action::Delete,
+        }
+    }
+}
+
+fn owned(text: Cow<'_, str>) -> Cow<'static, str> {
+    Cow::Owned(text.into_owned())
+}
+
 /// When a key expires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expiry {

@@ -18,6 +18,8 @@ pub struct Policy {
     pub nested: Nested,
     /// What is done with fields that are null.
     pub nulls: Nulls,
+    /// What is done with NaN, Infinity and -Infinity in JSON.
+    pub non_finite: NonFinite,
     /// What is done with messages that have no value.
     pub tombstones: Tombstones,
     /// What a key holds.
@@ -107,6 +109,15 @@ pub enum Nulls {
     Delete,
     /// The field keeps its old value.
     Skip,
+}
+
+/// What is done with NaN, Infinity and -Infinity in JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum NonFinite {
+    /// The message becomes a dead letter.
+    Reject,
+    /// They are strings of these texts.
+    Text,
 }
 
 /// What is done with messages that have no value.

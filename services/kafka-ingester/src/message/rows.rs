@@ -7,7 +7,8 @@ use super::bad_message::BadMessage;
 use super::change::Change;
 use super::decode::decode;
 use super::json;
-use super::policy::Policy;
+use super::non_finite;
+use super::policy::{NonFinite, Policy};
 use super::record::Record;
 
 /// The changes of a message: one, or one for each row.
@@ -18,6 +19,17 @@ pub type Changes<'a> = SmallVec<[Change<'a>; 1]>;
 /// # Errors
 /// If the message cannot be applied. The error's text says why.
 pub fn decode_rows<'a>(policy: &Policy, record: &Record<'a>) -> Result<Changes<'a>, BadMessage> {
+    let bad = match decode_json_rows(policy, record) {
+        Err(bad) if policy.non_finite == NonFinite::Text => bad,
+        decoded => return decoded,
+    };
+    let text = record.value.and_then(|value| std::str::from_utf8(value).ok());
+    let Some(quoted) = text.and_then(non_finite::quote) else { return Err(bad) };
+    let changes = decode_json_rows(policy, &Record { value: Some(quoted.as_bytes()), ..record.clone() })?;
+    Ok(changes.into_iter().map(|change| -> Change<'a> { change.into_owned() }).collect())
+}
+
+fn decode_json_rows<'a>(policy: &Policy, record: &Record<'a>) -> Result<Changes<'a>, BadMessage> {
     let bad = match decode(policy, record) {
         Ok(change) => return Ok(smallvec![change]),
         Err(bad) => bad,
@@ -66,7 +78,11 @@ mod tests {
     }
 
     fn ids(value: &str) -> Result<Vec<String>, String> {
-        let policy = Settings::parse_from([""]).mapping.policy().unwrap();
+        ids_with(&[""], value)
+    }
+
+    fn ids_with(flags: &[&str], value: &str) -> Result<Vec<String>, String> {
+        let policy = Settings::parse_from(flags).mapping.policy().unwrap();
         let record = Record { value: Some(value.as_bytes()), ..Record::default() };
         let changes = decode_rows(&policy, &record).map_err(|bad| bad.to_string())?;
         Ok(changes.into_iter().map(|change| change.id.into_owned()).collect())
@@ -81,6 +97,20 @@ mod tests {
             assert_eq!(ids(&several).unwrap(), ["1", "2"], "{several}");
         }
         assert_eq!((ids(one).unwrap(), ids("[]").unwrap()), (vec!["1".to_owned()], vec![]));
+    }
+
+    #[test]
+    fn what_is_no_number_may_be_a_text() {
+        let value = r#"[{"battery_id":1,"a":NaN},{"battery_id":-Infinity}]"#;
+        assert_eq!(ids(value).unwrap_err(), "not_json: expected value at line 1 column 22");
+        let text = ["", "--non-finite", "text"];
+        assert_eq!(ids_with(&text, value).unwrap(), ["1", "-Infinity"]);
+        assert_eq!(ids_with(&text, "NaN").unwrap_err(), "not_object: the value is not a JSON object");
+        assert_eq!(
+            ids_with(&text, r#"{"a":NaN,}"#).unwrap_err(),
+            "not_json: trailing comma at line 1 column 12"
+        );
+        assert_eq!(ids_with(&text, "bad").unwrap_err(), "not_json: expected value at line 1 column 1");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::message::{Expiry, Nested, Nulls, Tombstones, TtlUnit};
+use crate::message::{Expiry, Nested, NonFinite, Nulls, Tombstones, TtlUnit};
 use proptest::prelude::*;
 
 fn policy() -> Policy {
@@ -11,6 +11,7 @@ fn policy() -> Policy {
         envelope: Envelope::None,
         nested: Nested::Json,
         nulls: Nulls::Store,
+        non_finite: NonFinite::Reject,
         tombstones: Tombstones::Reject,
         store_as: StoreAs::Hash,
         stream_max: 0,
