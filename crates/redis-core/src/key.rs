@@ -25,6 +25,8 @@ pub enum Key<'a> {
     TimelineLoops,
     /// scenario-player: stream, the steps that the broker refused for good.
     TimelineDeadLetters,
+    /// scenario-player: string, the posts of a customer that have begun and not ended.
+    TimelinePosts(&'a CustomerId),
 
     /// kafka-ingester: hash, the newest values of one battery.
     Battery(&'a str),
@@ -151,6 +153,7 @@ impl fmt::Display for Key<'_> {
             Key::TimelinePartitions => f.write_str("TIMELINE:LANES"),
             Key::TimelineLoops => f.write_str("TIMELINE:LOOPS"),
             Key::TimelineDeadLetters => f.write_str("TIMELINE:DEAD"),
+            Key::TimelinePosts(customer) => write!(f, "TIMELINE:POSTS:{customer}"),
 
             Key::Battery(id) => write!(f, "battery:{id}:data"),
             Key::DeadLetters => f.write_str("kafka-ingester:dead-letters"),

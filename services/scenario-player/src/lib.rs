@@ -18,6 +18,7 @@ mod mqtt;
 mod partitions;
 pub mod playback;
 mod player;
+mod post_id;
 mod publish_queue;
 mod range;
 mod reader;

@@ -16,7 +16,7 @@ use crate::event::{Event, Sequence};
 use crate::hint::{BROADCAST_CAPACITY, Hint};
 use crate::partitions::partition_of;
 use crate::range::{ClaimedEvent, Page, RangeQuery};
-use crate::records::{NewSteps, PlaybackUpdate, ScenarioSummary, StoredScenario};
+use crate::records::{BegunPost, NewSteps, PlaybackUpdate, ScenarioSummary, StoredScenario};
 use crate::time::EpochMicros;
 
 /// Scenarios and upcoming events. The lock is never held across an await.
@@ -53,9 +53,17 @@ impl MemoryTimeline {
         state.posts
     }
 
+    pub(crate) fn begin_post(&self, customer: &CustomerId, now: EpochMicros, replaces: bool) -> BegunPost {
+        let number = self.next_post();
+        let stored = if replaces { None } else { self.summary(customer) };
+        let first_index = stored.map_or(0, |stored| u32::try_from(stored.steps).unwrap_or(u32::MAX));
+        BegunPost { number, time: now, first_index }
+    }
+
+    /// All of it happens, or nothing.
     pub(crate) fn post(&self, new: NewSteps) {
         let mut state = self.state.lock();
-        let NewSteps { customer, steps, replaces, playback, events } = new;
+        let NewSteps { id: _, post: _, customer, steps, replaces, playback, events } = new;
         match state.scenarios.get_mut(&customer) {
             Some(stored) if !replaces => {
                 stored.steps.extend(steps);

@@ -6,7 +6,9 @@ use redis_core::id::CustomerId;
 
 use crate::event::Event;
 use crate::playback::Playback;
+use crate::post_id::PostId;
 use crate::scenario::Step;
+use crate::time::EpochMicros;
 
 /// A stored scenario.
 #[derive(Debug, Clone)]
@@ -26,8 +28,23 @@ pub(crate) struct ScenarioSummary {
     pub(crate) playback: Playback,
 }
 
+/// A post that has begun. When it is repeated before it has ended, these are the same again.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BegunPost {
+    /// The number for its events.
+    pub(crate) number: u32,
+    /// When it began.
+    pub(crate) time: EpochMicros,
+    /// The index of its first step in the stored scenario.
+    pub(crate) first_index: u32,
+}
+
 /// Steps to store, and to put on the timeline as events.
 pub(crate) struct NewSteps {
+    /// By what the post is recognized when it is repeated.
+    pub(crate) id: PostId,
+    /// The number of the post.
+    pub(crate) post: u32,
     /// The customer.
     pub(crate) customer: Arc<CustomerId>,
     /// Steps to store.
@@ -50,6 +67,6 @@ pub(crate) struct PlaybackUpdate {
     pub(crate) new: Option<Playback>,
     /// Events to take off the timeline.
     pub(crate) remove: Vec<Event>,
-    /// Events to put on the timeline.
+    /// Events to put on the timeline, the earliest first.
     pub(crate) add: Vec<Event>,
 }

@@ -11,7 +11,8 @@ use crate::clock::Clock;
 use crate::event::Event;
 use crate::metrics::Metrics;
 use crate::playback::{Change, Playback, Speed};
-use crate::records::{NewSteps, PlaybackUpdate, ScenarioSummary, StoredScenario};
+use crate::post_id::PostId;
+use crate::records::{BegunPost, NewSteps, PlaybackUpdate, ScenarioSummary, StoredScenario};
 use crate::scenario::{DraftStep, Scenario, Step, expand_draft, move_to_start};
 use crate::time::EpochMicros;
 use crate::timeline::Timeline;
@@ -59,42 +60,66 @@ impl ScenarioService {
 
     /// Stores a scenario and puts its steps on the timeline. With `recalculate_time` the first step is moved to now.
     /// Returns the number of steps.
+    ///
+    /// A post that fails can be repeated under the same id: it goes on where it stopped.
     pub(crate) async fn post(
         &self,
+        id: PostId,
         mut scenario: Scenario,
         recalculate_time: bool,
     ) -> Result<usize, ScenarioError> {
+        let customer = Arc::new(scenario.customer);
+        let begun = self.begin_post(&id, &customer).await?;
         if recalculate_time {
-            move_to_start(&mut scenario.steps, self.now());
+            move_to_start(&mut scenario.steps, begun.time);
         }
-        let (count, customer) = (scenario.steps.len(), Arc::new(scenario.customer));
-        let post = self.timeline.next_post().await?;
-        let stored = if self.overwrite { Vec::new() } else { self.stored_steps(&customer).await? };
-        let first_index = u32::try_from(stored.len()).unwrap_or(u32::MAX);
-        let indexed = (first_index..).zip(scenario.steps.iter().copied());
-        let mut events: Vec<Event> = Event::of_steps(&customer, indexed, post).collect();
-        // A long post is put on the timeline in parts. In this order no event can be published before an earlier one.
-        events.sort_by_key(|event| event.step.time);
-        let playback = if stored.is_empty() {
-            Playback::as_recorded(&scenario.steps, post)
-        } else {
-            Playback::as_recorded(&[stored, scenario.steps.clone()].concat(), post)
-        };
-        let replaces = self.overwrite;
-        self.timeline.post(NewSteps { customer, steps: scenario.steps, replaces, playback, events }).await?;
-        self.metrics.count_posted_steps(count);
+        let count = scenario.steps.len();
+        self.store(id, begun, customer, scenario.steps).await?;
         Ok(count)
     }
 
-    /// Computes the times of a draft, and posts it.
+    /// Computes the times of a draft, and posts it. The same holds when it fails.
     pub(crate) async fn post_draft(
         &self,
+        id: PostId,
         customer: CustomerId,
         draft: &[DraftStep],
     ) -> Result<Scenario, ScenarioError> {
-        let scenario = Scenario { customer, steps: expand_draft(draft, self.now()) };
-        self.post(scenario.clone(), false).await?;
-        Ok(scenario)
+        let begun = self.begin_post(&id, &customer).await?;
+        let steps = expand_draft(draft, begun.time);
+        self.store(id, begun, Arc::new(customer.clone()), steps.clone()).await?;
+        Ok(Scenario { customer, steps })
+    }
+
+    async fn begin_post(&self, id: &PostId, customer: &CustomerId) -> Result<BegunPost, ScenarioError> {
+        Ok(self.timeline.begin_post(id, customer, self.now(), self.overwrite).await?)
+    }
+
+    async fn store(
+        &self,
+        id: PostId,
+        begun: BegunPost,
+        customer: Arc<CustomerId>,
+        steps: Vec<Step>,
+    ) -> Result<(), ScenarioError> {
+        let BegunPost { number: post, first_index, .. } = begun;
+        let mut all_steps = if self.overwrite { Vec::new() } else { self.stored_steps(&customer).await? };
+        // If this is a repetition, its steps may be among the stored ones.
+        all_steps.truncate(first_index as usize);
+        let playback = if all_steps.is_empty() {
+            Playback::as_recorded(&steps, post)
+        } else {
+            all_steps.extend(&steps);
+            Playback::as_recorded(&all_steps, post)
+        };
+        let indexed = (first_index..).zip(steps.iter().copied());
+        let mut events: Vec<Event> = Event::of_steps(&customer, indexed, post).collect();
+        // A long post is put on the timeline in parts. In this order no event can be published before an earlier one.
+        events.sort_by_key(|event| event.step.time);
+        let (count, replaces) = (steps.len(), self.overwrite);
+        self.timeline.post(NewSteps { id, post, customer, steps, replaces, playback, events }).await?;
+        self.metrics.count_posted_steps(count);
+        Ok(())
     }
 
     /// The stored scenario of a customer.
@@ -184,7 +209,8 @@ impl ScenarioService {
             })
             .collect()
         };
-        let (remove, add) = (upcoming(&old), new.as_ref().map(upcoming).unwrap_or_default());
+        let (remove, mut add) = (upcoming(&old), new.as_ref().map(upcoming).unwrap_or_default());
+        add.sort_by_key(|event| event.step.time);
         let result = new.clone().unwrap_or_else(|| old.clone());
         let updated =
             self.timeline.update_playback(PlaybackUpdate { customer, old, new, remove, add }).await?;

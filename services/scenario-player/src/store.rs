@@ -1,5 +1,6 @@
 //! The timeline in Redis. Only this file and those below it speak to Redis. The head of each Lua script says what it does.
 
+mod add_args;
 mod client;
 mod dead_letters;
 mod events;
@@ -7,6 +8,7 @@ mod hints;
 mod key_types;
 mod membership;
 mod needs;
+mod posts;
 mod scenarios;
 mod scripts;
 mod timeline_watch;

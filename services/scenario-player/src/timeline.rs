@@ -9,8 +9,9 @@ use crate::dead_letter::{DeadLetter, DeadLetterId};
 use crate::event::Event;
 use crate::hint::Hint;
 use crate::memory::MemoryTimeline;
+use crate::post_id::PostId;
 use crate::range::{ClaimedEvent, Page, RangeQuery};
-use crate::records::{NewSteps, PlaybackUpdate, ScenarioSummary, StoredScenario};
+use crate::records::{BegunPost, NewSteps, PlaybackUpdate, ScenarioSummary, StoredScenario};
 use crate::settled::RefusedEvent;
 use crate::store::Store;
 use crate::time::EpochMicros;
@@ -43,7 +44,19 @@ impl Timeline {
         dispatch!(self, memory => memory.next_post(), store => store.next_post().await)
     }
 
-    /// Stores steps and puts their events on the timeline.
+    /// Begins a post at the time `now`, or takes up one with the same id that stopped half-way. While another attempt is under
+    /// way, waits for its end: then this is a post of its own.
+    pub(crate) async fn begin_post(
+        &self,
+        id: &PostId,
+        customer: &CustomerId,
+        now: EpochMicros,
+        replaces: bool,
+    ) -> Result<BegunPost, Unavailable> {
+        dispatch!(self, memory => memory.begin_post(customer, now, replaces), store => store.begin_post(id, customer, now, replaces).await)
+    }
+
+    /// Stores steps and puts their events on the timeline, and ends the post. What an earlier attempt has stored is left out.
     pub(crate) async fn post(&self, steps: NewSteps) -> Result<(), Unavailable> {
         dispatch!(self, memory => memory.post(steps), store => store.post(steps).await)
     }

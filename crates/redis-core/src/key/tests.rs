@@ -25,6 +25,7 @@ fn for_each(mut test: impl FnMut(Key<'_>, &str, &str)) {
     test(Key::TimelinePartitions, "TIMELINE:LANES", "hash");
     test(Key::TimelineLoops, "TIMELINE:LOOPS", "zset");
     test(Key::TimelineDeadLetters, "TIMELINE:DEAD", "stream");
+    test(Key::TimelinePosts(&customer), "TIMELINE:POSTS:1", "string");
     test(Key::Battery("7"), "battery:7:data", "hash");
     test(Key::DeadLetters, "kafka-ingester:dead-letters", "stream");
     test(Key::DeadLettersForwarder, "kafka-ingester:dead-letters:forwarder", "string");

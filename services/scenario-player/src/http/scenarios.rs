@@ -14,6 +14,7 @@ use super::error::{ApiError, Detail};
 use super::params::{customer_id, parse_time};
 use super::state::AppState;
 use super::wire::{DraftBody, Id, PlaybackBody, Posted, ScenarioBody, State, Summary};
+use crate::post_id::PostId;
 use crate::records::ScenarioSummary;
 
 #[derive(Deserialize, IntoParams)]
@@ -44,11 +45,13 @@ pub(super) async fn post(
     let recalculate = query.recalculate_time.as_deref().map_or(Ok(false), parsers::boolean);
     let recalculate =
         recalculate.map_err(|problem| ApiError::unprocessable(format!("recalculate_time: {problem}")))?;
-    let body: ScenarioBody = body::parse(&body::read(payload, state.limits.body_bytes).await?)?;
+    let bytes = body::read(payload, state.limits.body_bytes).await?;
+    let id = PostId::of_request(if recalculate { "scenario from now on" } else { "scenario" }, &bytes);
+    let body: ScenarioBody = body::parse(&bytes)?;
     check_steps(body.len(), state.limits.steps)?;
     let scenario = body.into_scenario().ok_or_else(no_steps)?;
     let customer = Id(scenario.customer.clone());
-    let steps = state.service.post(scenario, recalculate).await?;
+    let steps = state.service.post(id, scenario, recalculate).await?;
     Ok(Json(Posted { customer_id: customer, steps }))
 }
 
@@ -60,10 +63,12 @@ pub(super) async fn post_draft(
     state: Data<AppState>,
     payload: Payload,
 ) -> Result<Json<ScenarioBody>, ApiError> {
-    let body: DraftBody = body::parse(&body::read(payload, state.limits.body_bytes).await?)?;
+    let bytes = body::read(payload, state.limits.body_bytes).await?;
+    let id = PostId::of_request("draft", &bytes);
+    let body: DraftBody = body::parse(&bytes)?;
     check_steps(body.len(), state.limits.steps)?;
     let (customer, draft) = body.into_draft().ok_or_else(no_steps)?;
-    let scenario = state.service.post_draft(customer, &draft).await?;
+    let scenario = state.service.post_draft(id, customer, &draft).await?;
     Ok(Json(ScenarioBody::of(&scenario.customer, &scenario.steps)))
 }
 

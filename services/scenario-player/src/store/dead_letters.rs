@@ -6,8 +6,8 @@ use fred::interfaces::StreamsInterface;
 use fred::types::Value;
 use redis_core::{Channel, Key};
 
+use super::add_args::add_args;
 use super::client::Store;
-use super::scenarios::add_args;
 use crate::dead_letter::{DeadLetter, DeadLetterId, MAX_DEAD_LETTERS};
 use crate::event::Event;
 use crate::settled::RefusedEvent;
@@ -57,7 +57,7 @@ impl Store {
         let count = i64::try_from(ids.len()).unwrap_or(i64::MAX);
         let mut args: Vec<Value> = vec![Channel::TimelineChanged.to_string().into(), count.into()];
         args.extend(ids.iter().map(|id| Value::from(id.to_string())));
-        args.extend(add_args(events));
+        args.extend(add_args(events, None));
         let client = self.client();
         let keys = [Key::Timeline, Key::TimelineMeta, Key::TimelineDeadLetters];
         let revive = self.run_script_on::<i64>(client, &self.scripts.revive, &keys, args);

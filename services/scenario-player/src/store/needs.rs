@@ -3,7 +3,7 @@ use redis_core::Needs;
 /// What an instance does in Redis, in the form in which it could do it. Redis judges these commands and runs none of them.
 ///
 /// Commands that the scripts run are here as well: Redis checks permissions inside of scripts too.
-const COMMANDS: [&str; 37] = [
+const COMMANDS: [&str; 39] = [
     "TIME",
     "TYPE TIMELINE:CURRENT",
     "ZADD TIMELINE:CURRENT 0 check",
@@ -33,6 +33,8 @@ const COMMANDS: [&str; 37] = [
     "GET PLAYBACK:check",
     "SET PLAYBACK:check {}",
     "DEL PLAYBACK:check",
+    "GET TIMELINE:POSTS:check",
+    "SET TIMELINE:POSTS:check {}",
     "XADD TIMELINE:DEAD * reason check",
     "XRANGE TIMELINE:DEAD 0 0",
     "XDEL TIMELINE:DEAD 0",
@@ -68,12 +70,14 @@ mod tests {
         let scripts = concat!(
             include_str!("ack.lua"),
             include_str!("add_events.lua"),
+            include_str!("begin_post.lua"),
             include_str!("bury.lua"),
+            include_str!("end_post.lua"),
             include_str!("join.lua"),
             include_str!("leave.lua"),
             include_str!("post.lua"),
+            include_str!("posts.lua"),
             include_str!("revive.lua"),
-            include_str!("store_scenario.lua"),
             include_str!("update_playback.lua"),
         );
         let names: Vec<&str> =

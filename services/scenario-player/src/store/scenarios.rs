@@ -1,63 +1,23 @@
 //! Stored scenarios: their steps, their playbacks, and what they put on the timeline.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
-use fred::clients::Client;
-use fred::interfaces::{HashesInterface, KeysInterface, ListInterface, SortedSetsInterface};
+use fred::interfaces::{KeysInterface, ListInterface, SortedSetsInterface};
 use fred::types::Value;
 use redis_core::id::CustomerId;
 use redis_core::{Channel, Key, RedisError};
 use tracing::warn;
 
+use super::add_args::{add_args, sequence_arg};
 use super::client::Store;
-use crate::event::{Event, parse_stored_step, stored_step};
+use crate::event::parse_stored_step;
 use crate::playback::Playback;
-use crate::records::{NewSteps, PlaybackUpdate, ScenarioSummary, StoredScenario};
+use crate::records::{PlaybackUpdate, ScenarioSummary, StoredScenario};
 use crate::scenario::Step;
 use crate::time::EpochMicros;
 use crate::unavailable::Unavailable;
 
 impl Store {
-    pub(crate) async fn next_post(&self) -> Result<u32, Unavailable> {
-        let posts: u64 = self
-            .client()
-            .hincrby(Key::TimelineMeta.to_string(), "posts", 1)
-            .await
-            .map_err(|error| self.failed(error))?;
-        // It may wrap around: the numbers only have to differ among events that are on the timeline at the same time.
-        Ok(u32::try_from(posts % u64::from(u32::MAX)).unwrap_or_default() + 1)
-    }
-
-    pub(crate) async fn post(&self, new: NewSteps) -> Result<(), Unavailable> {
-        // One client for all of it: WAIT is about the writes of its own connection.
-        let client = self.client();
-        let posted = self.wait_replicas.confirm(client, self.post_on(client, &new));
-        posted.await.map_err(|error| self.failed(error))
-    }
-
-    async fn post_on(&self, client: &Client, new: &NewSteps) -> Result<(), RedisError> {
-        let posted_ms = jiff::Timestamp::now().as_millisecond();
-        let replaces = if new.replaces { "1" } else { "" };
-        let head = [
-            new.customer.as_str().into(),
-            playback_json(&new.playback).into(),
-            posted_ms.into(),
-            Value::from(replaces),
-        ];
-        let args = head.into_iter().chain(new.steps.iter().map(|step| stored_step(step).into())).collect();
-        let keys =
-            [Key::Scenario(&new.customer), Key::Playback(&new.customer), Key::Scenarios, Key::TimelineLoops];
-        self.run_script_on::<()>(client, &self.scripts.store_scenario, &keys, args).await?;
-        for args in add_args(&new.events).chunks(EVENTS_PER_CALL * ARGS_PER_EVENT) {
-            let channel = Value::from(Channel::TimelineChanged.to_string());
-            let args = [channel].into_iter().chain(args.iter().cloned()).collect();
-            let keys = [Key::Timeline, Key::TimelineMeta];
-            self.run_script_on::<()>(client, &self.scripts.post, &keys, args).await?;
-        }
-        Ok(())
-    }
-
     pub(crate) async fn load(&self, customer: &CustomerId) -> Result<Option<StoredScenario>, Unavailable> {
         let pipeline = self.client().pipeline();
         let queued = async {
@@ -140,7 +100,7 @@ impl Store {
             i64::try_from(remove.len()).unwrap_or(i64::MAX).into(),
         ];
         args.extend(remove.iter().flat_map(|event| [event.member().into(), sequence_arg(event)]));
-        args.extend(add_args(add));
+        args.extend(add_args(add, None));
         let keys = [
             Key::Timeline,
             Key::Playback(customer),
@@ -148,6 +108,7 @@ impl Store {
             Key::Scenario(customer),
             Key::Scenarios,
             Key::TimelineMeta,
+            Key::TimelinePosts(customer),
         ];
         let client = self.client();
         let update = self.run_script_on::<i64>(client, &self.scripts.update_playback, &keys, args);
@@ -156,24 +117,7 @@ impl Store {
     }
 }
 
-/// The arguments of `add_events` in add_events.lua: per event a score, a member, a sequence, and whether an earlier event of
-/// the same list has the same score.
-pub(super) fn add_args(events: &[Event]) -> Vec<Value> {
-    let mut args = Vec::with_capacity(events.len() * ARGS_PER_EVENT);
-    let mut scores = HashSet::with_capacity(events.len());
-    for event in events {
-        let score = event.step.time.as_ms();
-        let tied = if scores.insert(score) { "" } else { "1" };
-        args.extend([score.into(), event.member().into(), sequence_arg(event), tied.into()]);
-    }
-    args
-}
-
-fn sequence_arg(event: &Event) -> Value {
-    format!("{}.{}", event.sequence.post, event.sequence.index).into()
-}
-
-fn playback_json(playback: &Playback) -> String {
+pub(super) fn playback_json(playback: &Playback) -> String {
     // Serializing numbers and booleans cannot fail.
     serde_json::to_string(playback).unwrap_or_default()
 }
@@ -181,7 +125,3 @@ fn playback_json(playback: &Playback) -> String {
 fn customer_ids(ids: Vec<String>) -> Vec<Arc<CustomerId>> {
     ids.into_iter().filter_map(|id| CustomerId::parse(id).ok()).map(Arc::new).collect()
 }
-
-const ARGS_PER_EVENT: usize = 4;
-/// This keeps a single call so short that other clients hardly have to wait for it.
-const EVENTS_PER_CALL: usize = 2_000;

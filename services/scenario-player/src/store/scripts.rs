@@ -3,8 +3,9 @@
 use fred::types::scripts::Script;
 
 pub(super) struct Scripts {
-    pub(super) store_scenario: Script,
+    pub(super) begin_post: Script,
     pub(super) post: Script,
+    pub(super) end_post: Script,
     pub(super) update_playback: Script,
     pub(super) ack: Script,
     pub(super) bury: Script,
@@ -16,9 +17,15 @@ pub(super) struct Scripts {
 impl Scripts {
     pub(super) fn new() -> Self {
         Self {
-            store_scenario: Script::from_lua(include_str!("store_scenario.lua")),
-            post: Script::from_lua(concat!(include_str!("add_events.lua"), include_str!("post.lua"))),
+            begin_post: Script::from_lua(concat!(include_str!("posts.lua"), include_str!("begin_post.lua"))),
+            post: Script::from_lua(concat!(
+                include_str!("posts.lua"),
+                include_str!("add_events.lua"),
+                include_str!("post.lua")
+            )),
+            end_post: Script::from_lua(concat!(include_str!("posts.lua"), include_str!("end_post.lua"))),
             update_playback: Script::from_lua(concat!(
+                include_str!("posts.lua"),
                 include_str!("add_events.lua"),
                 include_str!("update_playback.lua")
             )),

@@ -16,6 +16,7 @@ mod poisoned;
 mod qos;
 mod redis_refusals;
 mod redis_user;
+mod repeated_posts;
 mod settings;
 mod sharing;
 mod support;
