@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
+use chassis::http::HttpSettings;
 use chassis::probe::Probes;
 use chassis::{Lifecycle, ProcessSettings, Service, SettingError, Settings, http, metrics, settings};
 use tracing::{error, info};
@@ -12,6 +13,8 @@ use tracing::{error, info};
 struct Config {
     #[command(flatten)]
     process: ProcessSettings,
+    #[command(flatten)]
+    http: HttpSettings,
     /// A secret that must be given
     #[arg(long, env = "REDIS_PASSWORD", hide_env_values = true)]
     redis_password: String,
@@ -69,8 +72,8 @@ fn main() -> ExitCode {
 async fn run(config: Config) -> anyhow::Result<ExitCode> {
     let lifecycle = Lifecycle::new(&config.process);
     let probes = Probes::new(lifecycle.readiness(), metrics::registry(Config::SERVICE)?);
-    let listener = http::listen(&config.process.listen_addr)?;
-    lifecycle.spawn("http", http::serve(listener, http::probe_routes(probes), lifecycle.stopping()));
+    let server = http::Server::bind(&config.process, &config.http)?;
+    lifecycle.spawn("http", server.run(http::probe_routes(probes), lifecycle.stopping()));
     info!("the password has {} letters", config.redis_password.len());
     if config.token_key.is_some() {
         lifecycle.on_reload("the token key", || {

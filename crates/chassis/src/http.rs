@@ -1,24 +1,85 @@
-//! HTTP by actix-web: binding, the probes' routes, and a server that stops when told.
+//! HTTP by actix-web: binding, the probes' routes, who may ask, and a server that stops when told.
 
-use std::io;
+mod authorization;
+mod guard;
+mod settings;
+
 use std::net::TcpListener;
+use std::sync::Arc;
 
-use actix_web::http::header::AUTHORIZATION;
+use actix_web::http::header::CONTENT_SECURITY_POLICY;
 use actix_web::http::{Method, StatusCode};
+use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
 use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
+use crate::ProcessSettings;
 use crate::probe::Probes;
+use guard::Guard;
+pub use guard::keep_until_sent;
+pub use settings::HttpSettings;
 
-/// Binds eagerly, so that a port that is taken is an error of the start. `HOST:0` takes a free port.
+/// A server that is bound, so that a port that is taken is an error of the start.
+pub struct Server {
+    listener: TcpListener,
+    guard: Arc<Guard>,
+}
+
+impl Server {
+    /// Binds `LISTEN_ADDR`, for those whom `access` lets in. Warns if that is everybody, and other machines reach it.
+    ///
+    /// # Errors
+    /// When the address cannot be bound.
+    pub fn bind(process: &ProcessSettings, access: &HttpSettings) -> anyhow::Result<Self> {
+        let listener = listen(process)?;
+        if access.operator_token.is_none() {
+            process.warn_if_reachable(listener.local_addr()?, "OPERATOR_TOKEN");
+        }
+        Ok(Self { listener, guard: Arc::new(Guard::new(access)) })
+    }
+
+    /// Serves `routes` until `stopping`; what is under way then ends first.
+    ///
+    /// # Errors
+    /// When the server cannot start, or fails.
+    pub fn run<R>(
+        self,
+        routes: R,
+        stopping: CancellationToken,
+    ) -> impl Future<Output = anyhow::Result<()>> + Send + use<R>
+    where
+        R: Fn(&mut ServiceConfig) + Clone + Send + 'static,
+    {
+        let Self { listener, guard } = self;
+        let app = move || {
+            let guard = Arc::clone(&guard);
+            let check = from_fn(move |request, next| Arc::clone(&guard).handle(request, next));
+            App::new().wrap(check).configure(routes.clone())
+        };
+        async move {
+            // Only the running server may be sent between threads, so its builder must be gone before the wait.
+            let server = HttpServer::new(app)
+                .workers(HTTP_THREADS)
+                .shutdown_timeout(SHUTDOWN_TIMEOUT_S)
+                .shutdown_signal(stopping.cancelled_owned())
+                .listen(listener)
+                .context("serve http")?
+                .run();
+            server.await.context("serve http")
+        }
+    }
+}
+
+/// Binds `LISTEN_ADDR`. `HOST:0` takes a free port.
 ///
 /// # Errors
 /// When the address cannot be bound.
-pub fn listen(listen_addr: &str) -> io::Result<TcpListener> {
-    let listener = TcpListener::bind(listen_addr)?;
+pub fn listen(process: &ProcessSettings) -> anyhow::Result<TcpListener> {
+    let addr = &process.listen_addr;
+    let listener = TcpListener::bind(addr).with_context(|| format!("listen on {addr}"))?;
     listener.set_nonblocking(true)?;
     info!(addr = %listener.local_addr()?, "listening on {}", listener.local_addr()?);
     Ok(listener)
@@ -48,29 +109,12 @@ pub fn probe_routes(probes: Probes) -> impl Fn(&mut ServiceConfig) + Clone {
     }
 }
 
-/// Serves `routes` on `listener` until `stopping`; what is under way then ends first.
-///
-/// # Errors
-/// When the server cannot start, or fails.
-pub async fn serve(
-    listener: TcpListener,
-    routes: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
-    stopping: CancellationToken,
-) -> anyhow::Result<()> {
-    // Only the running server may be sent between threads, so its builder must be gone before the wait.
-    let server = HttpServer::new(move || App::new().configure(routes.clone()))
-        .workers(HTTP_THREADS)
-        .shutdown_timeout(SHUTDOWN_TIMEOUT_S)
-        .shutdown_signal(stopping.cancelled_owned())
-        .listen(listener)
-        .context("serve http")?
-        .run();
-    server.await.context("serve http")
-}
-
-/// The token of `Authorization: Bearer TOKEN`, as it was sent.
-pub fn bearer_token(request: &HttpRequest) -> Option<&str> {
-    request.headers().get(AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")
+/// A page that is one file: its scripts are written in it.
+pub fn page(html: &'static str) -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type("text/html; charset=utf-8")
+        .insert_header((CONTENT_SECURITY_POLICY, web_security::content_security_policy(html)))
+        .body(html)
 }
 
 fn respond(answer: Option<crate::probe::Answer>) -> HttpResponse {

@@ -18,6 +18,7 @@ mod refusals;
 mod sentinel;
 mod service_process;
 mod size;
+mod strangers;
 
 pub use browser::Browser;
 pub use eventually::{eventually, eventually_ok};
@@ -34,3 +35,4 @@ pub use refusals::Refusal;
 pub use sentinel::{Loss, TestSentinel};
 pub use service_process::ServiceProcess;
 pub use size::{is_full_size, size_from_env};
+pub use strangers::{check_other_sites, check_token};

@@ -18,4 +18,4 @@ pub use access::Access;
 pub use http_front::HttpFront;
 pub use opener::Opener;
 pub use run_access::RunAccess;
-pub use settings::{SocketSettings, drain_time};
+pub use settings::{SocketSettings, drain_time, listen};

@@ -1,3 +1,4 @@
+use std::net::TcpListener;
 use std::time::Duration;
 
 use chassis::{ProcessSettings, Service, SettingError, parsers};
@@ -142,6 +143,18 @@ impl SocketSettings {
 /// returns before the process is forced to end.
 pub fn drain_time(process: &ProcessSettings) -> Duration {
     process.drain_timeout.mul_f64(0.95)
+}
+
+/// Binds `LISTEN_ADDR`. Warns if no token is needed and other machines reach it.
+///
+/// # Errors
+/// When the address cannot be bound.
+pub fn listen(process: &ProcessSettings, sockets: &SocketSettings) -> anyhow::Result<TcpListener> {
+    let listener = chassis::http::listen(process)?;
+    if sockets.token_key.is_none() {
+        process.warn_if_reachable(listener.local_addr()?, "TOKEN_KEY");
+    }
+    Ok(listener)
 }
 
 fn origins(text: &str) -> Result<Origins, String> {

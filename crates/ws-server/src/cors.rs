@@ -1,8 +1,8 @@
 //! What tells a browser that a page on another origin may read the answers (CORS).
 
-use crate::origin::Origins;
 use crate::request::Request;
 use crate::response::Response;
+use web_security::Origins;
 
 /// The headers of every answer to a request of an allowed page. Credentials, which are cookies, are for the pages of a list
 /// only: where every page is allowed, none may use them.

@@ -5,8 +5,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use crate::address::ClientAddress;
-use crate::hosts::Hosts;
-use crate::origin::Origins;
+use web_security::{Hosts, Origins};
 
 /// The behaviour of a [`Server`](crate::Server). Every duration must be greater than zero.
 #[derive(Clone, Debug)]

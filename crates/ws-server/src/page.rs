@@ -8,12 +8,10 @@ pub const STYLESHEET: &str = include_str!("page.css");
 /// The response with a page, in which the stylesheet replaces `/*style*/`. Its headers forbid the page to load anything,
 /// and forbid other sites to put it in a frame.
 pub fn html(page: &str) -> Response {
-    Response::new(200, "text/html; charset=utf-8", page.replacen("/*style*/", STYLESHEET, 1))
+    let page = page.replacen("/*style*/", STYLESHEET, 1);
+    let policy = web_security::content_security_policy(&page);
+    let response = Response::new(200, "text/html; charset=utf-8", page)
         .header("Cache-Control", "no-cache")
-        .header("X-Content-Type-Options", "nosniff")
-        .header(
-            "Content-Security-Policy",
-            "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self' ws: wss:; \
-             img-src data:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
-        )
+        .header("Content-Security-Policy", policy);
+    web_security::HEADERS.into_iter().fold(response, |response, (name, value)| response.header(name, value))
 }

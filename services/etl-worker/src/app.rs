@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web::ServiceConfig;
-use anyhow::Context;
 use chassis::probe::Probes;
 use chassis::unique::instance_id;
 use chassis::{Lifecycle, Settings, http, metrics};
@@ -81,13 +80,12 @@ async fn run_worker(config: Config) -> anyhow::Result<ExitCode> {
     let lifecycle = Lifecycle::new(&config.process);
     let registry = metrics::registry(Config::SERVICE)?;
     let metrics = Metrics::new(&registry)?;
-    let http_listener = http::listen(&config.process.listen_addr)
-        .with_context(|| format!("listen on {}", config.process.listen_addr))?;
+    let server = http::Server::bind(&config.process, &config.http)?;
     let process = process_name();
     let datasets = config.games.etl_dataset.iter();
     let started = datasets.map(|dataset| start_dataset(&config, dataset, &process, &metrics, &lifecycle));
-    let token = config.games.etl_page_token.as_deref().map(Arc::from);
-    let page = Page { datasets: started.collect::<anyhow::Result<_>>()?, token };
+    let can_change = config.http.operator_token.is_some();
+    let page = Page { datasets: started.collect::<anyhow::Result<_>>()?, can_change };
     if let Some(dataset) = config.games.etl_dataset.first()
         && let Output::Folder(folder) = Output::new(&config.output, &dataset.tables, &process)?
     {
@@ -101,7 +99,7 @@ async fn run_worker(config: Config) -> anyhow::Result<ExitCode> {
         page.routes(routes);
         probes(routes);
     };
-    lifecycle.spawn("http", http::serve(http_listener, routes, stopping));
+    lifecycle.spawn("http", server.run(routes, stopping));
     Ok(lifecycle.run().await)
 }
 

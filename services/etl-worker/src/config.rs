@@ -5,6 +5,7 @@ mod command;
 mod games;
 mod output;
 
+use chassis::http::HttpSettings;
 use chassis::settings::{ProcessSettings, Service, SettingError, Settings};
 use clap::Parser;
 use redis_core::RedisConfig;
@@ -22,6 +23,10 @@ pub struct Config {
     /// Where to listen, how to stop, how to log.
     #[command(flatten)]
     pub process: ProcessSettings,
+
+    /// Who may use HTTP.
+    #[command(flatten)]
+    pub http: HttpSettings,
 
     /// Where Redis is.
     #[command(flatten)]

@@ -78,10 +78,9 @@ fn start(config: &Config, lifecycle: &Lifecycle) -> anyhow::Result<()> {
 
 /// `/health`, `/ready` and `/metrics`.
 fn spawn_probes(config: &Config, lifecycle: &Lifecycle, registry: Registry) -> anyhow::Result<()> {
-    let address = &config.process.listen_addr;
-    let listener = http::listen(address).with_context(|| format!("listen on {address}"))?;
+    let server = http::Server::bind(&config.process, &config.http)?;
     let probes = Probes::new(lifecycle.readiness(), registry);
-    lifecycle.spawn("http", http::serve(listener, http::probe_routes(probes), lifecycle.stopping()));
+    lifecycle.spawn("http", server.run(http::probe_routes(probes), lifecycle.stopping()));
     Ok(())
 }
 

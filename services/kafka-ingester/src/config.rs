@@ -5,6 +5,7 @@ mod librdkafka;
 mod mapping;
 mod write;
 
+use chassis::http::HttpSettings;
 use chassis::settings::{ProcessSettings, Service, SettingError, Settings};
 use clap::{Parser, Subcommand};
 use redis_core::RedisConfig;
@@ -29,6 +30,8 @@ pub struct Config {
     /// How messages are written.
     #[command(flatten)]
     pub write: WriteConfig,
+    #[command(flatten)]
+    pub(crate) http: HttpSettings,
     #[command(flatten)]
     pub(crate) process: ProcessSettings,
     #[command(subcommand)]

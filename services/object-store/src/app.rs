@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use chassis::http::Server;
 use chassis::probe::Probes;
 use chassis::{Lifecycle, Settings};
-use prometheus::Registry;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
@@ -44,14 +44,18 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
 
 /// Binds both ports and spawns every task.
 async fn start(config: &Config, lifecycle: &Lifecycle) -> anyhow::Result<()> {
-    let http_addr = &config.process.listen_addr;
-    let http_listener = chassis::http::listen(http_addr).with_context(|| format!("listen on {http_addr}"))?;
+    let http_server = Server::bind(&config.process, &config.http_access())?;
     let address = config.address();
     let listener = Listener::bind(&address.place).await.with_context(|| match &address.place {
         Place::Tcp(host) => format!("listen on {host}"),
         Place::Local(path) => format!("listen on {}", path.display()),
     })?;
     let addr = listener.address();
+    if let Listener::Tcp(listener) = &listener
+        && !config.asks_for_certificates()
+    {
+        config.process.warn_if_reachable(listener.local_addr()?, "OBJECT_STORE_TLS_CLIENT_CA");
+    }
     let tls = config.tls().map(|files| tls::watch_files(files, lifecycle)).transpose()?;
     let handshake = Handshake { tls, websocket: address.websocket };
 
@@ -72,7 +76,9 @@ async fn start(config: &Config, lifecycle: &Lifecycle) -> anyhow::Result<()> {
     });
     info!(addr = %addr, backend = ?config.store.backend, "listening for clients on {addr}");
 
-    spawn_http(&node, config.access(), registry, http_listener, lifecycle);
+    let probes = Probes::new(lifecycle.readiness(), registry);
+    let routes = http::routes(Arc::clone(&node), config.http_writes(), probes);
+    lifecycle.spawn("http", http_server.run(routes, lifecycle.stopping()));
     lifecycle.spawn("totals", update_totals(Arc::clone(&node), lifecycle.stopping()));
     let stopping = lifecycle.stopping();
     lifecycle.spawn("clients", async move {
@@ -128,15 +134,3 @@ async fn update_totals(node: Arc<Node>, stopping: CancellationToken) -> anyhow::
 }
 
 const TOTALS_INTERVAL: Duration = Duration::from_secs(2);
-
-fn spawn_http(
-    node: &Arc<Node>,
-    access: http::Access,
-    registry: Registry,
-    listener: std::net::TcpListener,
-    lifecycle: &Lifecycle,
-) {
-    let probes = Probes::new(lifecycle.readiness(), registry);
-    let routes = http::routes(Arc::clone(node), access, probes);
-    lifecycle.spawn("http", chassis::http::serve(listener, routes, lifecycle.stopping()));
-}

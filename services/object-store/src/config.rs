@@ -10,12 +10,13 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use chassis::http::HttpSettings;
 use chassis::settings::FileValue;
 use chassis::{ProcessSettings, Service, SettingError, Settings, settings};
 use clap::CommandFactory;
 use redis_core::RedisConfig;
 
-use crate::http::Access;
+use crate::http::Writes;
 use crate::limits::Limits;
 use crate::tls::TlsFiles;
 use crate::toml_file;
@@ -23,7 +24,7 @@ pub(crate) use address::{Address, Place};
 use clients::ClientSettings;
 pub use command::Command;
 pub(crate) use command::{NodeCommand, Selection};
-use http::HttpSettings;
+use http::StoreHttpSettings;
 pub(crate) use store::BackendKind;
 use store::StoreSettings;
 
@@ -41,7 +42,7 @@ pub struct Config {
     #[command(flatten)]
     clients: ClientSettings,
     #[command(flatten)]
-    http: HttpSettings,
+    http: StoreHttpSettings,
 
     /// TOML file with these settings, in the original's format; variables and flags override it
     #[arg(long, env = CONFIG, value_name = "FILE")]
@@ -122,6 +123,11 @@ impl Config {
         &self.clients.address
     }
 
+    /// Whether clients need a certificate.
+    pub(crate) fn asks_for_certificates(&self) -> bool {
+        self.clients.tls_client_ca.is_some()
+    }
+
     /// The files of the certificates and the private key, if the address is one with TLS.
     pub(crate) fn tls(&self) -> Option<TlsFiles> {
         let (cert, key) = self.clients.tls_cert.clone().zip(self.clients.tls_key.clone())?;
@@ -149,12 +155,17 @@ impl Config {
 
     /// The node that commands talk to, and the token for it.
     pub(crate) fn remote(&self) -> (&str, Option<&str>) {
-        (&self.http.http_url, self.http.token.as_deref())
+        self.http.remote()
     }
 
-    /// Who may use the store over HTTP.
-    pub(crate) fn access(&self) -> Access {
-        Access::new(self.http.token.as_deref(), self.http.http_writes)
+    /// Who may use HTTP.
+    pub(crate) fn http_access(&self) -> HttpSettings {
+        self.http.access()
+    }
+
+    /// Whether who may use HTTP may also store and delete.
+    pub(crate) fn http_writes(&self) -> Writes {
+        Writes(self.http.writes())
     }
 
     pub(crate) fn limits(&self) -> Limits {

@@ -11,14 +11,13 @@
 //! - The header `x-object-metadata` has the metadata; what a header cannot have is percent-encoded.
 //! - `/health`, `/ready` and `/metrics`, as in every service.
 
-mod access;
 mod body;
 mod download;
 mod error;
 mod objects;
+mod writes;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use actix_web::body::SizedStream;
 use actix_web::http::StatusCode;
@@ -26,27 +25,26 @@ use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::web::{self, Data, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError};
 use bytes::Bytes;
+use chassis::http::keep_until_sent;
 use chassis::probe::Probes;
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode, percent_encode};
 
 use crate::id::ObjectId;
 use crate::node::Node;
 use crate::request::Refused;
-pub(crate) use access::Access;
 use error::ApiError;
+pub(crate) use writes::Writes;
 
-/// Time to send a response of one line.
-const RESPONSE_TIME: Duration = Duration::from_secs(2);
 const METADATA: HeaderName = HeaderName::from_static("x-object-metadata");
 /// What of the metadata is encoded: what a header cannot have, and what decoding would change.
 const ENCODED: &AsciiSet = &CONTROLS.add(b' ').add(b'%');
 
 /// The routes of this service.
-pub(crate) fn routes(node: Arc<Node>, access: Access, probes: Probes) -> impl Fn(&mut ServiceConfig) + Clone {
+pub(crate) fn routes(node: Arc<Node>, writes: Writes, probes: Probes) -> impl Fn(&mut ServiceConfig) + Clone {
     let probe_routes = chassis::http::probe_routes(probes);
     move |config| {
         config.app_data(Data::from(Arc::clone(&node)));
-        config.app_data(Data::new(access.clone()));
+        config.app_data(Data::new(writes));
         probe_routes(config);
         config.route("/info", web::get().to(info));
         config.service(
@@ -64,22 +62,11 @@ pub(crate) fn routes(node: Arc<Node>, access: Access, probes: Probes) -> impl Fn
     }
 }
 
-async fn info(
-    node: Data<Node>,
-    access: Data<Access>,
-    request: HttpRequest,
-) -> Result<HttpResponse, ApiError> {
-    access.may_read(&request)?;
+async fn info(node: Data<Node>) -> Result<HttpResponse, ApiError> {
     Ok(HttpResponse::Ok().json(node.store.info().await?))
 }
 
-async fn get(
-    node: Data<Node>,
-    access: Data<Access>,
-    request: HttpRequest,
-    id: web::Path<String>,
-) -> Result<HttpResponse, ApiError> {
-    access.may_read(&request)?;
+async fn get(node: Data<Node>, id: web::Path<String>) -> Result<HttpResponse, ApiError> {
     let id = ObjectId::from_hex(&id)?;
     let found = node.store.get_within(&id, Some(&node.budget)).await?;
     let (object, claim) = found.ok_or(ApiError::NotFound)?;
@@ -88,13 +75,7 @@ async fn get(
     Ok(ok_with_metadata(&object.metadata).body(SizedStream::new(length, body)))
 }
 
-async fn head(
-    node: Data<Node>,
-    access: Data<Access>,
-    request: HttpRequest,
-    id: web::Path<String>,
-) -> Result<HttpResponse, ApiError> {
-    access.may_read(&request)?;
+async fn head(node: Data<Node>, id: web::Path<String>) -> Result<HttpResponse, ApiError> {
     let id = ObjectId::from_hex(&id)?;
     let stat = node.store.stat(&id).await?.ok_or(ApiError::NotFound)?;
     Ok(ok_with_metadata(&stat.metadata).no_chunking(stat.length).body(actix_web::body::BodyStream::new(
@@ -104,23 +85,19 @@ async fn head(
 
 async fn put(
     node: Data<Node>,
-    access: Data<Access>,
+    writes: Data<Writes>,
     id: web::Path<String>,
     request: HttpRequest,
     mut payload: Payload,
 ) -> HttpResponse {
-    let stored = match access.may_write(&request) {
+    let stored = match writes.check() {
         Ok(()) => store_body(&node, &id, &request, &mut payload).await,
         Err(error) => Err(error),
     };
     match stored {
         Ok(status) => HttpResponse::new(status),
         Err(error) => {
-            // Kept until the response has been sent: actix-web would wait for the rest of a body that was dropped, for ever.
-            actix_web::rt::spawn(async move {
-                tokio::time::sleep(RESPONSE_TIME).await;
-                drop(payload);
-            });
+            keep_until_sent(payload);
             error.error_response()
         }
     }
@@ -152,11 +129,10 @@ async fn store_body(
 
 async fn delete(
     node: Data<Node>,
-    access: Data<Access>,
-    request: HttpRequest,
+    writes: Data<Writes>,
     id: web::Path<String>,
 ) -> Result<HttpResponse, ApiError> {
-    access.may_write(&request)?;
+    writes.check()?;
     match node.store.delete(&ObjectId::from_hex(&id)?).await? {
         true => Ok(HttpResponse::NoContent().finish()),
         false => Err(ApiError::NotFound),

@@ -53,8 +53,7 @@ impl App {
         let (intervals, max_runs) = (config.intervals(), config.max_runs());
         let (hub, hub_handle) = Hub::new(Arc::clone(&store), config.rules(), metrics, intervals, max_runs);
 
-        let listener = chassis::http::listen(&config.process.listen_addr)
-            .with_context(|| format!("listen on {}", config.process.listen_addr))?;
+        let listener = ws_chassis::listen(&config.process, &config.sockets)?;
         let socket_metrics = ws_server::Metrics::register(&registry, "preflight")?;
         let probes = Probes::new(lifecycle.readiness(), registry);
         let front = HttpFront::new(&config.sockets, probes, include_str!("page.html"));

@@ -5,10 +5,9 @@ mod http;
 mod parts;
 mod publishing;
 
-use std::net::TcpListener;
 use std::process::ExitCode;
 
-use anyhow::Context;
+use chassis::http::Server;
 use chassis::probe::Probes;
 use chassis::{Lifecycle, Settings};
 
@@ -22,14 +21,13 @@ use crate::metrics::Metrics;
 /// When the port is taken or a part cannot be built.
 pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
     let lifecycle = Lifecycle::new(&config.process);
-    let addr = &config.process.listen_addr;
-    let listener = chassis::http::listen(addr).with_context(|| format!("listen on {addr}"))?;
-    spawn(&config, listener, &lifecycle)?;
+    let server = Server::bind(&config.process, &config.http)?;
+    spawn(&config, server, &lifecycle)?;
     Ok(lifecycle.run().await)
 }
 
 /// Starts every task.
-fn spawn(config: &Config, listener: TcpListener, lifecycle: &Lifecycle) -> anyhow::Result<()> {
+fn spawn(config: &Config, server: Server, lifecycle: &Lifecycle) -> anyhow::Result<()> {
     let registry = chassis::metrics::registry(Config::SERVICE)?;
     let shared = Shared::new(Metrics::new(&registry)?, lifecycle.stopping());
     let backend = if config.timeline.use_redis_backend {
@@ -41,6 +39,6 @@ fn spawn(config: &Config, listener: TcpListener, lifecycle: &Lifecycle) -> anyho
     publishing::spawn(config, backend, &shared, lifecycle);
     let service = http::spawn_service(config, timeline, &shared, lifecycle);
     let probes = Probes::new(lifecycle.readiness(), registry);
-    http::spawn_server(config, service, probes, listener, &shared, lifecycle);
+    http::spawn_server(config, service, probes, server, &shared, lifecycle);
     Ok(())
 }

@@ -5,6 +5,7 @@ pub mod mqtt;
 mod tests;
 pub mod timeline;
 
+use chassis::http::HttpSettings;
 use chassis::{ProcessSettings, Service, SettingError, Settings};
 use redis_core::RedisConfig;
 
@@ -24,6 +25,9 @@ pub struct Config {
     /// Redis.
     #[command(flatten)]
     pub redis: RedisConfig,
+    /// Who may use HTTP.
+    #[command(flatten)]
+    pub http: HttpSettings,
     /// The process.
     #[command(flatten)]
     pub process: ProcessSettings,

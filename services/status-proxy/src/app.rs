@@ -99,8 +99,7 @@ impl App {
         }
         spawn(lifecycle, "subscriber", subscriber.run(commands));
 
-        let listener = chassis::http::listen(&config.process.listen_addr)
-            .with_context(|| format!("listen on {}", config.process.listen_addr))?;
+        let listener = ws_chassis::listen(&config.process, &config.sockets)?;
         let probes = Probes::new(readiness, registry);
         let subscribe_timeout = config.sockets.handshake_timeout;
         let front = HttpFront::new(&config.sockets, probes, include_str!("page.html"));

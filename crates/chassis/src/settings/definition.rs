@@ -1,6 +1,9 @@
 //! What a service declares about its settings, and the section that every process has.
 
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
+
+use tracing::warn;
 
 use super::error::SettingError;
 use crate::parsers;
@@ -53,6 +56,10 @@ pub struct ProcessSettings {
     #[arg(long, env = "LISTEN_ADDR", value_parser = parsers::listen_addr)]
     pub listen_addr: String,
 
+    /// In a container: the address of the machine on which its ports are published; all addresses if unset
+    #[arg(long, env = "PUBLISH_ADDRESS")]
+    pub publish_address: Option<IpAddr>,
+
     /// How long work goes on after SIGTERM while /ready is 404, so that a load balancer notices
     #[arg(long, env = "DRAIN_DELAY", default_value = "2s", value_parser = parsers::duration)]
     pub drain_delay: Duration,
@@ -77,4 +84,14 @@ pub struct ProcessSettings {
     /// Ask the running instance's /health and exit 0 or 1; of the settings only LISTEN_ADDR is read
     #[arg(long)]
     pub health: bool,
+}
+
+impl ProcessSettings {
+    /// Warns that what listens on `addr` asks nobody who they are, if other machines reach it. `setting` would have it ask.
+    pub fn warn_if_reachable(&self, addr: SocketAddr, setting: &str) {
+        let is_reachable = |address: IpAddr| !address.is_loopback();
+        if is_reachable(addr.ip()) && self.publish_address.is_none_or(is_reachable) {
+            warn!(%addr, "other machines may reach {addr}, which asks nobody who they are: {setting} is not set");
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! The chassis as a process: the tests run `examples/demo.rs`.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod access;
 mod drain;
 mod http;
 mod reload;

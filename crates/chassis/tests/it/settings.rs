@@ -93,6 +93,9 @@ async fn the_help_names_the_secrets_and_their_files() {
     let output = run(dir.path(), &[("REDIS_PASSWORD", "hush")], &["--help"]).await;
     let help = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(0));
-    assert!(help.contains("NAME_FILE is its path. Secrets are REDIS_PASSWORD, DEMO_TOKEN_KEY."), "{help}");
+    assert!(
+        help.contains("NAME_FILE is its path. Secrets are OPERATOR_TOKEN, REDIS_PASSWORD, DEMO_TOKEN_KEY."),
+        "{help}"
+    );
     assert!(!help.contains("hush"), "{help}");
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::Deserialize;
 
-use crate::wildcard;
+use web_security::wildcard;
 
 /// What a valid token grants: which runs its holder may watch, and until when.
 #[derive(Clone, Debug, Default)]

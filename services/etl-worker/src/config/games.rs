@@ -44,10 +44,6 @@ pub struct GameSettings {
     #[arg(long, env = "ETL_DEAD_MAX_AGE", value_parser = parsers::positive_duration)]
     pub etl_dead_max_age: Option<Duration>,
 
-    /// Who has it may retry and drop dead letters on the page; nobody may if unset
-    #[arg(long, env = "ETL_PAGE_TOKEN", hide_env_values = true)]
-    pub etl_page_token: Option<String>,
-
     /// Name of this worker in file names; the host name if unset
     #[arg(long, env = "ETL_WORKER")]
     pub etl_worker: Option<String>,

@@ -1,6 +1,6 @@
 use fred::interfaces::{HashesInterface, ListInterface};
 use serde_json::{Value, json};
-use test_support::{ServiceProcess, eventually};
+use test_support::{ServiceProcess, check_token, eventually};
 
 use crate::bad_input::list_dead_letters;
 use crate::support::World;
@@ -62,12 +62,11 @@ async fn the_page_shows_jobs_dead_letters_the_last_files_and_a_count_by_day() {
 #[tokio::test]
 async fn dead_letters_are_retried_and_dropped_by_who_has_the_token_and_by_nobody_else() {
     let world = World::start().await;
-    let vars = [("ETL_LEASE", "500ms"), ("ETL_PAGE_TOKEN", "secret")];
+    let vars = [("ETL_LEASE", "500ms"), ("OPERATOR_TOKEN", "secret")];
     let worker = world.start_worker("w", &vars).await;
     play_bad_games(&world, &worker, &["mended", "lost"]).await;
-    for token in [None, Some(""), Some("secre"), Some("Secret"), Some("secrets")] {
-        assert_eq!(change(&worker, "drop", "lost", token).await, 401, "{token:?}");
-    }
+    check_token(&worker, &["GET /", "GET /status", "POST /dead/drop"]).await;
+    assert_eq!(change(&worker, "drop", "lost", None).await, 401);
     assert_eq!(change(&worker, "drop", "nobody", Some("secret")).await, 409);
     assert_eq!(change(&worker, "drop", "../x", Some("secret")).await, 404);
     assert_eq!(list_dead_letters(&world).await.len(), 2);

@@ -1,6 +1,7 @@
 use std::net::TcpListener;
 
 use serde_json::Value;
+use test_support::{ServiceProcess, check_other_sites, check_token};
 use tokio::process::Command;
 
 use crate::support::BINARY;
@@ -25,4 +26,13 @@ async fn a_port_that_is_taken_ends_the_process_with_a_log_event_that_names_the_a
             && event["message"].as_str().unwrap().contains(&format!("listen on {address}"))
     };
     assert!(events.iter().any(names_address), "{log}");
+}
+
+#[tokio::test]
+async fn what_it_serves_needs_the_operators_token_if_there_is_one_and_is_not_for_other_sites() {
+    let vars = [("KAFKA_TOPIC", "t"), ("KAFKA_BROKER", "127.0.0.1:1"), ("KAFKA_GROUP", "g")];
+    let open = ServiceProcess::start(BINARY, &vars).await;
+    check_other_sites(&open, &["POST /anything"]).await;
+    let token = [("OPERATOR_TOKEN", "secret")];
+    check_token(&ServiceProcess::start(BINARY, &[&vars[..], &token].concat()).await, &["GET /"]).await;
 }

@@ -1,7 +1,6 @@
 //! Why a request over HTTP failed.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::WWW_AUTHENTICATE;
 use actix_web::{HttpResponse, ResponseError};
 
 use crate::id::BadId;
@@ -18,11 +17,7 @@ pub(super) enum ApiError {
     Parameter(String),
     #[error("there is no such object")]
     NotFound,
-    #[error("a request needs the token: Authorization: Bearer TOKEN")]
-    Unauthorized,
-    #[error(
-        "storing and deleting over HTTP is off: set OBJECT_STORE_TOKEN, or OBJECT_STORE_HTTP_WRITES=true"
-    )]
+    #[error("storing and deleting over HTTP is off: set OPERATOR_TOKEN, or OBJECT_STORE_HTTP_WRITES=true")]
     WritesAreOff,
     #[error("the body could not be read")]
     UnreadableBody,
@@ -45,7 +40,6 @@ impl ResponseError for ApiError {
     fn status_code(&self) -> StatusCode {
         match self {
             Self::Id(_) | Self::Parameter(_) | Self::UnreadableBody => StatusCode::BAD_REQUEST,
-            Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::WritesAreOff => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Refused(Refused::TooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
@@ -60,10 +54,8 @@ impl ResponseError for ApiError {
     }
 
     fn error_response(&self) -> HttpResponse {
-        let mut response = HttpResponse::build(self.status_code());
-        if let Self::Unauthorized = self {
-            response.insert_header((WWW_AUTHENTICATE, "Bearer"));
-        }
-        response.content_type("text/plain; charset=utf-8").body(self.to_string())
+        HttpResponse::build(self.status_code())
+            .content_type("text/plain; charset=utf-8")
+            .body(self.to_string())
     }
 }

@@ -8,8 +8,8 @@ use chassis::parsers;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::access::Access;
 use super::error::ApiError;
+use super::writes::Writes;
 use crate::listing::{Filter, Position};
 use crate::node::Node;
 
@@ -35,12 +35,7 @@ struct RemoveParameters {
     max_age: Option<String>,
 }
 
-pub(super) async fn list(
-    node: Data<Node>,
-    access: Data<Access>,
-    request: HttpRequest,
-) -> Result<HttpResponse, ApiError> {
-    access.may_read(&request)?;
+pub(super) async fn list(node: Data<Node>, request: HttpRequest) -> Result<HttpResponse, ApiError> {
     let parameters: ListParameters = parse(&request)?;
     let filter = filter(parameters.prefix, parameters.max_age.as_deref())?;
     let limit = parameters.limit.unwrap_or(DEFAULT_LIMIT);
@@ -57,10 +52,10 @@ pub(super) async fn list(
 
 pub(super) async fn remove(
     node: Data<Node>,
-    access: Data<Access>,
+    writes: Data<Writes>,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
-    access.may_write(&request)?;
+    writes.check()?;
     let parameters: RemoveParameters = parse(&request)?;
     if parameters.prefix.is_none() && parameters.max_age.is_none() {
         node.store.clear().await?;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use test_support::TestRedis;
+use test_support::{TestRedis, check_other_sites, check_token};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -159,5 +159,13 @@ async fn without_a_token_objects_are_not_written_over_http_and_with_one_every_re
     let all = format!("{}/objects", node.process.base_url());
     assert_eq!(status(http.delete(all).bearer_auth("secret")).await, 204);
     assert_eq!(status(http.get(object(&node)).bearer_auth("secret")).await, 404);
-    assert_eq!(node.process.get("/health").await.0, 200);
+    let everything = ["GET /objects", "GET /info", "PUT /objects/01", "DELETE /objects"];
+    check_token(&node.process, &everything).await;
+}
+
+#[tokio::test]
+async fn pages_of_other_sites_store_and_delete_nothing_and_programs_are_served() {
+    let node = Node::memory(&[("OBJECT_STORE_HTTP_WRITES", "true")]).await;
+    let changes = ["PUT /objects/01", "DELETE /objects/01", "DELETE /objects"];
+    check_other_sites(&node.process, &changes).await;
 }

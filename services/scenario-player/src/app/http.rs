@@ -1,10 +1,10 @@
 //! Scenarios over HTTP.
 
-use std::net::TcpListener;
 use std::sync::Arc;
 
 use actix_web::web::ServiceConfig;
 use chassis::Lifecycle;
+use chassis::http::Server;
 use chassis::probe::Probes;
 
 use super::parts::Shared;
@@ -36,7 +36,7 @@ pub(super) fn spawn_server(
     config: &Config,
     service: Arc<ScenarioService>,
     probes: Probes,
-    listener: TcpListener,
+    server: Server,
     shared: &Shared,
     lifecycle: &Lifecycle,
 ) {
@@ -49,5 +49,5 @@ pub(super) fn spawn_server(
         probe_routes(config);
         service_routes(config);
     };
-    lifecycle.spawn("http", chassis::http::serve(listener, routes, shared.stopping.clone()));
+    lifecycle.spawn("http", server.run(routes, shared.stopping.clone()));
 }

@@ -31,6 +31,14 @@ impl<'a> Authority<'a> {
         (is_complete && is_host).then_some(authority)
     }
 
+    /// The authority of an origin: `scheme://host` or `scheme://host:port`, and nothing else (RFC 6454, section 7).
+    pub(crate) fn of_origin(origin: &'a str) -> Option<Self> {
+        let (scheme, authority) = origin.split_once("://")?;
+        let is_scheme = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+            && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));
+        is_scheme.then(|| Self::parse(authority))?
+    }
+
     /// The host, if it is an address.
     pub(crate) fn address(self) -> Option<IpAddr> {
         match self.host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {

@@ -22,13 +22,13 @@ impl Origins {
     /// Whether a page with this `Origin` may connect, when its request has this `Host`. A request without an origin is
     /// allowed because it does not come from a browser, and a page may always connect to its own host. What is no origin
     /// is refused.
-    pub(crate) fn allow(&self, origin: Option<&str>, host: Option<&str>) -> bool {
+    pub fn allow(&self, origin: Option<&str>, host: Option<&str>) -> bool {
         let Some(origin) = origin.map(|origin| origin.trim().to_ascii_lowercase()) else { return true };
         if matches!(origin.as_str(), "null" | "file://") {
             // Pages without a host, such as files and sandboxed frames.
             return self.0.is_empty() || self.0.iter().any(|pattern| wildcard::matches(pattern, &origin));
         }
-        let Some(authority) = parse(&origin) else { return false };
+        let Some(authority) = Authority::of_origin(&origin) else { return false };
         self.0.is_empty()
             || host.is_some_and(|host| host.trim().eq_ignore_ascii_case(authority.text))
             || self.0.iter().any(|pattern| match pattern.contains("://") {
@@ -41,14 +41,6 @@ impl Origins {
     pub(crate) fn allow_host(&self, authority: Authority<'_>) -> bool {
         self.0.iter().any(|pattern| authority.matches(pattern.rsplit("://").next().unwrap_or_default()))
     }
-}
-
-/// The authority of an origin: `scheme://host` or `scheme://host:port`, and nothing else (RFC 6454, section 7).
-fn parse(origin: &str) -> Option<Authority<'_>> {
-    let (scheme, authority) = origin.split_once("://")?;
-    let is_scheme = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
-        && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));
-    is_scheme.then(|| Authority::parse(authority))?
 }
 
 #[cfg(test)]
