@@ -65,7 +65,8 @@ impl Batch {
     pub fn push(&mut self, policy: &Policy, offset: i64, record: &Record<'_>) {
         let start = self.encoded.len();
         let (kafka_key, value) = (record.key.unwrap_or_default(), record.value.unwrap_or_default());
-        let items = match message::decode_rows(policy, record) {
+        let unpacked = message::unpack(policy, record);
+        let items = match unpacked.as_ref().map_err(Clone::clone).and_then(|it| it.changes(policy)) {
             Ok(changes) => changes.iter().map(|change| self.push_change(policy, offset, change)).sum(),
             Err(bad) => {
                 let reason = bad.to_string();

@@ -27,7 +27,8 @@ pub(crate) fn run(config: &Config, sample: usize) -> anyhow::Result<()> {
             Some(message) => message.context("read a message")?,
         };
         last = Instant::now();
-        let decoded = message::decode_rows(&policy, &record_of(&message, &policy));
+        let unpacked = message::unpack(&policy, &record_of(&message, &policy));
+        let decoded = unpacked.as_ref().map_err(Clone::clone).and_then(|it| it.changes(&policy));
         if decoded.is_ok() {
             good += 1
         } else {

@@ -1,5 +1,6 @@
 //! The settings: where Kafka and Redis are, and what is done with a message.
 
+mod format;
 mod kafka;
 mod librdkafka;
 mod mapping;
@@ -14,7 +15,7 @@ pub use kafka::KafkaConfig;
 pub use mapping::MappingConfig;
 pub use write::WriteConfig;
 
-/// Reads JSON messages from Kafka, stores each in Redis and notifies subscribers that its key changed.
+/// Reads messages from Kafka, stores each in Redis and notifies subscribers that its key changed.
 #[derive(Parser)]
 #[command(about)]
 pub struct Config {

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::batch::Batch;
 use crate::config::{Config, DeadLettersCommand};
-use crate::message::{self, Policy, Record};
+use crate::message::{Policy, Record};
 use crate::store::{DeadLetter, DeadLetterStore, ReplayOutcome};
 
 /// Runs a command to its end.
@@ -87,11 +87,11 @@ async fn replay(
     let value = Some(&*dead_letter.value).filter(|value| !value.is_empty());
     let partition = dead_letter.partition.parse().unwrap_or_default();
     let record = Record { topic: &dead_letter.topic, partition, key, value, ..Record::default() };
-    if let Err(bad) = message::decode_rows(policy, &record) {
-        return Ok(ReplayOutcome::Refused(bad.to_string()));
-    }
     let mut batch = Batch::default();
     batch.push(policy, 0, &record);
+    if let Some(bad) = batch.bad_messages().first() {
+        return Ok(ReplayOutcome::Refused(bad.reason.clone()));
+    }
     let outcome = store.replay(&dead_letter.id, policy, &batch).await.context("replay a dead letter")?;
     Ok(match outcome {
         ReplayOutcome::Refused(reason) => ReplayOutcome::Refused(format!("redis: {reason}")),

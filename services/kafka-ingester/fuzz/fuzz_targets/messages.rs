@@ -18,6 +18,7 @@ mod message {
     mod decode;
     mod envelope;
     mod fields;
+    pub(crate) mod format;
     mod id;
     mod json;
     mod key_template;
@@ -27,18 +28,22 @@ mod message {
     mod placeholder;
     pub(crate) mod policy;
     pub(crate) mod record;
-    pub(crate) mod rows;
+    mod rows;
+    pub(crate) mod unpacked;
 }
 
 use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
 use message::change::Action;
+use message::format::{Encoding, Format};
 use message::policy::{Envelope, Nested, NonFinite, Notify, Nulls, Policy, StoreAs, Tombstones, TtlUnit};
 use message::record::Record;
-use message::rows::decode_rows;
+use message::unpacked::unpack;
 
-const REASONS: [&str; 12] = [
+const REASONS: [&str; 14] = [
+    "not_msgpack",
+    "not_integer",
     "no_field",
     "bad_field",
     "envelope",
@@ -56,12 +61,16 @@ const REASONS: [&str; 12] = [
 const TEMPLATES: [&str; 4] =
     ["battery:{battery_id}:data", "{a.b[0]}:{c\\.d}", "{key.id}{key}", "{header.h}{battery_id}"];
 
-fuzz_target!(|input: (u8, u8, &[u8], &[u8])| {
-    let (choice, shape, key, value) = input;
+const FORMATS: [Format; 5] = [Format::Auto, Format::Json, Format::Msgpack, Format::Text, Format::Integer];
+
+fuzz_target!(|input: (u8, u8, u8, &[u8], &[u8])| {
+    let (choice, shape, formats, key, value) = input;
     let sorted = choice & 32 != 0;
     let numbers = shape & 32 != 0;
     let policy = Policy {
         key_template: TEMPLATES[usize::from(shape % 4)].parse().unwrap(),
+        value: Encoding { format: FORMATS[usize::from(formats % 5)] },
+        key: Encoding { format: FORMATS[usize::from(formats / 5 % 5)] },
         id_set: None,
         envelope: if shape & 64 == 0 { Envelope::None } else { Envelope::Debezium },
         nested: [Nested::Json, Nested::Flatten, Nested::Reject][usize::from(choice % 3)],
@@ -88,8 +97,8 @@ fuzz_target!(|input: (u8, u8, &[u8], &[u8])| {
     };
     let value = if shape & 128 == 0 { Some(value) } else { None };
     let record = Record { key: Some(key), value, headers: vec![("h", key)], ..Record::default() };
-    let changes = decode_rows(&policy, &record);
-    match changes {
+    let unpacked = unpack(&policy, &record);
+    match unpacked.as_ref().map_err(Clone::clone).and_then(|it| it.changes(&policy)) {
         Err(bad) => assert!(REASONS.iter().any(|reason| bad.to_string().starts_with(reason)), "{bad}"),
         Ok(changes) => changes.into_iter().for_each(|change| {
             let is_json = matches!(change.action, Action::Write { .. }) || policy.notify == Notify::Fields;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use chassis::parsers;
 use chassis::settings::SettingError;
 
+use super::format::FormatConfig;
 use crate::message::{
     Envelope, KeyTemplate, Nested, NonFinite, Notify, Nulls, Placeholder, Policy, StoreAs, Tombstones,
     TtlUnit,
@@ -55,6 +56,9 @@ pub struct MappingConfig {
     /// What is around the fields: none, or debezium (a change event, whose deletes delete the key)
     #[arg(long, env = "ENVELOPE", default_value = "none")]
     envelope: Envelope,
+
+    #[command(flatten)]
+    formats: FormatConfig,
 
     /// Objects and arrays in a message: json (stored as JSON), flatten (outer.inner) or reject (a dead
     /// letter)
@@ -126,6 +130,8 @@ impl MappingConfig {
         };
         Ok(Policy {
             key_template: self.keys()?,
+            value: self.formats.value(),
+            key: self.formats.key(),
             id_set: (self.id_set != "none").then(|| self.id_set.clone()),
             envelope: self.envelope,
             nested: self.nested,

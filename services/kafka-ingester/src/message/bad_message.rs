@@ -1,7 +1,7 @@
 //! Why a message cannot be applied.
 
 /// A message that cannot be applied. Its text is the dead letter's reason.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadMessage {
     /// There is no value.
     #[error("empty: the message has no value")]
@@ -12,6 +12,15 @@ pub enum BadMessage {
     /// The value is not JSON; the parser's error.
     #[error("not_json: {0}")]
     NotJson(String),
+    /// It is not MessagePack: why.
+    #[error("not_msgpack: {0}")]
+    NotMsgpack(String),
+    /// It is no integer of Kafka's serializers; its size in bytes.
+    #[error("not_integer: {0} bytes are not 1, 2, 4 or 8")]
+    NotInteger(usize),
+    /// It was taken for JSON because of its first byte, and is none.
+    #[error("{0} (tried as JSON, since no other format begins with the byte {1:#04x})")]
+    TriedAsJson(Box<BadMessage>, u8),
     /// The value is JSON, but not an object.
     #[error("not_object: the value is not a JSON object")]
     NotObject,

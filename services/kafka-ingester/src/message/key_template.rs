@@ -37,9 +37,9 @@ impl KeyTemplate {
         Ok(self)
     }
 
-    /// True if a placeholder is a header.
-    pub(super) fn needs_headers(&self) -> bool {
-        self.parts.iter().any(|(placeholder, _)| placeholder.is_header())
+    /// True if any placeholder is as wanted.
+    pub(super) fn any(&self, is_wanted: fn(&Placeholder) -> bool) -> bool {
+        self.parts.iter().any(|(placeholder, _)| is_wanted(placeholder))
     }
 
     /// How many placeholders are fields of the value.
@@ -114,7 +114,7 @@ mod tests {
         let several: KeyTemplate = "u:{a.b}:{topic}/{header.x-y}{key}!".parse().unwrap();
         let texts: Vec<&str> = several.placeholders().map(|(_, text)| text).collect();
         assert_eq!((texts, several.key("id")), (vec![":", "/", "", ""], "u:id!".to_owned()));
-        assert!(several.needs_headers() && !several.takes_out("a"));
+        assert!(several.any(Placeholder::is_header) && !several.takes_out("a"));
         for bad in ["", "battery", "{}", "a}{b}", "{a", "{{a}}", "{a}}", "{a}{", "{a..b}", "{key.}"] {
             assert!(bad.parse::<KeyTemplate>().is_err(), "{bad}");
         }

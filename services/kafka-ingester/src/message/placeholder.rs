@@ -36,6 +36,11 @@ impl Placeholder {
         matches!(self.source, Source::Header(_))
     }
 
+    /// True if it is the Kafka key or a field of it.
+    pub(super) fn is_key(&self) -> bool {
+        matches!(self.source, Source::Key | Source::KeyField(_))
+    }
+
     /// For people.
     pub(super) fn describe(&self) -> String {
         match &self.source {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::format::Encoding;
 use super::key_template::KeyTemplate;
 use super::placeholder::Placeholder;
 
@@ -10,6 +11,10 @@ use super::placeholder::Placeholder;
 pub struct Policy {
     /// The Redis key of a message, and its id.
     pub key_template: KeyTemplate,
+    /// How the value's bytes are to be understood.
+    pub value: Encoding,
+    /// How the Kafka key's bytes are to be understood.
+    pub key: Encoding,
     /// The set that collects the ids.
     pub id_set: Option<String>,
     /// What is around the fields of a message.
@@ -54,11 +59,20 @@ impl Policy {
 
     /// True if a header is used.
     pub(crate) fn needs_headers(&self) -> bool {
+        self.has_placeholder(Placeholder::is_header)
+    }
+
+    /// True if the Kafka key of a message can matter.
+    pub(super) fn needs_key(&self) -> bool {
+        self.deletes() || self.has_placeholder(Placeholder::is_key)
+    }
+
+    fn has_placeholder(&self, is_wanted: fn(&Placeholder) -> bool) -> bool {
         let (member, score) = self.member.as_ref().map(|(member, score)| (member, score)).unzip();
         let templates = [Some(&self.key_template), member];
         let parts = [self.ttl_from.as_ref(), self.newer_by.as_ref(), score];
-        templates.into_iter().flatten().any(KeyTemplate::needs_headers)
-            || parts.into_iter().flatten().any(Placeholder::is_header)
+        templates.into_iter().flatten().any(|template| template.any(is_wanted))
+            || parts.into_iter().flatten().any(is_wanted)
     }
 
     /// How many fields of the value the key and the member are made of.

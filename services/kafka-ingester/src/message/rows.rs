@@ -14,11 +14,11 @@ use super::record::Record;
 /// The changes of a message: one, or one for each row.
 pub type Changes<'a> = SmallVec<[Change<'a>; 1]>;
 
-/// Decodes a message. If a row is bad, the whole message is.
+/// Decodes a message whose key and value are JSON. If a row is bad, the whole message is.
 ///
 /// # Errors
 /// If the message cannot be applied. The error's text says why.
-pub fn decode_rows<'a>(policy: &Policy, record: &Record<'a>) -> Result<Changes<'a>, BadMessage> {
+pub(super) fn decode_rows<'a>(policy: &Policy, record: &Record<'a>) -> Result<Changes<'a>, BadMessage> {
     let bad = match decode_json_rows(policy, record) {
         Err(bad) if policy.non_finite == NonFinite::Text => bad,
         decoded => return decoded,

@@ -10,6 +10,7 @@ mod contract;
 mod dead_letters;
 mod failover;
 mod forgotten_brokers;
+mod formats;
 mod group;
 mod kafka_outages;
 mod poisoned;

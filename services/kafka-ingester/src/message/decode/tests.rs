@@ -1,13 +1,15 @@
 use std::time::Duration;
 
 use super::*;
-use crate::message::{Expiry, Nested, NonFinite, Nulls, Tombstones, TtlUnit};
+use crate::message::{Encoding, Expiry, Nested, NonFinite, Nulls, Tombstones, TtlUnit};
 use proptest::prelude::*;
 
 fn policy() -> Policy {
     Policy {
         key_template: "battery:{battery_id}:data".parse().unwrap(),
         id_set: None,
+        value: Encoding::default(),
+        key: Encoding::default(),
         envelope: Envelope::None,
         nested: Nested::Json,
         nulls: Nulls::Store,

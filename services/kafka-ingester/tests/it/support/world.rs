@@ -1,5 +1,7 @@
 //! Kafka, Redis, and the ingester between them.
 
+use std::collections::HashMap;
+
 use fred::clients::Client;
 use fred::interfaces::{HashesInterface, SetsInterface, StreamsInterface};
 use test_support::{ServiceProcess, TestRedis, eventually};
@@ -77,6 +79,14 @@ impl World {
 
     pub(crate) async fn count_dead_letters(&self) -> u64 {
         self.client.xlen(DEAD_LETTERS).await.unwrap()
+    }
+
+    /// The reason of the one dead letter that there is.
+    pub(crate) async fn dead_letter_reason(&self) -> String {
+        let entries: Vec<(String, HashMap<String, bytes::Bytes>)> =
+            self.client.xrange(DEAD_LETTERS, "-", "+", None).await.unwrap();
+        assert_eq!(entries.len(), 1);
+        String::from_utf8(entries[0].1["reason"].to_vec()).unwrap()
     }
 
     /// The key in which Redis has the offsets of the topic.
