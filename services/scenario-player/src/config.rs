@@ -52,6 +52,9 @@ impl Settings for Config {
         if !self.mqtt.has_target() {
             return Err(SettingError::new("MQTT_HOST", "must be set unless TESTING_MOCK_MQTT=true"));
         }
+        if self.timeline.max_bodies_bytes < self.timeline.max_body_bytes {
+            return Err(SettingError::new("MAX_BODIES_BYTES", "must be at least MAX_BODY_BYTES"));
+        }
         Ok(())
     }
 }

@@ -12,6 +12,7 @@
 //! | `GET /`, `GET /docs/`, `GET /openapi.json` | the page, the API documentation |
 
 mod body;
+mod body_budget;
 mod dead_letters;
 mod error;
 mod events;

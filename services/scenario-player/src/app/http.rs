@@ -40,11 +40,14 @@ pub(super) fn spawn_server(
     shared: &Shared,
     lifecycle: &Lifecycle,
 ) {
-    let limits =
-        Limits { body_bytes: config.timeline.max_body_bytes, steps: config.timeline.max_scenario_steps };
+    let limits = Limits {
+        body_bytes: config.timeline.max_body_bytes,
+        bodies_bytes: config.timeline.max_bodies_bytes,
+        steps: config.timeline.max_scenario_steps,
+    };
     let (metrics, stopping) = (shared.metrics.clone(), shared.stopping.clone());
     let probe_routes = chassis::http::probe_routes(probes);
-    let service_routes = http::routes(AppState { service, limits, metrics, stopping });
+    let service_routes = http::routes(AppState::new(service, limits, metrics, stopping));
     let routes = move |config: &mut ServiceConfig| {
         probe_routes(config);
         service_routes(config);

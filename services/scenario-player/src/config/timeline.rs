@@ -32,6 +32,10 @@ pub struct TimelineConfig {
     #[arg(long, env = "MAX_BODY_BYTES", default_value = "32MB", value_parser = parsers::size)]
     pub max_body_bytes: usize,
 
+    /// Largest sum of the bodies of all requests under way, at least MAX_BODY_BYTES; others wait
+    #[arg(long, env = "MAX_BODIES_BYTES", default_value = "64MB", value_parser = parsers::size)]
+    pub max_bodies_bytes: usize,
+
     /// Most steps of one scenario
     #[arg(long, env = "MAX_SCENARIO_STEPS", default_value_t = 500_000)]
     pub max_scenario_steps: usize,

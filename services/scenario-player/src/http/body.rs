@@ -1,52 +1,65 @@
-//! Reading the body of a request, within the limit, and parsing its JSON.
+//! Reading the body of a request, within the limit and its share of the memory, and parsing its JSON.
 
 use std::time::Duration;
 
-use actix_web::web::{Bytes, BytesMut, Payload};
+use actix_web::dev;
+use actix_web::http::header::CONTENT_LENGTH;
+use actix_web::web::{Bytes, BytesMut, Data, Payload};
+use actix_web::{FromRequest, HttpRequest};
 use futures_util::StreamExt;
+use futures_util::future::LocalBoxFuture;
 use serde::de::DeserializeOwned;
+use tokio::time::Instant;
 
+use super::body_budget::{SMALL_BODY_BYTES, Share};
 use super::error::ApiError;
+use super::state::AppState;
+use crate::post_id::PostId;
 
-/// The whole body, if it is no larger than `limit_bytes`.
-///
-/// A body that is too large is still received, up to a bound, but not kept: most clients read the answer only after they
-/// have sent everything.
-pub(super) async fn read(mut payload: Payload, limit_bytes: usize) -> Result<Bytes, ApiError> {
-    let mut body = BytesMut::new();
-    let mut excess_bytes = 0;
-    let read_all = async {
-        while let Some(chunk) = payload.next().await {
-            let chunk =
-                chunk.map_err(|error| ApiError::bad_request(format!("the body cannot be read: {error}")))?;
-            if excess_bytes == 0 && body.len() + chunk.len() <= limit_bytes {
-                body.extend_from_slice(&chunk);
-            } else {
-                excess_bytes += chunk.len();
-                body = BytesMut::new();
-                if excess_bytes > MAX_EXCESS_BYTES {
-                    break;
-                }
-            }
-        }
-        Ok::<(), ApiError>(())
-    };
-    match tokio::time::timeout(READ_TIMEOUT, read_all).await {
-        Ok(result) => result?,
-        Err(_) => return Err(ApiError::bad_request("the body did not arrive within 60 s")),
-    }
-    if excess_bytes > 0 {
-        return Err(ApiError::too_large(format!("the body is larger than {limit_bytes} bytes")));
-    }
-    Ok(body.freeze())
+/// The whole body of a request.
+pub(super) struct Body {
+    bytes: Bytes,
+    share: Option<Share>,
 }
 
-/// Parses the body as JSON. An error says where in the body it is.
-pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
-    serde_json::from_slice(body).map_err(|error| match error.classify() {
-        serde_json::error::Category::Data => ApiError::unprocessable(locate_error::<T>(body, &error)),
-        _ => ApiError::bad_request(format!("the body is not JSON: {error}")),
-    })
+impl FromRequest for Body {
+    type Error = ApiError;
+    type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut dev::Payload) -> Self::Future {
+        let length =
+            request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        let payload = Payload::from_request(request, payload);
+        let state = Data::<AppState>::from_request(request, &mut dev::Payload::None);
+        Box::pin(async move {
+            let broken = |error: actix_web::Error| ApiError::bad_request(error.to_string());
+            let (payload, state) = (payload.await.map_err(broken)?, state.await.map_err(broken)?);
+            Receiver::begin(&state, length).await.receive(payload).await
+        })
+    }
+}
+
+impl Body {
+    pub(super) fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// By what a repetition of this request is recognized.
+    pub(super) fn post_id(&self, action: &str) -> PostId {
+        PostId::of_request(action, &self.bytes)
+    }
+
+    /// Parses it as JSON. An error says where in the body it is. What was parsed needs memory as well, so the share is to be
+    /// kept until that is gone.
+    pub(super) fn parse<T: DeserializeOwned>(self) -> Result<(T, Option<Share>), ApiError> {
+        let parsed = serde_json::from_slice(&self.bytes).map_err(|error| match error.classify() {
+            serde_json::error::Category::Data => {
+                ApiError::unprocessable(locate_error::<T>(&self.bytes, &error))
+            }
+            _ => ApiError::bad_request(format!("the body is not JSON: {error}")),
+        });
+        Ok((parsed?, self.share))
+    }
 }
 
 /// Parses a wrong body once more, with a slower parser that knows the path of the error.
@@ -59,5 +72,83 @@ fn locate_error<T: DeserializeOwned>(body: &[u8], error: &serde_json::Error) -> 
     }
 }
 
-const READ_TIMEOUT: Duration = Duration::from_secs(60);
-const MAX_EXCESS_BYTES: usize = 512 << 20;
+/// A body that is being received.
+///
+/// One that is refused is still received, up to a bound, but not kept: most clients read the answer only after they have
+/// sent everything.
+struct Receiver<'a> {
+    state: &'a AppState,
+    body: BytesMut,
+    share: Option<Share>,
+    refusal: Option<ApiError>,
+    discarded_bytes: usize,
+}
+
+impl<'a> Receiver<'a> {
+    /// `length` is what the request says; a small body is expected if it says nothing.
+    async fn begin(state: &'a AppState, length: Option<usize>) -> Self {
+        let (body, share, refusal) = (BytesMut::with_capacity(0), None, None);
+        let mut receiver = Self { state, body, share, refusal, discarded_bytes: 0 };
+        receiver.make_room(length.unwrap_or(SMALL_BODY_BYTES)).await;
+        receiver.body.reserve(receiver.share.as_ref().map_or(0, Share::bytes).min(length.unwrap_or(0)));
+        receiver
+    }
+
+    /// Takes a share for a body of so many bytes, or refuses it.
+    async fn make_room(&mut self, bytes: usize) {
+        let limit = self.state.limits.body_bytes;
+        if bytes > limit {
+            return self.refuse(ApiError::too_large(format!("the body is larger than {limit} bytes")));
+        }
+        self.share = self.state.body_budget.take(bytes).await;
+        if self.share.is_none() {
+            self.refuse(ApiError::unavailable("other requests take all memory that there is for bodies"));
+        }
+    }
+
+    async fn receive(mut self, mut payload: Payload) -> Result<Body, ApiError> {
+        let deadline = Instant::now() + MAX_TIME;
+        loop {
+            let next_by = deadline.min(Instant::now() + MAX_PAUSE);
+            let chunk = tokio::time::timeout_at(next_by, payload.next()).await.map_err(|_| {
+                ApiError::too_slow("the body stopped arriving for 10 s, or did not arrive within 60 s")
+            })?;
+            let Some(chunk) = chunk else { break };
+            let chunk =
+                chunk.map_err(|error| ApiError::bad_request(format!("the body cannot be read: {error}")))?;
+            self.add(&chunk).await;
+            if self.discarded_bytes > MAX_DISCARDED_BYTES {
+                break;
+            }
+        }
+        match self.refusal {
+            None => Ok(Body { bytes: self.body.freeze(), share: self.share }),
+            Some(refusal) => Err(refusal),
+        }
+    }
+
+    async fn add(&mut self, chunk: &[u8]) {
+        let bytes = self.body.len() + chunk.len();
+        if self.share.as_ref().is_some_and(|share| bytes > share.bytes()) {
+            // It is not small, and did not say so.
+            self.make_room(bytes.max(self.state.limits.body_bytes)).await;
+        }
+        if self.refusal.is_some() {
+            self.discarded_bytes += chunk.len();
+        } else {
+            self.body.extend_from_slice(chunk);
+        }
+    }
+
+    fn refuse(&mut self, refusal: ApiError) {
+        self.refusal = Some(refusal);
+        self.share = None;
+        self.body = BytesMut::new();
+    }
+}
+
+/// The longest time in which nothing of a body arrives.
+const MAX_PAUSE: Duration = Duration::from_secs(10);
+/// The longest time for a whole body.
+const MAX_TIME: Duration = Duration::from_secs(60);
+const MAX_DISCARDED_BYTES: usize = 512 << 20;

@@ -33,6 +33,14 @@ impl ApiError {
         Self { status: StatusCode::UNPROCESSABLE_ENTITY, detail: detail.into() }
     }
 
+    pub(super) fn too_slow(detail: impl Into<String>) -> Self {
+        Self { status: StatusCode::REQUEST_TIMEOUT, detail: detail.into() }
+    }
+
+    pub(super) fn unavailable(detail: impl Into<String>) -> Self {
+        Self { status: StatusCode::SERVICE_UNAVAILABLE, detail: detail.into() }
+    }
+
     pub(super) fn too_large(detail: impl Into<String>) -> Self {
         Self { status: StatusCode::PAYLOAD_TOO_LARGE, detail: detail.into() }
     }
@@ -70,5 +78,5 @@ impl ResponseError for ApiError {
     }
 }
 
-/// When a client should try again: Redis may be back by then.
+/// When a client should try again: what is missing may be back by then.
 const RETRY_AFTER_S: u32 = 1;

@@ -1,8 +1,8 @@
 //! Playbacks: replaying, showing and changing them.
 
-use actix_web::web::{Data, Json, Path, Payload};
+use actix_web::web::{Data, Json, Path};
 
-use super::body;
+use super::body::Body;
 use super::error::{ApiError, Detail};
 use super::params::customer_id;
 use super::state::AppState;
@@ -13,16 +13,15 @@ use crate::playback::{Change, Speed};
 #[utoipa::path(post, path = "/scenarios/{customer_id}/replay", tag = "scenarios", params(("customer_id" = String, Path)),
     request_body = Option<Replay>, responses(
     (status = 200, body = PlaybackBody), (status = 400, body = Detail), (status = 404, body = Detail),
-    (status = 409, body = Detail), (status = 413, body = Detail), (status = 422, body = Detail),
+    (status = 408, body = Detail), (status = 409, body = Detail), (status = 413, body = Detail), (status = 422, body = Detail),
     (status = 503, body = Detail)))]
 pub(super) async fn replay(
     state: Data<AppState>,
     path: Path<String>,
-    payload: Payload,
+    body: Body,
 ) -> Result<Json<PlaybackBody>, ApiError> {
     let customer = customer_id(path)?;
-    let body = body::read(payload, state.limits.body_bytes).await?;
-    let replay: Option<Replay> = if body.is_empty() { None } else { body::parse(&body)? };
+    let replay: Option<Replay> = if body.is_empty() { None } else { Some(body.parse()?.0) };
     let (speed, looping) =
         replay.map_or((Speed::NORMAL, false), |replay| (replay.speed(), replay.is_looping()));
     let playback = state.service.replay(&customer, speed, looping).await?;
@@ -46,15 +45,15 @@ pub(super) async fn playback(
 #[utoipa::path(patch, path = "/scenarios/{customer_id}/playback", tag = "scenarios", params(("customer_id" = String, Path)),
     request_body = PlaybackChange, responses(
     (status = 200, body = PlaybackBody), (status = 400, body = Detail), (status = 404, body = Detail),
-    (status = 409, body = Detail), (status = 413, body = Detail), (status = 422, body = Detail),
+    (status = 408, body = Detail), (status = 409, body = Detail), (status = 413, body = Detail), (status = 422, body = Detail),
     (status = 503, body = Detail)))]
 pub(super) async fn change(
     state: Data<AppState>,
     path: Path<String>,
-    payload: Payload,
+    body: Body,
 ) -> Result<Json<PlaybackBody>, ApiError> {
     let customer = customer_id(path)?;
-    let change: PlaybackChange = body::parse(&body::read(payload, state.limits.body_bytes).await?)?;
+    let change: PlaybackChange = body.parse()?.0;
     let playback = state.service.change(&customer, Change::from(change)).await?;
     Ok(Json(PlaybackBody::of(&customer, &playback, state.service.now())))
 }

@@ -3,18 +3,17 @@
 use std::sync::Arc;
 
 use actix_web::HttpResponse;
-use actix_web::web::{Data, Json, Path, Payload, Query};
+use actix_web::web::{Data, Json, Path, Query};
 use chassis::parsers;
 use redis_core::id::CustomerId;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::body;
+use super::body::Body;
 use super::error::{ApiError, Detail};
 use super::params::{customer_id, parse_time};
 use super::state::AppState;
 use super::wire::{DraftBody, Id, PlaybackBody, Posted, ScenarioBody, State, Summary};
-use crate::post_id::PostId;
 use crate::records::ScenarioSummary;
 
 #[derive(Deserialize, IntoParams)]
@@ -34,20 +33,19 @@ pub(super) struct StateQuery {
 
 /// Store a scenario and put its steps on the timeline.
 #[utoipa::path(post, path = "/scenario", params(PostQuery), request_body = ScenarioBody, responses(
-    (status = 200, body = Posted), (status = 400, body = Detail), (status = 413, body = Detail),
+    (status = 200, body = Posted), (status = 400, body = Detail), (status = 408, body = Detail), (status = 413, body = Detail),
     (status = 422, body = Detail), (status = 503, body = Detail)))]
 pub(super) async fn post(
     state: Data<AppState>,
     query: Result<Query<PostQuery>, actix_web::Error>,
-    payload: Payload,
+    body: Body,
 ) -> Result<Json<Posted>, ApiError> {
     let query = query.map_err(|error| ApiError::unprocessable(error.to_string()))?;
     let recalculate = query.recalculate_time.as_deref().map_or(Ok(false), parsers::boolean);
     let recalculate =
         recalculate.map_err(|problem| ApiError::unprocessable(format!("recalculate_time: {problem}")))?;
-    let bytes = body::read(payload, state.limits.body_bytes).await?;
-    let id = PostId::of_request(if recalculate { "scenario from now on" } else { "scenario" }, &bytes);
-    let body: ScenarioBody = body::parse(&bytes)?;
+    let id = body.post_id(if recalculate { "scenario from now on" } else { "scenario" });
+    let (body, _share) = body.parse::<ScenarioBody>()?;
     check_steps(body.len(), state.limits.steps)?;
     let scenario = body.into_scenario().ok_or_else(no_steps)?;
     let customer = Id(scenario.customer.clone());
@@ -57,15 +55,11 @@ pub(super) async fn post(
 
 /// Compute the times of a draft, store it and start it. The first step is due in 10 s.
 #[utoipa::path(post, path = "/scenario_draft", request_body = DraftBody, responses(
-    (status = 200, body = ScenarioBody), (status = 400, body = Detail), (status = 413, body = Detail),
+    (status = 200, body = ScenarioBody), (status = 400, body = Detail), (status = 408, body = Detail), (status = 413, body = Detail),
     (status = 422, body = Detail), (status = 503, body = Detail)))]
-pub(super) async fn post_draft(
-    state: Data<AppState>,
-    payload: Payload,
-) -> Result<Json<ScenarioBody>, ApiError> {
-    let bytes = body::read(payload, state.limits.body_bytes).await?;
-    let id = PostId::of_request("draft", &bytes);
-    let body: DraftBody = body::parse(&bytes)?;
+pub(super) async fn post_draft(state: Data<AppState>, body: Body) -> Result<Json<ScenarioBody>, ApiError> {
+    let id = body.post_id("draft");
+    let (body, _share) = body.parse::<DraftBody>()?;
     check_steps(body.len(), state.limits.steps)?;
     let (customer, draft) = body.into_draft().ok_or_else(no_steps)?;
     let scenario = state.service.post_draft(id, customer, &draft).await?;

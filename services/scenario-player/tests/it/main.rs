@@ -11,6 +11,7 @@ mod failover;
 mod fake_broker;
 mod faults;
 mod input;
+mod large_bodies;
 mod lost_hints;
 mod page;
 mod poisoned;

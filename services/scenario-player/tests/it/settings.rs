@@ -17,6 +17,10 @@ async fn with_an_unusable_setting_the_process_prints_one_line_and_exits_2() {
             &[("TESTING_MOCK_MQTT", "true"), ("CONSUME_FROM", "whenever")][..],
             "scenario-player: CONSUME_FROM must be earliest, latest or an ISO 8601 time with a zone\n",
         ),
+        (
+            &[("TESTING_MOCK_MQTT", "true"), ("MAX_BODIES_BYTES", "31MB")][..],
+            "scenario-player: MAX_BODIES_BYTES must be at least MAX_BODY_BYTES\n",
+        ),
     ] {
         let mut player = ServiceProcess::spawn(BINARY, vars);
         assert_eq!(player.wait_for_exit().await, 2);
@@ -68,6 +72,7 @@ async fn help_lists_every_setting_of_the_contract() {
         "LOG_LEVEL",
         "MQTT_QOS",
         "MAX_BODY_BYTES",
+        "MAX_BODIES_BYTES",
         "MAX_SCENARIO_STEPS",
         "LISTEN_ADDR",
         "DRAIN_DELAY",
