@@ -99,6 +99,22 @@ pub fn from_file<T: Settings>(values: Vec<FileValue>) -> Result<T, SettingError>
     parse(&vars, Vec::new()).map_err(|stop| places.explain(refusal(stop)))
 }
 
+/// Reads one section of settings from a part of a settings file, such as a table that the file may have several times.
+///
+/// # Errors
+/// The first setting that cannot be used, or that `convert` refuses. `place` is where the part is, for a setting that is
+/// missing: "topic in line 3 of FILE".
+pub fn section_from_file<A: clap::Args, T>(
+    values: Vec<FileValue>,
+    place: &str,
+    convert: impl FnOnce(A) -> Result<T, SettingError>,
+) -> Result<T, SettingError> {
+    let (vars, places) = Places::split(values);
+    let declared = A::augment_args(clap::Command::new("section"));
+    let section = parse::parse_declared(&declared, &vars, "", Vec::new());
+    section.and_then(convert).map_err(|error| places.explain_in(error, place))
+}
+
 /// Logs each variable that looks like a setting and is none.
 pub(crate) fn warn_of_typos<T: Settings>() {
     let (vars, ..) = variables::<T>(Ok(Vec::new()));

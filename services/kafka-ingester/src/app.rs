@@ -17,6 +17,7 @@ use crate::bad_message_log::BadMessageLog;
 use crate::config::{Command, Config};
 use crate::dead_letter_forwarder::DeadLetterForwarder;
 use crate::kafka::{self, BootstrapBrokers, Consumer, EventHandler};
+use crate::mappings::Mappings;
 use crate::metrics::Metrics;
 use crate::partition::{IngestContext, PartitionGate};
 use crate::store::{self, DeadLetterStore, RedisMemory, Stores};
@@ -55,14 +56,15 @@ fn start(config: &Config, lifecycle: &Lifecycle) -> anyhow::Result<()> {
     spawn_dead_letter_forwarder(config, lifecycle, stores.dead_letters, &metrics)?;
     let assignments = Assignments::default();
     let consumer = create_consumer(config, &assignments, &metrics)?;
-    let topic_ids = spawn_topic_monitor(config, lifecycle, &consumer);
+    let mappings = config.mappings()?;
+    let topic_ids = spawn_topic_monitor(lifecycle, &consumer, &mappings);
     let partition_gate = |name| PartitionGate::new(lifecycle.readiness().gate(name));
     let group_gate = lifecycle.readiness().gate("group");
     group_gate.open();
     let context = Arc::new(IngestContext {
         consumer,
         store: stores.partitions,
-        policy: config.mapping.policy()?,
+        mappings,
         metrics,
         batch_max: usize::from(config.write.batch_max),
         topic_ids,
@@ -72,7 +74,7 @@ fn start(config: &Config, lifecycle: &Lifecycle) -> anyhow::Result<()> {
         bad_messages_gate: partition_gate("bad messages"),
         bad_message_log: spawn_bad_message_log(lifecycle),
     });
-    spawn_poll_loop(config, lifecycle, context, assignments);
+    spawn_poll_loop(lifecycle, context, assignments);
     Ok(())
 }
 
@@ -86,7 +88,7 @@ fn spawn_probes(config: &Config, lifecycle: &Lifecycle, registry: Registry) -> a
 
 fn connect_redis(config: &Config, lifecycle: &Lifecycle) -> anyhow::Result<Stores> {
     let (group, wait) = (config.kafka.group(), config.redis.wait_replicas());
-    let needs = store::needs(group, &config.kafka.topics(), &config.mapping.policy()?, &config.write, wait);
+    let needs = store::needs(group, &config.mappings()?, &config.write, wait);
     let redis = connect::pool(&config.redis)?.check(&config.redis, needs);
     spawn_gate(lifecycle.readiness().gate("redis"), redis.state);
     Ok(Stores::new(&redis.client, group, &config.write, wait))
@@ -136,14 +138,14 @@ fn create_consumer(
 }
 
 fn spawn_topic_monitor(
-    config: &Config,
     lifecycle: &Lifecycle,
     consumer: &Arc<Consumer>,
+    mappings: &Mappings,
 ) -> watch::Receiver<TopicIds> {
     let (sender, topic_ids) = watch::channel(TopicIds::default());
     let gate = lifecycle.readiness().gate("kafka");
     let monitor =
-        topic_monitor::run(Arc::clone(consumer), config.kafka.topics(), gate, sender, lifecycle.stopping());
+        topic_monitor::run(Arc::clone(consumer), mappings.clone(), gate, sender, lifecycle.stopping());
     lifecycle.spawn("topic monitor", monitor);
     topic_ids
 }
@@ -155,14 +157,9 @@ fn spawn_bad_message_log(lifecycle: &Lifecycle) -> BadMessageLog {
 }
 
 /// The poll loop blocks, so it gets a thread of its own.
-fn spawn_poll_loop(
-    config: &Config,
-    lifecycle: &Lifecycle,
-    context: Arc<IngestContext>,
-    assignments: Assignments,
-) {
-    let (topics, runtime, stopping) = (config.kafka.topics(), Handle::current(), lifecycle.stopping());
-    let run = move || poll_loop::run(&context, &assignments, &topics, &runtime, &stopping);
+fn spawn_poll_loop(lifecycle: &Lifecycle, context: Arc<IngestContext>, assignments: Assignments) {
+    let (runtime, stopping) = (Handle::current(), lifecycle.stopping());
+    let run = move || poll_loop::run(&context, &assignments, &runtime, &stopping);
     lifecycle.spawn("poll loop", async move { tokio::task::spawn_blocking(run).await? });
 }
 

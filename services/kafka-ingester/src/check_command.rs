@@ -5,11 +5,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::metadata::MetadataTopic;
 use rdkafka::{Message, Offset, TopicPartitionList};
 use serde_json::{Map, Value, json};
 
 use crate::config::Config;
 use crate::kafka::record_of;
+use crate::mappings::Mappings;
 use crate::message::{self, Action, BadMessage, Change, Changes, Expiry, Policy, StoreAs};
 
 /// Reads up to `sample` messages and prints a line of JSON for each. It joins no group and commits nothing. Blocks.
@@ -18,8 +20,8 @@ use crate::message::{self, Action, BadMessage, Change, Changes, Expiry, Policy, 
 /// If a topic cannot be read, or standard output is closed.
 pub(crate) fn run(config: &Config, sample: usize) -> anyhow::Result<()> {
     let consumer: BaseConsumer = config.kafka.client_config()?.create().context("create the consumer")?;
-    consumer.assign(&first_offsets(&consumer, &config.kafka.topics())?).context("read the topics")?;
-    let policy = config.mapping.policy()?;
+    let mappings = config.mappings()?;
+    consumer.assign(&first_offsets(&consumer, &mappings)?).context("read the topics")?;
     let (mut good, mut bad, mut last) = (0, 0, Instant::now());
     while good + bad < sample && last.elapsed() < SILENCE {
         let message = match consumer.poll(POLL_TIMEOUT) {
@@ -27,15 +29,16 @@ pub(crate) fn run(config: &Config, sample: usize) -> anyhow::Result<()> {
             Some(message) => message.context("read a message")?,
         };
         last = Instant::now();
-        let unpacked = message::unpack(&policy, &record_of(&message, &policy));
-        let decoded = unpacked.as_ref().map_err(Clone::clone).and_then(|it| it.changes(&policy));
+        let policy = mappings.policy_of(message.topic()).context("find the topic's settings")?;
+        let unpacked = message::unpack(policy, &record_of(&message, policy));
+        let decoded = unpacked.as_ref().map_err(Clone::clone).and_then(|it| it.changes(policy));
         if decoded.is_ok() {
             good += 1
         } else {
             bad += 1
         }
         let (topic, partition, offset) = (message.topic(), message.partition(), message.offset());
-        for mut line in describe(&policy, decoded) {
+        for mut line in describe(policy, decoded) {
             line.extend(
                 [("topic", json!(topic)), ("partition", json!(partition)), ("offset", json!(offset))]
                     .map(owned),
@@ -48,9 +51,10 @@ pub(crate) fn run(config: &Config, sample: usize) -> anyhow::Result<()> {
 }
 
 /// All partitions of the topics, from their earliest messages on.
-fn first_offsets(consumer: &BaseConsumer, topics: &[String]) -> anyhow::Result<TopicPartitionList> {
+fn first_offsets(consumer: &BaseConsumer, mappings: &Mappings) -> anyhow::Result<TopicPartitionList> {
+    let existing = consumer.fetch_metadata(None, REQUEST_TIMEOUT).context("ask the brokers")?;
     let mut list = TopicPartitionList::new();
-    for topic in topics {
+    for topic in &mappings.topics(existing.topics().iter().map(MetadataTopic::name)) {
         let metadata = consumer.fetch_metadata(Some(topic), REQUEST_TIMEOUT).context("ask the brokers")?;
         let Some(found) = metadata.topics().iter().find(|found| found.error().is_none()) else {
             bail!("topic {topic} does not exist, or may not be read");

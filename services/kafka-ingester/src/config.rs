@@ -1,6 +1,7 @@
 //! The settings: where Kafka and Redis are, and what is done with a message.
 
 mod format;
+mod ingest_file;
 mod kafka;
 mod librdkafka;
 mod mapping;
@@ -14,6 +15,8 @@ use redis_core::RedisConfig;
 pub use kafka::KafkaConfig;
 pub use mapping::MappingConfig;
 pub use write::WriteConfig;
+
+use crate::mappings::Mappings;
 
 /// Reads messages from Kafka, stores each in Redis and notifies subscribers that its key changed.
 #[derive(Parser)]
@@ -74,11 +77,30 @@ impl Settings for Config {
     }
 
     fn check(&self) -> Result<(), SettingError> {
-        self.mapping.policy()?;
+        self.mappings()?;
         match self.command {
             Some(Command::DeadLetters(_)) => Ok(()),
             Some(Command::Check { .. }) | None => self.kafka.check(),
         }
+    }
+}
+
+impl Config {
+    /// What is done with the messages of each topic: what `INGEST_CONFIG` says, or the variables.
+    ///
+    /// # Errors
+    /// Names a setting or a line of the file that cannot be used.
+    pub fn mappings(&self) -> Result<Mappings, SettingError> {
+        let Some(file) = self.kafka.ingest_config() else {
+            return Ok(Mappings::of_all(self.kafka.topics()?, self.mapping.policy()?));
+        };
+        if self.mapping != MappingConfig::default() {
+            return Err(SettingError::new(
+                "INGEST_CONFIG",
+                "must have the settings of messages: none of them may be a variable beside it",
+            ));
+        }
+        ingest_file::read(file)
     }
 }
 

@@ -10,7 +10,8 @@ use serde_json::{Map, Value, json};
 
 use crate::batch::Batch;
 use crate::config::{Config, DeadLettersCommand};
-use crate::message::{Policy, Record};
+use crate::mappings::Mappings;
+use crate::message::Record;
 use crate::store::{DeadLetter, DeadLetterStore, ReplayOutcome};
 
 /// Runs a command to its end.
@@ -22,7 +23,7 @@ pub(crate) async fn run(config: &Config, command: DeadLettersCommand) -> anyhow:
     let store = DeadLetterStore::new(pool);
     match command {
         DeadLettersCommand::List => list(&store).await,
-        DeadLettersCommand::Replay => replay_all(&store, &config.mapping.policy()?).await,
+        DeadLettersCommand::Replay => replay_all(&store, &config.mappings()?).await,
     }
 }
 
@@ -38,9 +39,9 @@ async fn list(store: &DeadLetterStore) -> anyhow::Result<()> {
 
 /// Prints the dead letters that still cannot be applied, with their new reasons, and a summary on standard
 /// error. Stops if Redis refuses what no dead letter is to blame for.
-async fn replay_all(store: &DeadLetterStore, policy: &Policy) -> anyhow::Result<()> {
+async fn replay_all(store: &DeadLetterStore, mappings: &Mappings) -> anyhow::Result<()> {
     let (mut applied, mut left) = (0_u64, 0_u64);
-    let result = replay_each(store, policy, &mut applied, &mut left).await;
+    let result = replay_each(store, mappings, &mut applied, &mut left).await;
     match &result {
         Ok(()) => eprintln!("{applied} applied and removed, {left} left"),
         Err(_) => eprintln!("{applied} applied and removed, then stopped; the others are kept"),
@@ -50,14 +51,14 @@ async fn replay_all(store: &DeadLetterStore, policy: &Policy) -> anyhow::Result<
 
 async fn replay_each(
     store: &DeadLetterStore,
-    policy: &Policy,
+    mappings: &Mappings,
     applied: &mut u64,
     left: &mut u64,
 ) -> anyhow::Result<()> {
     let mut after = FIRST.to_owned();
     while let Some(dead_letters) = next_page(store, &mut after).await? {
         for dead_letter in dead_letters {
-            match replay(store, policy, &dead_letter).await? {
+            match replay(store, mappings, &dead_letter).await? {
                 ReplayOutcome::Applied => *applied += 1,
                 ReplayOutcome::Missing => {}
                 ReplayOutcome::Refused(reason) => {
@@ -80,9 +81,13 @@ async fn next_page(store: &DeadLetterStore, after: &mut String) -> anyhow::Resul
 
 async fn replay(
     store: &DeadLetterStore,
-    policy: &Policy,
+    mappings: &Mappings,
     dead_letter: &DeadLetter,
 ) -> anyhow::Result<ReplayOutcome> {
+    let Some(policy) = mappings.policy_of(&dead_letter.topic) else {
+        let reason = format!("{}, and no setting is about this topic now", dead_letter.reason);
+        return Ok(ReplayOutcome::Refused(reason));
+    };
     let key = Some(&*dead_letter.key).filter(|key| !key.is_empty());
     let value = Some(&*dead_letter.value).filter(|value| !value.is_empty());
     let partition = dead_letter.partition.parse().unwrap_or_default();

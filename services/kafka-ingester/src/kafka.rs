@@ -21,4 +21,4 @@ pub(crate) use group_refusal::group_refusal;
 pub(crate) use partition_list::{format_partitions, partitions_of};
 pub(crate) use record::record_of;
 pub(crate) use start_position::{StartPosition, find_start_position};
-pub(crate) use topics::{describe_topics, fetch_topic_id};
+pub(crate) use topics::{describe_topics, fetch_topic_id, list_topics};

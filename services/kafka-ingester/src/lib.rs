@@ -9,6 +9,7 @@ pub mod config;
 mod dead_letter_commands;
 mod dead_letter_forwarder;
 mod kafka;
+mod mappings;
 mod memory_monitor;
 pub mod message;
 mod metrics;
@@ -17,6 +18,9 @@ mod poll_loop;
 pub mod store;
 mod topic_monitor;
 mod topic_partition;
+mod topic_selector;
 
 pub use config::Config;
+pub use mappings::Mappings;
 pub use topic_partition::TopicPartition;
+pub use topic_selector::TopicSelector;

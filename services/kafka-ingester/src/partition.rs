@@ -26,6 +26,7 @@ use tracing::{debug, warn};
 use crate::assignments::Progress;
 use crate::batch::Batch;
 use crate::kafka::{EventHandler, record_of};
+use crate::message::Policy;
 use crate::store::StoreFailure;
 use crate::topic_partition::TopicPartition;
 use apply::apply;
@@ -48,6 +49,7 @@ impl PartitionTask {
     /// A task that reads the messages of `partition` from `queue`.
     pub(crate) fn new(
         partition: TopicPartition,
+        policy: Arc<Policy>,
         context: Arc<IngestContext>,
         mut queue: PartitionQueue<EventHandler>,
         stop: CancellationToken,
@@ -56,7 +58,7 @@ impl PartitionTask {
         let queue_filled = Arc::new(Notify::new());
         let waker = Arc::clone(&queue_filled);
         queue.set_nonempty_callback(move || waker.notify_one());
-        Self { ownership: Ownership::new(partition, context, stop), queue, queue_filled, progress }
+        Self { ownership: Ownership::new(partition, policy, context, stop), queue, queue_filled, progress }
     }
 
     /// Ingests until stopped. `previous` is the task that read from the same queue before.
@@ -155,7 +157,8 @@ impl PartitionTask {
                     )));
                 }
                 Some(Ok(message)) => {
-                    batch.push(&context.policy, message.offset(), &record_of(&message, &context.policy));
+                    let policy = &self.ownership.policy;
+                    batch.push(policy, message.offset(), &record_of(&message, policy));
                     *position = message.offset() + 1;
                 }
                 // librdkafka tries again by itself.

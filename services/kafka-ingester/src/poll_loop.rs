@@ -2,6 +2,7 @@
 //!
 //! It never waits for Redis. So however slow Redis is, this instance keeps its place in the group.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,24 +17,27 @@ use tracing::{debug, info};
 use crate::assignments::Assignments;
 use crate::kafka::{Consumer, assign, commit_offsets, format_partitions, group_refusal, partitions_of};
 use crate::partition::{IngestContext, PartitionTask};
+use crate::topic_monitor::TopicIds;
 
-/// Ingests `topics` until `stopping`, then ends what is under way and leaves the group. Blocks.
+/// Ingests until `stopping`, then ends what is under way and leaves the group. Blocks.
 ///
 /// # Errors
 /// If librdkafka gives up. A restart of the process may help.
 pub(crate) fn run(
     context: &Arc<IngestContext>,
     assignments: &Assignments,
-    topics: &[String],
     runtime: &Handle,
     stopping: &CancellationToken,
 ) -> anyhow::Result<()> {
     let consumer = &context.consumer;
     let event_handler = consumer.client().context();
-    let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
-    consumer.subscribe(&topics).context("subscribe to the topics")?;
-    let mut last_commit = Instant::now();
+    let mut topic_ids = context.topic_ids.clone();
+    topic_ids.mark_changed();
+    let (mut subscribed, mut last_commit) = (BTreeSet::new(), Instant::now());
     while !stopping.is_cancelled() {
+        if topic_ids.has_changed().unwrap_or_default() {
+            subscribe(context, &topic_ids.borrow_and_update(), &mut subscribed)?;
+        }
         match consumer.poll(POLL_TIMEOUT) {
             None => {}
             Some(Ok(_)) => bail!("a message came outside of its partition's queue"),
@@ -62,6 +66,21 @@ pub(crate) fn run(
     leave_group(consumer)
 }
 
+/// Subscribes to the topics that are named, and to those that exist and are in a pattern.
+fn subscribe(
+    context: &IngestContext,
+    existing: &TopicIds,
+    subscribed: &mut BTreeSet<String>,
+) -> anyhow::Result<()> {
+    let topics = context.mappings.topics(existing.keys().map(String::as_str));
+    if topics != *subscribed {
+        let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
+        context.consumer.subscribe(&topics).context("subscribe to the topics")?;
+    }
+    *subscribed = topics;
+    Ok(())
+}
+
 /// Starts a task for each of the partitions that the group assigned to us.
 fn start_partitions(
     context: &Arc<IngestContext>,
@@ -76,12 +95,14 @@ fn start_partitions(
         // Before `assign`: from then on messages go to the queue.
         let queue = context.consumer.split_partition_queue(&partition.topic, partition.partition);
         let queue = queue.with_context(|| format!("split off the queue of {partition}"))?;
-        queues.push((partition, queue));
+        let policy = context.mappings.policy_of(&partition.topic);
+        let policy = policy.with_context(|| format!("no setting is about {partition}"))?;
+        queues.push((partition, Arc::clone(policy), queue));
     }
     assign(&context.consumer, list).context("take up the partitions")?;
-    for (partition, queue) in queues {
+    for (partition, policy, queue) in queues {
         assignments.start(partition.clone(), |stop, progress, previous| {
-            let task = PartitionTask::new(partition, Arc::clone(context), queue, stop, progress);
+            let task = PartitionTask::new(partition, policy, Arc::clone(context), queue, stop, progress);
             runtime.spawn(task.run(previous))
         });
     }

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use clap::builder::Resettable;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Arg, Command};
+use clap::{Arg, Command, FromArgMatches};
 
 use super::command::{command, declared};
 use super::definition::Settings;
@@ -30,17 +30,26 @@ pub(super) fn parse<T: Settings>(vars: &Vars, args: Vec<OsString>) -> Result<T, 
         answer.map_err(Stop::Answer)?;
         return Err(Stop::Refuse(SettingError::new("arguments", "mix --help with others")));
     }
-    let declared = declared::<T>();
     let prefix = T::SERVICE.prefix;
-    let vars = secret_files::read(vars, &declared, prefix).map_err(Stop::Refuse)?;
-    let from_vars = declared.get_arguments().flat_map(|arg| flags(arg, &vars, prefix));
-    let argv = [OsString::from(T::SERVICE.name)].into_iter().chain(from_vars).chain(args).collect::<Vec<_>>();
-    let settings = without_env(declared.clone())
-        .try_get_matches_from(argv)
-        .and_then(|mut matches| T::from_arg_matches_mut(&mut matches))
-        .map_err(|error| Stop::Refuse(setting_error(&error, &declared, &vars, prefix)))?;
+    let settings: T = parse_declared(&declared::<T>(), vars, prefix, args).map_err(Stop::Refuse)?;
     settings.check().map_err(Stop::Refuse)?;
     Ok(settings)
+}
+
+/// Parses the settings that `declared` declares.
+pub(super) fn parse_declared<T: FromArgMatches>(
+    declared: &Command,
+    vars: &Vars,
+    prefix: &str,
+    args: Vec<OsString>,
+) -> Result<T, SettingError> {
+    let vars = secret_files::read(vars, declared, prefix)?;
+    let from_vars = declared.get_arguments().flat_map(|arg| flags(arg, &vars, prefix));
+    let argv = [OsString::from(declared.get_name())].into_iter().chain(from_vars).chain(args);
+    without_env(declared.clone())
+        .try_get_matches_from(argv.collect::<Vec<_>>())
+        .and_then(|mut matches| T::from_arg_matches_mut(&mut matches))
+        .map_err(|error| setting_error(&error, declared, &vars, prefix))
 }
 
 /// The address that `--health` asks. No other setting has to be there, or right.

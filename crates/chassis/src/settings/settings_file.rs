@@ -57,4 +57,10 @@ impl Places {
             None => error,
         }
     }
+
+    /// The error with the place of its variable, or with `place` if the variable has none.
+    pub(super) fn explain_in(&self, error: SettingError, place: &str) -> SettingError {
+        let place = self.0.get(error.variable()).map_or(place, String::as_str);
+        error.found_at(place)
+    }
 }

@@ -1,17 +1,24 @@
 //! The settings of Kafka: topics, brokers, group, and any property of librdkafka.
 
+use std::path::{Path, PathBuf};
+
 use chassis::settings::SettingError;
 use rdkafka::config::ClientConfig;
 
 use super::librdkafka::{self, Property};
+use crate::topic_selector::TopicSelector;
 
 /// Where messages come from.
 #[derive(Clone, clap::Args)]
 #[command(next_help_heading = "Kafka")]
 pub struct KafkaConfig {
-    /// Topic to read; separate several with commas. Required
+    /// Topic to read, or a pattern such as ^sensors\..*; separate several with commas. Required, or INGEST_CONFIG
     #[arg(long, env = "KAFKA_TOPIC")]
     kafka_topic: Option<String>,
+
+    /// TOML file of topics, each with its own settings of messages
+    #[arg(long, env = "INGEST_CONFIG")]
+    ingest_config: Option<PathBuf>,
 
     /// Bootstrap servers, HOST:PORT separated by commas. Required
     #[arg(long, env = "KAFKA_BROKER")]
@@ -28,15 +35,21 @@ pub struct KafkaConfig {
 }
 
 impl KafkaConfig {
-    /// The topics, each once.
-    pub fn topics(&self) -> Vec<String> {
-        let mut topics: Vec<String> = Vec::new();
+    /// The topics of `KAFKA_TOPIC`, each once.
+    pub(super) fn topics(&self) -> Result<Vec<TopicSelector>, SettingError> {
+        let mut topics: Vec<&str> = Vec::new();
         for topic in self.kafka_topic.iter().flat_map(|topics| topics.split(',')).map(str::trim) {
-            if !topic.is_empty() && !topics.iter().any(|known| known == topic) {
-                topics.push(topic.to_owned());
+            if !topic.is_empty() && !topics.contains(&topic) {
+                topics.push(topic);
             }
         }
-        topics
+        let selectors = topics.into_iter().map(str::parse).collect::<Result<_, String>>();
+        selectors.map_err(|problem| SettingError::new("KAFKA_TOPIC", problem))
+    }
+
+    /// The file of topics.
+    pub(super) fn ingest_config(&self) -> Option<&Path> {
+        self.ingest_config.as_deref()
     }
 
     /// The bootstrap servers.
@@ -60,28 +73,21 @@ impl KafkaConfig {
 
     pub(super) fn check(&self) -> Result<(), SettingError> {
         let required = [
-            ("KAFKA_TOPIC", &self.kafka_topic),
-            ("KAFKA_BROKER", &self.kafka_broker),
-            ("KAFKA_GROUP", &self.kafka_group),
+            ("KAFKA_TOPIC", self.kafka_topic.is_some() || self.ingest_config.is_some()),
+            ("KAFKA_BROKER", self.kafka_broker.is_some()),
+            ("KAFKA_GROUP", self.kafka_group.is_some()),
         ];
         let missing: Vec<&str> =
-            required.iter().filter(|(_, value)| value.is_none()).map(|(variable, _)| *variable).collect();
+            required.iter().filter(|(_, is_set)| !is_set).map(|(variable, _)| *variable).collect();
         if !missing.is_empty() {
             return Err(SettingError::new(missing.join(", "), "must be set"));
         }
-        if self.topics().is_empty() {
-            return Err(SettingError::new("KAFKA_TOPIC", "must name a topic"));
+        if self.kafka_topic.is_some() && self.ingest_config.is_some() {
+            return Err(SettingError::new("KAFKA_TOPIC", "must not be set beside INGEST_CONFIG"));
         }
-        if !self.topics().iter().all(|topic| is_topic_name(topic)) {
-            return Err(SettingError::new(
-                "KAFKA_TOPIC",
-                "must be names of 1 to 249 of A-Z a-z 0-9 . _ -, separated by commas",
-            ));
+        if self.ingest_config.is_none() && self.topics()?.is_empty() {
+            return Err(SettingError::new("KAFKA_TOPIC", "must name a topic"));
         }
         self.client_config().map(drop)
     }
-}
-
-fn is_topic_name(topic: &str) -> bool {
-    topic.len() <= 249 && topic.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
 }

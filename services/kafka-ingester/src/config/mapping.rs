@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use chassis::parsers;
 use chassis::settings::SettingError;
+use clap::builder::Resettable;
+use clap::{Args as _, Command, FromArgMatches as _};
 
 use super::format::FormatConfig;
 use crate::message::{
@@ -101,6 +103,14 @@ pub struct MappingConfig {
     /// Largest message that is applied
     #[arg(long, env = "MESSAGE_MAX", default_value = "16MB", value_parser = parsers::size)]
     message_max: usize,
+}
+
+impl Default for MappingConfig {
+    fn default() -> Self {
+        let defaults = Self::augment_args(Command::new("defaults")).no_binary_name(true);
+        let defaults = defaults.mut_args(|arg| arg.env(Resettable::Reset)).get_matches_from([""; 0]);
+        Self::from_arg_matches(&defaults).expect("each setting has a default, or may be missing")
+    }
 }
 
 impl MappingConfig {

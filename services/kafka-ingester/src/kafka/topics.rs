@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::anyhow;
+use rdkafka::consumer::Consumer as _;
 
 use super::consumer::Consumer;
 use super::describe_topics::{self, TopicState};
@@ -20,6 +21,19 @@ pub(crate) async fn describe_topics(
     let consumer = Arc::clone(consumer);
     let describe = move || describe_topics::describe_topics(&consumer, &topics, TIMEOUT);
     Ok(tokio::task::spawn_blocking(describe).await?)
+}
+
+/// The names of all topics, or why no broker answered.
+///
+/// # Errors
+/// If the runtime is shutting down.
+pub(crate) async fn list_topics(consumer: &Arc<Consumer>) -> anyhow::Result<Result<Vec<String>, String>> {
+    let consumer = Arc::clone(consumer);
+    let list = move || {
+        let metadata = consumer.fetch_metadata(None, TIMEOUT).map_err(|error| error.to_string())?;
+        Ok(metadata.topics().iter().map(|topic| topic.name().to_owned()).collect())
+    };
+    Ok(tokio::task::spawn_blocking(list).await?)
 }
 
 /// The present id of a topic; empty if the broker has no ids.

@@ -31,7 +31,7 @@ pub(super) async fn apply(
             ownership.epoch,
             offsets.clone(),
             resume_at,
-            &context.policy,
+            &ownership.policy,
             batch,
         );
         let outcome = ownership.run_until_stopped(call).await?;

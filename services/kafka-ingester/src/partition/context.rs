@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use super::gate::PartitionGate;
 use crate::bad_message_log::BadMessageLog;
 use crate::kafka::Consumer;
-use crate::message::Policy;
+use crate::mappings::Mappings;
 use crate::metrics::Metrics;
 use crate::store::PartitionStore;
 use crate::topic_monitor::TopicIds;
@@ -18,7 +18,7 @@ use crate::topic_monitor::TopicIds;
 pub(crate) struct IngestContext {
     pub(crate) consumer: Arc<Consumer>,
     pub(crate) store: PartitionStore,
-    pub(crate) policy: Policy,
+    pub(crate) mappings: Mappings,
     pub(crate) metrics: Metrics,
     /// Most messages in a batch.
     pub(crate) batch_max: usize,

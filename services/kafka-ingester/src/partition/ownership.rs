@@ -6,12 +6,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::context::IngestContext;
 use super::interruption::Interruption;
+use crate::message::Policy;
 use crate::store::Counts;
 use crate::topic_partition::TopicPartition;
 
 /// A partition that is assigned to this instance, and what the last claim said about it.
 pub(super) struct Ownership {
     pub(super) partition: TopicPartition,
+    /// What is done with its messages.
+    pub(super) policy: Arc<Policy>,
     pub(super) context: Arc<IngestContext>,
     /// Cancelled when the partition is revoked or the process stops.
     pub(super) stop: CancellationToken,
@@ -30,12 +33,14 @@ pub(super) struct Ownership {
 impl Ownership {
     pub(super) fn new(
         partition: TopicPartition,
+        policy: Arc<Policy>,
         context: Arc<IngestContext>,
         stop: CancellationToken,
     ) -> Self {
         let (topic_id, counts) = (String::new(), Counts::default());
         Self {
             partition,
+            policy,
             context,
             stop,
             epoch: 0,

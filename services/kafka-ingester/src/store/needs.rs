@@ -3,24 +3,19 @@
 use redis_core::{Key, Needs, WaitReplicas};
 
 use crate::config::WriteConfig;
+use crate::mappings::Mappings;
 use crate::message::{Notify, Nulls, Policy, StoreAs, TtlUnit};
 
 /// The commands that the service and its scripts run with these settings.
-pub fn needs(
-    group: &str,
-    topics: &[String],
-    policy: &Policy,
-    write: &WriteConfig,
-    wait: WaitReplicas,
-) -> Needs {
+pub fn needs(group: &str, mappings: &Mappings, write: &WriteConfig, wait: WaitReplicas) -> Needs {
     let mut needs = Needs::default()
         .and("EVALSHA", ["EVALSHA", "0000000000000000000000000000000000000000", "0"])
         .and("SCRIPT LOAD", ["SCRIPT", "LOAD", "return 1"]);
-    for topic in topics {
-        let key = Key::KafkaOffsets { group, topic }.to_string();
+    for topic in mappings.names() {
+        let key = Key::KafkaOffsets { group, topic: &topic }.to_string();
         needs = on(needs, &key, &key, &[&["HMGET", "check"], &["HSET", "check", "1"], &["HDEL", "check"]]);
     }
-    needs = of_messages(needs, policy);
+    needs = mappings.policies().into_iter().fold(needs, of_messages);
     let dead_letters = Key::DeadLetters.to_string();
     needs = on(needs, &dead_letters, &dead_letters, &[&["XADD", "*", "field", "value"]]);
     if write.dead_letters_topic.is_some() {

@@ -22,3 +22,4 @@ mod settings;
 mod shapes;
 mod soak;
 mod startup;
+mod topics;

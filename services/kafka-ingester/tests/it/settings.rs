@@ -24,7 +24,7 @@ async fn a_setting_that_cannot_be_used_is_one_line_and_exit_code_2() {
         (
             "KAFKA_TOPIC",
             "a/b",
-            "KAFKA_TOPIC must be names of 1 to 249 of A-Z a-z 0-9 . _ -, separated by commas",
+            r"KAFKA_TOPIC must be 1 to 249 of A-Z a-z 0-9 . _ -, or a pattern that begins with ^, such as ^sensors\..*",
         ),
         (
             "KAFKA_CONF_NO_SUCH",
@@ -49,6 +49,7 @@ async fn a_setting_that_cannot_be_used_is_one_line_and_exit_code_2() {
         ("KEY_FIELD", "id", "KEY_TEMPLATE must hold {id}, the field of KEY_FIELD"),
         ("ENVELOPE", "xml", "ENVELOPE must be one of none, debezium"),
         ("NESTED", "xml", "NESTED must be one of json, flatten, reject"),
+        ("INGEST_CONFIG", "no-file", "KAFKA_TOPIC must not be set beside INGEST_CONFIG"),
         ("REDIS_PORT", "x", "REDIS_PORT must be a valid value: invalid digit found in string"),
     ];
     for (variable, value, line) in cases {
