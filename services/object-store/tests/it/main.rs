@@ -21,5 +21,6 @@ mod session;
 mod simulation;
 mod slow;
 mod spilling;
+mod suite;
 mod tls;
 mod websocket;

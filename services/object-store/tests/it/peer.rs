@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use crate::client::{Node, id, self_signed, size, tls_files};
 
 /// A Python with opengris-scaler 2.9.0: the one of scripts/test.sh, or a virtual environment under the target directory.
-async fn python() -> Option<PathBuf> {
+pub(crate) async fn python() -> Option<PathBuf> {
     static PYTHON: OnceCell<Option<PathBuf>> = OnceCell::const_new();
     let python = PYTHON.get_or_init(install).await.clone();
     if python.is_none() {
