@@ -1,34 +1,50 @@
 //! One connection of a client: reads requests, executes them, writes responses.
 //!
 //! One task does all of it. So a client that does not read its responses is not read from either, and no queue grows.
+//! [`hello`] begins it, `phase.rs` has the phases in which it is then, and [`CloseReason`] says how it ends.
 
 mod close_reason;
+mod hello;
+mod input;
 mod large_payload;
 mod leave;
+mod output;
+mod phase;
 mod request_order;
 mod request_reader;
 mod response_writer;
 mod shutdown;
 mod socket;
 mod state;
+mod stop;
 mod timeouts;
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
+use bytes::BytesMut;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::limits::Limits;
 use crate::node::Node;
 use crate::stream::Stream;
 pub(crate) use close_reason::CloseReason;
-use shutdown::stop_due;
-use socket::{READ_MAX, READ_MIN, read};
-use state::{Connection, Phase, predecessor_ended, woken_up};
+use phase::{Event, Phase};
+use state::{Connection, predecessor_ended};
 
 /// Serves one client until its connection ends.
-pub(crate) async fn serve(node: &Arc<Node>, stream: Stream, stopping: CancellationToken) -> CloseReason {
-    let mut connection = Connection::new(Arc::clone(node), stream, stopping);
-    let reason = connection.run().await.unwrap_or_else(|reason| reason);
+pub(crate) async fn serve(node: &Arc<Node>, mut stream: Stream, stopping: CancellationToken) -> CloseReason {
+    let mut received = BytesMut::new();
+    let hello = match hello::receive(&mut stream, &mut received, &node.limits, &stopping).await {
+        Ok(hello) => hello,
+        Err(reason) => {
+            end(stream, reason, &node.limits).await;
+            return reason;
+        }
+    };
+    let mut connection = Connection::new(Arc::clone(node), stream, hello, received, stopping);
+    let Err(reason) = connection.run().await;
     if matches!(reason, CloseReason::Reset | CloseReason::Replaced) {
         connection.execute_what_has_arrived().await;
     }
@@ -37,7 +53,8 @@ pub(crate) async fn serve(node: &Arc<Node>, stream: Stream, stopping: Cancellati
 }
 
 impl Connection {
-    async fn run(&mut self) -> Result<CloseReason, CloseReason> {
+    /// Reads, executes and writes, until something ends it.
+    async fn run(&mut self) -> Result<Infallible, CloseReason> {
         let interval = self.node.limits.check_interval();
         let mut timer = Box::pin(tokio::time::sleep(interval));
         loop {
@@ -45,38 +62,29 @@ impl Connection {
             let all_answered = self.in_flight() == 0;
             self.write_ready().await?;
             if all_answered && (matches!(self.phase, Phase::Stopping) || self.may_send_goodbye()) {
-                return Ok(self.send_goodbye().await);
+                return Err(self.send_goodbye().await);
             }
             self.flush().await?;
-            if more && !self.is_blocked() {
+            let is_blocked = self.is_blocked();
+            if more && !is_blocked {
                 continue;
             }
-            self.input.reserve(self.read_size);
             let serve_until = self.serve_until();
-            let blocked = self.is_blocked();
-            let (awaits_hello, mid_message) =
-                (self.decoder.awaits_hello(), self.decoder.is_mid_message(&self.input));
+            let is_between_requests = !is_blocked && !self.input.is_mid_message();
             tokio::select! {
                 // Requests that have arrived are read before the stop is handled: a client does not repeat them.
                 biased;
-                read = read(&mut self.stream, &mut self.input), if !blocked => {
-                    self.timeouts.count(read?);
-                    if !mid_message {
-                        self.timeouts.restart();
-                    }
-                    let filled = self.input.len() == self.input.capacity();
-                    self.read_size = if filled { READ_MAX } else { READ_MIN };
-                }
-                () = woken_up(self.client.as_ref()) => {}
+                received = self.input.receive(&mut self.stream), if !is_blocked => received?,
+                () = self.client.woken_up() => {}
                 pending_header = predecessor_ended(&mut self.phase) => self.follow(pending_header),
-                () = stop_due(&self.stopping, serve_until), if !blocked && (awaits_hello || !mid_message) => {
-                    if self.serve_until().is_none_or(|until| until <= Instant::now()) {
-                        self.phase = Phase::Stopping;
+                () = self.stop.due(serve_until), if is_between_requests => {
+                    if self.serve_until().is_some_and(|until| until <= Instant::now()) {
+                        self.phase.apply(Event::StopDue);
                     }
                 }
                 () = &mut timer => {
                     timer.as_mut().reset(Instant::now() + interval);
-                    self.timeouts.check(self.peer_state(), &self.node.limits)?;
+                    self.input.check_timeouts(!self.is_blocked(), &self.node.limits)?;
                 }
             }
         }
@@ -87,22 +95,25 @@ impl Connection {
             // What cannot be written now cannot be delivered at all.
             let _ = self.flush().await;
         }
-        let Self { node, stream, decoder, client, taken, .. } = self;
-        if let Some(client) = client {
-            if reason.may_reconnect() {
-                client.detach(decoder.pending_header(), taken);
-            } else if node.sessions.close(&client.session, client.connection) {
-                node.store.backend.cancel_waiting(client.session.id);
-            }
+        let Self { node, stream, client, input, output, .. } = self;
+        if reason.may_reconnect() {
+            client.detach(input.decoder.pending_header(), output.taken);
+        } else if node.sessions.close(&client.session, &client.signals) {
+            node.store.backend.cancel_waiting(client.session.id);
         }
-        match reason {
-            CloseReason::Reset | CloseReason::Stalled | CloseReason::Idle => drop(stream),
-            CloseReason::Stopped => stream.reset(node.limits.stall_timeout).await,
-            CloseReason::Closed
-            | CloseReason::Replaced
-            | CloseReason::Protocol(_)
-            | CloseReason::WebSocket
-            | CloseReason::TooManyWaiting => stream.close().await,
-        }
+        end(stream, reason, &node.limits).await;
+    }
+}
+
+/// Ends the stream as the client has to see it.
+async fn end(stream: Stream, reason: CloseReason, limits: &Limits) {
+    match reason {
+        CloseReason::Reset | CloseReason::Stalled | CloseReason::Idle => drop(stream),
+        CloseReason::Stopped => stream.reset(limits.stall_timeout).await,
+        CloseReason::Closed
+        | CloseReason::Replaced
+        | CloseReason::Protocol(_)
+        | CloseReason::WebSocket
+        | CloseReason::TooManyWaiting => stream.close().await,
     }
 }

@@ -22,7 +22,9 @@ mod write_buffer;
 pub mod header;
 pub mod ymq;
 
+mod attachment;
 mod outgoing;
+mod pending_response;
 mod refused_ids;
 mod reply_to;
 mod session;

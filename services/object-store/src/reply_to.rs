@@ -5,8 +5,9 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use crate::id::ObjectId;
+use crate::pending_response::PendingResponse;
 use crate::request::Response;
-use crate::session::{PendingResponse, Session};
+use crate::session::Session;
 
 /// The sender of a request.
 pub(crate) enum ReplyTo {
@@ -26,7 +27,7 @@ impl ReplyTo {
     /// Nobody will read the response. This is set before the waiting requests of the sender are cancelled.
     pub(crate) fn is_closed(&self) -> bool {
         match self {
-            Self::Client(pending) => pending.is_closed(),
+            Self::Client(pending) => pending.session().has_gone(),
             Self::Caller(sender) => sender.is_closed(),
         }
     }

@@ -7,7 +7,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use parking_lot::Mutex;
 
-use crate::session::{Attachment, Predecessor, Session};
+use crate::attachment::Attachment;
+use crate::session::Session;
+use crate::session::link::{Predecessor, Signals};
 
 /// Every client of this node.
 #[derive(Default)]
@@ -31,11 +33,11 @@ impl SessionRegistry {
             true => new,
             false => Arc::clone(sessions.by_identity.entry(identity).or_insert(new)),
         };
-        session.attach()
+        Attachment::new(session)
     }
 
     /// Closes the session, unless the client has a newer connection. True if its waiting requests are to be cancelled.
-    pub(crate) fn close(&self, session: &Session, connection: u64) -> bool {
+    pub(crate) fn close(&self, session: &Session, connection: &Arc<Signals>) -> bool {
         let mut sessions = self.sessions.lock();
         let closed = session.close(connection);
         let known = sessions.by_identity.get(&session.identity);

@@ -5,7 +5,9 @@
 //! little-endian) and that many bytes. A request is a header frame and, for some types, a payload frame.
 
 mod decoder;
+mod hello;
 mod message;
 
 pub use decoder::Decoder;
-pub use message::{GOODBYE, IDENTITY_MAX, INLINE_MAX, Message, ProtocolError, encode_hello};
+pub use hello::{Hello, IDENTITY_MAX, encode_hello};
+pub use message::{GOODBYE, INLINE_MAX, Message, ProtocolError};

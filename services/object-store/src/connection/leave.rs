@@ -8,9 +8,9 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::phase::{Event, Phase};
 use super::socket::{READ_MAX, read};
-use super::state::{Connection, Phase};
-use crate::header::RequestHeader;
+use super::state::{Connection, predecessor_ended};
 
 /// If nothing came for this long, everything that the client sent has arrived.
 const ARRIVAL_TIME: Duration = Duration::from_millis(50);
@@ -24,32 +24,24 @@ pub(super) async fn has_ended(replaced: &CancellationToken) {
 }
 
 impl Connection {
-    /// The client's previous connection has ended, perhaps after a header whose payload comes over this one.
-    pub(super) fn follow(&mut self, pending_header: Option<RequestHeader>) {
-        self.phase = Phase::Serving;
-        if let Some(header) = pending_header {
-            self.decoder.resume(header);
-        }
-    }
-
     /// Executes the requests that have arrived, although the client has left this connection. They are answered over its next one.
     pub(super) async fn execute_what_has_arrived(&mut self) {
-        if let Phase::Following(legacy) = std::mem::replace(&mut self.phase, Phase::Serving) {
-            self.follow(legacy.await.unwrap_or(None));
+        if matches!(self.phase, Phase::Following(_)) {
+            let pending_header = predecessor_ended(&mut self.phase).await;
+            self.follow(pending_header);
         }
-        self.phase = Phase::Left;
+        self.phase.apply(Event::ClientLeft);
         let deadline = Instant::now() + ARRIVAL_LIMIT;
-        while !self.decoder.is_in_large_payload()
+        while !self.input.decoder.is_in_large_payload()
             && let Ok(is_blocked) = self.read_requests().await
         {
-            let Some(client) = &self.client else { return };
             if is_blocked {
-                client.session.wait_until_executed().await;
+                self.client.session.wait_until_executed().await;
                 self.order.all_finished();
                 continue;
             }
-            self.input.reserve(READ_MAX);
-            let reading = timeout(ARRIVAL_TIME, read(&mut self.stream, &mut self.input));
+            self.input.buffer.reserve(READ_MAX);
+            let reading = timeout(ARRIVAL_TIME, read(&mut self.stream, &mut self.input.buffer));
             if Instant::now() >= deadline || !matches!(reading.await, Ok(Ok(_))) {
                 return;
             }

@@ -5,13 +5,13 @@ use bytes::Bytes;
 use super::close_reason::CloseReason;
 use super::large_payload;
 use super::response_writer::FLUSH_SIZE;
-use super::state::{Connection, Phase};
+use super::state::Connection;
 use crate::header::{RequestHeader, RequestKind, decode_id};
 use crate::object::Content;
+use crate::pending_response::PendingResponse;
 use crate::reply_to::ReplyTo;
 use crate::request::Request;
-use crate::session::Predecessor;
-use crate::ymq::{Message, encode_hello};
+use crate::ymq::Message;
 
 impl Connection {
     /// Executes the complete requests in the input. True if there may be more that may not be executed yet.
@@ -19,36 +19,21 @@ impl Connection {
         while !self.is_blocked() {
             let next = match self.order.take_deferred() {
                 Some(message) => Some(message),
-                None => self.decoder.next(&mut self.input)?,
+                None => self.input.next()?,
             };
             let Some(message) = next else { return Ok(false) };
-            self.timeouts.restart();
+            self.input.timeouts.restart();
             let Some(message) = self.order.admit(message) else { continue };
             match message {
-                Message::Hello { version, identity } => self.hello(version, identity),
                 Message::Request { header, payload } => self.request(header, payload).await?,
                 Message::LargeSet(header) => self.large_set(header).await?,
                 Message::Refused(header) => self.refuse(&header).await?,
             }
-            if self.output.len() >= FLUSH_SIZE {
+            if self.output.buffer.len() >= FLUSH_SIZE {
                 self.flush().await?;
             }
         }
         Ok(true)
-    }
-
-    fn hello(&mut self, version: u8, identity: Bytes) {
-        self.output.push_bytes(&encode_hello(version, self.node.identity.as_bytes()));
-        let (client, predecessor) = self.node.sessions.attach(identity);
-        self.client = Some(client);
-        match predecessor {
-            Predecessor::Ended(pending_header) => self.follow(pending_header),
-            Predecessor::Ending(legacy) => self.phase = Phase::Following(legacy),
-        }
-        if self.node.store.backend.is_remote() {
-            // The client's previous connection may have left some in flight.
-            self.order.get_started();
-        }
     }
 
     async fn request(&mut self, header: RequestHeader, payload: Bytes) -> Result<(), CloseReason> {
@@ -86,13 +71,12 @@ impl Connection {
         // The decoder refuses what is larger than an object may be, and that fits the address space.
         let length = header.payload_length as usize;
         // Boxed, so that connections without large objects do not carry the state of this future.
-        let replaced = self.client.as_ref().map(|client| client.replaced.clone()).unwrap_or_default();
-        let receiving =
-            large_payload::receive(&self.node, &mut self.stream, &mut self.input, length, &replaced);
+        let (input, replaced) = (&mut self.input.buffer, &self.client.signals.replaced);
+        let receiving = large_payload::receive(&self.node, &mut self.stream, input, length, replaced);
         let mut content = Box::pin(receiving).await?;
         self.node.store.backend.make_room(&mut content).await;
-        self.decoder.payload_received();
-        self.timeouts.restart();
+        self.input.decoder.payload_received();
+        self.input.timeouts.restart();
         if self.node.store.backend.uploads(length) {
             self.order.upload_started();
         }
@@ -111,7 +95,7 @@ impl Connection {
     }
 
     async fn execute(&mut self, header: &RequestHeader, request: Request) -> Result<(), CloseReason> {
-        let Some(client) = &self.client else { return Ok(()) };
+        let session = &self.client.session;
         let backend = &self.node.store.backend;
         self.node.requests.count(header.kind);
         if backend.is_remote() && header.kind == RequestKind::Get {
@@ -120,14 +104,18 @@ impl Connection {
         if let Request::Reject | Request::Refuse { .. } = request {
             self.node.metrics.refused.inc();
         }
-        let reply_to =
-            || ReplyTo::Client(client.session.expect_response(header.clone(), backend.is_remote()));
+        let reply_to = || {
+            ReplyTo::Client(match backend.is_remote() {
+                true => PendingResponse::in_flight(session, header.clone()),
+                false => PendingResponse::waiting(session, header.clone()),
+            })
+        };
         match backend.execute(request, reply_to) {
             Some((response, woken)) => {
-                self.woken.extend(woken);
+                self.output.woken.extend(woken);
                 self.respond(header, response).await
             }
-            None if backend.waiting_count(client.session.id) > self.node.limits.max_waiting => {
+            None if backend.waiting_count(session.id) > self.node.limits.max_waiting => {
                 Err(CloseReason::TooManyWaiting)
             }
             None => Ok(()),

@@ -1,16 +1,11 @@
 //! Timeouts of a connection. A client that owes bytes and does not send them has stalled. An idle client is disconnected
 //! only if a setting says so.
 
-use std::time::Duration;
-
 use tokio::time::Instant;
 
 use super::close_reason::CloseReason;
 use crate::limits::Limits;
 use crate::pace::MIN_PROGRESS;
-
-/// Time in which the hello has to come.
-const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// When the client last made progress, and how many bytes it has sent since.
 pub(super) struct IdleTimeouts {
@@ -20,8 +15,6 @@ pub(super) struct IdleTimeouts {
 
 /// What the client owes while nothing comes from it.
 pub(super) enum PeerState {
-    /// The hello.
-    AwaitingHello,
     /// The rest of a request.
     MidRequest,
     /// Nothing.
@@ -52,7 +45,6 @@ impl IdleTimeouts {
     /// When the client took too long.
     pub(super) fn check(&self, peer: PeerState, limits: &Limits) -> Result<(), CloseReason> {
         let (timeout, reason) = match peer {
-            PeerState::AwaitingHello => (Some(limits.stall_timeout.min(HELLO_TIMEOUT)), CloseReason::Stalled),
             PeerState::MidRequest => (Some(limits.stall_timeout), CloseReason::Stalled),
             PeerState::Idle => (limits.idle_timeout, CloseReason::Idle),
         };

@@ -1,16 +1,12 @@
-//! Decodes the bytes of one connection, in parts of any size, into [`Message`]s.
+//! Decodes what comes over one connection after the hello, in parts of any size, into [`Message`]s.
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use super::message::{IDENTITY_MAX, INLINE_MAX, MAGIC, Message, ProtocolError};
+use super::message::{INLINE_MAX, Message, ProtocolError};
 use crate::header::{HEADER_LEN, ID_LEN, RequestHeader, RequestKind};
 use crate::id::ObjectId;
 
 enum State {
-    Magic,
-    Identity {
-        version: u8,
-    },
     /// The first frame after the hello. It is a payload if its header came over the client's previous connection.
     FirstFrame,
     Header,
@@ -37,7 +33,7 @@ pub struct Decoder {
 impl Decoder {
     /// A decoder for a new connection. Sets of more than `max_object` bytes are refused.
     pub fn new(max_object: u64) -> Self {
-        Self { state: State::Magic, max_object }
+        Self { state: State::FirstFrame, max_object }
     }
 
     /// The header whose payload has not arrived, if there is one. It is used again when the client reconnects.
@@ -48,7 +44,7 @@ impl Decoder {
         }
     }
 
-    /// Continues with a header that came over the client's previous connection. Call it right after the hello.
+    /// Continues with a header that came over the client's previous connection. Call it before anything is decoded.
     pub fn resume(&mut self, header: RequestHeader) {
         self.state = State::Resumed(header);
     }
@@ -63,14 +59,9 @@ impl Decoder {
         matches!(self.state, State::LargePayload(_))
     }
 
-    /// True in the middle of the hello or of a request, when more bytes have to come.
+    /// True in the middle of a request, when more bytes have to come.
     pub fn is_mid_message(&self, buf: &BytesMut) -> bool {
         !buf.is_empty() || !matches!(self.state, State::FirstFrame | State::Header | State::Resumed(_))
-    }
-
-    /// True until the hello has been decoded.
-    pub fn awaits_hello(&self) -> bool {
-        matches!(self.state, State::Magic | State::Identity { .. })
     }
 
     /// Decodes the next complete message and removes it from `buf`. `None` if more bytes are needed.
@@ -80,25 +71,6 @@ impl Decoder {
     pub fn next(&mut self, buf: &mut BytesMut) -> Result<Option<Message>, ProtocolError> {
         loop {
             match &mut self.state {
-                State::Magic => {
-                    let known = MAGIC.iter().zip(buf.iter()).all(|(known, byte)| known == byte);
-                    if !known || buf.get(3).is_some_and(|version| !matches!(version, 1 | 2)) {
-                        return Err(ProtocolError::Magic);
-                    }
-                    let Some(&version) = buf.get(3) else { return Ok(None) };
-                    buf.advance(4);
-                    self.state = State::Identity { version };
-                }
-                &mut State::Identity { version } => {
-                    let Some(length) = frame_length(buf) else { return Ok(None) };
-                    let length = usize::try_from(length).ok().filter(|&length| length <= IDENTITY_MAX);
-                    let Some(identity) = take_frame(buf, length.ok_or(ProtocolError::Identity)?) else {
-                        return Ok(None);
-                    };
-                    self.state = State::FirstFrame;
-                    // A copy, so that the identity does not keep the read buffer alive.
-                    return Ok(Some(Message::Hello { version, identity: Bytes::copy_from_slice(&identity) }));
-                }
                 State::FirstFrame => {
                     let Some(length) = frame_length(buf) else { return Ok(None) };
                     let is_header = match buf.get(8..8 + HEADER_LEN) {

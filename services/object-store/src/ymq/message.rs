@@ -1,13 +1,9 @@
-//! What a client sends, decoded, and the first and last bytes that the server sends.
+//! What a client sends after its hello, decoded, and the last bytes that the server sends.
 
 use bytes::Bytes;
 
 use crate::header::{RequestHeader, RequestKind};
 
-/// The magic without its last byte, the version.
-pub(super) const MAGIC: [u8; 3] = *b"YMQ";
-/// Longest identity that is accepted, in bytes.
-pub const IDENTITY_MAX: usize = 1024;
 /// Payloads up to this many bytes are part of their [`Message::Request`].
 pub const INLINE_MAX: usize = 16 << 10;
 
@@ -18,13 +14,6 @@ pub const GOODBYE: [u8; 8] = (1_u64 << 62).to_le_bytes();
 /// One message of a client.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Message {
-    /// The first message. The server responds with [`encode_hello`] of the same version.
-    Hello {
-        /// 1 or 2.
-        version: u8,
-        /// The identity of the client.
-        identity: Bytes,
-    },
     /// A complete request.
     Request {
         /// The header.
@@ -47,7 +36,7 @@ impl Message {
                 matches!(header.kind, RequestKind::Set | RequestKind::Delete | RequestKind::Duplicate)
             }
             Self::LargeSet(_) => true,
-            Self::Hello { .. } | Self::Refused(_) => false,
+            Self::Refused(_) => false,
         }
     }
 }
@@ -59,17 +48,9 @@ pub enum ProtocolError {
     #[error("the connection does not begin with the magic of version 1 or 2")]
     Magic,
     /// The identity is too long.
-    #[error("the identity is longer than {IDENTITY_MAX} bytes")]
+    #[error("the identity is too long")]
     Identity,
     /// A frame that should be the header of a request is not one.
     #[error("a frame that should be the header of a request is not one")]
     Header,
-}
-
-/// The first bytes that each side sends: the magic of this version, and its identity.
-pub fn encode_hello(version: u8, identity: &[u8]) -> Vec<u8> {
-    let mut bytes = [MAGIC.as_slice(), &[version]].concat();
-    bytes.extend_from_slice(&(identity.len() as u64).to_le_bytes());
-    bytes.extend_from_slice(identity);
-    bytes
 }

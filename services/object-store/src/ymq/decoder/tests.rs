@@ -1,6 +1,5 @@
 use super::*;
 use crate::header::encode_id;
-use crate::ymq::encode_hello;
 
 fn header(kind: RequestKind, payload_length: u64) -> RequestHeader {
     RequestHeader { id: ObjectId::new(&[7; 32]).unwrap(), payload_length, request_id: 5, kind }
@@ -31,23 +30,11 @@ fn decode(bytes: &[u8], part_len: usize) -> (Vec<Message>, Result<(), ProtocolEr
 }
 
 fn messages_of(requests: &[Vec<u8>]) -> Vec<Message> {
-    let bytes = [encode_hello(2, b"me"), requests.concat()].concat();
+    let bytes = requests.concat();
     let (whole, end) = decode(&bytes, bytes.len());
     assert_eq!(end, Ok(()));
     assert_eq!(decode(&bytes, 1).0, whole, "however the bytes are cut");
-    whole.into_iter().skip(1).collect()
-}
-
-#[test]
-fn both_versions_of_the_hello_are_decoded() {
-    for version in [1, 2] {
-        let (messages, _) = decode(&encode_hello(version, b"probe-client"), 5);
-        assert_eq!(messages, [Message::Hello { version, identity: Bytes::from_static(b"probe-client") }]);
-    }
-    assert_eq!(
-        hex::encode(encode_hello(2, b"probe-client")),
-        "594d51020c0000000000000070726f62652d636c69656e74"
-    );
+    whole
 }
 
 #[test]
@@ -97,10 +84,13 @@ fn a_payload_that_is_too_large_is_skipped_and_its_request_refused() {
 #[test]
 fn a_false_length_costs_no_memory() {
     let false_header = header(RequestKind::Set, 1 << 60);
-    let mut bytes =
-        [encode_hello(2, b""), frame(&false_header.encode()), (1u64 << 60).to_le_bytes().to_vec()].concat();
-    bytes.extend_from_slice(&[0; 4096]);
-    assert_eq!(decode(&bytes, 4096).0.len(), 1);
+    let announced = [frame(&false_header.encode()), (1u64 << 60).to_le_bytes().to_vec()].concat();
+    let (mut decoder, mut buf) = (Decoder::new(100), BytesMut::from(announced.as_slice()));
+    for _ in 0..3 {
+        buf.extend_from_slice(&[0; 4096]);
+        assert_eq!(decoder.next(&mut buf), Ok(None));
+        assert!(buf.is_empty());
+    }
 }
 
 #[test]
@@ -108,11 +98,8 @@ fn a_payload_may_come_over_the_next_connection_of_its_client() {
     let (set, get) = (header(RequestKind::Set, 80), header(RequestKind::Get, 1));
     let resumed = |bytes: Vec<u8>| {
         let mut first = Decoder::new(100);
-        let mut buf = BytesMut::from([encode_hello(2, b"me"), frame(&set.encode())].concat().as_slice());
-        while let Ok(Some(_)) = first.next(&mut buf) {}
-        let (mut second, mut buf) =
-            (Decoder::new(100), BytesMut::from([encode_hello(2, b"me"), bytes].concat().as_slice()));
-        second.next(&mut buf).unwrap();
+        assert_eq!(first.next(&mut BytesMut::from(frame(&set.encode()).as_slice())), Ok(None));
+        let (mut second, mut buf) = (Decoder::new(100), BytesMut::from(bytes.as_slice()));
         second.resume(first.pending_header().unwrap());
         std::iter::from_fn(|| second.next(&mut buf).unwrap()).collect::<Vec<_>>()
     };
@@ -141,11 +128,8 @@ fn a_payload_whose_header_is_unknown_is_refused_and_the_connection_continues() {
 #[test]
 fn garbage_ends_the_connection_at_once() {
     let garbage = |bytes: &[u8]| decode(bytes, 1).1.unwrap_err();
-    assert_eq!(garbage(b"G"), ProtocolError::Magic);
-    assert_eq!(garbage(b"YMQ\x03"), ProtocolError::Magic);
-    assert_eq!(garbage(&[b"YMQ\x02".as_slice(), &[0xff; 8]].concat()), ProtocolError::Identity);
-    let first = [encode_hello(2, b""), request(&header(RequestKind::Get, 1), None)].concat();
+    let first = request(&header(RequestKind::Get, 1), None);
     assert_eq!(garbage(&[first.clone(), frame(b"short")].concat()), ProtocolError::Header);
     assert_eq!(garbage(&[first, frame(&[1; 80])].concat()), ProtocolError::Header);
-    assert_eq!(garbage(&[encode_hello(2, b""), vec![0xff; 8]].concat()), ProtocolError::Header);
+    assert_eq!(garbage(&[0xff; 8]), ProtocolError::Header);
 }
