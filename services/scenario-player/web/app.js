@@ -3,7 +3,9 @@
 // For tests: scenarioPlayer.positions() returns what the floor shows, [{customer_id, x, y, status, timestamp, screen}]. x and y
 // are as published last. screen is {x, y} in CSS pixels of #floor, where the (moving) marker was last drawn.
 // #connection[data-state] is connecting, live or reconnecting. li.scenario[data-customer] has a customer's controls.
+// li.dead[data-id] is a dead letter.
 import { customers, fitBounds, isPresent, labelOf, refreshState, removeExpired, updateCustomer } from "./customers.js";
+import { refreshDeadLetters, startDeadLetters } from "./dead_letters.js";
 import { $, plural, setText } from "./dom.js";
 import { floorState, startDrawing } from "./floor.js";
 import { renewExample, startForm } from "./form.js";
@@ -27,7 +29,9 @@ function setConnection(state, text) {
   setText($("connection"), text);
 }
 
-const refreshAll = () => [refreshState, refreshScenarios, refreshUpcoming].forEach((refresh) => refresh());
+const refreshAll = () => {
+  for (const refresh of [refreshState, refreshScenarios, refreshUpcoming, refreshDeadLetters]) refresh();
+};
 
 function subscribe() {
   const source = new EventSource("events");
@@ -72,6 +76,7 @@ window.scenarioPlayer = {
 startDrawing(selectCustomer);
 startScenarios();
 startForm();
+startDeadLetters();
 $("fit").onclick = () => fitBounds([...floorState.plannedPath, ...upcoming.map(({ location }) => location)]);
 setInterval(render, 250);
 setInterval(() => {

@@ -1,8 +1,8 @@
 // The stored scenarios and their controls.
 import { clearTrail, colourOf, customers, extendBounds, isPresent, refreshState } from "./customers.js";
-import { $, setText } from "./dom.js";
+import { $, askBefore, setText } from "./dom.js";
 import { floorState, palette, requestDraw } from "./floor.js";
-import { poll, reportProblem, request, scenarioPath } from "./server.js";
+import { poll, reportProblem, request, runAction, scenarioPath } from "./server.js";
 import { refreshUpcoming } from "./upcoming.js";
 
 const ROWS_PER_PAGE = 10;
@@ -52,20 +52,15 @@ function formatTime(ms) {
   return `${hours ? `${hours}:${pad(minutes % 60)}` : minutes}:${pad(seconds % 60)}.${tenths % 10}`;
 }
 
-async function runAction(action) {
-  try {
-    const playback = await action();
-    reportProblem("action");
-    if (playback?.customer_id !== undefined) updatePlayback(playback);
-  } catch (error) {
-    reportProblem("action", error);
-  }
+async function changeScenario(action) {
+  const playback = await runAction(action);
+  if (playback?.customer_id !== undefined) updatePlayback(playback);
   refreshScenarios();
   refreshUpcoming();
 }
 
 const changePlayback = (id, change) =>
-  runAction(async () => request("PATCH", scenarioPath(id, "/playback"), JSON.stringify(change)));
+  changeScenario(async () => request("PATCH", scenarioPath(id, "/playback"), JSON.stringify(change)));
 
 function makeRow(id) {
   const item = $("scenario-row").content.firstElementChild.cloneNode(true);
@@ -80,7 +75,6 @@ function makeRow(id) {
   row.speed.setAttribute("aria-label", `Speed of ${id}`);
   row.loop.setAttribute("aria-label", `Loop ${id}`);
   row.replay.setAttribute("aria-label", `Replay ${id} from its start`);
-  row.delete.setAttribute("aria-label", `Delete ${id}`);
   row.name.onclick = () => selectCustomer(floorState.selected === id ? null : id);
   row.pause.onclick = () => changePlayback(id, { paused: scenarios.get(id)?.playback.state !== "paused" });
   row.seek.oninput = () => {
@@ -102,21 +96,11 @@ function makeRow(id) {
     clearTrail(id);
     const speed = row.speed.checkValidity() ? Number(row.speed.value) : 1;
     const replay = JSON.stringify({ speed, loop: row.loop.checked });
-    runAction(async () => request("POST", scenarioPath(id, "/replay"), replay));
+    changeScenario(async () => request("POST", scenarioPath(id, "/replay"), replay));
   };
-  row.delete.onclick = () => {
-    if (row.delete.classList.contains("confirming")) {
-      runAction(async () => request("DELETE", scenarioPath(id))).then(refreshState);
-    } else {
-      setTimeout(() => setConfirming(false), 4_000);
-    }
-    setConfirming(!row.delete.classList.contains("confirming"));
-  };
-  const setConfirming = (isConfirming) => {
-    row.delete.classList.toggle("confirming", isConfirming);
-    row.delete.textContent = isConfirming ? "Really?" : "Delete";
-    row.delete.setAttribute("aria-label", isConfirming ? `Really delete ${id}?` : `Delete ${id}`);
-  };
+  askBefore(row.delete, `Delete ${id}`, () => {
+    changeScenario(async () => request("DELETE", scenarioPath(id))).then(refreshState);
+  });
   return row;
 }
 

@@ -43,6 +43,17 @@ export function reportProblem(source, error) {
   $("problem").hidden = !text;
 }
 
+// Does what the user asked for. A failure is shown, and returns nothing.
+export async function runAction(action) {
+  try {
+    const answer = await action();
+    reportProblem("action");
+    return answer;
+  } catch (error) {
+    reportProblem("action", error);
+  }
+}
+
 // Starts to call `load` every `periodMs`, and less often if an answer takes long. Returns a function that calls it at once.
 export function poll(source, periodMs, load) {
   let timer, isLoading = false, loadAgain = false, pauseMs = 0;

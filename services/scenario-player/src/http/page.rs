@@ -24,11 +24,12 @@ pub(super) fn routes(routes: &mut ServiceConfig) {
 }
 
 const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
-const FILES: [(&str, &str, &str); 10] = [
+const FILES: [(&str, &str, &str); 11] = [
     ("/", "text/html; charset=utf-8", include_str!("../../web/index.html")),
     ("/style.css", "text/css; charset=utf-8", include_str!("../../web/style.css")),
     ("/app.js", JAVASCRIPT, include_str!("../../web/app.js")),
     ("/customers.js", JAVASCRIPT, include_str!("../../web/customers.js")),
+    ("/dead_letters.js", JAVASCRIPT, include_str!("../../web/dead_letters.js")),
     ("/dom.js", JAVASCRIPT, include_str!("../../web/dom.js")),
     ("/floor.js", JAVASCRIPT, include_str!("../../web/floor.js")),
     ("/form.js", JAVASCRIPT, include_str!("../../web/form.js")),

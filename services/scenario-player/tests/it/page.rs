@@ -1,8 +1,15 @@
 //! The page at `/`, in a real browser.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use fantoccini::{Client, Locator};
+use rumqttc::v5::mqttbytes::v5::PubAckReason;
 use serde_json::{Value, json};
 use test_support::{Browser, FlakyProxy, ServiceProcess, eventually};
+
+use crate::fake_broker::{FakeBroker, Reply, no_properties};
+use crate::support::{now_ms, post, start_standalone, walk};
 
 #[tokio::test]
 async fn a_posted_customer_moves_on_the_floor_and_stops_while_paused() {
@@ -92,6 +99,43 @@ async fn an_id_is_shown_as_text_and_its_controls_work_whatever_it_contains() {
     })
     .await;
     assert_eq!(page.run("return document.title", vec![]).await, "Scenario player");
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn dead_letters_are_shown_with_their_reason_and_can_be_replayed_and_dropped() {
+    let refuses = Arc::new(AtomicBool::new(true));
+    let refuses_now = Arc::clone(&refuses);
+    let broker = FakeBroker::start(no_properties(), move |_| match refuses_now.load(Ordering::Relaxed) {
+        true => Reply::Refuse(PubAckReason::NotAuthorized, "not you"),
+        false => Reply::Accept,
+    })
+    .await;
+    let port = broker.port().to_string();
+    let vars = [("TESTING_MOCK_MQTT", "false"), ("MQTT_HOST", "127.0.0.1"), ("MQTT_PORT", &port)];
+    let (service, browser) = (start_standalone(&vars).await, Browser::start().await);
+    service.wait_until_ready().await;
+    let page = Page::open(&browser, service.port()).await;
+    let is_hidden = async || page.text("#dead-section[hidden] h2").await == "Dead letters";
+    assert!(is_hidden().await, "there is no section without a dead letter");
+
+    post(&service, &walk("<b>one</b>", now_ms(), 4, 1)).await;
+    eventually("all are shown", async || page.text("#dead-count").await.starts_with("4 steps")).await;
+    assert_eq!(page.text(".dead bdi").await, "<b>one</b>");
+    assert_eq!(page.text(".dead .position").await, "0, 0");
+    assert_eq!(page.text(".dead .reason").await, "the broker refuses it: NotAuthorized: not you");
+    page.click(".dead .drop").await;
+    assert_eq!(page.text(".dead .drop").await, "Really?");
+    page.click(".dead .drop").await;
+    eventually("the first is gone", async || page.text(".dead .position").await == "1, 0").await;
+
+    refuses.store(false, Ordering::Relaxed);
+    page.click(".dead .replay").await;
+    eventually("the second is gone", async || page.text(".dead .position").await == "2, 0").await;
+    eventually("it was published", async || broker.seen(|seen| seen.accepted.len()) == 1).await;
+    page.click("#replay-all").await;
+    eventually("the others were published", async || broker.seen(|seen| seen.accepted.len()) == 3).await;
+    eventually("the section is hidden again", is_hidden).await;
     browser.close().await;
 }
 
