@@ -1,9 +1,11 @@
 //! The literal bytes of the contract: routes, topics, payloads, and the layout in Redis.
 
-use fred::prelude::{ClientLike, HashesInterface, ListInterface, SortedSetsInterface};
+use fred::prelude::{HashesInterface, ListInterface, SortedSetsInterface};
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 use test_support::{TestMosquitto, eventually};
 
+use crate::qos::all_kinds;
 use crate::support::{Subscriber, TestServers, get_json, now_ms, post, send, start_standalone, walk};
 
 fn scenario() -> Value {
@@ -17,33 +19,31 @@ fn scenario() -> Value {
 
 #[tokio::test]
 async fn messages_have_the_topics_and_payloads_of_the_contract_in_both_protocols() {
-    for protocol in ["MQTTv5", "MQTTv311"] {
-        for qos in ["0", "1", "2"] {
-            let mqtt = TestMosquitto::start().await;
-            let subscriber = Subscriber::start(mqtt.port()).await;
-            let port = mqtt.port().to_string();
-            let vars = [("MQTT_HOST", "127.0.0.1"), ("MQTT_PORT", &port), ("MQTT_QOS", qos)];
-            let more = [("MQTT_PROTOCOL_VERSION", protocol), ("USE_REDIS_BACKEND", "false")];
-            let player = crate::support::start_standalone(
-                &[&vars[..], &more, &[("TESTING_MOCK_MQTT", "false")]].concat(),
-            )
-            .await;
-            player.wait_until_ready().await;
-            post(&player, &scenario()).await;
-            eventually("four messages have arrived", async || subscriber.messages().len() == 4).await;
-            let expected = [
-                ("customer/enter", r#"{"id":"1","ts":1618389615}"#),
-                ("customer/move", r#"{"id":"1","ts":1618389616,"x":936,"y":-51}"#),
-                ("customer/move", r#"{"id":"1","ts":1618389617,"x":7,"y":8}"#),
-                ("customer/exit", r#"{"id":"1","ts":1618389618}"#),
-            ];
-            let received = subscriber.messages();
-            for ((topic, payload), (expected_topic, expected_payload)) in received.iter().zip(expected) {
-                assert_eq!(topic, expected_topic);
-                assert_eq!(payload, &serde_json::from_str::<Value>(expected_payload).unwrap());
-            }
+    join_all(all_kinds().map(async |(protocol, qos)| {
+        let mqtt = TestMosquitto::start().await;
+        let subscriber = Subscriber::start(mqtt.port()).await;
+        let port = mqtt.port().to_string();
+        let vars = [("MQTT_HOST", "127.0.0.1"), ("MQTT_PORT", &port), ("MQTT_QOS", qos)];
+        let more = [("MQTT_PROTOCOL_VERSION", protocol), ("USE_REDIS_BACKEND", "false")];
+        let player =
+            crate::support::start_standalone(&[&vars[..], &more, &[("TESTING_MOCK_MQTT", "false")]].concat())
+                .await;
+        player.wait_until_ready().await;
+        post(&player, &scenario()).await;
+        eventually("four messages have arrived", async || subscriber.messages().len() == 4).await;
+        let expected = [
+            ("customer/enter", r#"{"id":"1","ts":1618389615}"#),
+            ("customer/move", r#"{"id":"1","ts":1618389616,"x":936,"y":-51}"#),
+            ("customer/move", r#"{"id":"1","ts":1618389617,"x":7,"y":8}"#),
+            ("customer/exit", r#"{"id":"1","ts":1618389618}"#),
+        ];
+        let received = subscriber.messages();
+        for ((topic, payload), (expected_topic, expected_payload)) in received.iter().zip(expected) {
+            assert_eq!(topic, expected_topic);
+            assert_eq!(payload, &serde_json::from_str::<Value>(expected_payload).unwrap());
         }
-    }
+    }))
+    .await;
 }
 
 #[tokio::test]
@@ -109,10 +109,9 @@ async fn a_list_that_the_original_wrote_can_be_shown_and_replayed() {
 
 #[tokio::test]
 async fn a_scenario_posted_again_replaces_the_stored_one_unless_overwriting_is_off() {
-    let servers = TestServers::start().await;
-    let redis = servers.redis.client().await;
-    for (overwrite, stored) in [("true", 3), ("false", 6)] {
-        redis.flushall::<()>(false).await.unwrap();
+    join_all([("true", 3), ("false", 6)].map(async |(overwrite, stored)| {
+        let servers = TestServers::start().await;
+        let redis = servers.redis.client().await;
         let player = servers.start_player(&[("SCENARIO_OVERWRITE", overwrite)]).await;
         player.wait_until_ready().await;
         for n in 0..2 {
@@ -125,7 +124,8 @@ async fn a_scenario_posted_again_replaces_the_stored_one_unless_overwriting_is_o
             "steps on the timeline stay there"
         );
         assert_eq!(get_json(&player, "/scenarios").await[0]["steps"], stored);
-    }
+    }))
+    .await;
 }
 
 #[tokio::test]
@@ -165,7 +165,7 @@ async fn steps_of_one_millisecond_keep_their_order() {
 
 #[tokio::test]
 async fn reading_the_state_changes_nothing_and_returns_who_is_present() {
-    for redis in [true, false] {
+    join_all([true, false].map(async |redis| {
         let servers = TestServers::start().await;
         let player = if redis { servers.start_player(&[]).await } else { start_standalone(&[]).await };
         player.wait_until_ready().await;
@@ -190,7 +190,8 @@ async fn reading_the_state_changes_nothing_and_returns_who_is_present() {
         }
         assert_eq!(get_json(&player, "/timeline").await, before);
         assert_eq!(before.as_array().unwrap().len(), 3);
-    }
+    }))
+    .await;
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! Replay, pause, seek, speed, loops and deletion, on both backends.
 
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 use test_support::{ServiceProcess, eventually};
 
@@ -32,7 +33,7 @@ async fn change_playback(player: &ServiceProcess, change: Value) -> Value {
 #[tokio::test]
 async fn a_walk_pauses_resumes_seeks_and_changes_its_speed() {
     let servers = TestServers::start().await;
-    for redis in [true, false] {
+    join_all([true, false].map(async |redis| {
         let player = start_printing_player(&servers, redis).await;
         post(&player, &walk("1", now_ms() + 100, 100, 50)).await;
         eventually("steps are published", async || printed_moves(&player).len() > 5).await;
@@ -63,13 +64,14 @@ async fn a_walk_pauses_resumes_seeks_and_changes_its_speed() {
         assert_eq!(tail, (80..100).collect::<Vec<_>>());
         // The other backend uses the same customer.
         assert_eq!(send(&player, "DELETE", "/scenarios/1", &json!({})).await.0, 204);
-    }
+    }))
+    .await;
 }
 
 #[tokio::test]
 async fn a_loop_begins_again_until_looping_is_turned_off() {
     let servers = TestServers::start().await;
-    for redis in [true, false] {
+    join_all([true, false].map(async |redis| {
         let player = start_printing_player(&servers, redis).await;
         post(&player, &walk("1", now_ms() - 60_000, 5, 100)).await;
         let (status, playback) =
@@ -86,13 +88,14 @@ async fn a_loop_begins_again_until_looping_is_turned_off() {
         tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
         assert_eq!(printed_moves(&player).len(), after);
         assert_eq!(send(&player, "DELETE", "/scenarios/1", &json!({})).await.0, 204);
-    }
+    }))
+    .await;
 }
 
 #[tokio::test]
 async fn a_deleted_scenario_is_gone_together_with_its_upcoming_steps() {
     let servers = TestServers::start().await;
-    for redis in [true, false] {
+    join_all([true, false].map(async |redis| {
         let player = start_printing_player(&servers, redis).await;
         post(&player, &walk("1", now_ms() + 300, 50, 100)).await;
         eventually("steps are published", async || printed_moves(&player).len() > 3).await;
@@ -112,7 +115,8 @@ async fn a_deleted_scenario_is_gone_together_with_its_upcoming_steps() {
                 "{method}"
             );
         }
-    }
+    }))
+    .await;
 }
 
 #[tokio::test]

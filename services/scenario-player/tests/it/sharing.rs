@@ -1,6 +1,7 @@
 //! Several instances on one timeline.
 
 use fred::prelude::{ClientLike, SortedSetsInterface};
+use futures_util::future::join_all;
 use test_support::{ServiceProcess, eventually};
 
 use crate::support::{Subscriber, TestServers, now_ms, post, walk};
@@ -138,7 +139,7 @@ async fn instances_that_join_and_leave_share_the_work_without_a_repeated_step() 
 
 #[tokio::test]
 async fn a_scenario_continues_after_all_instances_were_stopped_in_its_middle() {
-    for (consume_from, skipped) in [("earliest", false), ("latest", true)] {
+    join_all([("earliest", false), ("latest", true)].map(async |(consume_from, skipped)| {
         let servers = TestServers::start().await;
         let subscriber = Subscriber::start(servers.mqtt.port()).await;
         let mut players = start_two(&servers, &[]).await;
@@ -168,7 +169,8 @@ async fn a_scenario_continues_after_all_instances_were_stopped_in_its_middle() {
         } else {
             assert_eq!(*walk, (0..60).collect::<Vec<_>>());
         }
-    }
+    }))
+    .await;
 }
 
 #[tokio::test]
