@@ -69,6 +69,7 @@ fn start(config: &Config, lifecycle: &Lifecycle) -> anyhow::Result<()> {
         batch_max: usize::from(config.write.batch_max),
         topic_ids,
         memory,
+        has_broker_protocol: config.kafka.has_broker_protocol(),
         group_gate,
         writing_gate: partition_gate("writing"),
         bad_messages_gate: partition_gate("bad messages"),

@@ -51,6 +51,9 @@ pub(crate) fn run(
             }
         }
         event_handler.bootstrap_brokers().add_brokers_if_forgotten(consumer.client());
+        if context.has_broker_protocol {
+            report_group(context, event_handler.outside_group_for());
+        }
         for mut partitions in event_handler.take_pending_assignments() {
             context.group_gate.open();
             start_partitions(context, assignments, &mut partitions, runtime)?;
@@ -64,6 +67,17 @@ pub(crate) fn run(
     let next_offsets = runtime.block_on(assignments.stop_all());
     commit_offsets(consumer, &next_offsets);
     leave_group(consumer)
+}
+
+/// With KIP-848's protocol librdkafka reports no error if the brokers do not know it.
+fn report_group(context: &IngestContext, outside_for: Option<Duration>) {
+    match outside_for {
+        None => context.group_gate.open(),
+        Some(time) if time >= JOIN_TIMEOUT => context.group_gate.close(
+            "the brokers do not take this instance into its group: KAFKA_CONF_GROUP_PROTOCOL=consumer needs Kafka 4.0",
+        ),
+        Some(_) => {}
+    }
 }
 
 /// Subscribes to the topics that are named, and to those that exist and are in a pattern.
@@ -127,4 +141,5 @@ fn leave_group(consumer: &Arc<Consumer>) -> anyhow::Result<()> {
 
 const POLL_TIMEOUT: Duration = Duration::from_millis(100);
 const COMMIT_INTERVAL: Duration = Duration::from_secs(1);
+const JOIN_TIMEOUT: Duration = Duration::from_secs(10);
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);

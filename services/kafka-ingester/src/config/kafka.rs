@@ -62,13 +62,21 @@ impl KafkaConfig {
         self.kafka_group.as_deref().unwrap_or_default()
     }
 
+    /// True if the broker assigns the partitions, by the protocol of KIP-848.
+    pub(crate) fn has_broker_protocol(&self) -> bool {
+        librdkafka::has_broker_protocol(&self.properties())
+    }
+
+    fn properties(&self) -> Vec<Property> {
+        self.kafka_conf.iter().map(|pair| Property::parse(pair)).collect()
+    }
+
     /// The configuration of a client of librdkafka.
     ///
     /// # Errors
     /// Names the variable of a property that librdkafka does not know, or that must not be set.
     pub(crate) fn client_config(&self) -> Result<ClientConfig, SettingError> {
-        let properties: Vec<Property> = self.kafka_conf.iter().map(|pair| Property::parse(pair)).collect();
-        librdkafka::client_config(self.broker(), self.group(), &properties)
+        librdkafka::client_config(self.broker(), self.group(), &self.properties())
     }
 
     pub(super) fn check(&self) -> Result<(), SettingError> {

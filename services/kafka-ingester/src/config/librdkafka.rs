@@ -37,10 +37,7 @@ pub(super) fn client_config(
     for (name, value) in DEFAULTS {
         config.set(name, value);
     }
-    // The protocol of KIP-848 has no assignment strategy of the client's choice.
-    let uses_new_protocol =
-        properties.iter().any(|property| property.name == "group.protocol" && property.value == "consumer");
-    if !uses_new_protocol {
+    if !has_broker_protocol(properties) {
         config.set("partition.assignment.strategy", "cooperative-sticky");
     }
     for property in properties {
@@ -52,6 +49,11 @@ pub(super) fn client_config(
     // If librdkafka resets to the log's start, the partition task notices it and reads Redis's offset again.
     config.set("auto.offset.reset", "earliest").set("enable.partition.eof", "false");
     Ok(config)
+}
+
+/// The protocol of KIP-848, which has no assignment strategy of the client's choice.
+pub(super) fn has_broker_protocol(properties: &[Property]) -> bool {
+    properties.iter().any(|property| property.name == "group.protocol" && property.value == "consumer")
 }
 
 fn set(config: &mut ClientConfig, property: &Property) -> Result<(), SettingError> {

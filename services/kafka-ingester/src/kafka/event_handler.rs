@@ -1,5 +1,7 @@
 //! Handles what librdkafka reports besides messages: rebalances, statistics, errors and logs.
 
+use std::time::{Duration, Instant};
+
 use parking_lot::Mutex;
 use rdkafka::TopicPartitionList;
 use rdkafka::client::ClientContext;
@@ -25,6 +27,7 @@ pub(crate) struct EventHandler {
     bootstrap_brokers: BootstrapBrokers,
     pending_assignments: Mutex<Vec<TopicPartitionList>>,
     last_error: Mutex<Option<String>>,
+    outside_group_since: Mutex<Option<Instant>>,
 }
 
 impl EventHandler {
@@ -39,6 +42,7 @@ impl EventHandler {
             bootstrap_brokers,
             pending_assignments: Mutex::default(),
             last_error: Mutex::default(),
+            outside_group_since: Mutex::default(),
         }
     }
 
@@ -60,6 +64,11 @@ impl EventHandler {
     /// Forgets the reason: the brokers can be reached.
     pub(crate) fn clear_last_error(&self) {
         self.last_error.lock().take();
+    }
+
+    /// For how long this instance has not been in its group, as of the last statistics; `None` if it is.
+    pub(crate) fn outside_group_for(&self) -> Option<Duration> {
+        self.outside_group_since.lock().map(|since| since.elapsed())
     }
 
     fn set_last_error(&self, reason: &str) {
@@ -96,6 +105,10 @@ impl ClientContext for EventHandler {
 
     fn stats(&self, statistics: Statistics) {
         self.bootstrap_brokers.check(&statistics);
+        let is_outside = statistics.cgrp.as_ref().is_none_or(|group| group.join_state == "init");
+        let mut since = self.outside_group_since.lock();
+        *since = is_outside.then(|| since.unwrap_or_else(Instant::now));
+        drop(since);
         for (topic, state) in &statistics.topics {
             for (partition, state) in &state.partitions {
                 let number = partition.to_string();

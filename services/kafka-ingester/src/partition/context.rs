@@ -26,6 +26,8 @@ pub(crate) struct IngestContext {
     pub(crate) topic_ids: watch::Receiver<TopicIds>,
     /// Whether Redis has memory for more messages.
     pub(crate) memory: watch::Receiver<State>,
+    /// The group's protocol is that of KIP-848: the broker assigns the partitions.
+    pub(crate) has_broker_protocol: bool,
     /// Closed while the group does not take this instance in.
     pub(crate) group_gate: Gate,
     /// Closed while Redis refuses writes.

@@ -12,7 +12,7 @@ use test_support::{ServiceProcess, TestRedis, eventually};
 
 use crate::support::{Kafka, World, report_not_run};
 
-fn send_values(world: &World, partitions: i32, values: std::ops::Range<i32>) {
+pub(crate) fn send_values(world: &World, partitions: i32, values: std::ops::Range<i32>) {
     for value in values {
         for partition in 0..partitions {
             let json = format!(r#"{{"battery_id":{partition},"v":{value}}}"#);
@@ -22,7 +22,7 @@ fn send_values(world: &World, partitions: i32, values: std::ops::Range<i32>) {
     world.kafka.flush();
 }
 
-async fn wait_for_value(world: &World, partitions: i32, value: i32) {
+pub(crate) async fn wait_for_value(world: &World, partitions: i32, value: i32) {
     for partition in 0..partitions {
         world.wait_for_field(&format!("battery:{partition}:data"), "v", &value.to_string()).await;
     }

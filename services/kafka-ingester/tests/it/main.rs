@@ -12,6 +12,7 @@ mod failover;
 mod forgotten_brokers;
 mod formats;
 mod group;
+mod group_protocol;
 mod kafka_outages;
 mod poisoned;
 mod policies;
