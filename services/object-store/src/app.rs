@@ -23,6 +23,7 @@ use crate::node::Node;
 use crate::redis::{self, RedisOptions};
 use crate::refusal_log::RefusalLog;
 use crate::session_registry::SessionRegistry;
+use crate::shared_reads::SharedReads;
 use crate::spill::SpillFolder;
 use crate::store::ObjectStore;
 use crate::{commands, http, server, tls};
@@ -64,11 +65,13 @@ async fn start(config: &Config, lifecycle: &Lifecycle) -> anyhow::Result<()> {
     // The Redis worker stops after the clients: they are owed responses from it.
     let clients_done = CancellationToken::new();
     let backend = build_backend(config, lifecycle, clients_done.clone())?;
+    let budget = TransferBudget::new(config.transfer_memory());
     let node = Arc::new(Node {
         identity: config.identity().to_owned(),
         store: ObjectStore::new(backend).with_max_object(config.max_object()),
         sessions: SessionRegistry::default(),
-        budget: TransferBudget::new(config.transfer_memory()),
+        reads: SharedReads::new(budget.clone()),
+        budget,
         limits: config.limits(),
         refusal_log: RefusalLog::default(),
         requests: RequestCounters::new(&metrics),

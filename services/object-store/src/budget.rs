@@ -19,6 +19,7 @@ pub(crate) const SMALL_MAX: usize = 1 << 20;
 const SMALL_PART: u64 = 8;
 
 /// A number of bytes that all transfers share.
+#[derive(Clone)]
 pub(crate) struct TransferBudget {
     small: Arc<Mutex<Pool>>,
     large: Arc<Mutex<Pool>>,

@@ -68,7 +68,7 @@ async fn info(node: Data<Node>) -> Result<HttpResponse, ApiError> {
 
 async fn get(node: Data<Node>, id: web::Path<String>) -> Result<HttpResponse, ApiError> {
     let id = ObjectId::from_hex(&id)?;
-    let found = node.store.get_within(&id, Some(&node.budget)).await?;
+    let found = node.store.get_within(&id, Some(&node.reads)).await?;
     let (object, claim) = found.ok_or(ApiError::NotFound)?;
     let length = object.data.len() as u64;
     let body = download::body(object.data, claim, node.limits.stall_timeout);

@@ -43,6 +43,7 @@ mod object;
 mod pace;
 mod request;
 mod room;
+mod shared_reads;
 mod spill;
 mod wait_queue;
 

@@ -8,7 +8,6 @@ use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::backend::Backend;
-use crate::budget::{Claim, TransferBudget};
 use crate::id::ObjectId;
 use crate::info::Info;
 use crate::memory::MemoryBackend;
@@ -16,6 +15,7 @@ use crate::object::{Content, Object, ObjectStat};
 use crate::redis::{self, RedisError, RedisOptions};
 use crate::reply_to::ReplyTo;
 use crate::request::{Refused, Request, Response, Totals};
+use crate::shared_reads::{ReadClaim, SharedReads};
 
 /// How long a caller waits for Redis. Clients of the wire wait for ever.
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
@@ -129,28 +129,32 @@ impl ObjectStore {
         Ok(self.get_within(id, None).await?.map(|(object, _)| object))
     }
 
-    /// As [`ObjectStore::get`]. What has to be read from elsewhere is claimed of the budget first; what is in memory is shared,
-    /// and takes no more.
+    /// As [`ObjectStore::get`]. What has to be read from elsewhere is read within a budget, and shared.
+    /// What is in this process's memory is shared anyway, and takes no more.
     pub(crate) async fn get_within(
         &self,
         id: &ObjectId,
-        budget: Option<&TransferBudget>,
-    ) -> Result<Option<(Object, Option<Claim>)>, StoreError> {
+        reads: Option<&SharedReads>,
+    ) -> Result<Option<(Object, Option<ReadClaim>)>, StoreError> {
         let (mut whole, mut claim) = (false, None);
         loop {
             match self.call(Request::Get { id: id.clone(), or_wait: false, whole }).await? {
                 Response::Object(object) => return Ok(Some((object, claim))),
                 Response::Remote(remote) => {
-                    drop(claim.take());
-                    if let Some(budget) = budget {
-                        let length = usize::try_from(remote.length).unwrap_or(usize::MAX);
-                        claim = Some(budget.acquire(length).await);
-                    }
-                    if let Some(object) = self.backend.fetch(&remote, remote.length).await {
+                    let reading = self.backend.fetch(&remote, remote.length);
+                    let object = match reads {
+                        None => reading.await,
+                        Some(reads) => {
+                            let (object, shared) = reads.get(&remote, reading).await;
+                            claim = Some(shared);
+                            object
+                        }
+                    };
+                    if let Some(object) = object {
                         return Ok(Some((object, claim)));
                     }
                     // The object was replaced or deleted while it was read. Get what is there now.
-                    whole = true;
+                    (whole, claim) = (true, None);
                 }
                 Response::Refused(refused) => return Err(refused.into()),
                 _ => return Ok(None),

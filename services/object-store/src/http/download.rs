@@ -8,8 +8,8 @@ use futures_util::Stream;
 use futures_util::stream;
 use parking_lot::Mutex;
 
-use crate::budget::Claim;
 use crate::pace::Pace;
+use crate::shared_reads::ReadClaim;
 
 /// Bytes that are given to the HTTP server at a time. It copies them.
 const PART: usize = 64 << 10;
@@ -17,14 +17,14 @@ const PART: usize = 64 << 10;
 /// What is still to be sent. `None` once the client was too slow.
 struct Download {
     rest: Option<Bytes>,
-    claim: Option<Claim>,
+    claim: Option<ReadClaim>,
     pace: Pace,
 }
 
 /// The content as a stream. If the client does not take it fast enough, it and its claim are given up.
 pub(super) fn body(
     data: Bytes,
-    claim: Option<Claim>,
+    claim: Option<ReadClaim>,
     stall_timeout: Duration,
 ) -> impl Stream<Item = Result<Bytes, actix_web::Error>> + Unpin {
     let pace = Pace::new(stall_timeout, data.len());
@@ -52,7 +52,7 @@ async fn watch(download: Weak<Mutex<Download>>) {
     while let Some(download) = download.upgrade() {
         let interval = {
             let mut download = download.lock();
-            let contended_for = download.claim.as_ref().and_then(Claim::contended_for);
+            let contended_for = download.claim.as_ref().and_then(ReadClaim::contended_for);
             if download.pace.is_too_slow(contended_for) {
                 (download.rest, download.claim) = (None, None);
                 return;

@@ -97,29 +97,56 @@ async fn readers_that_do_not_read_are_cut_off_when_others_wait_for_their_memory(
     others_are_served(&node, "a GET that nobody reads is cut off").await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn many_who_read_an_object_over_http_and_stop_share_its_memory() {
-    let redis = TestRedis::start().await;
-    let (memory, on_redis) = (Node::memory(&[]).await, Node::redis(&redis).await);
+/// 30 clients that get one object over HTTP and do not read it. A third of them reads its beginning.
+async fn readers_that_stall(node: &Node) -> Vec<TcpStream> {
+    let address = node.process.base_url().trim_start_matches("http://").to_owned();
+    let mut readers = Vec::new();
+    for _ in 0..30 {
+        let mut stream = TcpStream::connect(&address).await.unwrap();
+        let request = format!("GET /objects/{} HTTP/1.1\r\nhost: here\r\n\r\n", id(1));
+        stream.write_all(request.as_bytes()).await.unwrap();
+        readers.push(stream);
+    }
+    for reader in readers.iter_mut().take(10) {
+        reader.read_exact(&mut [0; 10_000]).await.unwrap();
+    }
+    readers
+}
+
+const STALL_TIMEOUT: Duration = Duration::from_secs(3);
+
+async fn many_who_stall_share_memory_stop_nobody_and_are_cut_off(node: &Node) {
     let length = size(30, 90) << 20;
-    for node in [&memory, &on_redis] {
-        Client::connect(node.port, "one").await.set(&id(1), &vec![1; length]).await;
-        let before = node.resident();
-        let address = node.process.base_url().trim_start_matches("http://").to_owned();
-        let mut readers = Vec::new();
-        for _ in 0..30 {
-            let mut stream = TcpStream::connect(&address).await.unwrap();
-            let request = format!("GET /objects/{} HTTP/1.1\r\nhost: here\r\n\r\n", id(1));
-            stream.write_all(request.as_bytes()).await.unwrap();
-            readers.push(stream);
-        }
-        for reader in readers.iter_mut().take(10) {
-            reader.read_exact(&mut [0; 10_000]).await.unwrap();
-        }
+    let mut client = Client::connect(node.port, "one").await;
+    client.set(&id(1), &vec![1; length]).await;
+    let before = node.resident();
+    let readers = readers_that_stall(node).await;
+    for what in ["30 GETs that nobody reads", "30 GETs that nobody has read for a while"] {
         let grown = node.resident().saturating_sub(before);
         println!("{} MiB for 30 readers of {} MiB", grown >> 20, length >> 20);
         assert!(grown < length as u64 + (24 << 20), "{grown} bytes for 30 readers");
+        others_are_served(node, what).await;
     }
+    // Only time can tell who has stalled for long enough.
+    tokio::time::sleep(2 * STALL_TIMEOUT).await;
+    for mut reader in readers {
+        let mut response = Vec::new();
+        let ended = timeout(DEADLINE, reader.read_to_end(&mut response)).await;
+        let _reset_or_closed = ended.expect("its connection ends");
+        assert!(response.len() < length, "it got everything");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_who_get_an_object_over_http_and_do_not_read_stop_nobody_and_are_cut_off() {
+    let redis = TestRedis::start().await;
+    let (full, stall) = ((size(64, 128) << 20).to_string(), ("OBJECT_STORE_STALL_TIMEOUT", "3s"));
+    let limits = [stall, ("OBJECT_STORE_MAX_TRANSFER_MEMORY", &full), ("OBJECT_STORE_CACHE_SIZE", "1MB")];
+    let (memory, on_redis) = (Node::memory(&limits).await, Node::redis_with(&redis.url(), &limits).await);
+    tokio::join!(
+        many_who_stall_share_memory_stop_nobody_and_are_cut_off(&memory),
+        many_who_stall_share_memory_stop_nobody_and_are_cut_off(&on_redis),
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

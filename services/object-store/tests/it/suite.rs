@@ -19,7 +19,8 @@ async fn source(python: &Path) -> PathBuf {
             let done = command.current_dir(folder).output().await.unwrap();
             assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
         };
-        let download = ["-m", "pip", "download", "--no-deps", "--no-binary", ":all:", "opengris-scaler==2.9.0"];
+        let download =
+            ["-m", "pip", "download", "--no-deps", "--no-binary", ":all:", "opengris-scaler==2.9.0"];
         run(Command::new(python).args(download)).await;
         run(Command::new("tar").args(["xzf", "opengris_scaler-2.9.0.tar.gz"])).await;
     }
