@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 use tokio::task::JoinHandle;
 
 /// A TCP proxy on a free port of 127.0.0.1, for breaking connections in the ways in which networks break
@@ -14,6 +14,8 @@ pub struct FlakyProxy {
     mode: watch::Sender<Mode>,
     /// Connections of an earlier epoch stay open, but nothing is forwarded on them.
     epoch: watch::Sender<u64>,
+    /// What is sent to the server in the clients' names.
+    forged: broadcast::Sender<&'static [u8]>,
     accept_task: JoinHandle<()>,
 }
 
@@ -36,14 +38,16 @@ impl FlakyProxy {
         let (epoch, epochs) = watch::channel(0);
         let target = Arc::new(AtomicU16::new(port));
         let targets = Arc::clone(&target);
+        let forged = broadcast::Sender::new(1);
+        let forging = forged.clone();
         let accept_task = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let port = targets.load(Ordering::Relaxed);
-                let connection = forward(client, port, receiver.clone());
+                let connection = forward(client, port, receiver.clone(), forging.subscribe());
                 tokio::spawn(until_forgotten(connection, epochs.clone()));
             }
         });
-        Self { port: own_port, target, mode, epoch, accept_task }
+        Self { port: own_port, target, mode, epoch, forged, accept_task }
     }
 
     /// The port on which the proxy listens.
@@ -72,6 +76,12 @@ impl FlakyProxy {
         self.epoch.send_modify(|epoch| *epoch += 1);
     }
 
+    /// Sends this to the server on every connection, as though the client had.
+    pub fn forge(&self, bytes: &'static [u8]) {
+        // Without a connection there is nobody to take it.
+        let _ = self.forged.send(bytes);
+    }
+
     /// Forwards again. Connections that were cut stay closed; those that were stalled continue.
     pub fn restore(&self) {
         self.mode.send_replace(Mode::Forwarding);
@@ -98,7 +108,12 @@ async fn until_forgotten(connection: impl Future<Output = ()>, mut epochs: watch
     }
 }
 
-async fn forward(client: TcpStream, port: u16, mut mode: watch::Receiver<Mode>) {
+async fn forward(
+    client: TcpStream,
+    port: u16,
+    mut mode: watch::Receiver<Mode>,
+    forged: broadcast::Receiver<&'static [u8]>,
+) {
     if mode.wait_for(|mode| *mode != Mode::Stalled).await.is_ok_and(|mode| *mode == Mode::Cut) {
         return;
     }
@@ -106,9 +121,10 @@ async fn forward(client: TcpStream, port: u16, mut mode: watch::Receiver<Mode>) 
     let _ = (client.set_nodelay(true), server.set_nodelay(true));
     let ((client_reads, client_writes), (server_reads, server_writes)) =
         (client.into_split(), server.into_split());
+    let (_, nothing_forged) = broadcast::channel(1);
     tokio::select! {
-        () = copy(client_reads, server_writes, mode.clone()) => {}
-        () = copy(server_reads, client_writes, mode.clone()) => {}
+        () = copy(client_reads, server_writes, mode.clone(), forged) => {}
+        () = copy(server_reads, client_writes, mode.clone(), nothing_forged) => {}
         _ = mode.wait_for(|mode| *mode == Mode::Cut) => {}
     }
 }
@@ -117,11 +133,19 @@ async fn copy(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
     mut mode: watch::Receiver<Mode>,
+    mut forged: broadcast::Receiver<&'static [u8]>,
 ) {
     let mut bytes = vec![0; 16 * 1024];
-    while let Ok(length) = from.read(&mut bytes).await {
-        let is_forwarding = mode.wait_for(|mode| *mode == Mode::Forwarding).await.is_ok();
-        if length == 0 || !is_forwarding || to.write_all(&bytes[..length]).await.is_err() {
+    loop {
+        let next = tokio::select! {
+            read = from.read(&mut bytes) => match read {
+                Ok(1..) if mode.wait_for(|mode| *mode == Mode::Forwarding).await.is_err() => return,
+                Ok(0) | Err(_) => return,
+                Ok(length) => &bytes[..length],
+            },
+            Ok(forged) = forged.recv() => forged,
+        };
+        if to.write_all(next).await.is_err() {
             return;
         }
     }

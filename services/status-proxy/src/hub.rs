@@ -145,3 +145,34 @@ impl Drop for ViewerGuard {
         self.hub.0.shards[self.shard].send(ShardCommand::Leave(self.viewer));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_that_a_full_queue_drops_are_a_gap_before_the_next_one() {
+        let (queue, mut commands) = mpsc::unbounded_channel();
+        let queued_bytes = QueuedBytes::default();
+        let shard =
+            ShardHandle { queue, queued_bytes: queued_bytes.clone(), is_dropping: AtomicBool::new(false) };
+        let metrics = Metrics::new(&prometheus::Registry::new()).unwrap();
+        let hub = Hub(Arc::new(Inner { shards: vec![shard], next_viewer: AtomicU64::new(0), metrics }));
+        let text: Arc<str> = "x".repeat(16 << 20).into();
+        let publish = |sequence| {
+            hub.publish("r:a".into(), Line { id: LineId { epoch: 1, sequence }, text: text.clone() });
+        };
+        (1..=9).for_each(publish);
+        queued_bytes.store(0, Ordering::Relaxed);
+        publish(10);
+        let told: Vec<String> = std::iter::from_fn(|| commands.try_recv().ok())
+            .map(|command| match command {
+                ShardCommand::Publish(_, line) => line.id.to_string(),
+                ShardCommand::Gap(id) => format!("gap up to {id}"),
+                _ => "something else".to_owned(),
+            })
+            .collect();
+        assert_eq!(told, ["1-1", "1-2", "1-3", "1-4", "gap up to 1-9", "1-10"]);
+        assert_eq!(hub.0.metrics.gaps.get(), 1);
+    }
+}

@@ -13,11 +13,15 @@ use tokio::task::JoinHandle;
 
 use crate::support::{BINARY, Viewer, is_full};
 
-/// No more may be missed of a failover than Sentinel takes to notice, to elect and to tell.
-const LONGEST_LOSS: Duration = Duration::from_secs(15);
+/// No more may be missed of a failover than Sentinel takes to notice, to elect and to tell. A planned one needs no noticing: what
+/// was measured is 1.1 s, and 5.3 s when an epoch that was published at the old primary was awaited.
+fn longest_loss(loss: Loss) -> Duration {
+    Duration::from_secs(if matches!(loss, Loss::Planned) { 4 } else { 15 })
+}
 
 #[derive(Debug, Default)]
 struct Outcome {
+    may_last: Duration,
     failovers: usize,
     published: usize,
     /// Lines that Redis took and the viewer did not get. Each was told as a gap.
@@ -119,7 +123,8 @@ async fn run(loss: Loss, history: &str) -> Outcome {
     let taken = load.finish().await;
     let client = redis.servers[redis.primary().await].client().await;
     assert_eq!(client.publish::<i64, _, _>("r:a", "end").await.unwrap(), 1);
-    let outcome = judge(&format!("{loss:?}, {history}"), &taken, &reading.await.unwrap(), rounds);
+    let mut outcome = judge(&format!("{loss:?}, {history}"), &taken, &reading.await.unwrap(), rounds);
+    outcome.may_last = longest_loss(loss);
     println!("{loss:?}, history in {history}: {outcome:?}");
     outcome
 }
@@ -153,6 +158,6 @@ async fn what_is_missed_in_a_failover_is_told_and_no_more_than_the_switch_takes(
         .flat_map(|loss| ["memory", "redis"].map(|history| run(loss, history)));
     for outcome in futures_util::future::join_all(runs).await {
         assert!(outcome.failovers > 0 && outcome.published > 0);
-        assert!(outcome.longest_loss < LONGEST_LOSS, "{outcome:?}");
+        assert!(outcome.longest_loss < outcome.may_last, "{outcome:?}");
     }
 }

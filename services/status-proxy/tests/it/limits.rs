@@ -147,20 +147,3 @@ async fn the_recorded_lines_of_a_channel_are_bounded_in_number_and_bytes() {
     let mut viewer = Viewer::connect(&service, "r:long?history=1000").await;
     assert_eq!(viewer.next_json().await["recovered"], false, "there were more");
 }
-
-#[tokio::test]
-async fn lines_that_cannot_be_recorded_turn_the_service_red_with_the_reason() {
-    // A node of a cluster refuses a script with keys of several slots, which no check of single commands shows.
-    let redis =
-        TestRedis::start_with(&["--cluster-enabled", "yes", "--cluster-require-full-coverage", "no"]).await;
-    redis.admin("CLUSTER ADDSLOTSRANGE 0 16383").await;
-    let url = redis.url();
-    let vars = [("STATUS_HISTORY", "redis"), ("REDIS_DB", "0"), ("REDIS_URL", url.as_str())];
-    let service = test_support::ServiceProcess::start(crate::support::BINARY, &vars).await;
-    eventually("red with the reason", async || {
-        let (status, body) = service.get("/ready").await;
-        status == 503 && body.contains("recording: ") && body.contains("Cluster")
-    })
-    .await;
-    assert!(service.log().contains("recording is not ready"), "{}", service.log());
-}

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use test_support::{FlakyProxy, TestRedis, eventually, size_from_env};
+use test_support::{FlakyProxy, ServiceProcess, TestRedis, eventually, size_from_env};
 
-use crate::support::{Producer, Viewer, start_service};
+use crate::support::{BINARY, Producer, Viewer, start_service};
 
 /// Kills Redis while lines are published as fast as possible, starts it again after `down`, and checks what viewers get.
 async fn check_kill_of_redis(history: &str, down: Duration) {
@@ -138,4 +138,84 @@ async fn lines_missed_by_one_instance_are_read_from_the_recording_of_another() {
         assert_eq!(viewer.next_line().await, number.to_string());
         assert_eq!(plain.next_line().await, number.to_string());
     }
+}
+
+/// Ends a subscription behind the service's back, and checks that it is made again.
+async fn check_lost_subscription(history: &str, forged: &'static [u8]) {
+    let redis = TestRedis::start().await;
+    let proxy = FlakyProxy::start(redis.port()).await;
+    let url = format!("redis://127.0.0.1:{}", proxy.port());
+    let service = start_service(&redis, &[("STATUS_HISTORY", history), ("REDIS_URL", &url)]).await;
+    let producer = Producer::connect(&redis).await;
+    let mut viewer = Viewer::connect(&service, "r:a?history=0").await;
+    viewer.next_text().await;
+    assert_eq!(service.metric("status_proxy_gaps_total").await, if history == "redis" { 1.0 } else { 0.0 });
+    proxy.forge(forged);
+    eventually(&format!("{history}: it is found"), async || {
+        service.log().contains("Redis has lost a subscription")
+    })
+    .await;
+    eventually(&format!("{history}: it is made again"), async || producer.publish("r:a", "after").await == 1)
+        .await;
+    assert_eq!(viewer.next_text().await, r#"{"type":"gap"}"#);
+    assert_eq!(viewer.next_line_after_gaps().await, "after");
+}
+
+#[tokio::test]
+async fn a_subscription_that_redis_has_lost_without_a_word_is_made_again_and_told_as_a_gap() {
+    tokio::join!(
+        check_lost_subscription("memory", b"UNSUBSCRIBE r:a\r\n"),
+        check_lost_subscription("redis", b"PUNSUBSCRIBE *:*\r\n"),
+    );
+}
+
+#[tokio::test]
+async fn lines_that_redis_refuses_to_record_turn_the_service_red_until_it_takes_them_and_are_told_as_a_gap() {
+    // A node of a cluster refuses a script with keys of several slots (CROSSSLOT), which no check of single commands shows.
+    let cluster =
+        TestRedis::start_with(&["--cluster-enabled", "yes", "--cluster-require-full-coverage", "no"]).await;
+    cluster.admin("CLUSTER ADDSLOTSRANGE 0 16383").await;
+    let redis = TestRedis::start().await;
+    let proxy = FlakyProxy::start(cluster.port()).await;
+    let url = format!("redis://127.0.0.1:{}", proxy.port());
+    let vars = [("STATUS_HISTORY", "redis"), ("REDIS_DB", "0"), ("REDIS_URL", url.as_str())];
+    let service = ServiceProcess::start(BINARY, &vars).await;
+    let is_red = async || {
+        let (status, body) = service.get("/ready").await;
+        status == 503 && body.contains("recording: ") && body.contains("Cluster")
+    };
+    eventually("red with the reason", is_red).await;
+    assert_eq!(
+        service.log().matches("recording is not ready: record lines: ").count(),
+        1,
+        "{}",
+        service.log()
+    );
+
+    let mut viewer = Viewer::connect(&service, "r:a?history=0").await;
+    viewer.next_text().await;
+    let producer = Producer::connect(&cluster).await;
+    producer.publish("r:a", "not recorded").await;
+    let frame = viewer.next_json().await;
+    assert_eq!(frame["data"], "not recorded");
+    assert!(is_red().await, "it lasts");
+
+    proxy.redirect(redis.port());
+    proxy.cut();
+    eventually("it is cut off", async || service.get("/ready").await.1.contains("redis: ")).await;
+    proxy.restore();
+    service.wait_until_ready().await;
+    let producer = Producer::connect(&redis).await;
+    producer.publish("r:a", "recorded").await;
+    assert_eq!(viewer.next_text().await, r#"{"type":"gap"}"#);
+    assert_eq!(viewer.next_line_after_gaps().await, "recorded");
+    assert!(service.log().contains("recording is ready"), "{}", service.log());
+    eventually("lines are recorded", async || {
+        service.metric("status_proxy_recorded_lines_total").await >= 1.0
+    })
+    .await;
+    let since = frame["id"].as_str().unwrap();
+    let mut late = Viewer::connect(&service, &format!("r:a?since={since}")).await;
+    assert_eq!(late.next_text().await, r#"{"type":"resume","recovered":false}"#);
+    assert_eq!(late.next_line().await, "recorded");
 }

@@ -123,3 +123,36 @@ async fn a_viewer_that_stops_reading_is_closed_with_1013_and_can_resume_and_dela
         resumed.next_line().await;
     }
 }
+
+#[tokio::test]
+async fn a_viewer_whose_outbox_overflowed_is_told_if_what_it_missed_is_not_kept() {
+    for history in ["memory", "redis"] {
+        let redis = TestRedis::start().await;
+        let vars =
+            [("STATUS_HISTORY", history), ("STATUS_OUTBOX_SIZE", "64KB"), ("STATUS_HISTORY_LINES", "10")];
+        let service = start_service(&redis, &vars).await;
+        let producer = Producer::connect(&redis).await;
+        let mut stalled = Viewer::connect(&service, "r:a?history=0").await;
+        stalled.next_text().await;
+        let mut published = 0;
+        while service.metric("status_proxy_connections_closed_total{cause=\"slow\"}").await == 0.0 {
+            for _ in 0..20 {
+                producer.publish("r:a", format!("{published} {}", "x".repeat(50_000))).await;
+                published += 1;
+            }
+        }
+        let (mut next, mut id) = (0, String::new());
+        let number = |line: &str| line.split(' ').next().unwrap().parse::<usize>().unwrap();
+        while let Ok(text) = stalled.next().await {
+            let frame: serde_json::Value = serde_json::from_str(&text).unwrap();
+            assert_eq!(number(frame["data"].as_str().unwrap()), next);
+            id = frame["id"].as_str().unwrap().to_owned();
+            next += 1;
+        }
+        let kept = published - 10;
+        assert!(next < kept, "{next} of {published} lines reached it");
+        let mut resumed = Viewer::connect(&service, &format!("r:a?since={id}")).await;
+        assert_eq!(resumed.next_text().await, r#"{"type":"resume","recovered":false}"#, "{history}");
+        assert!(number(&resumed.next_line().await) >= kept, "{history}");
+    }
+}
