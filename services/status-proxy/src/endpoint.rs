@@ -2,7 +2,7 @@
 //!
 //! | request | answer |
 //! |---|---|
-//! | WebSocket `/…/<run>:<channel>` or `/…/<run>:<a>,<b>` | the lines, one frame each; 400 for any other path |
+//! | WebSocket `/…/<run>:<channel>`, `/…/<run>:<a>,<b>` or `/…/<run>:*` | the lines, one frame each; 400 for any other path |
 //! | `GET /…/<run>:<channels>/sse` | the same as server-sent events |
 //! | `GET /` | the page |
 //! | `GET /health`, `/ready`, `/metrics` | the probes |
@@ -79,10 +79,10 @@ impl ViewerOpener {
         let prepared = self.0.prepare(channels, resume).await.map_err(refusal)?;
         let preparer = self.0.clone();
         Ok(if is_event_stream {
-            Reply::event_stream(move |client| (preparer.hub.join(client, prepared, None), run_access))
+            Reply::event_stream(move |client| (preparer.hub.join(client, prepared), run_access))
         } else {
             Reply::session(move |client| {
-                let viewer = preparer.hub.join(client.clone(), prepared, None);
+                let viewer = preparer.hub.join(client.clone(), prepared);
                 ViewerSession::new(
                     client.clone(),
                     SocketRuns::new(client, access, preparer, viewer, run_access),

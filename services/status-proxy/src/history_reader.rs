@@ -7,9 +7,10 @@ use redis_core::error::reason;
 use redis_core::{ErrorClass, RedisError};
 use tokio::time::{Instant, sleep};
 
-use crate::line::{FIRST_LOCAL_SEQUENCE, LineId};
+use crate::line::LineId;
 use crate::position::SharedPosition;
 use crate::resume::{ResumeRequest, Since, StoredHistory};
+use crate::run_channels::is_whole_run;
 use crate::store::Store;
 
 /// How long a line that a client has seen on another instance may take to arrive here.
@@ -35,7 +36,7 @@ impl HistoryReader {
     /// Checks that an id can be that of a line that has been received here, or will be in a moment.
     pub(crate) async fn check(&self, since: Since) -> Since {
         let Since::Line(id) = since else { return Since::Unknown };
-        if id.sequence < FIRST_LOCAL_SEQUENCE && self.is_known(id).await { since } else { Since::Unknown }
+        if !id.is_local() && self.is_known(id).await { since } else { Since::Unknown }
     }
 
     async fn is_known(&self, id: LineId) -> bool {
@@ -56,6 +57,9 @@ impl HistoryReader {
     /// Reads the recorded history of these channels; `None` if there is none to read.
     pub(crate) async fn read(&self, channels: &[&str], request: ResumeRequest) -> Option<Vec<StoredHistory>> {
         let store = self.store.as_ref().filter(|_| request.is_some())?;
+        if channels.iter().any(|channel| is_whole_run(channel)) {
+            return None;
+        }
         match self.read_up_to_here(store, channels, request).await {
             Ok(stored) => Some(stored),
             Err(error) => {

@@ -85,18 +85,36 @@ impl Hub {
         self.0.shards.iter().for_each(|shard| shard.send(ShardCommand::CaughtUp(id)));
     }
 
-    /// Lets a client watch until the returned guard is dropped. One that asked for it on an open socket gets a notice first.
-    pub(crate) fn join(
+    /// Lets a client watch until the returned guard is dropped.
+    pub(crate) fn join(&self, client: Client, prepared: PreparedViewer) -> ViewerGuard {
+        self.join_with(client, prepared, None, &[])
+    }
+
+    /// The same for a client that asked for it on an open socket: it gets a notice first. What it watches of the same run by
+    /// `replaced` ends at the same point between the lines.
+    pub(crate) fn add(
+        &self,
+        client: Client,
+        prepared: PreparedViewer,
+        notice: Bytes,
+        replaced: &[ViewerGuard],
+    ) -> ViewerGuard {
+        self.join_with(client, prepared, Some(notice), replaced)
+    }
+
+    fn join_with(
         &self,
         client: Client,
         prepared: PreparedViewer,
         notice: Option<Bytes>,
+        replaced: &[ViewerGuard],
     ) -> ViewerGuard {
         let viewer = self.0.next_viewer.fetch_add(1, Ordering::Relaxed);
         let channels = prepared.channels.clone();
         // All channels of a run are in one shard.
         let shard = shard_index(channels.run().as_str(), self.0.shards.len());
-        let request = JoinRequest { viewer, client, prepared, notice };
+        let replaced = replaced.iter().map(|guard| guard.viewer).collect();
+        let request = JoinRequest { viewer, client, prepared, notice, replaced };
         self.0.shards[shard].send(ShardCommand::Join(Box::new(request)));
         ViewerGuard { hub: self.clone(), shard, viewer, channels }
     }

@@ -26,6 +26,11 @@ impl LineId {
         Self { epoch, sequence: 0 }
     }
 
+    /// Whether only the instance that gave it knows it.
+    pub(crate) fn is_local(self) -> bool {
+        self.sequence >= FIRST_LOCAL_SEQUENCE
+    }
+
     /// The id just before this one.
     pub(crate) fn previous(self) -> Self {
         Self { sequence: self.sequence.saturating_sub(1), ..self }

@@ -74,9 +74,23 @@ impl ReplayBuffer {
         self.complete_after
     }
 
-    /// The lines, oldest first.
-    pub(crate) fn lines(&self) -> impl DoubleEndedIterator<Item = &Line> {
-        self.lines.iter().map(|(_, line)| line)
+    /// The id of the last line. All earlier ones were here, or are known to be missing.
+    pub(crate) fn end(&self) -> LineId {
+        self.lines.back().map_or(self.complete_after, |(_, line)| line.id.max(self.complete_after))
+    }
+
+    /// The lines after an id, oldest first.
+    pub(crate) fn lines_after(&self, id: LineId) -> impl Iterator<Item = &Line> {
+        self.lines_from(self.lines.partition_point(|(_, line)| line.id <= id))
+    }
+
+    /// The last lines, at most so many, oldest first.
+    pub(crate) fn last_lines(&self, count: usize) -> impl Iterator<Item = &Line> {
+        self.lines_from(self.lines.len().saturating_sub(count))
+    }
+
+    fn lines_from(&self, index: usize) -> impl Iterator<Item = &Line> {
+        self.lines.range(index..).map(|(_, line)| line)
     }
 
     fn drop_oldest(&mut self) {

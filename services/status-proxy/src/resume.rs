@@ -1,5 +1,7 @@
 //! What a client asks of a channel's history, and what it gets.
 
+use std::sync::Arc;
+
 use crate::line::{Line, LineId};
 use crate::replay_buffer::ReplayBuffer;
 
@@ -20,11 +22,11 @@ pub(crate) enum Since {
     Unknown,
 }
 
-/// A channel's history as it is stored in Redis, to be joined with its replay buffer.
+/// The history of a channel, or of all channels of a run, as it is stored in Redis, to be joined with the replay buffers.
 #[derive(Clone, Debug)]
 pub(crate) struct StoredHistory {
-    /// Lines, oldest first.
-    pub(crate) lines: Vec<Line>,
+    /// Lines with their channels, oldest first.
+    pub(crate) lines: Vec<(Arc<str>, Line)>,
     /// Every line after this id …
     pub(crate) complete_after: LineId,
     /// … and up to this one is in `lines`.
@@ -34,8 +36,8 @@ pub(crate) struct StoredHistory {
 /// The lines that a client gets before live ones: each once.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Replay {
-    /// The lines, oldest first.
-    pub(crate) lines: Vec<Line>,
+    /// The lines with their channels, oldest first.
+    pub(crate) lines: Vec<(Arc<str>, Line)>,
     /// No line that the client asked for is missing.
     pub(crate) recovered: bool,
 }
@@ -54,26 +56,43 @@ impl ResumeRequest {
         }
     }
 
-    /// Answers from a channel's replay buffer, and from its stored history if there is any.
-    pub(crate) fn replay(&self, buffer: &ReplayBuffer, stored: Option<&StoredHistory>) -> Replay {
+    /// Answers from the replay buffers of a channel or of all channels of a run, and from their stored history if there is any.
+    pub(crate) fn replay<'a>(
+        &self,
+        buffers: impl Iterator<Item = (&'a Arc<str>, &'a ReplayBuffer)>,
+        stored: Option<&StoredHistory>,
+    ) -> Replay {
+        let mut buffered_after = LineId::default();
+        let mut lines: Vec<(Arc<str>, Line)> = Vec::new();
+        for (channel, buffer) in buffers {
+            buffered_after = buffered_after.max(buffer.complete_after());
+            let named = |line: &Line| (channel.clone(), line.clone());
+            match self.since_id() {
+                Some(since) => lines.extend(buffer.lines_after(since).map(named)),
+                None => lines.extend(buffer.last_lines(self.last.unwrap_or(0)).map(named)),
+            }
+        }
         // The two are complete together only if no line lies between them.
-        let joined = stored.filter(|stored| buffer.complete_after() <= stored.complete_until);
-        let complete_after = joined
-            .map_or(buffer.complete_after(), |stored| stored.complete_after.min(buffer.complete_after()));
-        let oldest_in_buffer = buffer.lines().next().map(|line| line.id);
-        let only_stored = stored
-            .into_iter()
-            .flat_map(|stored| &stored.lines)
-            .filter(|line| oldest_in_buffer.is_none_or(|oldest| line.id < oldest));
-        let mut lines: Vec<Line> = only_stored.chain(buffer.lines()).cloned().collect();
+        let joined = stored.filter(|stored| buffered_after <= stored.complete_until);
+        let complete_after =
+            joined.map_or(buffered_after, |stored| stored.complete_after.min(buffered_after));
+        if let Some(stored) = stored {
+            // A line that has an id of this instance alone is also there, with the id that all instances give it.
+            lines.retain(|(_, line)| !(line.id.is_local() && stored.covers(line.id)));
+            lines.extend(stored.lines.iter().cloned());
+            lines.sort_by_key(|(_, line)| line.id);
+            lines.dedup_by_key(|(_, line)| line.id);
+        } else {
+            lines.sort_by_key(|(_, line)| line.id);
+        }
         match (self.since, self.last) {
             (Some(Since::Line(since)), _) => {
-                lines.retain(|line| line.id > since);
+                lines.retain(|(_, line)| line.id > since);
                 Replay { lines, recovered: since >= complete_after }
             }
             (None, Some(count)) => {
                 lines.drain(..lines.len().saturating_sub(count));
-                let is_complete = lines.first().is_none_or(|first| first.id > complete_after);
+                let is_complete = lines.first().is_none_or(|(_, first)| first.id > complete_after);
                 Replay { recovered: lines.len() == count && is_complete, lines }
             }
             // Nobody knows which lines the client has, and it must not get one twice: it gets the last lines only if it
@@ -86,12 +105,19 @@ impl ResumeRequest {
     }
 }
 
+impl StoredHistory {
+    /// Whether the line with this id is in `lines`, if there is one.
+    fn covers(&self, id: LineId) -> bool {
+        self.complete_after < id && id < self.complete_until
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::{Duration, Instant};
 
     use super::*;
-    use crate::line::test_line;
+    use crate::line::{FIRST_LOCAL_SEQUENCE, test_line};
     use crate::replay_buffer::Retention;
 
     const RETENTION: Retention = Retention { lines: 5, bytes: 1000, age: Duration::from_secs(60) };
@@ -121,8 +147,12 @@ mod tests {
         buffer: &ReplayBuffer,
         stored: Option<&StoredHistory>,
     ) -> (Vec<u64>, bool) {
-        let replay = request.replay(buffer, stored);
-        (replay.lines.iter().map(|line| line.id.sequence).collect(), replay.recovered)
+        let replay = request.replay(std::iter::once((&"r:a".into(), buffer)), stored);
+        (replay.lines.iter().map(|(_, line)| line.id.sequence).collect(), replay.recovered)
+    }
+
+    fn stored_lines(sequences: impl IntoIterator<Item = u64>) -> Vec<(Arc<str>, Line)> {
+        sequences.into_iter().map(|sequence| ("r:a".into(), test_line(9, sequence))).collect()
     }
 
     #[test]
@@ -174,7 +204,7 @@ mod tests {
     fn lines_are_dropped_by_age_and_by_size() {
         let mut buffer = buffer(id(9, 0), 1..=3);
         buffer.expire(Instant::now() + Duration::from_secs(1));
-        assert_eq!((buffer.lines().count(), buffer.complete_after()), (0, id(9, 3)));
+        assert_eq!((buffer.last_lines(9).count(), buffer.complete_after()), (0, id(9, 3)));
         for sequence in 4..=5 {
             let line = Line { id: id(9, sequence), text: "x".repeat(600).into() };
             buffer.push(line, Instant::now(), RETENTION);
@@ -186,7 +216,7 @@ mod tests {
     fn stored_history_joins_the_buffer_if_no_line_lies_between() {
         let buffer = buffer(id(9, 4), 5..=7);
         let stored = |until| StoredHistory {
-            lines: (1..=until).map(|sequence| test_line(9, sequence)).collect(),
+            lines: stored_lines(1..=until),
             complete_after: id(8, 0),
             complete_until: id(9, until),
         };
@@ -195,5 +225,41 @@ mod tests {
         assert_eq!(replay(since(id(9, 2)), &buffer, Some(&stored(3))), (vec![3, 5, 6, 7], false));
         assert_eq!(replay(since(id(7, 2)), &buffer, Some(&stored(6))), (vec![1, 2, 3, 4, 5, 6, 7], false));
         assert_eq!(replay(last(6), &buffer, Some(&stored(6))), (vec![2, 3, 4, 5, 6, 7], true));
+    }
+
+    #[test]
+    fn lines_that_another_instance_recorded_fill_a_gap_of_the_buffer_and_none_comes_twice() {
+        let mut buffer = buffer(id(9, 0), 1..=2);
+        buffer.mark_gap(id(9, 4));
+        // Of the lines 3 and 4 one was received without its number.
+        buffer.push(test_line(9, FIRST_LOCAL_SEQUENCE), Instant::now(), RETENTION);
+        buffer.push(test_line(10, 1), Instant::now(), RETENTION);
+        let stored =
+            StoredHistory { lines: stored_lines(2..=4), complete_after: id(9, 1), complete_until: id(10, 0) };
+        assert_eq!(replay(since(id(9, 1)), &buffer, Some(&stored)), (vec![2, 3, 4, 1], true));
+        assert_eq!(replay(last(3), &buffer, Some(&stored)), (vec![3, 4, 1], true));
+        let (lines, recovered) = replay(since(id(9, 1)), &buffer, None);
+        assert_eq!((lines, recovered), (vec![2, FIRST_LOCAL_SEQUENCE, 1], false));
+    }
+
+    #[test]
+    fn all_channels_of_a_run_are_complete_from_where_each_of_them_is() {
+        let (a, b): (Arc<str>, Arc<str>) = ("r:a".into(), "r:b".into());
+        let mut buffers = [buffer(id(9, 0), [1, 3, 5]), buffer(id(9, 0), [2, 4])];
+        buffers[1].mark_gap(id(9, 1));
+        let replay = |request: ResumeRequest| {
+            let replay = request.replay([(&a, &buffers[0]), (&b, &buffers[1])].into_iter(), None);
+            let lines: Vec<String> = replay
+                .lines
+                .iter()
+                .map(|(channel, line)| format!("{channel} {}", line.id.sequence))
+                .collect();
+            (lines, replay.recovered)
+        };
+        let expected =
+            |lines: &[&str], recovered| (lines.iter().map(|&line| line.to_owned()).collect(), recovered);
+        assert_eq!(replay(since(id(9, 2))), expected(&["r:a 3", "r:b 4", "r:a 5"], true));
+        assert_eq!(replay(last(2)), expected(&["r:b 4", "r:a 5"], true));
+        assert!(!replay(since(id(9, 0))).1, "a line of b may be missing");
     }
 }

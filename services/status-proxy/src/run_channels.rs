@@ -6,6 +6,8 @@ use std::sync::Arc;
 use redis_core::Channel;
 use redis_core::id::{ChannelName, RunId};
 
+/// In place of a channel's name: all channels of the run.
+pub(crate) const EVERY_CHANNEL: &str = "*";
 /// The most channels that one client may watch.
 const MAX_CHANNELS: usize = 32;
 
@@ -22,7 +24,7 @@ struct Inner {
 }
 
 impl RunChannels {
-    /// Parses `<run>:<channel>` or `<run>:<a>,<b>`.
+    /// Parses `<run>:<channel>`, `<run>:<a>,<b>` or `<run>:*`.
     ///
     /// # Errors
     /// Says what is wrong.
@@ -43,12 +45,21 @@ impl RunChannels {
     fn new<'a>(run: &str, names: impl Iterator<Item = &'a str>, is_list: bool) -> Result<Self, String> {
         let run = RunId::parse(run).map_err(|error| error.to_string())?;
         let mut channels: Vec<Box<str>> = Vec::new();
+        let mut is_whole = false;
         for name in names {
+            if name == EVERY_CHANNEL {
+                is_whole = true;
+                continue;
+            }
             let name = ChannelName::parse(name).map_err(|error| error.to_string())?;
             let channel = Channel::Status(&run, &name).to_string().into_boxed_str();
             if !channels.contains(&channel) {
                 channels.push(channel);
             }
+        }
+        if is_whole {
+            let all = whole_run(run.as_str()).into_boxed_str();
+            return Ok(Self(Arc::new(Inner { run, channels: vec![all], is_list: true })));
         }
         if channels.is_empty() {
             return Err("at least one channel must be named".to_owned());
@@ -75,10 +86,25 @@ impl RunChannels {
         self.0.channels.iter().map(AsRef::as_ref)
     }
 
-    /// Whether the path listed several channels, so that each frame has to name its own.
+    /// Whether it is all channels of the run.
+    pub(crate) fn is_whole_run(&self) -> bool {
+        self.channels().any(is_whole_run)
+    }
+
+    /// Whether there can be lines of several channels, so that each frame has to name its own.
     pub(crate) fn is_list(&self) -> bool {
         self.0.is_list
     }
+}
+
+/// What stands for all channels of a run, in place of a channel's name in Redis.
+pub(crate) fn whole_run(run: &str) -> String {
+    format!("{run}:{EVERY_CHANNEL}")
+}
+
+/// Whether this stands for all channels of a run.
+pub(crate) fn is_whole_run(channel: &str) -> bool {
+    short_name(channel) == EVERY_CHANNEL
 }
 
 /// The run of a channel.
@@ -121,14 +147,20 @@ mod tests {
         let several = RunChannels::parse("r:a,b,a").unwrap();
         assert_eq!(several.channels().collect::<Vec<_>>(), ["r:a", "r:b"]);
         assert!(several.is_list());
+        for path in ["r:*", "r:a,*,b"] {
+            let all = RunChannels::parse(path).unwrap();
+            assert_eq!(all.channels().collect::<Vec<_>>(), ["r:*"]);
+            assert!(all.is_list() && is_whole_run("r:*") && !is_whole_run("r:a"));
+        }
     }
 
     #[test]
     fn any_other_path_is_refused() {
         let many = format!("r:{}", (0..33).map(|n| n.to_string()).collect::<Vec<_>>().join(","));
-        for wrong in
-            ["", "r", ":", "r:", ":a", "r:a:b", "r:a,", "r:,a", "r:a b", "r/x:a", "r:ä", "r*:a", &many]
-        {
+        for wrong in [
+            "", "r", ":", "r:", ":a", "r:a:b", "r:a,", "r:,a", "r:a b", "r/x:a", "r:ä", "r*:a", "r:a*",
+            "r:**", "r:*,", "*:a", &many,
+        ] {
             assert!(RunChannels::parse(wrong).is_err(), "{wrong}");
         }
     }
@@ -138,7 +170,7 @@ mod tests {
         for name in ["r:a", "batch;;x:wepp.log-1_a"] {
             assert!(is_status_channel(name) && RunChannels::parse(name).is_ok(), "{name}");
         }
-        for name in ["", "r", "r:", "games:1:logs", "__keyspace@0__:r", "r:a,b", "r:a b"] {
+        for name in ["", "r", "r:", "games:1:logs", "__keyspace@0__:r", "r:a,b", "r:a b", "r:*"] {
             assert!(!is_status_channel(name), "{name}");
         }
     }

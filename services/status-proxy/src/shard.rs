@@ -4,6 +4,7 @@
 //! before that point are its history, the lines after it are live. No line is both, and none is neither.
 
 mod channel;
+mod channel_map;
 mod channels;
 mod command;
 mod fanout;

@@ -10,7 +10,7 @@ use ws_server::Client;
 use crate::client_message::{ClientMessage, Wanted};
 use crate::hub::ViewerGuard;
 use crate::preparer::Preparer;
-use crate::run_channels::{RunChannels, short_name};
+use crate::run_channels::{EVERY_CHANNEL, RunChannels, is_whole_run, short_name};
 use crate::server_message::{refused, subscribed, unsubscribed};
 
 /// The token for one run has ended. The number tells it from one that has taken its place.
@@ -37,11 +37,15 @@ struct WatchedRun {
 
 impl WatchedRun {
     fn watches(&self, channel: &str) -> bool {
-        self.viewers.iter().any(|viewer| viewer.channels().channels().any(|other| other == channel))
+        self.channels().any(|other| other == channel || is_whole_run(other))
     }
 
-    fn channel_count(&self) -> usize {
-        self.viewers.iter().map(|viewer| viewer.channels().channels().count()).sum()
+    fn is_whole(&self) -> bool {
+        self.channels().any(is_whole_run)
+    }
+
+    fn channels(&self) -> impl Iterator<Item = &str> {
+        self.viewers.iter().flat_map(|viewer| viewer.channels().channels())
     }
 }
 
@@ -98,7 +102,7 @@ impl SocketRuns {
             Some(index) => channels.channels().filter(|name| !self.runs[index].watches(name)).collect(),
             None => channels.channels().collect(),
         };
-        let watched: usize = self.runs.iter().map(WatchedRun::channel_count).sum();
+        let watched: usize = self.runs.iter().map(|watched| watched.channels().count()).sum();
         if watched + new.len() > self.preparer.max_subscriptions {
             return Err(refuse(4429, "this socket watches too many channels"));
         }
@@ -114,7 +118,16 @@ impl SocketRuns {
         let (hub, client, notice) = (&self.preparer.hub, &self.client, subscribed(run, &names));
         let viewer = match prepared {
             // The shard tells it, so that every line after that is one of its lines.
-            Some(prepared) => Some(hub.join(client.clone(), prepared, Some(notice))),
+            Some(prepared) => {
+                // All channels take the place of those that are watched already, so that no line comes twice.
+                let replaced = match known {
+                    Some(index) if prepared.channels.is_whole_run() => {
+                        std::mem::take(&mut self.runs[index].viewers)
+                    }
+                    _ => Vec::new(),
+                };
+                Some(hub.add(client.clone(), prepared, notice, &replaced))
+            }
             None => {
                 hub.notify(client, run, notice);
                 None
@@ -166,19 +179,24 @@ impl SocketRuns {
             return;
         };
         let watched = self.runs.swap_remove(index);
-        let viewers = watched.viewers.iter();
-        let channels: Vec<String> = viewers
-            .flat_map(|viewer| viewer.channels().channels())
-            .map(|name| short_name(name).to_owned())
-            .collect();
+        let channels: Vec<String> = watched.channels().map(|name| short_name(name).to_owned()).collect();
         drop(watched);
         let names: Vec<&str> = channels.iter().map(String::as_str).collect();
         self.notify(run, refused(run, &names, 4401, "the access token has expired"));
     }
 
     fn unsubscribe(&mut self, run: &str, channels: Option<&[String]>) {
+        let names: Option<Vec<&str>> =
+            channels.map(|channels| channels.iter().take(32).map(String::as_str).collect());
         if let Some(index) = self.runs.iter().position(|watched| watched.name == run) {
             let watched = &mut self.runs[index];
+            if watched.is_whole()
+                && let Some(names) = names.as_deref().filter(|names| !names.contains(&EVERY_CHANNEL))
+            {
+                let reason = "all channels of the run are watched, not some of them";
+                self.notify(run, refused(run, names, 4400, reason));
+                return;
+            }
             let stays = |name: &str| {
                 channels.is_some_and(|channels| !channels.iter().any(|other| other == short_name(name)))
             };
@@ -187,8 +205,6 @@ impl SocketRuns {
                 self.runs.swap_remove(index);
             }
         }
-        let names: Option<Vec<&str>> =
-            channels.map(|channels| channels.iter().take(32).map(String::as_str).collect());
         self.notify(run, unsubscribed(run, names.as_deref()));
     }
 

@@ -1,6 +1,7 @@
 //! Owns the subscriptions in Redis: makes them, makes them again after a lost connection, and takes their messages.
 
 mod failure;
+mod on_demand;
 mod probe;
 mod router;
 
@@ -9,7 +10,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use redis_core::error::RETRY_INTERVAL_MS;
-use redis_core::{RedisError, State, publish_state};
+use redis_core::{State, publish_state};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, sleep_until, timeout};
 use tracing::debug;
@@ -167,26 +168,6 @@ impl Subscriber {
         self.note(result);
     }
 
-    /// With history in memory: announces a gap, and subscribes to the channels in use.
-    async fn subscribe_on_demand(&mut self) -> Result<(), SubscribeFailure> {
-        let is_retry = std::mem::replace(&mut self.is_retrying, true);
-        if !self.is_first_connection && !is_retry {
-            self.router.announce_gap();
-        }
-        let probe = [self.probe.channel().clone()];
-        self.store
-            .pubsub
-            .subscribe_together(&probe)
-            .await
-            .map_err(SubscribeFailure::of("subscribe to the probe"))?;
-        self.apply_table().await.map_err(SubscribeFailure::of("subscribe to the channels"))?;
-        if !self.is_first_connection && is_retry {
-            // Attempts that failed may have subscribed to some channels for a while.
-            self.router.announce_gap();
-        }
-        Ok(())
-    }
-
     /// With history in Redis: subscribes to everything, and starts an epoch of its own, from which on it counts lines as
     /// all instances do.
     async fn start_epoch(&mut self) -> Result<(), SubscribeFailure> {
@@ -198,7 +179,7 @@ impl Subscriber {
         pubsub.subscribe_pattern(&every).await.map_err(fail("subscribe to all channels"))?;
         let (epoch, early) = self.own_epoch().await?;
         let channels: Vec<Arc<str>> = self.table.channels().cloned().collect();
-        let missed = if self.is_first_connection {
+        let missed = if self.is_first_connection || self.table.has_whole_runs() {
             None
         } else {
             let missed = self.store.history.load_missed(&channels, self.router.latest(), epoch).await;
@@ -231,42 +212,6 @@ impl Subscriber {
                 Err(_) => {}
             }
         }
-    }
-
-    /// Brings the subscriptions in line with the table.
-    async fn apply_table(&mut self) -> Result<(), RedisError> {
-        let (pending, unused) = (self.table.pending(), self.table.take_unused());
-        // With a recorder all channels are subscribed already.
-        if !self.router.has_recorder() {
-            if !pending.is_empty() {
-                for channel in self.store.pubsub.subscribe(&pending).await? {
-                    debug!("user may not subscribe to {channel}: its viewers are refused");
-                    self.table.refuse(&channel);
-                }
-            }
-            if !unused.is_empty() {
-                self.store.pubsub.unsubscribe(&unused).await?;
-            }
-        }
-        pending.iter().for_each(|channel| self.table.confirm(channel));
-        Ok(())
-    }
-
-    /// Tries again to subscribe to channels that were allowed when their viewers came, and are forbidden now.
-    async fn retry_forbidden(&mut self) -> Result<(), RedisError> {
-        let channels = self.table.forbidden();
-        if channels.is_empty() {
-            return Ok(());
-        }
-        let forbidden = self.store.pubsub.subscribe(&channels).await?;
-        if forbidden.len() < channels.len() {
-            self.router.announce_gap();
-        }
-        channels
-            .iter()
-            .filter(|channel| !forbidden.contains(channel))
-            .for_each(|channel| self.table.allow(channel));
-        Ok(())
     }
 
     fn handle_message(&mut self, message: &PubSubMessage) {

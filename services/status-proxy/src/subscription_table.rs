@@ -5,14 +5,17 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
+use crate::run_channels::is_whole_run;
 use crate::subscriptions::{SubscribeRefusal, Subscribed, SubscriptionCommand, Subscriptions};
 
-/// The channels with subscribers, by reference counts.
+/// The channels, and the runs as a whole (`run:*`), with subscribers, by reference counts.
 pub(crate) struct SubscriptionTable {
     subscriptions: Subscriptions,
     /// The most channels.
     max_channels: usize,
     channels: HashMap<Arc<str>, Entry>,
+    /// How many of them are whole runs.
+    whole_runs: usize,
     /// In use, and not yet subscribed in Redis.
     pending: HashSet<Arc<str>>,
     /// Subscribed in Redis, and no longer in use.
@@ -34,6 +37,7 @@ impl SubscriptionTable {
             subscriptions,
             max_channels,
             channels: HashMap::new(),
+            whole_runs: 0,
             pending: HashSet::new(),
             unused: HashSet::new(),
             forbidden: HashSet::new(),
@@ -48,7 +52,11 @@ impl SubscriptionTable {
                     let _ = waiter.send(Err(refusal));
                     return;
                 }
-                let entry = self.channels.entry(channel.clone()).or_default();
+                let whole_runs = &mut self.whole_runs;
+                let entry = self.channels.entry(channel.clone()).or_insert_with_key(|channel| {
+                    *whole_runs += usize::from(is_whole_run(channel));
+                    Entry::default()
+                });
                 if entry.guards == 0 && entry.waiters.is_empty() && !self.unused.remove(&channel) {
                     self.pending.insert(channel.clone());
                 }
@@ -61,7 +69,7 @@ impl SubscriptionTable {
                 let Some(entry) = self.channels.get_mut(&channel) else { return };
                 entry.guards -= 1;
                 if entry.guards == 0 && entry.waiters.is_empty() {
-                    self.channels.remove(&channel);
+                    self.remove(&channel);
                     if !self.pending.remove(&channel) && !self.forbidden.remove(&channel) {
                         self.unused.insert(channel);
                     }
@@ -89,16 +97,20 @@ impl SubscriptionTable {
     /// Drops the channels that are still pending and for which nobody waits any more.
     fn drop_abandoned(&mut self) {
         let channels = &mut self.channels;
-        self.pending.retain(|channel| {
-            let is_abandoned = channels.get_mut(channel).is_some_and(|entry| {
+        let is_abandoned = |channel: &Arc<str>| {
+            channels.get_mut(channel).is_some_and(|entry| {
                 entry.waiters.retain(|waiter| !waiter.is_closed());
                 entry.guards == 0 && entry.waiters.is_empty()
-            });
-            if is_abandoned {
-                channels.remove(channel);
-            }
-            !is_abandoned
-        });
+            })
+        };
+        let abandoned: Vec<Arc<str>> = self.pending.extract_if(is_abandoned).collect();
+        abandoned.iter().for_each(|channel| self.remove(channel));
+    }
+
+    fn remove(&mut self, channel: &Arc<str>) {
+        if self.channels.remove(channel).is_some() {
+            self.whole_runs -= usize::from(is_whole_run(channel));
+        }
     }
 
     /// The connection was lost: every channel in use has to be subscribed again.
@@ -123,6 +135,11 @@ impl SubscriptionTable {
         self.channels.keys()
     }
 
+    /// Whether some run is in use as a whole.
+    pub(crate) fn has_whole_runs(&self) -> bool {
+        self.whole_runs > 0
+    }
+
     /// Redis has confirmed a channel's subscription: everyone who waits for it gets a guard.
     pub(crate) fn confirm(&mut self, channel: &Arc<str>) {
         self.pending.remove(channel);
@@ -142,7 +159,7 @@ impl SubscriptionTable {
             let _ = waiter.send(Err(SubscribeRefusal::Forbidden));
         }
         if entry.guards == 0 {
-            self.channels.remove(channel);
+            self.remove(channel);
         } else {
             self.forbidden.insert(channel.clone());
         }
@@ -170,115 +187,4 @@ impl Entry {
 }
 
 #[cfg(test)]
-mod tests {
-    use tokio::sync::mpsc;
-
-    use super::*;
-
-    fn new_table() -> (Subscriptions, mpsc::UnboundedReceiver<SubscriptionCommand>, SubscriptionTable) {
-        let (subscriptions, commands) = Subscriptions::new();
-        let table = SubscriptionTable::new(subscriptions.clone(), 2);
-        (subscriptions, commands, table)
-    }
-
-    fn apply_all(table: &mut SubscriptionTable, commands: &mut mpsc::UnboundedReceiver<SubscriptionCommand>) {
-        while let Ok(command) = commands.try_recv() {
-            table.apply(command);
-        }
-    }
-
-    fn refusal(waiter: &mut oneshot::Receiver<Subscribed>) -> Option<SubscribeRefusal> {
-        waiter.try_recv().unwrap().err()
-    }
-
-    #[test]
-    fn channels_beyond_the_limit_are_refused_and_those_that_nobody_waits_for_do_not_count() {
-        let (subscriptions, mut commands, mut table) = new_table();
-        drop(subscriptions.subscribe("r:gone"));
-        let _waiting = [subscriptions.subscribe("r:a"), subscriptions.subscribe("r:b")];
-        let (mut full, mut known) = (subscriptions.subscribe("r:c"), subscriptions.subscribe("r:a"));
-        apply_all(&mut table, &mut commands);
-        assert_eq!(refusal(&mut full), Some(SubscribeRefusal::TooManyChannels));
-        assert!(known.try_recv().is_err(), "it waits for Redis");
-        assert_eq!(table.channels().count(), 2);
-    }
-
-    #[test]
-    fn a_channel_is_subscribed_once_and_unsubscribed_after_the_last_release() {
-        let (subscriptions, mut commands, mut table) = new_table();
-        let (mut one, mut two) = (subscriptions.subscribe("r:a"), subscriptions.subscribe("r:a"));
-        apply_all(&mut table, &mut commands);
-        assert_eq!(table.pending(), ["r:a".into()]);
-        assert!(one.try_recv().is_err(), "it is not confirmed yet");
-        table.confirm(&"r:a".into());
-        let (one, two) = (one.try_recv().unwrap().unwrap(), two.try_recv().unwrap().unwrap());
-        let mut three = subscriptions.subscribe("r:a");
-        apply_all(&mut table, &mut commands);
-        let three = three.try_recv().expect("it is confirmed already").unwrap();
-        assert!(table.pending().is_empty());
-        drop((one, two));
-        apply_all(&mut table, &mut commands);
-        assert!(table.take_unused().is_empty());
-        drop(three);
-        apply_all(&mut table, &mut commands);
-        assert_eq!(table.take_unused(), ["r:a".into()]);
-    }
-
-    #[test]
-    fn a_waiter_that_has_gone_keeps_no_subscription() {
-        let (subscriptions, mut commands, mut table) = new_table();
-        drop(subscriptions.subscribe("r:a"));
-        apply_all(&mut table, &mut commands);
-        table.confirm(&"r:a".into());
-        apply_all(&mut table, &mut commands);
-        assert_eq!(table.take_unused(), ["r:a".into()]);
-        assert_eq!(table.channels().count(), 0);
-    }
-
-    #[test]
-    fn a_channel_that_is_used_again_before_it_is_unsubscribed_stays_subscribed() {
-        let (subscriptions, mut commands, mut table) = new_table();
-        let mut first = subscriptions.subscribe("r:a");
-        apply_all(&mut table, &mut commands);
-        table.confirm(&"r:a".into());
-        drop(first.try_recv().unwrap().unwrap());
-        apply_all(&mut table, &mut commands);
-        let mut again = subscriptions.subscribe("r:a");
-        apply_all(&mut table, &mut commands);
-        assert!(again.try_recv().is_ok() && table.take_unused().is_empty());
-    }
-
-    #[test]
-    fn after_a_reconnect_every_channel_in_use_is_pending() {
-        let (subscriptions, mut commands, mut table) = new_table();
-        let _waiter = subscriptions.subscribe("r:a");
-        apply_all(&mut table, &mut commands);
-        table.confirm(&"r:a".into());
-        table.reset();
-        assert_eq!(table.pending(), ["r:a".into()]);
-    }
-
-    #[test]
-    fn a_forbidden_channel_refuses_its_waiters_and_is_tried_again_for_its_viewers() {
-        let (subscriptions, mut commands, mut table) = new_table();
-        let channel: Arc<str> = "r:a".into();
-        let mut viewer = subscriptions.subscribe("r:a");
-        apply_all(&mut table, &mut commands);
-        table.confirm(&channel);
-        let guard = viewer.try_recv().unwrap().unwrap();
-        table.reset();
-        let mut waiter = subscriptions.subscribe("r:a");
-        apply_all(&mut table, &mut commands);
-        table.refuse(&channel);
-        assert_eq!(refusal(&mut waiter), Some(SubscribeRefusal::Forbidden));
-        assert!(table.pending().is_empty());
-        assert_eq!(table.forbidden(), std::slice::from_ref(&channel));
-        let mut late = subscriptions.subscribe("r:a");
-        apply_all(&mut table, &mut commands);
-        assert_eq!(refusal(&mut late), Some(SubscribeRefusal::Forbidden));
-        drop(guard);
-        apply_all(&mut table, &mut commands);
-        assert!(table.forbidden().is_empty() && table.take_unused().is_empty());
-        assert_eq!(table.channels().count(), 0);
-    }
-}
+mod tests;

@@ -27,7 +27,7 @@ pub(super) struct ChannelState {
     pub(super) groups: Vec<usize>,
     /// Keeps it subscribed.
     pub(super) guard: Option<SubscriptionGuard>,
-    /// Since when it has no viewers and, where all lines are received, no new line.
+    /// Since when it has no viewers and, if its lines come anyway, no new line.
     idle_since: Instant,
     has_had_lines: bool,
 }
@@ -44,13 +44,19 @@ impl ChannelState {
         }
     }
 
-    pub(super) fn push(&mut self, line: Line, policy: ChannelPolicy) {
+    /// Keeps a line. One that comes without viewers, too, keeps the channel.
+    pub(super) fn push(&mut self, line: Line, comes_anyway: bool, retention: Retention) {
         let now = Instant::now();
-        if policy.receives_all {
+        if comes_anyway {
             self.idle_since = now;
         }
         self.has_had_lines = true;
-        self.buffer.push(line, now, policy.retention);
+        self.buffer.push(line, now, retention);
+    }
+
+    /// A line of a run that is watched as a whole is kept by its channel.
+    pub(super) fn note_line(&mut self) {
+        self.has_had_lines = true;
     }
 
     /// Removes a group that has no clients any more. `false`: nobody watches the channel, and it never had a line, so it

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use bytes::BytesMut;
 use ws_server::Client;
 
-use super::channel::{ChannelPolicy, ChannelState};
+use super::channel::ChannelPolicy;
+use super::channel_map::ChannelMap;
 use super::command::{JoinRequest, PreparedViewer, ViewerId};
 use super::fanout::{FanoutGroups, SlotId};
 use crate::frame::FrameFormat;
@@ -18,7 +19,7 @@ use crate::run_channels::RunChannels;
 pub(super) struct Channels {
     policy: ChannelPolicy,
     metrics: Metrics,
-    channels: HashMap<Arc<str>, ChannelState>,
+    channels: ChannelMap,
     groups: FanoutGroups,
     slots: HashMap<ViewerId, SlotId>,
     /// Where all lines are received: a channel that is not in `channels` had no line after this id.
@@ -36,7 +37,7 @@ impl Channels {
         Self {
             policy,
             metrics,
-            channels: HashMap::new(),
+            channels: ChannelMap::default(),
             groups: FanoutGroups::default(),
             slots: HashMap::new(),
             watermark: LineId::default(),
@@ -50,13 +51,21 @@ impl Channels {
     pub(super) fn publish(&mut self, channel: Arc<str>, line: Line) {
         self.latest = self.latest.max(line.id);
         let has_room = self.channels.len() < self.policy.max_channels;
+        let whole_run = self.channels.whole_run_mut(&channel);
+        let comes_anyway = self.policy.receives_all || whole_run.is_some();
+        if let Some(whole) = whole_run {
+            whole.note_line();
+            for &group in &whole.groups {
+                self.groups.push_line(group, &channel, &line);
+            }
+        }
+        let complete_after = self.start_of_new(&channel);
         let state = match self.channels.get_mut(&channel) {
             Some(state) => state,
-            None if self.policy.receives_all && has_room => {
-                self.channels.entry(channel.clone()).or_insert(ChannelState::new(self.watermark))
-            }
+            None if comes_anyway && has_room => self.channels.get_or_insert(channel.clone(), complete_after),
             None => {
                 // Where all lines are received, it must not be claimed to be in the buffer.
+                self.channels.forget(&channel, line.id);
                 self.watermark = self.watermark.max(line.id);
                 return;
             }
@@ -65,11 +74,20 @@ impl Channels {
             self.groups.push_line(group, &channel, &line);
         }
         let before = state.buffer.size();
-        state.push(line, self.policy);
+        state.push(line, comes_anyway, self.policy.retention);
         self.size = self.size - before + state.buffer.size();
         if self.size > self.policy.max_bytes {
             self.drop_oldest_lines(Instant::now());
         }
+    }
+
+    /// The id from which on every line of a channel that is new here is known to be pushed.
+    fn start_of_new(&mut self, channel: &str) -> LineId {
+        if self.policy.receives_all {
+            return self.watermark;
+        }
+        // Where only subscribed channels are received, nothing is known of its lines before now.
+        self.channels.whole_run_mut(channel).map_or(self.latest, |whole| whole.buffer.complete_after())
     }
 
     /// Drops the oldest lines of all channels, about a quarter of the time that they span, until the rest fits.
@@ -80,7 +98,7 @@ impl Channels {
                 return;
             };
             let cutoff = oldest + (now.saturating_duration_since(oldest) / 4).max(LEAST);
-            self.channels.values_mut().for_each(|state| state.buffer.expire(cutoff));
+            self.channels.iter_mut().for_each(|(_, state)| state.buffer.expire(cutoff));
             self.size = self.channels.values().map(|state| state.buffer.size()).sum();
         }
     }
@@ -89,7 +107,7 @@ impl Channels {
     pub(super) fn mark_gap(&mut self, id: LineId) {
         self.watermark = self.watermark.max(id);
         self.latest = self.latest.max(id);
-        for (channel, state) in &mut self.channels {
+        for (channel, state) in self.channels.iter_mut() {
             state.buffer.mark_gap(id);
             for &group in &state.groups {
                 self.groups.push_gap(group, channel);
@@ -100,7 +118,7 @@ impl Channels {
     /// The missed lines up to `id` have been published to every subscribed channel. The other channels have a gap.
     pub(super) fn catch_up(&mut self, id: LineId) {
         self.watermark = self.watermark.max(id);
-        for state in self.channels.values_mut().filter(|state| state.guard.is_none()) {
+        for (_, state) in self.channels.iter_mut().filter(|(_, state)| state.guard.is_none()) {
             state.buffer.mark_gap(id);
         }
     }
@@ -109,7 +127,7 @@ impl Channels {
     ///
     /// [`flush`](Self::flush) before this: otherwise the client also gets buffered lines, which are in its history.
     pub(super) fn join(&mut self, request: JoinRequest) {
-        let JoinRequest { viewer, client, prepared, notice } = request;
+        let JoinRequest { viewer, client, prepared, notice, replaced } = request;
         let PreparedViewer { channels, resume, subscriptions } = prepared;
         let format = FrameFormat {
             transport: client.transport(),
@@ -117,22 +135,21 @@ impl Channels {
             with_channel: channels.is_list(),
             with_run: notice.is_some(),
         };
-        // Where only subscribed channels are received, nothing is known of a new channel's lines before now.
-        let complete_after = if self.policy.receives_all { self.watermark } else { self.latest };
         let mut replayed = Vec::new();
         let mut out = BytesMut::from(notice.unwrap_or_default());
         for (channel, subscription) in channels.channels().zip(subscriptions) {
-            let state = self.channels.entry(channel.into()).or_insert(ChannelState::new(complete_after));
+            let complete_after = self.start_of_new(channel);
+            let state = self.channels.get_or_insert(channel.into(), complete_after);
             state.guard.get_or_insert(subscription.guard);
             if resume.is_some() {
-                let replay = resume.replay(&state.buffer, subscription.stored.as_ref());
+                let replay = resume.replay(self.channels.buffers(channel), subscription.stored.as_ref());
                 self.metrics.count_resume(replay.recovered);
                 format.encode_resume(&mut out, channel, replay.recovered);
-                replayed.extend(replay.lines.into_iter().map(|line| (line, channel)));
+                replayed.extend(replay.lines);
             }
         }
-        replayed.sort_by_key(|(line, _)| line.id);
-        for (line, channel) in &replayed {
+        replayed.sort_by_key(|(_, line)| line.id);
+        for (channel, line) in &replayed {
             format.encode_status(&mut out, channel, line);
         }
         if !out.is_empty() {
@@ -140,6 +157,7 @@ impl Channels {
         }
         self.watch(viewer, &channels, format, client);
         self.metrics.viewers.inc();
+        replaced.into_iter().for_each(|viewer| self.leave(viewer));
     }
 
     fn watch(&mut self, viewer: ViewerId, channels: &RunChannels, format: FrameFormat, client: Client) {
@@ -175,23 +193,18 @@ impl Channels {
         for channel in channels.channels() {
             if let Some(state) = self.channels.get_mut(channel)
                 && !state.remove_group(slot.group)
+                && let Some(removed) = self.channels.remove(channel)
             {
-                self.watermark = self.watermark.max(state.buffer.complete_after());
-                self.channels.remove(channel);
+                self.watermark = self.watermark.max(removed.buffer.end());
             }
         }
     }
 
     /// Drops old lines and idle channels.
     pub(super) fn expire(&mut self, now: Instant) {
-        self.channels.retain(|_, state| {
-            let stays = state.expire(now, self.policy);
-            if !stays {
-                // The channel's next entry starts with the watermark: it must not claim lines that are dropped here.
-                self.watermark = self.watermark.max(state.buffer.complete_after());
-            }
-            stays
-        });
+        // A channel's next entry starts with the watermark: it must not claim lines that are dropped here.
+        let dropped = self.channels.retain(|state| state.expire(now, self.policy));
+        self.watermark = self.watermark.max(dropped);
         self.size = self.channels.values().map(|state| state.buffer.size()).sum();
         self.metrics.channels.add(self.channels.len() as i64 - self.counted as i64);
         self.counted = self.channels.len();

@@ -33,6 +33,8 @@ pub(crate) struct JoinRequest {
     pub(crate) prepared: PreparedViewer,
     /// For a client that asked for it on an open socket: what it is told first. Every frame names its run then.
     pub(crate) notice: Option<Bytes>,
+    /// Viewers of the same client that end with this.
+    pub(crate) replaced: Vec<ViewerId>,
 }
 
 /// What a client will watch, with all that had to be waited for.

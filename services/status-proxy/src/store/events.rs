@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use fred::clients::Client;
 use fred::interfaces::EventInterface;
-use fred::types::Message;
 use fred::types::config::Server;
+use fred::types::{Message, MessageKind};
 use redis_core::{Connection, State};
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::{broadcast, watch};
@@ -86,21 +86,35 @@ impl PubSubEvents {
 }
 
 /// A message that was published on a subscribed channel.
+#[derive(Clone)]
 pub(crate) struct PubSubMessage(Message);
 
 impl PubSubMessage {
     #[cfg(test)]
     pub(crate) fn for_test(channel: &'static str, text: &'static str) -> Self {
-        Self(Message {
-            channel: channel.into(),
-            value: text.into(),
-            kind: fred::types::MessageKind::Message,
-            server: Server::new("localhost", 6379),
-        })
+        let server = Server::new("localhost", 6379);
+        Self(Message { channel: channel.into(), value: text.into(), kind: MessageKind::Message, server })
+    }
+
+    /// The same as it comes by the subscription of a pattern.
+    #[cfg(test)]
+    pub(crate) fn by_pattern(mut self) -> Self {
+        self.0.kind = MessageKind::PMessage;
+        self
     }
 
     pub(crate) fn channel(&self) -> &str {
         &self.0.channel
+    }
+
+    /// Whether it came by the subscription of a pattern, not by that of its channel.
+    pub(crate) fn is_by_pattern(&self) -> bool {
+        self.0.kind == MessageKind::PMessage
+    }
+
+    /// Whether both say the same on the same channel.
+    pub(crate) fn is_same_as(&self, other: &Self) -> bool {
+        self.0.channel == other.0.channel && self.0.value == other.0.value
     }
 
     /// Its text. Bytes that are not UTF-8 become U+FFFD.

@@ -107,7 +107,7 @@ impl HistoryStore {
     ) -> Result<Vec<StoredHistory>, RedisError> {
         let since = request.since_id();
         let count = since.map_or(request.last.unwrap_or(0), |_| 0);
-        Ok(self.load_lines(channels, since, count).await?.for_client(since))
+        Ok(self.load_lines(channels, since, count).await?.for_client(channels, since))
     }
 
     /// Loads the lines of these channels after `since` and before `epoch`, if another instance records all of them. Waits

@@ -43,7 +43,7 @@ impl LoadedHistory {
     }
 
     /// What this proves to a client that has seen the line `since`, or that asks for the last lines.
-    pub(super) fn for_client(self, since: Option<LineId>) -> Vec<StoredHistory> {
+    pub(super) fn for_client(self, channels: &[&str], since: Option<LineId>) -> Vec<StoredHistory> {
         let complete_until = LineId::start_of(self.complete_until);
         // `since` is a line of one of the channels. If none of the streams has it any more, lines after it may be gone too.
         let is_anchored = self.streams.iter().any(|stream| stream.anchor.is_some() && stream.anchor == since);
@@ -63,10 +63,11 @@ impl LoadedHistory {
         };
         self.streams
             .into_iter()
-            .map(|stream| StoredHistory {
-                complete_after: complete_after(&stream),
-                complete_until,
-                lines: stream.lines,
+            .zip(channels)
+            .map(|(stream, channel)| {
+                let (complete_after, channel) = (complete_after(&stream), Arc::<str>::from(*channel));
+                let lines = stream.lines.into_iter().map(|line| (channel.clone(), line)).collect();
+                StoredHistory { lines, complete_after, complete_until }
             })
             .collect()
     }
@@ -101,7 +102,8 @@ mod tests {
 
     fn complete_after(streams: Vec<LoadedStream>, since: Option<LineId>) -> Vec<LineId> {
         let loaded = LoadedHistory { complete_until: 9, complete_since: LineId::start_of(3), streams };
-        loaded.for_client(since).iter().map(|stored| stored.complete_after).collect()
+        let channels = vec!["r:a"; loaded.streams.len()];
+        loaded.for_client(&channels, since).iter().map(|stored| stored.complete_after).collect()
     }
 
     fn id(epoch: u64, sequence: u64) -> LineId {

@@ -25,6 +25,8 @@ pub(crate) struct LineRouter {
     /// With history in Redis: messages were dropped, or the subscription was lost. The next ones cannot be numbered as other
     /// instances number them, until an epoch of this instance starts.
     has_lost_count: bool,
+    /// The last message, if it came by the subscription of its channel.
+    direct: Option<PubSubMessage>,
 }
 
 impl LineRouter {
@@ -37,7 +39,7 @@ impl LineRouter {
         limit: LineLimit,
     ) -> Self {
         let has_lost_count = recorder.is_some();
-        Self { hub, metrics, recorder, position, epochs_channel, limit, has_lost_count }
+        Self { hub, metrics, recorder, position, epochs_channel, limit, has_lost_count, direct: None }
     }
 
     /// Whether history is in Redis.
@@ -60,6 +62,9 @@ impl LineRouter {
             // Not even an epoch counts: lines before it were lost, so this instance must not claim that it has them.
             return;
         }
+        if self.is_repeated(message) {
+            return;
+        }
         let channel = message.channel();
         if *channel == *self.epochs_channel {
             if let Some(epoch) = message.epoch() {
@@ -78,6 +83,22 @@ impl LineRouter {
             (channel.into(), Line { id, text: self.limit.apply(message.text()) });
         self.tell_recorder(|| RecorderInput::Line(channel.clone(), line.clone()));
         self.hub.publish(channel, line);
+    }
+
+    /// Whether this is the second copy of a message. On a connection that subscribes to its channel and to a pattern, Redis sends
+    /// it for the channel, and next for the pattern.
+    fn is_repeated(&mut self, message: &PubSubMessage) -> bool {
+        if message.is_by_pattern() {
+            self.direct.take().is_some_and(|direct| direct.is_same_as(message))
+        } else {
+            self.direct = Some(message.clone());
+            false
+        }
+    }
+
+    /// The next message is no second copy: every message that was sent before a change of the subscriptions has been routed.
+    pub(super) fn forget_last_message(&mut self) {
+        self.direct = None;
     }
 
     /// fred has dropped messages, because they arrived faster than they were taken. `true`: the count is lost, so a new
@@ -158,6 +179,29 @@ mod tests {
     use crate::shard::ChannelPolicy;
 
     const EPOCHS: &str = "epochs";
+
+    #[test]
+    fn a_message_that_comes_for_its_channel_and_for_a_pattern_counts_once() {
+        let (mut router, mut inputs) = router();
+        router.start_epoch(5, None, &[]);
+        let message = |text| PubSubMessage::for_test("r:a", text);
+        for message in [
+            message("one"),
+            message("one").by_pattern(),
+            message("one"),
+            message("one").by_pattern(),
+            PubSubMessage::for_test("r:b", "one").by_pattern(),
+            message("one").by_pattern(),
+            message("one").by_pattern(),
+        ] {
+            router.route(&message);
+        }
+        router.route(&message("two"));
+        router.forget_last_message();
+        router.route(&message("two").by_pattern());
+        let lines = std::iter::from_fn(|| inputs.try_recv().ok());
+        assert_eq!(lines.filter(|input| matches!(input, RecorderInput::Line(..))).count(), 7);
+    }
 
     fn router() -> (LineRouter, mpsc::UnboundedReceiver<RecorderInput>) {
         let metrics = Metrics::new(&prometheus::Registry::new()).unwrap();

@@ -13,8 +13,8 @@ use tokio::task::JoinHandle;
 
 use crate::support::{BINARY, Viewer, is_full};
 
-/// No more may be missed of a failover than Sentinel takes to notice, to elect and to tell. A planned one needs no noticing: what
-/// was measured is 1.1 s, and 5.3 s when an epoch that was published at the old primary was awaited.
+/// No more may be missed of a failover than Sentinel takes to notice, to elect and to tell. A planned one needs no noticing: 1.1 s
+/// was measured, and 5.3 s before redis-core followed the winner of the latest election.
 fn longest_loss(loss: Loss) -> Duration {
     Duration::from_secs(if matches!(loss, Loss::Planned) { 4 } else { 15 })
 }

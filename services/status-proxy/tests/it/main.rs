@@ -19,3 +19,4 @@ mod scale;
 mod subscribe;
 mod support;
 mod tokens;
+mod whole_runs;

@@ -34,6 +34,8 @@ async fn a_page_can_show_its_token_as_cookie_or_subprotocol() {
         Viewer::connect_with_headers(service.port(), "run:a", &[page, header]).await.unwrap();
         assert_eq!(Viewer::refused_status(service.port(), "other:a", &[page, header]).await, 403);
     }
+    Viewer::connect_with_headers(service.port(), "run:*", &[page, ("Cookie", &cookie)]).await.unwrap();
+    assert_eq!(Viewer::refused_status(service.port(), "other:*", &[page, ("Cookie", &cookie)]).await, 403);
     assert_eq!(Viewer::refused_status(service.port(), "run:a", &[page]).await, 401);
     let foreign = [("Origin", "https://evil.test"), ("Cookie", cookie.as_str())];
     assert_eq!(Viewer::refused_status(service.port(), "run:a", &foreign).await, 403);
