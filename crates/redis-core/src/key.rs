@@ -25,7 +25,7 @@ pub enum Key<'a> {
     TimelineLoops,
     /// scenario-player: stream, the steps that the broker refused for good.
     TimelineDeadLetters,
-    /// scenario-player: string, the posts of a customer that have begun and not ended.
+    /// scenario-player: string, the posts of a customer that have begun and not ended, and those with a key.
     TimelinePosts(&'a CustomerId),
 
     /// kafka-ingester: hash, the newest values of one battery.

@@ -1,6 +1,7 @@
 //! The timeline in this process's memory. It is lost when the process ends.
 
 mod dead_letters;
+mod posts;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,12 +12,13 @@ use parking_lot::Mutex;
 use redis_core::id::CustomerId;
 use tokio::sync::broadcast;
 
+use self::posts::KeyedPosts;
 use crate::dead_letter::{DeadLetter, DeadLetterId};
 use crate::event::{Event, Sequence};
 use crate::hint::{BROADCAST_CAPACITY, Hint};
 use crate::partitions::partition_of;
 use crate::range::{ClaimedEvent, Page, RangeQuery};
-use crate::records::{BegunPost, NewSteps, PlaybackUpdate, ScenarioSummary, StoredScenario};
+use crate::records::{PlaybackUpdate, ScenarioSummary, StoredScenario};
 use crate::time::EpochMicros;
 
 /// Scenarios and upcoming events. The lock is never held across an await.
@@ -29,11 +31,19 @@ pub(crate) struct MemoryTimeline {
 #[derive(Default)]
 struct State {
     posts: u32,
+    keyed_posts: KeyedPosts,
     changes: u64,
     scenarios: BTreeMap<Arc<CustomerId>, StoredScenario>,
     /// By due time in milliseconds. The sequence makes the key unique.
     events: BTreeMap<(i64, Sequence), Event>,
     dead_letters: BTreeMap<DeadLetterId, DeadLetter>,
+}
+
+impl State {
+    fn next_post(&mut self) -> u32 {
+        self.posts += 1;
+        self.posts
+    }
 }
 
 impl Default for MemoryTimeline {
@@ -48,35 +58,7 @@ impl Default for MemoryTimeline {
 
 impl MemoryTimeline {
     pub(crate) fn next_post(&self) -> u32 {
-        let mut state = self.state.lock();
-        state.posts += 1;
-        state.posts
-    }
-
-    pub(crate) fn begin_post(&self, customer: &CustomerId, now: EpochMicros, replaces: bool) -> BegunPost {
-        let number = self.next_post();
-        let stored = if replaces { None } else { self.summary(customer) };
-        let first_index = stored.map_or(0, |stored| u32::try_from(stored.steps).unwrap_or(u32::MAX));
-        BegunPost { number, time: now, first_index }
-    }
-
-    /// All of it happens, or nothing.
-    pub(crate) fn post(&self, new: NewSteps) {
-        let mut state = self.state.lock();
-        let NewSteps { id: _, post: _, customer, steps, replaces, playback, events } = new;
-        match state.scenarios.get_mut(&customer) {
-            Some(stored) if !replaces => {
-                stored.steps.extend(steps);
-                stored.playback = playback;
-            }
-            _ => {
-                state.scenarios.insert(customer, StoredScenario { steps, playback });
-            }
-        }
-        state.changes += 1;
-        state.events.extend(events.into_iter().map(with_key));
-        drop(state);
-        self.send_hint(Hint::Posted);
+        self.state.lock().next_post()
     }
 
     pub(crate) fn load(&self, customer: &CustomerId) -> Option<StoredScenario> {

@@ -36,6 +36,9 @@ pub(crate) enum ScenarioError {
     /// There is no such dead letter.
     #[error("there is no such dead letter")]
     NoDeadLetter,
+    /// Another request has had the same key.
+    #[error("Idempotency-Key: another request has had this key")]
+    KeyOfAnother,
     /// Other clients changed the same playback at each attempt.
     #[error("this playback is being changed by others; try again")]
     Conflict,
@@ -92,7 +95,8 @@ impl ScenarioService {
     }
 
     async fn begin_post(&self, id: &PostId, customer: &CustomerId) -> Result<BegunPost, ScenarioError> {
-        Ok(self.timeline.begin_post(id, customer, self.now(), self.overwrite).await?)
+        let begun = self.timeline.begin_post(id, customer, self.now(), self.overwrite).await?;
+        begun.ok_or(ScenarioError::KeyOfAnother)
     }
 
     async fn store(

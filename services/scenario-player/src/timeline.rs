@@ -45,15 +45,15 @@ impl Timeline {
     }
 
     /// Begins a post at the time `now`, or takes up one with the same id that stopped half-way. While another attempt is under
-    /// way, waits for its end: then this is a post of its own.
+    /// way, waits for its end: then this is a post of its own, unless it has a key. `None` if the key is that of another request.
     pub(crate) async fn begin_post(
         &self,
         id: &PostId,
         customer: &CustomerId,
         now: EpochMicros,
         replaces: bool,
-    ) -> Result<BegunPost, Unavailable> {
-        dispatch!(self, memory => memory.begin_post(customer, now, replaces), store => store.begin_post(id, customer, now, replaces).await)
+    ) -> Result<Option<BegunPost>, Unavailable> {
+        dispatch!(self, memory => memory.begin_post(id, customer, now, replaces), store => store.begin_post(id, customer, now, replaces).await)
     }
 
     /// Stores steps and puts their events on the timeline, and ends the post. What an earlier attempt has stored is left out.

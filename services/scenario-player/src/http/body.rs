@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use actix_web::dev;
-use actix_web::http::header::CONTENT_LENGTH;
+use actix_web::http::header::{CONTENT_LENGTH, HeaderValue};
 use actix_web::web::{Bytes, BytesMut, Data, Payload};
 use actix_web::{FromRequest, HttpRequest};
 use futures_util::StreamExt;
@@ -19,6 +19,8 @@ use crate::post_id::PostId;
 /// The whole body of a request.
 pub(super) struct Body {
     bytes: Bytes,
+    /// The request's `Idempotency-Key`.
+    key: Option<HeaderValue>,
     share: Option<Share>,
 }
 
@@ -29,12 +31,14 @@ impl FromRequest for Body {
     fn from_request(request: &HttpRequest, payload: &mut dev::Payload) -> Self::Future {
         let length =
             request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        let key = request.headers().get(IDEMPOTENCY_KEY).cloned();
         let payload = Payload::from_request(request, payload);
         let state = Data::<AppState>::from_request(request, &mut dev::Payload::None);
         Box::pin(async move {
             let broken = |error: actix_web::Error| ApiError::bad_request(error.to_string());
             let (payload, state) = (payload.await.map_err(broken)?, state.await.map_err(broken)?);
-            Receiver::begin(&state, length).await.receive(payload).await
+            let (bytes, share) = Receiver::begin(&state, length).await.receive(payload).await?;
+            Ok(Self { bytes, key, share })
         })
     }
 }
@@ -46,7 +50,7 @@ impl Body {
 
     /// By what a repetition of this request is recognized.
     pub(super) fn post_id(&self, action: &str) -> PostId {
-        PostId::of_request(action, &self.bytes)
+        PostId::of_request(action, &self.bytes, self.key.as_ref().map(HeaderValue::as_bytes))
     }
 
     /// Parses it as JSON. An error says where in the body it is. What was parsed needs memory as well, so the share is to be
@@ -106,7 +110,7 @@ impl<'a> Receiver<'a> {
         }
     }
 
-    async fn receive(mut self, mut payload: Payload) -> Result<Body, ApiError> {
+    async fn receive(mut self, mut payload: Payload) -> Result<(Bytes, Option<Share>), ApiError> {
         let deadline = Instant::now() + MAX_TIME;
         loop {
             let next_by = deadline.min(Instant::now() + MAX_PAUSE);
@@ -122,7 +126,7 @@ impl<'a> Receiver<'a> {
             }
         }
         match self.refusal {
-            None => Ok(Body { bytes: self.body.freeze(), share: self.share }),
+            None => Ok((self.body.freeze(), self.share)),
             Some(refusal) => Err(refusal),
         }
     }
@@ -147,6 +151,7 @@ impl<'a> Receiver<'a> {
     }
 }
 
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// The longest time in which nothing of a body arrives.
 const MAX_PAUSE: Duration = Duration::from_secs(10);
 /// The longest time for a whole body.

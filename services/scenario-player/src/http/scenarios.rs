@@ -24,6 +24,16 @@ pub(super) struct PostQuery {
     recalculate_time: Option<String>,
 }
 
+/// What [`Body`] reads; for the OpenAPI document.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "only its schema is used")]
+pub(super) struct PostHeaders {
+    /// Any text. A request of the same customer with the same key is the same post for 10 min: its steps are stored once.
+    #[param(rename = "Idempotency-Key")]
+    idempotency_key: Option<String>,
+}
+
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct StateQuery {
@@ -32,7 +42,7 @@ pub(super) struct StateQuery {
 }
 
 /// Store a scenario and put its steps on the timeline.
-#[utoipa::path(post, path = "/scenario", params(PostQuery), request_body = ScenarioBody, responses(
+#[utoipa::path(post, path = "/scenario", params(PostQuery, PostHeaders), request_body = ScenarioBody, responses(
     (status = 200, body = Posted), (status = 400, body = Detail), (status = 408, body = Detail), (status = 413, body = Detail),
     (status = 422, body = Detail), (status = 503, body = Detail)))]
 pub(super) async fn post(
@@ -54,7 +64,7 @@ pub(super) async fn post(
 }
 
 /// Compute the times of a draft, store it and start it. The first step is due in 10 s.
-#[utoipa::path(post, path = "/scenario_draft", request_body = DraftBody, responses(
+#[utoipa::path(post, path = "/scenario_draft", params(PostHeaders), request_body = DraftBody, responses(
     (status = 200, body = ScenarioBody), (status = 400, body = Detail), (status = 408, body = Detail), (status = 413, body = Detail),
     (status = 422, body = Detail), (status = 503, body = Detail)))]
 pub(super) async fn post_draft(state: Data<AppState>, body: Body) -> Result<Json<ScenarioBody>, ApiError> {

@@ -1,13 +1,13 @@
 -- Stores a part of a post, unless it is stored already. The first part also has the scenario, with all its steps: nobody reads
 -- half of a list.
--- KEYS: unfinished posts of the customer, timeline, meta, scenario, playback, scenarios, loops
--- ARGV: id of the post, its number, channel of hints, number of the part from 0 on; in the first part: customer, playback, time
+-- KEYS: posts of the customer, timeline, meta, scenario, playback, scenarios, loops
+-- ARGV: name of the post, its number, channel of hints, number of the part from 0 on; in the first part: customer, playback, time
 --       of the post (ms), '1' if the steps replace the stored ones, number of steps, steps; then the arguments of add_events
 -- Returns 1, or 0 if nothing is known about the post, so that it cannot be said what is stored.
-local id, number, channel, part = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
+local name, number, channel, part = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local posts = read_posts(KEYS[1])
 if not posts then return 0 end
-local post = posts[id]
+local post = posts[name]
 -- Another attempt was faster and has ended it, or another client has changed or deleted the scenario with all its steps.
 if not post or post.number ~= number then return 1 end
 

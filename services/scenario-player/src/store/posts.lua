@@ -1,5 +1,5 @@
--- Included before the scripts that handle unfinished posts. They are kept for each customer, as JSON: the id of a post → its
--- number, time, parts that are stored, and until when its attempt keeps others away.
+-- Included before the scripts that handle posts. The unfinished ones of a customer, and those with a key, are kept as JSON:
+-- the name of a post → its request, number, time, parts that are stored, and until when its attempt keeps others away.
 local POSTS_TTL_MS, ATTEMPT_MS, END_TTL_MS = 600000, 5000, 10000
 
 local function read_posts(key)

@@ -35,18 +35,21 @@ impl Store {
         customer: &CustomerId,
         now: EpochMicros,
         replaces: bool,
-    ) -> Result<BegunPost, Unavailable> {
+    ) -> Result<Option<BegunPost>, Unavailable> {
         let keys = [Key::TimelineMeta, Key::TimelinePosts(customer), Key::Scenario(customer)];
-        let args = || vec![id.to_string().into(), now.as_micros().into(), flag(replaces)];
+        let args = || vec![id.name().into(), id.request().into(), now.as_micros().into(), flag(replaces)];
         let give_up_at = Instant::now() + MAX_WAIT;
         loop {
             let begun: Vec<i64> = self.run_script(&self.scripts.begin_post, &keys, args()).await?;
             if let [number, time_us, first_index] = begun[..] {
-                return Ok(BegunPost {
+                return Ok(Some(BegunPost {
                     number: u32::try_from(number).unwrap_or_default(),
                     time: EpochMicros::new(time_us).unwrap_or(now),
                     first_index: u32::try_from(first_index).unwrap_or(u32::MAX),
-                });
+                }));
+            }
+            if begun == [OTHER_REQUEST] {
+                return Ok(None);
             }
             if Instant::now() > give_up_at {
                 return Err(Unavailable::Refused("the same request is still under way".to_owned()));
@@ -63,7 +66,7 @@ impl Store {
             return Err(Unavailable::Refused("its record of this post is gone".to_owned()));
         }
         // Only now: if this fails too, the answer is an error, and the client repeats what must still be recognized.
-        let args = vec![new.id.to_string().into(), new.post.into()];
+        let args = vec![new.id.name().into(), new.post.into(), flag(new.id.is_keyed())];
         self.run_script(&self.scripts.end_post, &[Key::TimelinePosts(&new.customer)], args).await
     }
 
@@ -80,7 +83,7 @@ impl Store {
         ];
         for (number, events) in (0..).zip(new.events.chunks(EVENTS_PER_PART)) {
             let mut args: Vec<Value> = vec![
-                new.id.to_string().into(),
+                new.id.name().into(),
                 new.post.into(),
                 Channel::TimelineChanged.to_string().into(),
                 i64::try_from(number).unwrap_or(i64::MAX).into(),
@@ -114,6 +117,8 @@ fn flag(is_set: bool) -> Value {
     Value::from(if is_set { "1" } else { "" })
 }
 
+/// What begin_post.lua returns for the id of another request.
+const OTHER_REQUEST: i64 = -1;
 /// This keeps a single call so short that other clients hardly have to wait for it.
 const EVENTS_PER_PART: usize = 2_000;
 /// How often it is looked whether another attempt has ended.

@@ -1,5 +1,5 @@
 -- Replaces a playback and its upcoming events, unless somebody else has changed the playback since it was read.
--- KEYS: timeline, playback, loops, scenario, scenarios, meta, unfinished posts of the customer
+-- KEYS: timeline, playback, loops, scenario, scenarios, meta, posts of the customer
 -- ARGV: channel of hints, customer, old playback, new playback or '' to delete the scenario, end of the loop's last scheduled
 --       iteration (ms) or '', number of events to remove, for each of them: member, sequence; then the arguments of add_events
 -- Returns 1, or 0 if the playback was changed.
@@ -12,7 +12,13 @@ local stored_playback = redis.call('GET', KEYS[2])
 if stored_playback and stored_playback ~= old_playback then return 0 end
 redis.call('HINCRBY', KEYS[6], 'changes', 1)
 -- What is added and removed here are all steps of the scenario, also those that a post has not put on the timeline yet.
-if read_posts(KEYS[7]) then write_posts(KEYS[7], {}) end
+local posts = read_posts(KEYS[7])
+if posts then
+  for name, post in pairs(posts) do
+    if not post.has_ended then posts[name] = nil end
+  end
+  write_posts(KEYS[7], posts)
+end
 for i = first_removed, first_added - 1, 2 do
   local member, sequence = ARGV[i], ARGV[i + 1]
   if redis.call('ZREM', KEYS[1], member .. '|' .. sequence) == 0 then redis.call('ZREM', KEYS[1], member) end

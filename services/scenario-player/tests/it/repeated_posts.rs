@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use fred::prelude::{Client, KeysInterface, ListInterface, SortedSetsInterface};
 use futures_util::future::join_all;
-use serde_json::Value;
+use serde_json::{Value, json};
 use test_support::{FlakyProxy, ServiceProcess, TestRedis, eventually};
 
-use crate::support::{send, start_player, walk};
+use crate::support::{get_json, send, start_player, start_standalone, walk};
 
 /// So many that the post takes a while.
 const STEPS: usize = 40_000;
@@ -80,6 +80,35 @@ async fn equal_posts_at_the_same_time_are_posts_of_their_own() {
     // What is known about posts goes by itself.
     let left: i64 = world.client.pttl("TIMELINE:POSTS:1").await.unwrap();
     assert!((1..=10_000).contains(&left), "{left}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn posts_with_the_same_key_are_one_post_even_after_its_answer() {
+    let (world, standalone) = (World::start(&[]).await, start_standalone(&[]).await);
+    for player in [&world.player, &standalone] {
+        let post = async |path: &str, key: &'static str, steps: i64| {
+            let request = reqwest::Client::new().post(format!("{}{path}", player.base_url()));
+            let scenario = walk("1", 4_000_000_000_000, steps, 1);
+            let answer = request.header("Idempotency-Key", key).json(&scenario).send().await.unwrap();
+            (answer.status().as_u16(), answer.text().await.unwrap())
+        };
+        let count = async || get_json(player, "/timeline?limit=1000").await.as_array().unwrap().len();
+        let first = post("/scenario", "a", 300).await;
+        assert_eq!(first.0, 200);
+        let repeated = join_all((0..5).map(|_| post("/scenario", "a", 300))).await;
+        assert!(repeated.iter().all(|answer| *answer == first), "{repeated:?}");
+        assert_eq!(count().await, 300);
+        assert_eq!(post("/scenario", "a", 301).await.0, 422);
+        assert_eq!(post("/scenario?recalculate_time=1", "a", 300).await.0, 422);
+        assert_eq!(send(player, "PATCH", "/scenarios/1/playback", &json!({"speed": 2})).await.0, 200);
+        assert_eq!(post("/scenario", "a", 300).await, first, "a change of the playback does not end the key");
+        assert_eq!(count().await, 300);
+        assert_eq!(post("/scenario", "b", 300).await.0, 200);
+        assert_eq!(count().await, 600);
+        // A draft has the times of the first attempt.
+        let draft = post("/scenario_draft", "c", 2).await;
+        assert_eq!(post("/scenario_draft", "c", 2).await, draft);
+    }
 }
 
 /// A Redis that can be cut off, and an instance that needs no broker.
