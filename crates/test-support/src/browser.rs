@@ -5,6 +5,7 @@ use tokio::process::Command;
 
 use crate::child_server::ChildServer;
 use crate::free_port;
+use crate::node::find_node_modules;
 
 /// A headless Chromium.
 pub struct Browser {
@@ -49,6 +50,18 @@ impl Browser {
         Self { client, driver, profile }
     }
 
+    /// What axe-core finds to be inaccessible on the page that is open: a line for each rule, with the first element.
+    ///
+    /// # Panics
+    /// When the page cannot be examined.
+    pub async fn find_violations(&self) -> Vec<String> {
+        let Some(modules) = find_node_modules("axe-core", "axe-core") else { return Vec::new() };
+        let axe = std::fs::read_to_string(modules.join("axe-core/axe.min.js")).expect("read axe-core");
+        self.client.execute(&format!("{axe}; window.axe = axe"), vec![]).await.expect("load axe-core");
+        let found = self.client.execute_async(FIND_VIOLATIONS, vec![]).await.expect("run axe-core");
+        serde_json::from_value(found).expect("a list of texts")
+    }
+
     /// Ends the session and the browser, and deletes its profile.
     ///
     /// # Panics
@@ -60,3 +73,9 @@ impl Browser {
         drop(self.profile);
     }
 }
+
+const FIND_VIOLATIONS: &str = "
+    const [done] = arguments;
+    const name = ({ id, help, nodes }) => `${id}: ${help}: ${nodes[0].html}`;
+    window.axe.run().then(({ violations }) => done(violations.map(name)), (error) => done([String(error)]));
+";

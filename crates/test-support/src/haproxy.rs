@@ -21,9 +21,23 @@ impl Haproxy {
     /// # Panics
     /// When haproxy does not start.
     pub async fn start(service: &str, instances: &[u16]) -> Self {
+        let frontend = format!("frontend to-{service}");
+        Self::run(&frontend, &[(service, instances)]).await
+    }
+
+    /// Starts it on a free port as the entry to the console and to the pages of all services, of which `instances` has those
+    /// that there are, by their ports. An instance's name is that of the service, and its port.
+    ///
+    /// # Panics
+    /// When haproxy does not start.
+    pub async fn start_entry(instances: &[(&str, &[u16])]) -> Self {
+        Self::run("frontend entry", instances).await
+    }
+
+    async fn run(frontend: &str, instances: &[(&str, &[u16])]) -> Self {
         let (dir, port) = (tempfile::tempdir().expect("make a folder for haproxy"), free_port());
         let path = dir.path().join("haproxy.cfg");
-        fs::write(&path, config(service, port, instances)).expect("write haproxy.cfg");
+        fs::write(&path, config(frontend, port, instances)).expect("write haproxy.cfg");
         let mut command = Command::new("haproxy");
         command
             .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
@@ -46,17 +60,23 @@ impl Haproxy {
 
 const LOG: &str = "haproxy.log";
 
-fn config(service: &str, port: u16, instances: &[u16]) -> String {
-    let own_sections = [format!("frontend to-{service}"), format!("backend {service}")];
+/// The repository's configuration with this frontend alone, on this port, and the servers of `instances` in place of those that
+/// Docker's DNS would name. The entry needs all backends for HTTP, any other frontend only its own.
+fn config(frontend: &str, port: u16, instances: &[(&str, &[u16])]) -> String {
+    let is_entry = frontend == "frontend entry";
+    let ports_of =
+        |service: &str| instances.iter().find(|(name, _)| *name == service).map(|(_, ports)| *ports);
+    let mut backend = "";
     let mut is_included = true;
     let mut config = String::new();
     for line in CONFIG.lines() {
-        if line.starts_with("frontend ") || line.starts_with("backend ") {
-            let is_own = |section: &String| {
-                line.strip_prefix(section.as_str())
-                    .is_some_and(|rest| rest.is_empty() || rest.starts_with(" from "))
-            };
-            is_included = own_sections.iter().any(is_own);
+        let (kind, name) = line.split_once(' ').unwrap_or_default();
+        let name = name.split(' ').next().unwrap_or_default();
+        if kind == "frontend" {
+            is_included = frontend.ends_with(&format!(" {name}"));
+        } else if kind == "backend" {
+            backend = name;
+            is_included = ports_of(name).is_some() || (is_entry && !name.ends_with("-tcp"));
         } else if line.starts_with(char::is_alphabetic) {
             is_included = true;
         }
@@ -65,11 +85,13 @@ fn config(service: &str, port: u16, instances: &[u16]) -> String {
             continue;
         } else if setting.starts_with("bind :") {
             config += &format!("    bind 127.0.0.1:{port}\n");
+        } else if setting.starts_with("default-path ") {
+            config += &format!("    default-path origin {FOLDER}\n");
         } else if setting.starts_with("server-template ") {
             // What is no HTTP has another port for its check.
-            let check = if service.ends_with("-tcp") { " no-check" } else { "" };
-            let server = |port: &u16| format!("    server s{port} 127.0.0.1:{port}{check}\n");
-            config.extend(instances.iter().map(server));
+            let check = if backend.ends_with("-tcp") { " no-check" } else { "" };
+            let server = |port: &u16| format!("    server {backend}-{port} 127.0.0.1:{port}{check}\n");
+            config.extend(ports_of(backend).unwrap_or_default().iter().map(server));
         } else {
             config += &format!("{line}\n");
         }
@@ -78,3 +100,5 @@ fn config(service: &str, port: u16, instances: &[u16]) -> String {
 }
 
 const CONFIG: &str = include_str!("../../../haproxy/haproxy.cfg");
+/// Where the console's files are.
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../haproxy");

@@ -7,7 +7,8 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
-use crate::{Browser, eventually, find_python, python};
+use crate::node::find_node_modules;
+use crate::{Browser, eventually, find_python};
 
 /// WebSocket clients of others that connect and then never send anything by themselves: a browser's `WebSocket`, node's
 /// `ws`, Python's `websockets`. Those whose program is not there are left out, and it is said so.
@@ -35,7 +36,7 @@ impl IdleClients {
             command.arg(script("client.py"));
             processes.push(ClientProcess::start("python websockets", command, &url));
         }
-        if let Some(modules) = find_node_modules() {
+        if let Some(modules) = find_node_modules("ws", "an idle node client") {
             let mut command = Command::new("node");
             command.env("NODE_PATH", modules).arg(script("client.js"));
             processes.push(ClientProcess::start("node ws", command, &url));
@@ -113,19 +114,4 @@ const IN_BROWSER: &str = "
 
 fn script(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src/idle_clients").join(name)
-}
-
-/// The folder with node's package `ws`: `BACKPLANE_NODE_MODULES`, or that which `scripts/lib.sh` makes in `target`. Without it,
-/// says on standard error what is not run.
-#[expect(clippy::disallowed_methods, reason = "tests have no settings of a service")]
-fn find_node_modules() -> Option<PathBuf> {
-    let default = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/node/node_modules");
-    let modules = std::env::var_os("BACKPLANE_NODE_MODULES").map_or_else(default, PathBuf::from);
-    let exists = modules.join("ws").exists();
-    if !exists {
-        python::say_not_run(
-            "an idle node client needs BACKPLANE_NODE_MODULES, which scripts/test.sh installs and sets where node is",
-        );
-    }
-    exists.then_some(modules)
 }

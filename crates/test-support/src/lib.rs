@@ -11,6 +11,7 @@ mod idle_clients;
 pub mod load;
 mod managed_redis;
 mod mosquitto;
+mod node;
 mod python;
 mod redis;
 mod redis_versions;
