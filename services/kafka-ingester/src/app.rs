@@ -20,6 +20,7 @@ use crate::kafka::{self, BootstrapBrokers, Consumer, EventHandler};
 use crate::mappings::Mappings;
 use crate::metrics::Metrics;
 use crate::partition::{IngestContext, PartitionGate};
+use crate::schema_registry::SchemaRegistry;
 use crate::store::{self, DeadLetterStore, RedisMemory, Stores};
 use crate::topic_monitor::TopicIds;
 use crate::{check_command, dead_letter_commands, memory_monitor, poll_loop, topic_monitor};
@@ -61,10 +62,12 @@ fn start(config: &Config, lifecycle: &Lifecycle) -> anyhow::Result<()> {
     let partition_gate = |name| PartitionGate::new(lifecycle.readiness().gate(name));
     let group_gate = lifecycle.readiness().gate("group");
     group_gate.open();
+    let registry = SchemaRegistry::new(&config.registry)?;
     let context = Arc::new(IngestContext {
         consumer,
         store: stores.partitions,
         mappings,
+        registry,
         metrics,
         batch_max: usize::from(config.write.batch_max),
         topic_ids,
@@ -73,6 +76,7 @@ fn start(config: &Config, lifecycle: &Lifecycle) -> anyhow::Result<()> {
         group_gate,
         writing_gate: partition_gate("writing"),
         bad_messages_gate: partition_gate("bad messages"),
+        registry_gate: partition_gate("schema registry"),
         bad_message_log: spawn_bad_message_log(lifecycle),
     });
     spawn_poll_loop(lifecycle, context, assignments);

@@ -25,7 +25,7 @@ mod msgpack;
 use std::collections::HashSet;
 use std::ops::Range;
 
-use crate::message::{self, Change, Policy, Record};
+use crate::message::{self, Change, Policy, Record, SchemaCache, SchemaId};
 use encode::{encode_change, encode_dead_letter};
 
 /// Messages of one partition in the order of their offsets.
@@ -62,11 +62,21 @@ struct Message {
 
 impl Batch {
     /// Decodes a message and adds it, as a change, as one for each of its rows, or as a dead letter. Offsets must rise.
-    pub fn push(&mut self, policy: &Policy, offset: i64, record: &Record<'_>) {
+    /// `schemas` are those of the registry, if there is one.
+    ///
+    /// # Errors
+    /// The schema that must be loaded from the registry first. The message is not added then.
+    pub fn push(
+        &mut self,
+        policy: &Policy,
+        schemas: Option<&SchemaCache>,
+        offset: i64,
+        record: &Record<'_>,
+    ) -> Result<(), SchemaId> {
+        let unpacked = message::unpack(policy, schemas, record)?;
         let start = self.encoded.len();
         let (kafka_key, value) = (record.key.unwrap_or_default(), record.value.unwrap_or_default());
-        let unpacked = message::unpack(policy, record);
-        let items = match unpacked.as_ref().map_err(Clone::clone).and_then(|it| it.changes(policy)) {
+        let items = match unpacked.changes(policy) {
             Ok(changes) => changes.iter().map(|change| self.push_change(policy, offset, change)).sum(),
             Err(bad) => {
                 let reason = bad.to_string();
@@ -79,6 +89,7 @@ impl Batch {
         let raw_key = append(&mut self.raw, kafka_key);
         let raw_value = append(&mut self.raw, value);
         self.messages.push(Message { offset, encoded, items, raw_key, raw_value });
+        Ok(())
     }
 
     /// Turns the message at `offset`, which Redis refused, into a dead letter.

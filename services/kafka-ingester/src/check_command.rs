@@ -8,11 +8,13 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::metadata::MetadataTopic;
 use rdkafka::{Message, Offset, TopicPartitionList};
 use serde_json::{Map, Value, json};
+use tokio::runtime::Handle;
 
 use crate::config::Config;
 use crate::kafka::record_of;
 use crate::mappings::Mappings;
 use crate::message::{self, Action, BadMessage, Change, Changes, Expiry, Policy, StoreAs};
+use crate::schema_registry::SchemaRegistry;
 
 /// Reads up to `sample` messages and prints a line of JSON for each. It joins no group and commits nothing. Blocks.
 ///
@@ -22,6 +24,7 @@ pub(crate) fn run(config: &Config, sample: usize) -> anyhow::Result<()> {
     let consumer: BaseConsumer = config.kafka.client_config()?.create().context("create the consumer")?;
     let mappings = config.mappings()?;
     consumer.assign(&first_offsets(&consumer, &mappings)?).context("read the topics")?;
+    let registry = SchemaRegistry::new(&config.registry)?;
     let (mut good, mut bad, mut last) = (0, 0, Instant::now());
     while good + bad < sample && last.elapsed() < SILENCE {
         let message = match consumer.poll(POLL_TIMEOUT) {
@@ -30,8 +33,14 @@ pub(crate) fn run(config: &Config, sample: usize) -> anyhow::Result<()> {
         };
         last = Instant::now();
         let policy = mappings.policy_of(message.topic()).context("find the topic's settings")?;
-        let unpacked = message::unpack(policy, &record_of(&message, policy));
-        let decoded = unpacked.as_ref().map_err(Clone::clone).and_then(|it| it.changes(policy));
+        let record = record_of(&message, policy);
+        let unpacked = loop {
+            match message::unpack(policy, registry.schemas(), &record) {
+                Ok(unpacked) => break unpacked,
+                Err(id) => Handle::current().block_on(registry.load(id))?,
+            }
+        };
+        let decoded = unpacked.changes(policy);
         if decoded.is_ok() {
             good += 1
         } else {

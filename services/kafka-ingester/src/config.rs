@@ -5,6 +5,7 @@ mod ingest_file;
 mod kafka;
 mod librdkafka;
 mod mapping;
+mod registry;
 mod write;
 
 use chassis::http::HttpSettings;
@@ -14,6 +15,7 @@ use redis_core::RedisConfig;
 
 pub use kafka::KafkaConfig;
 pub use mapping::MappingConfig;
+pub use registry::RegistryConfig;
 pub use write::WriteConfig;
 
 use crate::mappings::Mappings;
@@ -28,6 +30,9 @@ pub struct Config {
     /// Where messages are stored.
     #[command(flatten)]
     pub redis: RedisConfig,
+    /// Where schemas are.
+    #[command(flatten)]
+    pub(crate) registry: RegistryConfig,
     /// What is done with a message.
     #[command(flatten)]
     pub mapping: MappingConfig,

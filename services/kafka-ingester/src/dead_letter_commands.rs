@@ -12,6 +12,7 @@ use crate::batch::Batch;
 use crate::config::{Config, DeadLettersCommand};
 use crate::mappings::Mappings;
 use crate::message::Record;
+use crate::schema_registry::SchemaRegistry;
 use crate::store::{DeadLetter, DeadLetterStore, ReplayOutcome};
 
 /// Runs a command to its end.
@@ -23,7 +24,10 @@ pub(crate) async fn run(config: &Config, command: DeadLettersCommand) -> anyhow:
     let store = DeadLetterStore::new(pool);
     match command {
         DeadLettersCommand::List => list(&store).await,
-        DeadLettersCommand::Replay => replay_all(&store, &config.mappings()?).await,
+        DeadLettersCommand::Replay => {
+            let (mappings, registry) = (config.mappings()?, SchemaRegistry::new(&config.registry)?);
+            Replay { store, mappings, registry, applied: 0, left: 0 }.run().await
+        }
     }
 }
 
@@ -37,38 +41,68 @@ async fn list(store: &DeadLetterStore) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Prints the dead letters that still cannot be applied, with their new reasons, and a summary on standard
-/// error. Stops if Redis refuses what no dead letter is to blame for.
-async fn replay_all(store: &DeadLetterStore, mappings: &Mappings) -> anyhow::Result<()> {
-    let (mut applied, mut left) = (0_u64, 0_u64);
-    let result = replay_each(store, mappings, &mut applied, &mut left).await;
-    match &result {
-        Ok(()) => eprintln!("{applied} applied and removed, {left} left"),
-        Err(_) => eprintln!("{applied} applied and removed, then stopped; the others are kept"),
-    }
-    result
+/// A replay of all dead letters.
+struct Replay {
+    store: DeadLetterStore,
+    mappings: Mappings,
+    registry: SchemaRegistry,
+    applied: u64,
+    left: u64,
 }
 
-async fn replay_each(
-    store: &DeadLetterStore,
-    mappings: &Mappings,
-    applied: &mut u64,
-    left: &mut u64,
-) -> anyhow::Result<()> {
-    let mut after = FIRST.to_owned();
-    while let Some(dead_letters) = next_page(store, &mut after).await? {
-        for dead_letter in dead_letters {
-            match replay(store, mappings, &dead_letter).await? {
-                ReplayOutcome::Applied => *applied += 1,
-                ReplayOutcome::Missing => {}
-                ReplayOutcome::Refused(reason) => {
-                    *left += 1;
-                    print(&DeadLetter { reason, ..dead_letter })?;
+impl Replay {
+    /// Prints the dead letters that still cannot be applied, with their new reasons, and a summary on standard error. Stops
+    /// if Redis refuses what no dead letter is to blame for, or if a schema cannot be loaded.
+    async fn run(mut self) -> anyhow::Result<()> {
+        let result = self.apply_all().await;
+        let Self { applied, left, .. } = self;
+        match &result {
+            Ok(()) => eprintln!("{applied} applied and removed, {left} left"),
+            Err(_) => eprintln!("{applied} applied and removed, then stopped; the others are kept"),
+        }
+        result
+    }
+
+    async fn apply_all(&mut self) -> anyhow::Result<()> {
+        let mut after = FIRST.to_owned();
+        while let Some(dead_letters) = next_page(&self.store, &mut after).await? {
+            for dead_letter in dead_letters {
+                match self.apply(&dead_letter).await? {
+                    ReplayOutcome::Applied => self.applied += 1,
+                    ReplayOutcome::Missing => {}
+                    ReplayOutcome::Refused(reason) => {
+                        self.left += 1;
+                        print(&DeadLetter { reason, ..dead_letter })?;
+                    }
                 }
             }
         }
+        Ok(())
     }
-    Ok(())
+
+    async fn apply(&self, dead_letter: &DeadLetter) -> anyhow::Result<ReplayOutcome> {
+        let Some(policy) = self.mappings.policy_of(&dead_letter.topic) else {
+            let reason = format!("{}, and no setting is about this topic now", dead_letter.reason);
+            return Ok(ReplayOutcome::Refused(reason));
+        };
+        let key = Some(&*dead_letter.key).filter(|key| !key.is_empty());
+        let value = Some(&*dead_letter.value).filter(|value| !value.is_empty());
+        let partition = dead_letter.partition.parse().unwrap_or_default();
+        let record = Record { topic: &dead_letter.topic, partition, key, value, ..Record::default() };
+        let mut batch = Batch::default();
+        while let Err(id) = batch.push(policy, self.registry.schemas(), 0, &record) {
+            self.registry.load(id).await?;
+        }
+        if let Some(bad) = batch.bad_messages().first() {
+            return Ok(ReplayOutcome::Refused(bad.reason.clone()));
+        }
+        let outcome =
+            self.store.replay(&dead_letter.id, policy, &batch).await.context("replay a dead letter")?;
+        Ok(match outcome {
+            ReplayOutcome::Refused(reason) => ReplayOutcome::Refused(format!("redis: {reason}")),
+            other => other,
+        })
+    }
 }
 
 /// The dead letters after the entry `after`, which is moved to the last of them. `None` if there are no more.
@@ -77,31 +111,6 @@ async fn next_page(store: &DeadLetterStore, after: &mut String) -> anyhow::Resul
     let Some(last) = dead_letters.last() else { return Ok(None) };
     after.clone_from(&last.id);
     Ok(Some(dead_letters))
-}
-
-async fn replay(
-    store: &DeadLetterStore,
-    mappings: &Mappings,
-    dead_letter: &DeadLetter,
-) -> anyhow::Result<ReplayOutcome> {
-    let Some(policy) = mappings.policy_of(&dead_letter.topic) else {
-        let reason = format!("{}, and no setting is about this topic now", dead_letter.reason);
-        return Ok(ReplayOutcome::Refused(reason));
-    };
-    let key = Some(&*dead_letter.key).filter(|key| !key.is_empty());
-    let value = Some(&*dead_letter.value).filter(|value| !value.is_empty());
-    let partition = dead_letter.partition.parse().unwrap_or_default();
-    let record = Record { topic: &dead_letter.topic, partition, key, value, ..Record::default() };
-    let mut batch = Batch::default();
-    batch.push(policy, 0, &record);
-    if let Some(bad) = batch.bad_messages().first() {
-        return Ok(ReplayOutcome::Refused(bad.reason.clone()));
-    }
-    let outcome = store.replay(&dead_letter.id, policy, &batch).await.context("replay a dead letter")?;
-    Ok(match outcome {
-        ReplayOutcome::Refused(reason) => ReplayOutcome::Refused(format!("redis: {reason}")),
-        other => other,
-    })
 }
 
 /// Prints one line of JSON. A key or value that is not UTF-8 is printed in base64, as `key_base64` or

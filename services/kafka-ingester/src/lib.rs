@@ -15,6 +15,7 @@ pub mod message;
 mod metrics;
 mod partition;
 mod poll_loop;
+mod schema_registry;
 pub mod store;
 mod topic_monitor;
 mod topic_partition;

@@ -23,7 +23,7 @@ mod unpacked;
 
 pub use bad_message::BadMessage;
 pub use change::{Action, Change, Expiry, Field};
-pub use format::{Encoding, Format};
+pub use format::{AvroSchema, Encoding, Format, Schema, SchemaCache, SchemaId};
 pub use key_template::KeyTemplate;
 pub use placeholder::Placeholder;
 pub use policy::{Envelope, Nested, NonFinite, Notify, Nulls, Policy, StoreAs, Tombstones, TtlUnit};

@@ -9,6 +9,7 @@ mod claim;
 mod context;
 mod gate;
 mod interruption;
+mod load_schema;
 mod ownership;
 
 use std::convert::Infallible;
@@ -26,12 +27,13 @@ use tracing::{debug, warn};
 use crate::assignments::Progress;
 use crate::batch::Batch;
 use crate::kafka::{EventHandler, record_of};
-use crate::message::Policy;
+use crate::message::{Policy, SchemaId};
 use crate::store::StoreFailure;
 use crate::topic_partition::TopicPartition;
 use apply::apply;
 use claim::claim;
 use interruption::Interruption;
+use load_schema::load_schema;
 use ownership::Ownership;
 
 pub(crate) use context::IngestContext;
@@ -77,6 +79,7 @@ impl PartitionTask {
         let Ownership { context, partition, .. } = &self.ownership;
         context.writing_gate.open(partition);
         context.bad_messages_gate.open(partition);
+        context.registry_gate.open(partition);
     }
 
     /// Logs and counts an interruption. Returns the pause after it, or `None` if the task was stopped.
@@ -85,6 +88,7 @@ impl PartitionTask {
         let metrics = &context.metrics;
         match interruption {
             Interruption::Stopped => None,
+            Interruption::SchemaLoaded => Some(Duration::ZERO),
             Interruption::Rewind(reason) => {
                 metrics.rewinds.inc();
                 warn!(%partition, "reading {partition} again from the offset in redis: {reason}");
@@ -120,16 +124,19 @@ impl PartitionTask {
         let mut start = claim(&mut self.ownership).await?;
         self.progress.set(start);
         let (mut batch, mut next_batch) = (Batch::default(), Batch::default());
-        // The offset after the last message that was taken from the queue.
-        let mut position = start;
+        let mut position = Position { next_offset: start, missing_schema: None };
         loop {
             self.fill(&mut batch, &mut position)?;
+            if let Some(id) = position.missing_schema.filter(|_| batch.is_empty()) {
+                load_schema(&self.ownership, id).await?;
+                return Err(Interruption::SchemaLoaded);
+            }
             if batch.is_empty() {
                 self.ownership.context.writing_gate.open(&self.ownership.partition);
                 self.wait_for_messages(start).await?;
                 continue;
             }
-            let end = position;
+            let end = position.next_offset;
             let applying = apply(&self.ownership, &mut batch, start..end);
             // `join!` polls them in this order: the next batch is filled as soon as this one waits for Redis.
             let (applied, filled) =
@@ -143,23 +150,29 @@ impl PartitionTask {
         }
     }
 
-    /// Takes messages from the queue until it is empty or the batch is full. `position` is the offset after
-    /// the last one.
-    fn fill(&self, batch: &mut Batch, position: &mut i64) -> Result<(), Interruption> {
+    /// Takes messages from the queue until it is empty, the batch is full or a schema is missing.
+    fn fill(&self, batch: &mut Batch, position: &mut Position) -> Result<(), Interruption> {
         let context = &self.ownership.context;
-        while batch.len() < context.batch_max && batch.raw_bytes() < MAX_BATCH_BYTES {
+        while batch.len() < context.batch_max
+            && batch.raw_bytes() < MAX_BATCH_BYTES
+            && position.missing_schema.is_none()
+        {
             match self.queue.poll(Duration::ZERO) {
                 None => break,
-                Some(Ok(message)) if message.offset() < *position => {
+                Some(Ok(message)) if message.offset() < position.next_offset => {
                     return Err(Interruption::Rewind(format!(
-                        "offset {} came again after {position}",
-                        message.offset()
+                        "offset {} came again after {}",
+                        message.offset(),
+                        position.next_offset
                     )));
                 }
                 Some(Ok(message)) => {
                     let policy = &self.ownership.policy;
-                    batch.push(policy, message.offset(), &record_of(&message, policy));
-                    *position = message.offset() + 1;
+                    let record = record_of(&message, policy);
+                    match batch.push(policy, context.registry.schemas(), message.offset(), &record) {
+                        Ok(()) => position.next_offset = message.offset() + 1,
+                        Err(id) => position.missing_schema = Some(id),
+                    }
                 }
                 // librdkafka tries again by itself.
                 Some(Err(error)) => debug!("read {}: {error}", self.ownership.partition),
@@ -190,6 +203,14 @@ impl PartitionTask {
             (_, offset) => Err(Interruption::offset_changed(start, offset)),
         }
     }
+}
+
+/// How far a task has read.
+struct Position {
+    /// The offset after the last message that is in a batch.
+    next_offset: i64,
+    /// The schema that the message after it needs. It must be loaded, and that message read again.
+    missing_schema: Option<SchemaId>,
 }
 
 /// A batch is full when its Kafka keys and values have this many bytes.

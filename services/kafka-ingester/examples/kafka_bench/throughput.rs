@@ -36,7 +36,7 @@ pub(crate) async fn measure_without_kafka(world: &World, total: usize) -> f64 {
             for chunk in messages.chunks(BATCH) {
                 for value in chunk {
                     let record = Record { value: Some(value.as_bytes()), ..Record::default() };
-                    batch.push(&policy, start + batch.len() as i64, &record);
+                    batch.push(&policy, None, start + batch.len() as i64, &record).unwrap();
                 }
                 let next = start + chunk.len() as i64;
                 let outcome =

@@ -140,8 +140,8 @@ impl MappingConfig {
         };
         Ok(Policy {
             key_template: self.keys()?,
-            value: self.formats.value(),
-            key: self.formats.key(),
+            value: self.formats.value()?,
+            key: self.formats.key()?,
             id_set: (self.id_set != "none").then(|| self.id_set.clone()),
             envelope: self.envelope,
             nested: self.nested,

@@ -15,6 +15,18 @@ pub enum BadMessage {
     /// It is not MessagePack: why.
     #[error("not_msgpack: {0}")]
     NotMsgpack(String),
+    /// It is not Avro by its schema: why.
+    #[error("not_avro: {0}")]
+    NotAvro(String),
+    /// It is not Protobuf by its schema: why.
+    #[error("not_protobuf: {0}")]
+    NotProtobuf(String),
+    /// There is no schema for it: why.
+    #[error("schema: {0}")]
+    Schema(String),
+    /// It does not fit the registry's schema of this id.
+    #[error("{0}, by schema {1} of the registry")]
+    BySchema(Box<BadMessage>, u32),
     /// It is no integer of Kafka's serializers; its size in bytes.
     #[error("not_integer: {0} bytes are not 1, 2, 4 or 8")]
     NotInteger(usize),

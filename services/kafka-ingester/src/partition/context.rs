@@ -11,6 +11,7 @@ use crate::bad_message_log::BadMessageLog;
 use crate::kafka::Consumer;
 use crate::mappings::Mappings;
 use crate::metrics::Metrics;
+use crate::schema_registry::SchemaRegistry;
 use crate::store::PartitionStore;
 use crate::topic_monitor::TopicIds;
 
@@ -19,6 +20,7 @@ pub(crate) struct IngestContext {
     pub(crate) consumer: Arc<Consumer>,
     pub(crate) store: PartitionStore,
     pub(crate) mappings: Mappings,
+    pub(crate) registry: SchemaRegistry,
     pub(crate) metrics: Metrics,
     /// Most messages in a batch.
     pub(crate) batch_max: usize,
@@ -34,6 +36,8 @@ pub(crate) struct IngestContext {
     pub(crate) writing_gate: PartitionGate,
     /// Closed while a partition stands still because all of its last messages were bad.
     pub(crate) bad_messages_gate: PartitionGate,
+    /// Closed while a schema cannot be loaded.
+    pub(crate) registry_gate: PartitionGate,
     /// Tells the operator of bad messages.
     pub(crate) bad_message_log: BadMessageLog,
 }

@@ -7,6 +7,8 @@ use crate::store::{Counts, StoreFailure};
 pub(super) enum Interruption {
     /// The partition was revoked, or the process is stopping.
     Stopped,
+    /// The schema of a message is known now, so the message is read again.
+    SchemaLoaded,
     /// Redis's offset or the log has changed, so the position is no longer valid: the reason.
     Rewind(String),
     /// Another instance has claimed the partition: its epoch. This one claims it again if the group leaves it

@@ -1,7 +1,9 @@
 //! Messages of other formats than JSON: the README's recipes.
 
+use serde_json::json;
+
 use super::shapes::{hash, read_hash};
-use crate::support::World;
+use crate::support::{World, avro};
 
 #[tokio::test]
 async fn messagepack_is_stored_as_json_would_be_without_a_setting() {
@@ -31,4 +33,21 @@ async fn texts_and_integers_are_a_field_or_the_key() {
     assert_eq!(read_hash(&world, "note:7").await, hash(&[("value", "{any \"text\"")]));
     assert_eq!(read_hash(&world, "note:8").await, hash(&[]));
     assert_eq!(world.dead_letter_reason().await, "not_integer: 3 bytes are not 1, 2, 4 or 8");
+}
+
+#[tokio::test]
+async fn avro_is_read_by_the_schema_of_a_file() {
+    let world = World::new(1).await;
+    let folder = tempfile::tempdir().unwrap();
+    let (path, schema) = (folder.path().join("battery.avsc"), include_str!("../battery.avsc"));
+    std::fs::write(&path, schema).unwrap();
+    let vars = [("VALUE_FORMAT", "avro"), ("VALUE_SCHEMA", path.to_str().unwrap())];
+    let _service = world.start_ingester(&vars).await;
+    let battery = json!({"battery_id": 7, "soc": 81.5, "site": "north", "cells": [1, 2], "status": "FULL"});
+    world.kafka.enqueue(&world.topic, 0, None, Some(&avro(schema, battery)));
+    world.kafka.enqueue(&world.topic, 0, None, Some(b"{}"));
+    world.wait_for_offset(0, 2).await;
+    let expected = hash(&[("soc", "81.5"), ("site", "north"), ("cells", "[1,2]"), ("status", "FULL")]);
+    assert_eq!(read_hash(&world, "battery:7:data").await, expected);
+    assert!(world.dead_letter_reason().await.starts_with("not_avro: "));
 }

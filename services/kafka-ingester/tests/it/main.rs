@@ -18,6 +18,7 @@ mod poisoned;
 mod policies;
 mod redis_outages;
 mod refusals;
+mod schema_registry;
 mod security;
 mod settings;
 mod shapes;

@@ -48,6 +48,22 @@ async fn a_setting_that_cannot_be_used_is_one_line_and_exit_code_2() {
         ),
         ("KEY_FIELD", "id", "KEY_TEMPLATE must hold {id}, the field of KEY_FIELD"),
         ("ENVELOPE", "xml", "ENVELOPE must be one of none, debezium"),
+        (
+            "SCHEMA_REGISTRY_URL",
+            "registry:8081",
+            "SCHEMA_REGISTRY_URL must be a URL that begins with http:// or https:// and has no user",
+        ),
+        (
+            "SCHEMA_REGISTRY_TLS_CA",
+            "Cargo.toml",
+            "SCHEMA_REGISTRY_TLS_CA must be a file that can be read: No such file or directory (os error 2)",
+        ),
+        ("VALUE_FORMAT", "avro", "VALUE_SCHEMA must be set if, and only if, VALUE_FORMAT is avro"),
+        (
+            "KEY_SCHEMA",
+            concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"),
+            "KEY_SCHEMA must be a file with an Avro schema: Failed to parse schema from JSON",
+        ),
         ("NESTED", "xml", "NESTED must be one of json, flatten, reject"),
         ("INGEST_CONFIG", "no-file", "KAFKA_TOPIC must not be set beside INGEST_CONFIG"),
         ("REDIS_PORT", "x", "REDIS_PORT must be a valid value: invalid digit found in string"),

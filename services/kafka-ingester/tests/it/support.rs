@@ -1,12 +1,16 @@
 //! What the tests share: a world per test, with Kafka, Redis, and the ingester between them.
 
+mod avro;
 mod kafka;
 mod notifications;
+mod registry;
 mod world;
 
 use std::io::Write;
 
+pub(crate) use avro::{avro, framed};
 pub(crate) use kafka::Kafka;
+pub(crate) use registry::Registry;
 pub(crate) use world::World;
 
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_kafka-ingester");

@@ -1,14 +1,35 @@
 use super::*;
 
 fn value(encoding: &Encoding, bytes: &[u8]) -> String {
-    match encoding.value_to_json(bytes) {
+    value_by(encoding, None, bytes)
+}
+
+fn value_by(encoding: &Encoding, schemas: Option<&SchemaCache>, bytes: &[u8]) -> String {
+    match encoding.value_to_json(bytes, schemas) {
         Ok(json) => String::from_utf8(json.into_owned()).unwrap(),
-        Err(bad) => bad.to_string(),
+        Err(Undecoded::Bad(bad)) => bad.to_string(),
+        Err(Undecoded::NeedsSchema(id)) => format!("needs schema {}", id.0),
     }
 }
 
 fn of(format: Format) -> Encoding {
-    Encoding { format }
+    Encoding { format, ..Encoding::default() }
+}
+
+fn avro(schema: &str) -> Encoding {
+    let schema = Some(Arc::new(AvroSchema::parse(schema, &[]).unwrap()));
+    Encoding { format: Format::Avro, schema }
+}
+
+fn schemas(id: u32, schema: Result<Schema, String>) -> SchemaCache {
+    let schemas = SchemaCache::default();
+    schemas.put(SchemaId(id), schema);
+    schemas
+}
+
+/// With a registry that has this.
+fn framed(schemas: &SchemaCache, bytes: &[u8]) -> String {
+    value_by(&Encoding::default(), Some(schemas), bytes)
 }
 
 #[test]
@@ -44,7 +65,79 @@ fn messagepack_is_found_by_its_first_byte() {
 fn a_key_that_is_a_text_stays_one_although_messagepack_may_begin_so() {
     let key = "\u{700}x".as_bytes();
     assert!(msgpack::is_collection(key));
-    assert_eq!(of(Format::Auto).key_to_json(key).unwrap(), key);
-    assert_eq!(of(Format::Text).key_to_json(b"7").unwrap(), br#""7""#.as_slice());
-    assert_eq!(of(Format::Auto).key_to_json(b"\x91\x07").unwrap(), b"[7]".as_slice());
+    assert_eq!(of(Format::Auto).key_to_json(key, None).unwrap(), key);
+    assert_eq!(of(Format::Text).key_to_json(b"7", None).unwrap(), br#""7""#.as_slice());
+    assert_eq!(of(Format::Auto).key_to_json(b"\x91\x07", None).unwrap(), b"[7]".as_slice());
+}
+
+#[test]
+fn avro_is_read_by_its_schema() {
+    let schema = r#"{"type":"record","name":"R","fields":[
+        {"name":"id","type":"long"},{"name":"s","type":["null","string"]},
+        {"name":"d","type":{"type":"bytes","logicalType":"decimal","precision":6,"scale":2}},
+        {"name":"t","type":{"type":"long","logicalType":"timestamp-millis"}},
+        {"name":"day","type":{"type":"int","logicalType":"date"}},
+        {"name":"m","type":{"type":"map","values":{"type":"array","items":"double"}}},
+        {"name":"e","type":{"type":"enum","name":"E","symbols":["A","B"]}},
+        {"name":"next","type":["null","R"]}]}"#;
+    let encoding = avro(schema);
+    let bytes = b"\x0e\x02\x04hi\x04\x04\xe2\xd0\x0f\x02\x02\x02k\x02\0\0\0\0\0\0\xf8\x3f\0\0\x02\x00";
+    let json = r#"{"id":7,"s":"hi","d":12.50,"t":"1970-01-01T00:00:01Z","day":"1970-01-02","m":{"k":[1.5]},"e":"B","next":null}"#;
+    assert_eq!(value(&encoding, bytes), json);
+    for end in 0..bytes.len() {
+        assert!(value(&encoding, &bytes[..end]).starts_with("not_avro: it ends "), "{end}");
+    }
+    assert_eq!(value(&encoding, &[bytes.as_slice(), b"x"].concat()), "not_avro: 1 bytes are left over");
+    assert_eq!(value(&avro(r#""string""#), b"\x04hi"), r#"{"value":"hi"}"#);
+}
+
+#[test]
+fn avro_of_a_stranger_takes_neither_the_stack_nor_the_memory() {
+    let list = avro(r#"{"type":"record","name":"L","fields":[{"name":"next","type":["null","L"]}]}"#);
+    assert_eq!(value(&list, &[2; 1_000_000]), "not_avro: it is nested more than 100 levels deep");
+    let nulls = avro(r#"{"type":"array","items":"null"}"#);
+    let billions = b"\xfe\xff\xff\xff\xff\x0f\x00";
+    assert_eq!(value(&nulls, billions), "not_avro: it is more than 67108864 bytes of JSON");
+    let text = avro(r#""string""#);
+    assert!(value(&text, b"\xfe\xff\xff\xff\xff\x0f").starts_with("not_avro: it ends "));
+}
+
+#[test]
+fn a_frame_needs_its_schema() {
+    let text = r#"{"type":"record","name":"R","fields":[{"name":"s","type":"S"}]}"#;
+    let references = [("S".to_owned(), r#"{"type":"enum","name":"S","symbols":["ON"]}"#.to_owned())];
+    let known = schemas(258, Schema::parse("AVRO", text, &references));
+    assert_eq!(framed(&known, b"\0\0\0\x01\x02\0"), r#"{"s":"ON"}"#);
+    let reason = "not_avro: an enum has no name 1, by schema 258 of the registry";
+    assert_eq!(framed(&known, b"\0\0\0\x01\x02\x02"), reason);
+    assert_eq!(framed(&known, b"\0\0\0\x01\x03\0"), "needs schema 259");
+    assert_eq!(framed(&schemas(1, Err("gone".to_owned())), b"\0\0\0\0\x01"), "schema: gone");
+    assert_eq!(framed(&schemas(1, Ok(Schema::Json)), b"\0\0\0\0\x01 {\"a\":1}"), r#" {"a":1}"#);
+    let short = "schema: it does not begin with a byte 0 and four bytes of a schema's id";
+    assert_eq!(framed(&known, b"\0\0\0\x01"), short);
+    assert_eq!(value(&of(Format::Registry), b"{}"), short);
+    let none = "schema: a schema registry's frame, and SCHEMA_REGISTRY_URL is not set";
+    assert_eq!(value(&of(Format::Auto), b"\0\0\0\0\x01"), none);
+}
+
+#[test]
+fn protobuf_is_read_by_its_schema_and_the_indexes_of_its_message() {
+    let text = r#"syntax = "proto3"; import "other.proto"; import "google/protobuf/timestamp.proto";
+        message A { int64 id = 1; string s = 2; Other o = 3; optional int32 x = 4; google.protobuf.Timestamp t = 5; }
+        message B { message C { bool ok = 1; } }"#;
+    let references =
+        [("other.proto".to_owned(), r#"syntax = "proto3"; message Other { bytes b = 1; }"#.to_owned())];
+    let known = schemas(1, Schema::parse("PROTOBUF", text, &references));
+    let framed = |payload: &[u8]| framed(&known, &[b"\0\0\0\0\x01", payload].concat());
+    assert_eq!(
+        framed(b"\0\x08\x07\x1a\x04\x0a\x02hi\x2a\x02\x08\x01"),
+        r#"{"id":7,"s":"","o":{"b":"aGk="},"t":"1970-01-01T00:00:01Z"}"#
+    );
+    assert_eq!(framed(b"\x02\x00\x08\x07"), r#"{"id":7,"s":""}"#);
+    assert_eq!(framed(b"\x04\x02\x00\x08\x01"), r#"{"ok":true}"#);
+    assert_eq!(
+        framed(b"\x02\x08"),
+        "not_protobuf: the schema does not have the message that the indexes lead to, by schema 1 of the registry"
+    );
+    assert!(framed(b"\0\x08").starts_with("not_protobuf: "));
 }

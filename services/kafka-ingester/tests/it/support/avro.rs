@@ -1,0 +1,16 @@
+//! Avro by apache-avro's writer, which the service does not use.
+
+use apache_avro::Schema;
+use serde_json::Value;
+
+/// The bytes of a value by a schema.
+pub(crate) fn avro(schema: &str, value: Value) -> Vec<u8> {
+    let schema = Schema::parse_str(schema).unwrap();
+    let value = apache_avro::types::Value::from(value).resolve(&schema).unwrap();
+    apache_avro::to_avro_datum(&schema, value).unwrap()
+}
+
+/// The same in the frame of a registry.
+pub(crate) fn framed(id: u32, payload: &[u8]) -> Vec<u8> {
+    [&[0], id.to_be_bytes().as_slice(), payload].concat()
+}
