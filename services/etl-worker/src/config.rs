@@ -99,7 +99,10 @@ mod tests {
             (error("ETL_OUTPUT", "s3://"), error("ETL_OUTPUT", "ftp://b")),
             (output.into(), output.into())
         );
-        assert_eq!(error("ETL_WORKER", "../x"), "ETL_WORKER must be 1 to 64 of A-Z a-z 0-9 _ . -");
+        assert_eq!(
+            error("ETL_WORKER", "../x"),
+            "ETL_WORKER must be 1 to 64 of A-Z a-z 0-9 _ . -, and begin with none of _ . -"
+        );
         assert_eq!(error("ETL_LEASE", "1ms"), "ETL_LEASE must be from 500ms to 1h");
         let channel = "WORKER_CHANNEL must be a channel, or several with commas between them";
         assert_eq!(error("WORKER_CHANNEL", "CLEAN,,x"), channel);

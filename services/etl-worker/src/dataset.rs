@@ -8,13 +8,16 @@ mod definition;
 mod error;
 mod file;
 mod json_paths;
+mod key_overlap;
 mod keys;
 mod load;
 mod model;
 mod names;
 mod resolve;
 mod session;
+mod shared_records;
 mod totals;
+mod validate;
 
 pub use error::DatasetError;
 pub use keys::{Cleanup, EndOfSession, KeyPattern, Keys, LostSessions};
@@ -22,6 +25,9 @@ pub use load::{load, parse};
 pub use model::{Dataset, SUPERHERO};
 pub use names::Words;
 pub use session::{BadSession, MemberRecord, Session};
+pub use shared_records::removed_by;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod wrong_files;

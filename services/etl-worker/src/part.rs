@@ -44,13 +44,16 @@ pub struct Part(String);
 
 impl Part {
     /// A part with one game. Its name contains the game, so a game that is planned twice gets the same file again.
+    ///
+    /// Spark and pyarrow leave files out whose names begin with `_`: there the name begins with `+`, which no game can.
     pub fn of_game(game: &GameToken, worker: &str, codec: Codec) -> Self {
-        Self(format!("{game}_{worker}.{}", codec.extension()))
+        let visible = if game.as_str().starts_with('_') { "+" } else { "" };
+        Self(format!("{visible}{game}_{worker}.{}", codec.extension()))
     }
 
     /// As [`of_game`](Self::of_game), in the folder of a day (`YYYY-MM-DD`).
     pub fn of_game_on(day: &str, game: &GameToken, worker: &str, codec: Codec) -> Self {
-        Self(format!("dt={day}/{game}_{worker}.{}", codec.extension()))
+        Self(format!("dt={day}/{}", Self::of_game(game, worker, codec)))
     }
 
     /// A part with many games, in the folder of a day (`YYYY-MM-DD`). `batch` must be unique.
@@ -108,6 +111,8 @@ mod tests {
         assert_eq!(Part::of_game(&game, "host-a", Codec::Gzip).as_str(), "g1_host-a.gz.parquet");
         let on_day = Part::of_game_on("2026-11-21", &game, "host-a", Codec::Gzip);
         assert_eq!(on_day.as_str(), "dt=2026-11-21/g1_host-a.gz.parquet");
+        let hidden = Part::of_game(&GameToken::parse("_g1").unwrap(), "host-a", Codec::Gzip);
+        assert_eq!(hidden.as_str(), "+_g1_host-a.gz.parquet");
         let batch = Part::of_batch("2026-11-21", "b1_host-a", Codec::Zstd);
         assert_eq!(batch.as_str(), "dt=2026-11-21/b1_host-a.zst.parquet");
         assert_eq!(batch.codec(), Codec::Zstd);
@@ -120,6 +125,8 @@ mod tests {
         let (game, worker) = (GameToken::parse("g".repeat(128)).unwrap(), "w".repeat(64));
         let part = Part::of_game(&game, &worker, Codec::Snappy);
         assert_eq!(part.file_name().len(), 208);
+        let hidden = GameToken::parse(format!("_{}", "g".repeat(127))).unwrap();
+        assert_eq!(Part::of_game(&hidden, &worker, Codec::Snappy).file_name().len(), 209);
         let batch = Part::of_batch("2026-11-21", &format!("{worker}-{:016x}-{}", 0, u64::MAX), Codec::Snappy);
         assert!(batch.file_name().len() <= 208, "{batch}");
     }

@@ -66,15 +66,7 @@ impl GameSettings {
     }
 
     pub(super) fn check(&self) -> Result<(), SettingError> {
-        let (mut names, mut tables) = (BTreeSet::new(), BTreeSet::new());
-        for dataset in &self.etl_dataset {
-            if !names.insert(&dataset.name) {
-                return Err(SettingError::new("ETL_DATASET", format!("has two datasets {}", dataset.name)));
-            }
-            if let Some(table) = dataset.tables.iter().find(|table| !tables.insert(table.name())) {
-                return Err(SettingError::new("ETL_DATASET", format!("has two tables {}", table.name())));
-            }
-        }
+        self.check_datasets().map_err(|reason| SettingError::new("ETL_DATASET", reason))?;
         if self.etl_lease < Duration::from_millis(500) || self.etl_lease > Duration::from_secs(3600) {
             return Err(SettingError::new("ETL_LEASE", "must be from 500ms to 1h"));
         }
@@ -88,7 +80,37 @@ impl GameSettings {
             ));
         }
         if self.etl_worker.as_deref().is_some_and(|name| name != sanitize(name)) {
-            return Err(SettingError::new("ETL_WORKER", "must be 1 to 64 of A-Z a-z 0-9 _ . -"));
+            return Err(SettingError::new(
+                "ETL_WORKER",
+                "must be 1 to 64 of A-Z a-z 0-9 _ . -, and begin with none of _ . -",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Whether no dataset gets in the way of another.
+    fn check_datasets(&self) -> Result<(), String> {
+        let (mut names, mut tables) = (BTreeSet::new(), BTreeSet::new());
+        for dataset in &self.etl_dataset {
+            if !names.insert(&dataset.name) {
+                return Err(format!("has two datasets {}", dataset.name));
+            }
+            let mut is_new = |table: &str| tables.insert(table.to_ascii_lowercase());
+            if let Some(table) = dataset.tables.iter().map(|table| table.name()).find(|table| !is_new(table))
+            {
+                return Err(format!("has two tables {table}"));
+            }
+            if let Some((other, key)) = self
+                .etl_dataset
+                .iter()
+                .filter(|other| other.name != dataset.name && self.clean_routine)
+                .find_map(|other| Some((other, dataset::removed_by(dataset, other)?)))
+            {
+                return Err(format!(
+                    "has two datasets that share records: with CLEAN_ROUTINE, {} removes {key}, which {} needs",
+                    dataset.name, other.name
+                ));
+            }
         }
         Ok(())
     }
@@ -98,5 +120,7 @@ impl GameSettings {
 fn sanitize(name: &str) -> String {
     let name: String = name.chars().take(64).collect();
     let name = name.replace(|c: char| !c.is_ascii_alphanumeric() && !"_.-".contains(c), "-");
-    if name.is_empty() { "worker".to_owned() } else { name }
+    // Readers leave files out whose names begin with a dot or _, and a name may begin with that of the worker.
+    let name = name.trim_start_matches(['_', '.', '-']);
+    if name.is_empty() { "worker".to_owned() } else { name.to_owned() }
 }

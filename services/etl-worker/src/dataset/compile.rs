@@ -5,15 +5,16 @@ use std::sync::Arc;
 
 use toml::Spanned;
 
-use super::definition::{Check, Definition, EntryValue, Plan, TablePlan};
+use super::definition::{Check, Definition, EntryValue, How, Plan, TablePlan};
 use super::error::DatasetError;
 use super::file::{CheckFile, DefinitionFile, File, InOrder, TableFile};
 use super::json_paths::JsonPaths;
-use super::keys::{Cleanup, KeyPattern, Keys, LostSessions};
+use super::keys::Keys;
 use super::model::Dataset;
 use super::names::Scope;
 use super::resolve::{Named, Names};
 use super::totals;
+use super::validate::{self, is_same};
 use crate::table::{Column, Table};
 
 /// The dataset that `text` describes. `file` names it in errors.
@@ -30,20 +31,18 @@ type Mistake = (Range<usize>, String);
 
 fn compile(file: File) -> Result<Dataset, Mistake> {
     let at = |span: Range<usize>| move |reason: String| (span, reason);
-    let is_name = |name: &str| {
-        (1..=32).contains(&name.len())
-            && name.bytes().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-')
-    };
-    if !is_name(file.name.as_ref()) {
-        return Err(at(file.name.span())("name must be 1 to 32 of a-z 0-9 -".to_owned()));
+    validate::name(file.name.as_ref()).map_err(at(file.name.span()))?;
+    validate::words(&file.words).map_err(at(file.name.span()))?;
+    validate::end(file.end.as_ref()).map_err(at(file.end.span()))?;
+    validate::keys(file.keys.as_ref()).map_err(at(file.keys.span()))?;
+    if let Some(members) = &file.members {
+        validate::members(members.as_ref(), file.keys.as_ref()).map_err(at(members.span()))?;
     }
-    let cleanup = file.cleanup.map(|cleanup| (cleanup.span(), cleanup.into_inner()));
-    check_keys(file.keys.as_ref()).map_err(at(file.keys.span()))?;
     if let Some(lost) = &file.lost {
-        check_lost(lost.as_ref()).map_err(at(lost.span()))?;
+        validate::lost(lost.as_ref()).map_err(at(lost.span()))?;
     }
-    if let Some((span, cleanup)) = &cleanup {
-        check_cleanup(cleanup, file.keys.as_ref()).map_err(at(span.clone()))?;
+    if let Some(cleanup) = &file.cleanup {
+        validate::cleanup(cleanup.as_ref(), file.keys.as_ref()).map_err(at(cleanup.span()))?;
     }
     let keys = file.keys.into_inner();
 
@@ -65,6 +64,7 @@ fn compile(file: File) -> Result<Dataset, Mistake> {
             is_nullable: value.nullable,
             is_known_early: true,
             is_member: value.member,
+            is_rank: false,
         });
         let name = name.into_inner();
         entry.push(EntryValue { name, column_type, is_nullable: value.nullable, is_member: value.member });
@@ -74,11 +74,16 @@ fn compile(file: File) -> Result<Dataset, Mistake> {
     let (mut member_fields, mut session_fields) = (Vec::new(), Vec::new());
     let member = definitions(&file.member, Scope::Member, &names, &mut member_fields)?;
     let session = definitions(&file.session, Scope::Session, &names, &mut session_fields)?;
+    let adds_up = |definition: &Definition| matches!(definition.how, How::Total(_));
     let missing = [
         (!member.is_empty() && keys.members.is_none(), "[member] needs keys.members"),
         (!member_fields.is_empty() && keys.member.is_none(), "the fields in [member] need keys.member"),
         (!session_fields.is_empty() && keys.session.is_none(), "the fields in [session] need keys.session"),
         (!entry.is_empty() && keys.entries.is_none(), "[entry] needs keys.entries"),
+        (
+            keys.entries.is_none() && session.iter().any(adds_up),
+            "what adds entries up needs keys.entries: without it there is nothing to add up",
+        ),
     ];
     if let Some((_, reason)) = missing.iter().find(|(is_missing, _)| *is_missing) {
         return Err(at(file.name.span())((*reason).to_owned()));
@@ -89,12 +94,17 @@ fn compile(file: File) -> Result<Dataset, Mistake> {
     for table in file.table {
         let span = table.span();
         let (table, plan) = self::table(table.into_inner(), &names, &keys).map_err(at(span.clone()))?;
-        if tables.iter().any(|other| other.name() == table.name()) {
-            return Err(at(span)(format!("there are two tables {}", table.name())));
+        if let Some(other) = tables.iter().find(|other| is_same(other.name(), table.name())) {
+            return Err(at(span)(format!(
+                "the tables {} and {} differ in case only",
+                other.name(),
+                table.name()
+            )));
         }
         tables.push(Arc::new(table));
         plans.push(plan);
     }
+    let members = file.members.map(Spanned::into_inner).unwrap_or_default();
     if tables.is_empty() {
         return Err(at(file.name.span())("there must be a [[table]]".to_owned()));
     }
@@ -104,57 +114,13 @@ fn compile(file: File) -> Result<Dataset, Mistake> {
         end: file.end.into_inner(),
         keys,
         lost: file.lost.map(Spanned::into_inner),
-        cleanup: cleanup.map(|(_, cleanup)| cleanup).unwrap_or_default(),
+        cleanup: file.cleanup.map(Spanned::into_inner).unwrap_or_default(),
         member_fields,
         session_fields,
         tables: tables.into(),
-        member_count: file.members.least..=file.members.most,
+        member_count: members.least..=members.most,
         plan: Plan { paths, entry, member, session, checks, tables: plans },
     })
-}
-
-fn check_keys(keys: &Keys) -> Result<(), String> {
-    let Keys { members, member, session, entries } = keys;
-    for pattern in [members, session, entries].into_iter().flatten() {
-        must_have(pattern, &["{token}"])?;
-    }
-    match member {
-        Some(_) if members.is_none() => Err("member needs members".to_owned()),
-        Some(pattern) => must_have(pattern, &["{token}", "{member}"]),
-        None if [members, session, entries].iter().all(|key| key.is_none()) => {
-            Err("there must be members, session or entries".to_owned())
-        }
-        None => Ok(()),
-    }
-}
-
-fn check_lost(lost: &LostSessions) -> Result<(), String> {
-    must_have(&lost.key, &["{token}"])
-}
-
-fn check_cleanup(cleanup: &Cleanup, keys: &Keys) -> Result<(), String> {
-    let of_members = |pattern: &&KeyPattern| keys.member.as_ref() == Some(*pattern);
-    for pattern in cleanup
-        .expire
-        .iter()
-        .filter(|pattern| !of_members(pattern))
-        .chain(&cleanup.delete)
-        .chain(&cleanup.count)
-    {
-        must_have(pattern, &["{token}"])?;
-    }
-    for pattern in &cleanup.lists {
-        must_have(pattern, if pattern.around_count().is_some() { &["{count}"] } else { &[] })?;
-    }
-    Ok(())
-}
-
-fn must_have(pattern: &KeyPattern, placeholders: &[&str]) -> Result<(), String> {
-    if pattern.has_exactly(placeholders) {
-        return Ok(());
-    }
-    let must_have = if placeholders.is_empty() { "no braces".to_owned() } else { placeholders.join(" and ") };
-    Err(format!("the key {:?} must have {must_have} in it, each once", pattern.as_str()))
 }
 
 /// A name that can be the name of a value.
@@ -180,6 +146,7 @@ fn declared(definitions: &InOrder<DefinitionFile>) -> Result<Vec<Named>, Mistake
             is_nullable: definition.nullable,
             is_known_early,
             is_member: false,
+            is_rank: definition.rank.is_some(),
         })
     });
     declared.collect()
@@ -210,12 +177,7 @@ fn check(check: &CheckFile, names: &Names) -> Result<Check, String> {
 }
 
 fn table(file: TableFile, names: &Names, keys: &Keys) -> Result<(Table, TablePlan), String> {
-    let is_name = |name: &str| {
-        !name.is_empty() && name.len() <= 64 && name.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'_')
-    };
-    if !is_name(&file.name) {
-        return Err(format!("the name of the table, {:?}, must be 1 to 64 letters, digits and _", file.name));
-    }
+    validate::table_name(&file.name)?;
     let has_rows = match file.rows {
         Scope::Session => true,
         Scope::Member => keys.members.is_some(),
@@ -228,8 +190,11 @@ fn table(file: TableFile, names: &Names, keys: &Keys) -> Result<(Table, TablePla
     for (column, name) in &file.columns.0 {
         let found =
             names.find(name, file.rows).map_err(|reason| format!("column {}: {reason}", column.as_ref()))?;
-        if !is_name(column.as_ref()) {
-            return Err(format!("column {:?} must be letters, digits and _", column.as_ref()));
+        validate::column_name(column.as_ref())?;
+        if let Some(Column { name: other, .. }) =
+            columns.iter().find(|other: &&Column| is_same(&other.name, column.as_ref()))
+        {
+            return Err(format!("the columns {other} and {} differ in case only", column.as_ref()));
         }
         let name = column.as_ref().clone();
         columns.push(Column { name, column_type: found.column_type, is_nullable: found.is_nullable });
@@ -237,7 +202,7 @@ fn table(file: TableFile, names: &Names, keys: &Keys) -> Result<(Table, TablePla
     }
     let sort = match &file.sort {
         Some(_) if file.rows != Scope::Member => return Err("only rows of members can be sorted".to_owned()),
-        Some(name) => Some(names.find(name, file.rows)?.source),
+        Some(name) => Some(names.find_ordered(name, file.rows)?.source),
         None => None,
     };
     let table = Table::new(&file.name, file.version, columns).map_err(|error| error.to_string())?;

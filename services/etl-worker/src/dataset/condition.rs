@@ -50,6 +50,14 @@ impl Operator {
 }
 
 impl Condition {
+    /// The values that it needs.
+    pub(super) fn sources(&self) -> impl Iterator<Item = Source> {
+        [&self.left, &self.right].into_iter().filter_map(|operand| match operand {
+            Operand::Name(source) => Some(*source),
+            Operand::Literal(_) => None,
+        })
+    }
+
     /// Whether it holds. `None` if one of the values is not there.
     pub(super) fn holds<'v>(&self, get: impl Fn(Source) -> Value<'v>) -> Option<bool> {
         let value = |operand: &Operand| match operand {
@@ -72,7 +80,8 @@ impl Condition {
 fn compare(left: &Value, right: &Value) -> Option<Ordering> {
     match (left, right) {
         (Value::Integer(left), Value::Integer(right)) => Some(left.cmp(right)),
-        (Value::Float(left), Value::Float(right)) => Some(left.total_cmp(right)),
+        // There is no NaN, and -0 is 0.
+        (Value::Float(left), Value::Float(right)) => left.partial_cmp(right),
         (Value::Text(left), Value::Text(right)) => Some(left.cmp(right)),
         (Value::Boolean(left), Value::Boolean(right)) => Some(left.cmp(right)),
         _ => None,

@@ -18,8 +18,7 @@ pub(super) struct File {
     pub(super) words: Words,
     pub(super) end: Spanned<EndOfSession>,
     pub(super) keys: Spanned<Keys>,
-    #[serde(default)]
-    pub(super) members: MemberCount,
+    pub(super) members: Option<Spanned<MemberCount>>,
     pub(super) lost: Option<Spanned<LostSessions>>,
     pub(super) cleanup: Option<Spanned<Cleanup>>,
     #[serde(default)]

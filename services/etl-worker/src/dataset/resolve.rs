@@ -15,6 +15,8 @@ pub(super) struct Named {
     pub(super) is_known_early: bool,
     /// Whether it is an entry's value that names a member.
     pub(super) is_member: bool,
+    /// Whether it is a rank, which is computed after everything else.
+    pub(super) is_rank: bool,
 }
 
 /// All values that have names.
@@ -61,6 +63,16 @@ impl Names {
                 Err(format!("{name} is only known after the last entry"))
             }
             None => Err(format!("there is no {name} here")),
+        }
+    }
+
+    /// As [`find`](Self::find), of a value that can be put in order.
+    pub(super) fn find_ordered(&self, name: &str, scope: Scope) -> Result<Found, String> {
+        let found = self.find(name, scope)?;
+        if found.column_type.is_list {
+            Err(format!("{name} is a list, which has no order"))
+        } else {
+            Ok(found)
         }
     }
 

@@ -1,8 +1,9 @@
 //! Resolves the values of members and of the session.
 
+use super::condition::Condition;
 use super::definition::{Definition, How, RankKey, Total, TotalKind};
 use super::file::DefinitionFile;
-use super::names::Scope;
+use super::names::{Scope, Source};
 use super::resolve::Names;
 use crate::table::{ColumnType, Origin, ScalarType, Value};
 
@@ -16,6 +17,7 @@ pub(super) fn definition(
 ) -> Result<Definition, String> {
     let column_type = parse_type(&file.column_type)?;
     let (scalar, is_nullable) = (column_type.scalar, file.nullable);
+    let own_place = names.member.iter().position(|named| named.name == name).unwrap_or_default();
     let is_integer = !column_type.is_list && matches!(scalar, ScalarType::Integer { .. });
     let nullable =
         |what: &str| if is_nullable { Ok(()) } else { Err(format!("{what} needs nullable = true")) };
@@ -51,14 +53,26 @@ pub(super) fn definition(
         if scope != Scope::Member || !is_integer || of.is_some() || condition.is_some() {
             return Err("a rank is a whole number, of members, without of and if".to_owned());
         }
+        if rank.is_empty() {
+            return Err("a rank needs something to rank by".to_owned());
+        }
         let keys = rank.iter().map(|key| {
-            let by = names.find(&key.by, scope)?;
+            let by = names.find_ordered(&key.by, scope)?;
             let least = key.least.map(|least| {
                 let least = Value::Integer(least.into()).convert(by.column_type, Origin::Json);
                 least.ok_or_else(|| format!("least must be {}", by.column_type.must_be()))
             });
             let condition = key.condition.as_deref().map(|text| names.condition(text, scope));
-            Ok(RankKey { by: by.source, least: least.transpose()?, condition: condition.transpose()? })
+            let condition = condition.transpose()?;
+            // Ranks are computed in the order in which they are written.
+            let is_later_rank = |source: &Source| match source {
+                Source::OfMember(place) => *place >= own_place && names.member[*place].is_rank,
+                _ => false,
+            };
+            if condition.iter().flat_map(Condition::sources).chain([by.source]).any(|s| is_later_rank(&s)) {
+                return Err("a rank that is used here is not known yet".to_owned());
+            }
+            Ok(RankKey { by: by.source, least: least.transpose()?, condition })
         });
         let how = How::Rank(keys.collect::<Result<_, String>>()?);
         return Ok(Definition { name: name.to_owned(), column_type, is_nullable, how });

@@ -77,12 +77,15 @@ impl<'a> Value<'a> {
                 let (min, max) = range(bits, signed);
                 (min..=max).contains(&number).then_some(Self::Integer(number))
             }
-            (ScalarType::Float | ScalarType::Double, value) => match value {
-                Self::Integer(number) => Some(Self::Float(number as f64)),
-                Self::Float(number) => Some(Self::Float(number)),
-                Self::Text(text) if origin == Origin::Field => text.parse().ok().map(Self::Float),
-                _ => None,
-            },
+            (ScalarType::Float | ScalarType::Double, value) => {
+                let number = match value {
+                    Self::Integer(number) => number as f64,
+                    Self::Float(number) => number,
+                    Self::Text(text) if origin == Origin::Field => text.parse().ok()?,
+                    _ => return None,
+                };
+                is_finite(number, scalar).then_some(Self::Float(number))
+            }
             // Decimals are often written as text, so that nobody makes a float of them.
             (ScalarType::Decimal { precision, scale }, value) => {
                 let text = match value {
@@ -135,6 +138,7 @@ impl<'a> Value<'a> {
             (Self::Integer(number), ScalarType::Decimal { precision, .. }) => {
                 number.abs() < 10_i128.pow(precision.into())
             }
+            (Self::Float(number), scalar) => is_finite(*number, scalar),
             _ => true,
         }
     }
@@ -225,6 +229,12 @@ impl ColumnType {
     }
 }
 
+/// Whether a number is one, and none that is too large for a float of this type. NaN and infinity are neither less nor greater
+/// than others for some readers, and break their statistics.
+fn is_finite(number: f64, scalar: ScalarType) -> bool {
+    if scalar == ScalarType::Float { (number as f32).is_finite() } else { number.is_finite() }
+}
+
 fn range(bits: u8, signed: bool) -> (i128, i128) {
     if signed { (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) } else { (0, (1 << bits) - 1) }
 }
@@ -249,6 +259,11 @@ mod tests {
             ("123.45", "decimal(4,2)", None),
             ("True", "bool", Some(Value::Boolean(true))),
             ("1.5", "float64", Some(Value::Float(1.5))),
+            ("NaN", "float64", None),
+            ("-inf", "float32", None),
+            ("1e999", "float64", None),
+            ("1e39", "float32", None),
+            ("1e39", "float64", Some(Value::Float(1e39))),
             ("2022-10-01T14:00:00+02:00", "timestamp", Some(Value::Integer(1_664_625_600_000_000))),
             ("1664625600000", "timestamp", Some(Value::Integer(1_664_625_600_000_000))),
             ("[1, 2.0]", "list<int8>", Some(Value::List(vec![Value::Integer(1), Value::Integer(2)]))),
@@ -264,6 +279,9 @@ mod tests {
         assert_eq!(Value::Text("7".into()).convert(uint8, Origin::Json), None);
         assert_eq!(Value::Float(7.0).convert(uint8, Origin::Json), Some(Value::Integer(7)));
         assert_eq!(Value::Float(7.5).convert(uint8, Origin::Json), None);
+        let float = ColumnType::parse("float32").unwrap();
+        assert_eq!(Value::Float(1e39).convert(float, Origin::Json), None);
+        assert!(!Value::Float(f64::INFINITY).fits(float) && Value::Float(1.5).fits(float));
         let text = ColumnType::parse("string").unwrap();
         assert_eq!(Value::Integer(7).convert(text, Origin::Json), None);
     }

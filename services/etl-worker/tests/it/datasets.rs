@@ -232,6 +232,26 @@ async fn a_wrong_file_ends_the_start_with_its_line_and_the_reason() {
     assert!(error.contains("nowhere.toml: cannot be read: No such file"), "{error}");
 }
 
+#[tokio::test]
+async fn two_datasets_of_which_one_would_remove_what_the_other_has_not_written_are_refused() {
+    let world = World::start().await;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("copy.toml");
+    let orders = std::fs::read_to_string(format!("{FOLDER}orders.toml")).unwrap();
+    let copy = orders.replace("\"orders\"", "\"copy\"").replace("\"ORDER", "\"COPY_ORDER");
+    std::fs::write(&path, copy).unwrap();
+    let datasets = format!("{FOLDER}orders.toml,{}", path.display());
+    let start = async |clean| {
+        let args = ["--etl-dataset", &datasets, "--clean-routine", clean, "dead", "list"];
+        let ended = world.run_command(&args).await;
+        (ended.status.code(), String::from_utf8(ended.stderr).unwrap())
+    };
+    let reason = "etl-worker: ETL_DATASET has two datasets that share records: with CLEAN_ROUTINE, orders removes orders:{token}, \
+                  which copy needs\n";
+    assert_eq!(start("True").await, (Some(2), reason.to_owned()));
+    assert_eq!(start("False").await.0, Some(0));
+}
+
 /// Workers of three datasets are killed all the time, and Redis is cut off twice.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_session_of_each_dataset_is_written_once_although_workers_are_killed() {

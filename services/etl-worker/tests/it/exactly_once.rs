@@ -94,7 +94,8 @@ async fn a_job_of_a_dead_worker_is_taken_over_and_its_file_is_not_written_again(
 #[tokio::test]
 async fn a_worker_that_was_paused_longer_than_its_lease_changes_nothing() {
     let world = World::start().await;
-    let paused = world.start_worker("paused", &[("ETL_BATCH_GAMES", "100"), ("ETL_BATCH_MS", "1500")]).await;
+    // The worker must not be done before it is paused, also on a busy machine.
+    let paused = world.start_worker("paused", &[("ETL_BATCH_GAMES", "100"), ("ETL_BATCH_MS", "4000")]).await;
     let expected = world.play_small_game("g1").await;
     world.publish_game_ended("g1").await;
     eventually("the paused worker owns the job", async || world.pending_jobs().await == 1).await;
