@@ -1,8 +1,25 @@
 //! The Redis backend: one store that all nodes with the same Redis and key prefix share. Only this module speaks Redis.
 //!
-//! Everything that must be atomic is done by one script (`redis/script/`; `arguments.lua` describes the keys). A node sends
-//! its operations in batches that are executed one after the other, so they keep their order. Large contents are stored and
-//! read separately, in chunks.
+//! Everything that must be atomic is done by one script (`redis/script/`; `arguments.lua` describes the keys). Large contents are
+//! stored and read separately, in chunks. The path of a request:
+//!
+//! ```text
+//! connection, HTTP, library
+//!   │ Request, and where its response goes
+//!   ▼
+//! backend.rs         makes an Operation of it, and queues that
+//!   ▼
+//! batch_loop.rs      makes batches of what is queued, and sends them until they are executed, in order
+//!   ▼
+//! batch.rs, script/  one call of the script for each batch
+//!   ▼
+//! settle.rs          what the reply to an operation means
+//!   ▼
+//! reply_handler.rs   does that: it responds, lets the request wait, uploads the content and queues it again, wakes others
+//!   │ Response
+//!   ▼
+//! reply_to.rs        the session of the client, whose connection writes it
+//! ```
 
 mod admin;
 mod backend;
@@ -14,11 +31,13 @@ mod content_store;
 mod fields;
 mod garbage_collector;
 mod needs;
+mod node_operations;
 mod notification;
 mod operation;
 mod options;
 mod record;
 mod reply_handler;
+mod settle;
 mod wait_recheck;
 mod worker;
 

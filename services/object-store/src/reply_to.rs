@@ -55,6 +55,12 @@ pub(crate) enum Waiter {
 }
 
 impl Waiter {
+    pub(crate) fn reply_to(&mut self) -> &mut ReplyTo {
+        match self {
+            Self::Get(reply_to) | Self::Duplicate { reply_to, .. } => reply_to,
+        }
+    }
+
     pub(crate) fn into_reply_to(self) -> ReplyTo {
         match self {
             Self::Get(reply_to) | Self::Duplicate { reply_to, .. } => reply_to,

@@ -4,6 +4,7 @@
 //! The script executes nothing twice and nothing out of order. Notifications of other nodes are in Redis and are read with a
 //! batch. A Pub/Sub message only says when, and nothing relies on it.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use fred::clients::SubscriberClient;
@@ -49,6 +50,8 @@ pub(super) struct BatchLoop {
     sender: BatchSender,
     handler: ReplyHandler,
     queue: mpsc::UnboundedReceiver<Operation>,
+    /// Operations that were taken from the queue, for the next batch.
+    received: VecDeque<Operation>,
     /// A message says that there is a notification for this node.
     messages: broadcast::Receiver<Message>,
     reconnects: broadcast::Receiver<Server>,
@@ -67,6 +70,7 @@ impl BatchLoop {
             sender: BatchSender::new(client, wait_replicas, &backend.0.prefix, &backend.0.node),
             handler: ReplyHandler::new(backend),
             queue,
+            received: VecDeque::new(),
             messages: subscriber.message_rx(),
             reconnects: subscriber.reconnect_rx(),
             last_number: 0,
@@ -84,7 +88,7 @@ impl BatchLoop {
                 self.handler.schedule_own_operations();
                 // A second batch is sent only when it is as large as the first: a batch costs as much as some operations.
                 let min_len = if in_flight.is_empty() { 1 } else { last_len };
-                if self.handler.own_operations.len() + self.queue.len() >= min_len {
+                if self.due() >= min_len {
                     let batch = self.next_batch();
                     last_len = batch.operations.len();
                     let mode = if in_flight.is_empty() { SendMode::Alone } else { SendMode::Follows };
@@ -102,28 +106,33 @@ impl BatchLoop {
                     }
                 },
                 next = self.queue.recv(), if in_flight.len() < IN_FLIGHT_MAX => match next {
-                    Some(next) => self.handler.own_operations.push_back(next),
+                    Some(next) => self.received.push_back(next),
                     None => return,
                 },
-                _ = self.messages.recv(), if in_flight.len() < IN_FLIGHT_MAX => self.handler.notified(),
-                () = tokio::time::sleep_until(self.handler.next_recheck().into()), if in_flight.len() < IN_FLIGHT_MAX => {}
+                _ = self.messages.recv(), if in_flight.len() < IN_FLIGHT_MAX => self.handler.own.notified(),
+                () = tokio::time::sleep_until(self.handler.own.next_recheck().into()), if in_flight.len() < IN_FLIGHT_MAX => {}
             }
         }
     }
 
     fn receive_messages(&mut self) {
         while !matches!(self.messages.try_recv(), Err(TryRecvError::Empty | TryRecvError::Closed)) {
-            self.handler.notified();
+            self.handler.own.notified();
         }
         if self.reconnects.try_recv().is_ok() {
-            self.handler.reconnected();
+            self.handler.own.reconnected();
         }
+    }
+
+    /// Number of operations that can be sent now.
+    fn due(&self) -> usize {
+        self.handler.own.len() + self.received.len() + self.queue.len()
     }
 
     fn next_batch(&mut self) -> Batch {
         let (mut operations, mut bytes) = (Vec::new(), 0);
         while operations.len() < BATCH_MAX && bytes < BATCH_BYTES {
-            let own = self.handler.own_operations.pop_front();
+            let own = self.handler.own.next().or_else(|| self.received.pop_front());
             let Some(next) = own.or_else(|| self.queue.try_recv().ok()) else { break };
             bytes += next.size();
             operations.push(next);

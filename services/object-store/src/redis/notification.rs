@@ -4,22 +4,12 @@ use bytes::Bytes;
 
 use super::fields::{parse_tickets, text};
 use super::record::LoadedObject;
+use super::settle::{Outcome, Woken};
 
 pub(super) struct Notification {
     pub(super) number: u64,
-    /// The requests that are done.
-    pub(super) tickets: Vec<u64>,
-    pub(super) outcome: Outcome,
-}
-
-/// What became of the object.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
-    Stored(LoadedObject),
-    /// Its set was refused.
-    Refused,
-    /// The notification is damaged.
-    Unknown,
+    /// The requests that are done. `None` if this is damaged: then the next check of the waiting requests finds out.
+    pub(super) woken: Option<Woken>,
 }
 
 impl Notification {
@@ -36,11 +26,11 @@ impl Notification {
         let mut take = |length: usize| (length <= rest.len()).then(|| rest.split_to(length));
         let (tickets, record) = (take(tickets)?, take(record)?);
         let outcome = match LoadedObject::parse(&[record.clone(), rest]) {
-            Some(object) => Outcome::Stored(object),
-            None if record == "refused" => Outcome::Refused,
-            None => Outcome::Unknown,
+            None if record == "refused" => Some(Outcome::Refused),
+            object => object.map(Outcome::Stored),
         };
-        Some(Self { number: number as u64, tickets: parse_tickets(&tickets), outcome })
+        let woken = outcome.map(|outcome| Woken { tickets: parse_tickets(&tickets), outcome });
+        Some(Self { number: number as u64, woken })
     }
 }
 
@@ -58,24 +48,23 @@ mod tests {
     fn a_notification_carries_a_small_content() {
         let record = Record::new(&[0xab; 32], None, 5, b"md");
         let parsed = Notification::parse(&encode(&record, &encode_small_content(b"hello"))).unwrap();
-        assert_eq!((parsed.number, parsed.tickets), (9, vec![7, 12]));
-        let data = Some(Bytes::from("hello"));
-        assert_eq!(parsed.outcome, Outcome::Stored(LoadedObject { record, data }));
+        let outcome = Outcome::Stored(LoadedObject { record, data: Some(Bytes::from("hello")) });
+        assert_eq!((parsed.number, parsed.woken), (9, Some(Woken { tickets: vec![7, 12], outcome })));
     }
 
     #[test]
     fn a_notification_names_the_chunks_of_a_large_content() {
         let record = Record::new(&[0xab; 32], Some("0123456789abcdef"), 9_999_999, b"");
         let parsed = Notification::parse(&encode(&record, b"")).unwrap();
-        assert_eq!(parsed.outcome, Outcome::Stored(LoadedObject { record, data: None }));
+        assert_eq!(parsed.woken.unwrap().outcome, Outcome::Stored(LoadedObject { record, data: None }));
     }
 
     #[test]
     fn a_notification_without_an_object_still_has_its_number() {
         let parsed = Notification::parse(&Bytes::from("1:4:0:00ff")).unwrap();
-        assert_eq!((parsed.number, parsed.outcome), (1, Outcome::Unknown));
+        assert_eq!((parsed.number, parsed.woken), (1, None));
         let parsed = Notification::parse(&Bytes::from("2:4:7:7,12refused")).unwrap();
-        assert_eq!((parsed.tickets, parsed.outcome), (vec![7, 12], Outcome::Refused));
+        assert_eq!(parsed.woken, Some(Woken { tickets: vec![7, 12], outcome: Outcome::Refused }));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::{SinkExt, StreamExt};
 use object_store::header::{RequestHeader, RequestKind};
 use object_store::ymq::encode_hello;
 use rustls::pki_types::pem::PemObject;
@@ -14,6 +15,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+use tokio_tungstenite::tungstenite::Message;
 
 use crate::client::{DEADLINE, GOT, Node, SET, id, receive_from, self_signed, tls_files};
 
@@ -177,12 +179,19 @@ async fn is_served(node: &Node, own: Option<&Path>) -> bool {
     let Ok(mut stream) = connect_as(node.port, &self_signed().join("cert.pem"), own).await else {
         return false;
     };
-    let mut hello = vec![0; encode_hello(2, b"ObjectStorageServer").len()];
-    stream.write_all(&encode_hello(2, b"one")).await.is_ok() && stream.read_exact(&mut hello).await.is_ok()
+    let (hello, expected) = (encode_hello(2, b"one"), encode_hello(2, b"ObjectStorageServer"));
+    if node.address().starts_with("wss:") {
+        let Ok((mut socket, _)) = tokio_tungstenite::client_async(node.address(), stream).await else {
+            return false;
+        };
+        socket.send(Message::binary(hello)).await.unwrap();
+        return matches!(socket.next().await, Some(Ok(Message::Binary(answer))) if answer == expected);
+    }
+    let mut answer = vec![0; expected.len()];
+    stream.write_all(&hello).await.is_ok() && stream.read_exact(&mut answer).await.is_ok()
 }
 
-#[tokio::test]
-async fn with_an_authority_for_clients_only_those_with_its_certificates_are_served() {
+async fn only_those_with_a_certificate_of_the_authority_are_served(scheme: &str) {
     let (trusted, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     write_client_certificate(trusted.path());
     write_client_certificate(other.path());
@@ -193,7 +202,7 @@ async fn with_an_authority_for_clients_only_those_with_its_certificates_are_serv
         (key.0, key.1.as_str()),
         ("OBJECT_STORE_TLS_CLIENT_CA", ca.to_str().unwrap()),
     ];
-    let node = Node::over("tls", &vars).await;
+    let node = Node::over(scheme, &vars).await;
     let refused = || node.process.log().matches("connection refused: the TLS handshake failed").count();
     assert!(is_served(&node, Some(trusted.path())).await);
     assert_eq!(refused(), 0);
@@ -206,4 +215,12 @@ async fn with_an_authority_for_clients_only_those_with_its_certificates_are_serv
     node.process.signal("HUP").await;
     eventually("the other authority is trusted", async || is_served(&node, Some(other.path())).await).await;
     assert!(!is_served(&node, Some(trusted.path())).await, "and the first one is not any more");
+}
+
+#[tokio::test]
+async fn with_an_authority_for_clients_only_those_with_its_certificates_are_served_over_tls_and_wss() {
+    tokio::join!(
+        only_those_with_a_certificate_of_the_authority_are_served("tls"),
+        only_those_with_a_certificate_of_the_authority_are_served("wss"),
+    );
 }

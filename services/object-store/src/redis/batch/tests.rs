@@ -166,7 +166,7 @@ async fn a_request_of_another_node_gets_a_notification_until_it_was_read() {
     assert_eq!(script.set("0a", b"data").await, ["ok"]);
     let found = other.run(&[b"notifications", b"0"]).await;
     let notification = super::super::notification::Notification::parse(&found[1]).unwrap();
-    assert_eq!(notification.tickets, [9]);
+    assert_eq!(notification.woken.unwrap().tickets, [9]);
     let last = notification.number.to_string();
     assert_eq!(other.run(&[b"notifications", last.as_bytes()]).await, ["notifications"]);
 }

@@ -1,0 +1,92 @@
+//! Operations that a node needs for itself: it reads the notifications of other nodes, and checks what its requests wait for.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use super::operation::{OnReply, Operation};
+use super::wait_recheck::WaitRecheck;
+use crate::id::ObjectId;
+use crate::reply_to::Waiter;
+use crate::wait_queue::WaitQueue;
+
+/// The operations that are due, and when further ones are.
+pub(super) struct NodeOperations {
+    due: VecDeque<Operation>,
+    recheck: WaitRecheck,
+    /// There may be notifications that have not been read.
+    has_notifications: bool,
+    /// Notifications are being read.
+    is_reading: bool,
+    /// Number of the last notification that was read.
+    last_notification: u64,
+}
+
+impl NodeOperations {
+    pub(super) fn new() -> Self {
+        Self {
+            due: VecDeque::new(),
+            recheck: WaitRecheck::new(),
+            has_notifications: false,
+            is_reading: false,
+            last_notification: 0,
+        }
+    }
+
+    /// A message said that there is a notification.
+    pub(super) fn notified(&mut self) {
+        self.has_notifications = true;
+    }
+
+    /// The connection was lost and is back: messages may be missing.
+    pub(super) fn reconnected(&mut self) {
+        self.recheck.restart_now();
+    }
+
+    /// When the next check of waiting requests is due.
+    pub(super) fn next_recheck(&self) -> Instant {
+        self.recheck.next_due()
+    }
+
+    /// Adds what is due now.
+    pub(super) fn schedule(&mut self, waiting: &WaitQueue<Waiter>) {
+        if Instant::now() >= self.recheck.next_due() {
+            let (part, is_last) = self.recheck.next_part(waiting);
+            self.due.extend(part);
+            // Notifications are read at least once per round. This also tells Redis that the node is alive.
+            self.has_notifications |= is_last;
+        }
+        if self.has_notifications && !self.is_reading {
+            (self.has_notifications, self.is_reading) = (false, true);
+            let last = self.last_notification.to_string();
+            let read = Operation::new(&[b"notifications", last.as_bytes()], OnReply::Notifications);
+            self.due.push_front(read);
+        }
+    }
+
+    /// Notifications have been read, or could not be. If there were some, there may be more.
+    pub(super) fn notifications_read(&mut self, last: Option<u64>) {
+        self.is_reading = false;
+        if let Some(last) = last {
+            (self.has_notifications, self.last_notification) = (true, last);
+        }
+    }
+
+    /// These requests were answered. If the notification and a recheck crossed, Redis may believe again that one waits. To
+    /// answer a get twice does no harm, but a duplicate must not be executed again later.
+    pub(super) fn cancel_rechecked<'a>(
+        &mut self,
+        answered: impl Iterator<Item = (u64, &'a ObjectId, &'a Waiter)>,
+    ) {
+        let rechecked = answered.filter(|(ticket, _, _)| self.recheck.may_have_checked(*ticket));
+        let duplicates = rechecked.filter(|(_, _, waiter)| waiter.duplicate_id().is_some());
+        self.due.extend(duplicates.map(|(ticket, id, waiter)| Operation::cancel(ticket, id, waiter)));
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.due.len()
+    }
+
+    pub(super) fn next(&mut self) -> Option<Operation> {
+        self.due.pop_front()
+    }
+}
