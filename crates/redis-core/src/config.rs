@@ -1,15 +1,15 @@
 mod env;
 mod error;
 mod parse;
-mod tls;
 mod url;
 
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use fred::types::config::{Config, ServerConfig};
+use fred::types::config::{Config, ServerConfig, TlsConnector};
 use serde::Deserialize;
+use tls_client::{PemFile, TlsClient};
 
 pub use self::error::ConfigError;
 use self::url::RedisUrl;
@@ -55,17 +55,17 @@ pub struct RedisConfig {
     redis_pass: Option<String>,
 
     /// PEM file with the certificates that are trusted with rediss://, in place of the system's
-    #[arg(long, env = "REDIS_TLS_CA", value_parser = tls::parse_file)]
+    #[arg(long, env = "REDIS_TLS_CA", value_parser = tls_client::parse_file)]
     #[serde(deserialize_with = "parse::file")]
     redis_tls_ca: Option<PathBuf>,
 
     /// PEM file with the client's certificate, for a server that asks for one
-    #[arg(long, env = "REDIS_TLS_CERT", value_parser = tls::parse_file, requires = "redis_tls_key")]
+    #[arg(long, env = "REDIS_TLS_CERT", value_parser = tls_client::parse_file, requires = "redis_tls_key")]
     #[serde(deserialize_with = "parse::file")]
     redis_tls_cert: Option<PathBuf>,
 
     /// PEM file with the private key of REDIS_TLS_CERT
-    #[arg(long, env = "REDIS_TLS_KEY", value_parser = tls::parse_file, requires = "redis_tls_cert")]
+    #[arg(long, env = "REDIS_TLS_KEY", value_parser = tls_client::parse_file, requires = "redis_tls_cert")]
     #[serde(deserialize_with = "parse::file")]
     redis_tls_key: Option<PathBuf>,
 
@@ -107,15 +107,11 @@ impl RedisConfig {
 
     /// The configuration for fred. Reads the files of TLS.
     pub(crate) fn to_fred(&self) -> Result<Config, ConfigError> {
-        let files = tls::Files {
-            ca: self.redis_tls_ca.as_deref(),
-            cert: self.redis_tls_cert.as_deref(),
-            key: self.redis_tls_key.as_deref(),
-        };
         let mut config = self.server();
         if self.redis_url.as_ref().is_some_and(|url| url.tls) {
-            config.tls = Some(tls::connector(&files)?.into());
-        } else if files.is_any() {
+            let tls = self.tls().config().map_err(|error| ConfigError::new(error.to_string()))?;
+            config.tls = Some(TlsConnector::from(tls).into());
+        } else if self.tls().has_files() {
             return Err(ConfigError::new(
                 "REDIS_TLS_CA, REDIS_TLS_CERT and REDIS_TLS_KEY need a REDIS_URL with rediss://",
             ));
@@ -125,6 +121,16 @@ impl RedisConfig {
         config.password =
             config.password.or_else(|| self.redis_password.clone()).or_else(|| self.redis_pass.clone());
         Ok(config)
+    }
+
+    fn tls(&self) -> TlsClient<'_> {
+        TlsClient {
+            ca: PemFile { setting: "REDIS_TLS_CA", path: self.redis_tls_ca.as_deref() },
+            cert: PemFile { setting: "REDIS_TLS_CERT", path: self.redis_tls_cert.as_deref() },
+            key: PemFile { setting: "REDIS_TLS_KEY", path: self.redis_tls_key.as_deref() },
+            server_name: None,
+            is_insecure: false,
+        }
     }
 
     fn server(&self) -> Config {

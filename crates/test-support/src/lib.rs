@@ -29,6 +29,7 @@ pub use haproxy::Haproxy;
 pub use idle_clients::IdleClients;
 pub use managed_redis::ManagedRedis;
 pub use mosquitto::TestMosquitto;
+pub use node::find_node_modules;
 pub use python::find_python;
 pub use redis::TestRedis;
 pub use redis_versions::redis_versions;

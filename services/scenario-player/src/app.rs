@@ -36,7 +36,7 @@ fn spawn(config: &Config, server: Server, lifecycle: &Lifecycle) -> anyhow::Resu
         backend::spawn_memory(&shared, lifecycle)
     };
     let timeline = backend.timeline.clone();
-    publishing::spawn(config, backend, &shared, lifecycle);
+    publishing::spawn(config, backend, &shared, lifecycle)?;
     let service = http::spawn_service(config, timeline, &shared, lifecycle);
     let probes = Probes::new(lifecycle.readiness(), registry);
     http::spawn_server(config, service, probes, server, &shared, lifecycle);

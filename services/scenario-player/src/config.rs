@@ -1,5 +1,7 @@
 //! The settings. The first line of each field's documentation is its help text. The README has the same table.
 
+mod broker;
+mod broker_url;
 pub mod mqtt;
 #[cfg(test)]
 mod tests;
@@ -9,6 +11,7 @@ use chassis::http::HttpSettings;
 use chassis::{ProcessSettings, Service, SettingError, Settings};
 use redis_core::RedisConfig;
 
+pub(crate) use self::broker_url::Transport;
 use self::mqtt::MqttConfig;
 pub use self::timeline::ConsumeFrom;
 use self::timeline::TimelineConfig;
@@ -49,12 +52,9 @@ impl Settings for Config {
         if self.timeline.use_redis_backend && !self.redis.is_set() {
             return Err(SettingError::new("REDIS_HOST", "must be set when USE_REDIS_BACKEND=true"));
         }
-        if !self.mqtt.has_target() {
-            return Err(SettingError::new("MQTT_HOST", "must be set unless TESTING_MOCK_MQTT=true"));
-        }
         if self.timeline.max_bodies_bytes < self.timeline.max_body_bytes {
             return Err(SettingError::new("MAX_BODIES_BYTES", "must be at least MAX_BODY_BYTES"));
         }
-        Ok(())
+        self.mqtt.target().map(drop)
     }
 }

@@ -33,6 +33,8 @@ use crate::config::mqtt::{BrokerConfig, MqttTarget, ProtocolVersion};
 /// The task that keeps a connection to the broker.
 pub(crate) struct MqttConnection {
     pub(crate) target: MqttTarget,
+    /// The QoS of messages.
+    pub(crate) qos: u8,
     /// Messages that may be sent and not acknowledged yet.
     pub(crate) max_inflight: u16,
     /// The current session, for the player.
@@ -60,8 +62,7 @@ impl MqttConnection {
             MqttTarget::Broker(broker) => broker,
             MqttTarget::Print => {
                 let (publish_ids, _) = mpsc::unbounded_channel();
-                let limits =
-                    Limits { max_inflight: self.max_inflight, max_qos: 2, max_packet_bytes: u32::MAX };
+                let limits = Limits::none(self.max_inflight);
                 let acks = self.acks.clone();
                 let session = Session::new(1, Publisher::Print, (limits, 1), None, publish_ids, acks);
                 self.on_connected(session);
@@ -69,6 +70,12 @@ impl MqttConnection {
                 return Ok(());
             }
         };
+        if broker.is_insecure {
+            warn!(
+                "MQTT_TLS_INSECURE: the broker's certificate is not checked, so anybody in between can read and change \
+                 everything, the password too"
+            );
+        }
         let (mut backoff, mut blame) = (MIN_BACKOFF, None);
         for session_id in 1.. {
             let ended = self.connect(broker, session_id, blame.take()).await;
@@ -93,18 +100,18 @@ impl MqttConnection {
         blame: Option<Arc<str>>,
     ) -> Option<Ended> {
         let (sender, publish_ids) = mpsc::unbounded_channel();
-        let limits = Limits::unknown(broker, self.max_inflight);
+        let limits = Limits::unknown(broker, self.qos, self.max_inflight);
         let session = |publisher| {
-            Session::new(session_id, publisher, (limits, broker.qos), blame, sender, self.acks.clone())
+            Session::new(session_id, publisher, (limits, self.qos), blame, sender, self.acks.clone())
         };
         match broker.version {
             ProtocolVersion::MQTTv311 => {
-                let (publisher, events) = v4::connect(broker, self.max_inflight);
-                self.run_session(session(Publisher::V4(publisher)), broker.qos, events, publish_ids).await
+                let (publisher, events) = v4::connect(broker, limits);
+                self.run_session(session(Publisher::V4(publisher)), events, publish_ids).await
             }
             ProtocolVersion::MQTTv5 => {
-                let (publisher, events) = v5::connect(broker, self.max_inflight);
-                self.run_session(session(Publisher::V5(publisher)), broker.qos, events, publish_ids).await
+                let (publisher, events) = v5::connect(broker, limits);
+                self.run_session(session(Publisher::V5(publisher)), events, publish_ids).await
             }
         }
     }
@@ -112,7 +119,6 @@ impl MqttConnection {
     async fn run_session(
         &self,
         session: Session,
-        qos: u8,
         mut events: impl EventLoop,
         mut publish_ids: mpsc::UnboundedReceiver<u64>,
     ) -> Option<Ended> {
@@ -127,7 +133,7 @@ impl MqttConnection {
             let (publish_id, answer) = match event {
                 Ok(LoopEvent::Connected(limits)) => {
                     if let Some(mut session) = connecting.take() {
-                        if limits.max_qos < qos {
+                        if limits.max_qos < self.qos {
                             let max_qos = limits.max_qos;
                             warn!(
                                 max_qos,

@@ -5,15 +5,15 @@ use std::path::PathBuf;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
+use super::url as redis_url;
 use super::url::RedisUrl;
-use super::{tls, url as redis_url};
 
 pub(super) fn url<'de, D: Deserializer<'de>>(value: D) -> Result<Option<RedisUrl>, D::Error> {
     redis_url::parse(&String::deserialize(value)?).map(Some).map_err(D::Error::custom)
 }
 
 pub(super) fn file<'de, D: Deserializer<'de>>(value: D) -> Result<Option<PathBuf>, D::Error> {
-    tls::parse_file(&String::deserialize(value)?).map(Some).map_err(D::Error::custom)
+    tls_client::parse_file(&String::deserialize(value)?).map(Some).map_err(D::Error::custom)
 }
 
 pub(super) fn number<'de, D: Deserializer<'de>, const MIN: u8, const MAX: u8>(

@@ -108,7 +108,7 @@ fn a_refusal_names_the_variable_and_keeps_the_secret() {
     let file = std::env::current_exe().unwrap();
     let file = file.to_str().unwrap();
     let text = from_vars(&[("REDIS_URL", "rediss://db"), ("REDIS_TLS_CERT", file)]).err().unwrap();
-    assert_eq!(text, "REDIS_TLS_CERT and REDIS_TLS_KEY must be set together");
+    assert_eq!(text, "REDIS_TLS_CERT: must be set together with REDIS_TLS_KEY");
     let text = from_vars(&[("REDIS_URL", "rediss://db"), ("REDIS_TLS_CA", file)]).err().unwrap();
     assert_eq!(text, format!("REDIS_TLS_CA: the file {file} has no certificate in PEM form"));
     let text = from_vars(&[("REDIS_TLS_CA", file)]).err().unwrap();

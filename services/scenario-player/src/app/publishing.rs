@@ -33,13 +33,21 @@ struct MqttOutput {
 }
 
 /// Starts all tasks between the timeline and the broker.
-pub(super) fn spawn(config: &Config, backend: Backend, shared: &Shared, lifecycle: &Lifecycle) {
+///
+/// # Errors
+/// When a file of TLS cannot be used any more.
+pub(super) fn spawn(
+    config: &Config,
+    backend: Backend,
+    shared: &Shared,
+    lifecycle: &Lifecycle,
+) -> anyhow::Result<()> {
     let (timeline, claimed) = (backend.timeline.clone(), Arc::clone(&backend.claimed));
     let assignment = backend.assignment.clone();
     let permits = Arc::new(Semaphore::new(usize::from(config.timeline.consume_batch_size)));
 
     let reader = spawn_reader(backend, shared, lifecycle);
-    let mqtt = spawn_mqtt(config, shared, lifecycle);
+    let mqtt = spawn_mqtt(config, shared, lifecycle)?;
     let settled =
         spawn_player(config, reader, mqtt, assignment.clone(), Arc::clone(&permits), shared, lifecycle);
     let acker = Acker {
@@ -52,6 +60,7 @@ pub(super) fn spawn(config: &Config, backend: Backend, shared: &Shared, lifecycl
         finished: shared.finished.clone(),
     };
     lifecycle.spawn("acker", acker.run());
+    Ok(())
 }
 
 fn spawn_reader(backend: Backend, shared: &Shared, lifecycle: &Lifecycle) -> ReaderOutput {
@@ -73,11 +82,12 @@ fn spawn_reader(backend: Backend, shared: &Shared, lifecycle: &Lifecycle) -> Rea
     ReaderOutput { instance, pages, release_requests }
 }
 
-fn spawn_mqtt(config: &Config, shared: &Shared, lifecycle: &Lifecycle) -> MqttOutput {
+fn spawn_mqtt(config: &Config, shared: &Shared, lifecycle: &Lifecycle) -> anyhow::Result<MqttOutput> {
     let (session_sender, sessions) = watch::channel(None);
     let (ack_sender, acks) = mpsc::unbounded_channel();
     let connection = MqttConnection {
-        target: config.mqtt.target(),
+        target: config.mqtt.target()?,
+        qos: config.mqtt.qos(),
         max_inflight: config.timeline.consume_batch_size,
         sessions: session_sender,
         acks: ack_sender,
@@ -85,7 +95,7 @@ fn spawn_mqtt(config: &Config, shared: &Shared, lifecycle: &Lifecycle) -> MqttOu
         finished: shared.finished.clone(),
     };
     lifecycle.spawn("mqtt", connection.run());
-    MqttOutput { sessions, acks }
+    Ok(MqttOutput { sessions, acks })
 }
 
 /// Returns the events that the broker has decided about.

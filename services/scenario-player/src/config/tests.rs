@@ -15,9 +15,9 @@ fn the_defaults_are_those_of_the_contract() {
     assert_eq!(config.timeline.consume_from, ConsumeFrom::Latest);
     assert_eq!((config.timeline.max_body_bytes, config.timeline.max_scenario_steps), (32 << 20, 500_000));
     assert_eq!(config.process.listen_addr, "0.0.0.0:8000");
-    let MqttTarget::Broker(broker) = config.mqtt.target() else { panic!("MQTT_HOST is set") };
+    let Ok(MqttTarget::Broker(broker)) = config.mqtt.target() else { panic!("MQTT_HOST is set") };
     assert_eq!(broker.keep_alive, std::time::Duration::from_secs(5));
-    assert_eq!((broker.port, broker.qos, broker.version), (1883, 1, ProtocolVersion::MQTTv5));
+    assert_eq!((broker.url.port, config.mqtt.qos(), broker.version), (1883, 1, ProtocolVersion::MQTTv5));
     assert!(broker.client_id().starts_with("demoClient-"));
     let topics = config.mqtt.topics();
     let topics = [StepKind::Enter, StepKind::Move, StepKind::Focus, StepKind::Exit]
@@ -29,7 +29,7 @@ fn the_defaults_are_those_of_the_contract() {
 fn an_exact_client_id_has_no_suffix() {
     let vars = [("MQTT_HOST", "broker"), ("MQTT_CLIENT_ID", "till-7"), ("MQTT_CLIENT_ID_EXACT", "true")];
     let config = from_vars::<Config>(vars).unwrap();
-    let MqttTarget::Broker(broker) = config.mqtt.target() else { panic!("MQTT_HOST is set") };
+    let Ok(MqttTarget::Broker(broker)) = config.mqtt.target() else { panic!("MQTT_HOST is set") };
     assert_eq!(broker.client_id(), "till-7");
 }
 
@@ -66,4 +66,52 @@ fn an_unusable_setting_is_named_in_the_error() {
         error_of(&[mock, ("USE_REDIS_BACKEND", "perhaps")]),
         "USE_REDIS_BACKEND must be true or false"
     );
+}
+
+#[test]
+fn a_url_wins_over_the_single_variables_which_fill_in_what_it_leaves_out() {
+    let broker = |vars: &[(&'static str, &'static str)]| {
+        let config = from_vars::<Config>(vars.iter().copied()).unwrap();
+        let Ok(MqttTarget::Broker(broker)) = config.mqtt.target() else { panic!("a broker is named") };
+        (broker.url.address, broker.url.port, broker.tls.is_some(), broker.username, broker.password)
+    };
+    let single =
+        [("MQTT_HOST", "short"), ("MQTT_PORT", "7"), ("MQTT_USERNAME", "ann"), ("MQTT_PASSWORD", "x")];
+    let (ann, x) = (Some("ann".to_owned()), Some("x".to_owned()));
+    assert_eq!(broker(&single), ("short".to_owned(), 7, false, ann.clone(), x.clone()));
+    let with_url = |url| [&single[..], &[("MQTT_URL", url)]].concat();
+    assert_eq!(broker(&with_url("mqtt://long")), ("long".to_owned(), 1883, false, ann, x.clone()));
+    let (_, port, has_tls, username, _) = broker(&with_url("mqtts://bob:y@long"));
+    assert_eq!((port, has_tls, username.as_deref()), (8883, true, Some("bob")));
+    assert!(broker(&[("MQTT_HOST", "short"), ("MQTT_TLS", "true")]).2);
+}
+
+#[test]
+fn settings_of_the_broker_that_do_not_fit_are_refused() {
+    let plain = ("MQTT_URL", "mqtt://broker");
+    assert_eq!(
+        error_of(&[plain, ("MQTT_TLS_INSECURE", "true")]),
+        "MQTT_URL must begin with mqtts:// or wss:// for TLS"
+    );
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    let tls = ("MQTT_URL", "mqtts://broker");
+    assert_eq!(
+        error_of(&[tls, ("MQTT_TLS_CERT", file)]),
+        "MQTT_TLS_CERT: must be set together with MQTT_TLS_KEY"
+    );
+    assert_eq!(
+        error_of(&[tls, ("MQTT_BROKER_CERT_FILE", file)]),
+        format!("MQTT_BROKER_CERT_FILE: the file {file} has no certificate in PEM form")
+    );
+    assert_eq!(
+        error_of(&[plain, ("MQTT_PROTOCOL_VERSION", "MQTTv311"), ("MQTT_SESSION_EXPIRY", "1h")]),
+        "MQTT_PROTOCOL_VERSION must be MQTTv5 for MQTT_SESSION_EXPIRY and MQTT_USER_PROPERTIES"
+    );
+    for (name, bad, problem) in [
+        ("MQTT_SESSION_EXPIRY", "1ms", "must be whole seconds, at most 136 years"),
+        ("MQTT_USER_PROPERTIES", "a", "must be name=value,name=value"),
+        ("MQTT_TLS_SERVER_NAME", "a b", "must be a host name or an IP address"),
+    ] {
+        assert_eq!(error_of(&[plain, (name, bad)]), format!("{name} {problem}"));
+    }
 }

@@ -11,6 +11,8 @@ pub(crate) struct Limits {
     pub(crate) max_qos: u8,
     /// The largest packet, in bytes.
     pub(crate) max_packet_bytes: u32,
+    /// The user properties of each message, in bytes.
+    pub(crate) properties_bytes: usize,
 }
 
 impl Limits {
@@ -18,19 +20,33 @@ impl Limits {
     ///
     /// Mosquitto by default has room for 20 messages of QoS 2 whose delivery is under way, HiveMQ for 10, and drops what is
     /// beyond. MQTT 3.1.1 cannot tell.
-    pub(super) fn unknown(broker: &BrokerConfig, max_inflight: u16) -> Self {
-        let is_silent = broker.version == ProtocolVersion::MQTTv311 && broker.qos == 2;
+    pub(super) fn unknown(broker: &BrokerConfig, qos: u8, max_inflight: u16) -> Self {
+        let is_silent = broker.version == ProtocolVersion::MQTTv311 && qos == 2;
         let max_inflight = if is_silent { max_inflight.min(SILENT_QOS2_INFLIGHT) } else { max_inflight };
-        Self { max_inflight, max_qos: 2, max_packet_bytes: u32::MAX }
+        // Each has an identifier and two lengths.
+        let properties = broker.user_properties.iter();
+        let properties_bytes = properties.map(|(name, value)| 5 + name.len() + value.len()).sum();
+        Self { properties_bytes, ..Self::none(max_inflight) }
+    }
+
+    /// Those of a target that takes everything.
+    pub(super) fn none(max_inflight: u16) -> Self {
+        Self { max_inflight, max_qos: 2, max_packet_bytes: u32::MAX, properties_bytes: 0 }
     }
 
     /// Whether a message fits.
     pub(super) fn allows_size(&self, topic: &str, payload: &str) -> bool {
-        // Two lengths of 2 bytes, the packet id, the length of no properties.
-        let remaining = topic.len() + payload.len() + 5;
-        let length_bytes = 1 + usize::try_from(remaining.max(1).ilog2() / 7).unwrap_or_default();
-        1 + length_bytes + remaining <= usize::try_from(self.max_packet_bytes).unwrap_or(usize::MAX)
+        // The length of the topic, the packet id, the length of the properties and these.
+        let properties = length_bytes(self.properties_bytes) + self.properties_bytes;
+        let remaining = 4 + topic.len() + payload.len() + properties;
+        1 + length_bytes(remaining) + remaining
+            <= usize::try_from(self.max_packet_bytes).unwrap_or(usize::MAX)
     }
+}
+
+/// How many bytes a length takes that is written seven bits to the byte.
+fn length_bytes(length: usize) -> usize {
+    1 + usize::try_from(length.max(1).ilog2() / 7).unwrap_or_default()
 }
 
 const SILENT_QOS2_INFLIGHT: u16 = 10;
@@ -41,12 +57,14 @@ mod tests {
 
     #[test]
     fn a_packet_is_as_large_as_the_protocol_writes_it() {
-        let limits = |max_packet_bytes| Limits { max_inflight: 1, max_qos: 2, max_packet_bytes };
+        let limits = |max_packet_bytes| Limits { max_packet_bytes, ..Limits::none(1) };
         // 1 + 1 + 5 + 3 + 110 = 120 bytes, and 1 + 2 + 5 + 3 + 120 = 131 bytes.
         for (payload, bytes) in [(110, 120), (120, 131), (0, 10)] {
             let payload = "x".repeat(payload);
             assert!(limits(bytes).allows_size("a/b", &payload), "{bytes}");
             assert!(!limits(bytes - 1).allows_size("a/b", &payload), "{bytes}");
+            let with_properties = Limits { properties_bytes: 7, ..limits(bytes + 6) };
+            assert!(!with_properties.allows_size("a/b", &payload), "{bytes}");
         }
     }
 }

@@ -1,11 +1,19 @@
 //! Options of a connection, for both protocol versions.
 
-use rumqttc::{TlsConfiguration, Transport};
+use std::sync::Arc;
 
-use crate::config::mqtt::{BrokerConfig, Certificate};
+use rumqttc::TlsConfiguration;
 
-/// TLS, if a CA is configured.
-pub(super) fn tls(broker: &BrokerConfig) -> Option<Transport> {
-    let Certificate(ca) = broker.ca_certificate.clone()?;
-    Some(Transport::tls_with_config(TlsConfiguration::Simple { ca, alpn: None, client_auth: None }))
+use crate::config::Transport;
+use crate::config::mqtt::BrokerConfig;
+
+/// What carries the protocol, for rumqttc.
+pub(super) fn transport(broker: &BrokerConfig) -> rumqttc::Transport {
+    let tls = broker.tls.as_ref().map(|config| TlsConfiguration::Rustls(Arc::clone(config)));
+    match (broker.url.transport, tls) {
+        (Transport::Tcp, None) => rumqttc::Transport::Tcp,
+        (Transport::Tcp, Some(tls)) => rumqttc::Transport::Tls(tls),
+        (Transport::WebSocket, None) => rumqttc::Transport::Ws,
+        (Transport::WebSocket, Some(tls)) => rumqttc::Transport::Wss(tls),
+    }
 }

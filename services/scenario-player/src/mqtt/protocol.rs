@@ -11,16 +11,20 @@
 //!   player keeps the messages in flight, from the first unanswered one on, below the number of packet ids.
 
 macro_rules! protocol {
-    (|$options:ident, $max_inflight:ident| $begin_session:expr) => {
+    (|$options:ident, $broker:ident, $limits:ident| $begin_session:expr) => {
+        use std::sync::Arc;
         use std::time::Duration;
 
         use super::event_loop::{EventLoop, LoopEvent, Lost};
         use super::limits::Limits;
-        use super::options::tls;
+        use super::options::transport;
         use crate::config::mqtt::BrokerConfig;
 
         #[derive(Clone)]
-        pub(super) struct Publisher(AsyncClient);
+        pub(super) struct Publisher {
+            client: AsyncClient,
+            user_properties: Arc<[(String, String)]>,
+        }
 
         pub(super) struct Events {
             events: RumqttEventLoop,
@@ -36,24 +40,20 @@ macro_rules! protocol {
         }
 
         /// A client, and the events of its connection. The session is a new one: the broker keeps nothing of an earlier one.
-        pub(super) fn connect(broker: &BrokerConfig, $max_inflight: u16) -> (Publisher, Events) {
-            let mut $options = MqttOptions::new(broker.client_id(), &broker.host, broker.port);
-            $options.set_keep_alive(broker.keep_alive);
+        pub(super) fn connect($broker: &BrokerConfig, $limits: Limits) -> (Publisher, Events) {
+            let mut $options = MqttOptions::new($broker.client_id(), &$broker.url.address, $broker.url.port);
+            $options.set_keep_alive($broker.keep_alive).set_transport(transport($broker));
             $begin_session;
-            if let Some(username) = &broker.username {
-                $options.set_credentials(username, broker.password.as_deref().unwrap_or_default());
+            if let Some(username) = &$broker.username {
+                $options.set_credentials(username, $broker.password.as_deref().unwrap_or_default());
             }
-            if let Some(transport) = tls(broker) {
-                $options.set_transport(transport);
-            }
-            let (client, events) = AsyncClient::new($options, usize::from($max_inflight));
-            let limits = Limits::unknown(broker, $max_inflight);
+            let (client, events) = AsyncClient::new($options, usize::from($limits.max_inflight));
             (
-                Publisher(client),
+                Publisher { client, user_properties: Arc::clone(&$broker.user_properties) },
                 Events {
                     events,
-                    limits,
-                    keep_alive: broker.keep_alive,
+                    limits: $limits,
+                    keep_alive: $broker.keep_alive,
                     unanswered: 0,
                     leaked: 0,
                     lost: None,
@@ -68,7 +68,7 @@ macro_rules! protocol {
                     1 => QoS::AtLeastOnce,
                     _ => QoS::ExactlyOnce,
                 };
-                self.0.try_publish(topic, qos, false, payload).is_ok()
+                try_publish(&self.client, &self.user_properties, topic, qos, payload)
             }
         }
 

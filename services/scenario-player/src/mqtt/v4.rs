@@ -8,9 +8,14 @@ use rumqttc::{
 
 use super::event_loop::Answer;
 
-super::protocol::protocol!(|options, max_inflight| options
+super::protocol::protocol!(|options, broker, limits| options
     .set_clean_session(true)
-    .set_inflight(max_inflight));
+    .set_inflight(limits.max_inflight));
+
+/// It has no user properties.
+fn try_publish(client: &AsyncClient, _: &[(String, String)], topic: &str, qos: QoS, payload: String) -> bool {
+    client.try_publish(topic, qos, false, payload).is_ok()
+}
 
 fn accept(_: &mut RumqttEventLoop, limits: Limits, _: Duration, _: &ConnAck) -> Limits {
     limits

@@ -3,7 +3,8 @@
 use rumqttc::Outgoing;
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{
-    ConnAck, DisconnectReasonCode, Packet, PubAck, PubAckReason, PubComp, PubCompReason, PubRec, PubRecReason,
+    ConnAck, DisconnectReasonCode, Packet, PubAck, PubAckReason, PubComp, PubCompReason, PubRec,
+    PubRecReason, PublishProperties,
 };
 use rumqttc::v5::{
     AsyncClient, ConnectionError, Event, EventLoop as RumqttEventLoop, MqttOptions, StateError,
@@ -11,9 +12,26 @@ use rumqttc::v5::{
 
 use super::event_loop::Answer;
 
-super::protocol::protocol!(|options, max_inflight| options
+super::protocol::protocol!(|options, broker, limits| options
     .set_clean_start(true)
-    .set_outgoing_inflight_upper_limit(max_inflight));
+    .set_session_expiry_interval(broker.session_expiry)
+    .set_user_properties(broker.user_properties.to_vec())
+    .set_outgoing_inflight_upper_limit(limits.max_inflight));
+
+fn try_publish(
+    client: &AsyncClient,
+    user_properties: &[(String, String)],
+    topic: &str,
+    qos: QoS,
+    payload: String,
+) -> bool {
+    if user_properties.is_empty() {
+        return client.try_publish(topic, qos, false, payload).is_ok();
+    }
+    let properties =
+        PublishProperties { user_properties: user_properties.to_vec(), ..PublishProperties::default() };
+    client.try_publish_with_properties(topic, qos, false, payload, properties).is_ok()
+}
 
 /// The limits that the broker gives. Its keep alive is obeyed as well: rumqttc takes it, but sends no pause between two pings
 /// if it is 0, and notices late that a broker is gone if it is long.
@@ -29,6 +47,7 @@ fn accept(events: &mut RumqttEventLoop, limits: Limits, keep_alive: Duration, co
         max_inflight: properties.receive_max.map_or(limits.max_inflight, |max| max.min(limits.max_inflight)),
         max_qos: properties.max_qos.unwrap_or(limits.max_qos),
         max_packet_bytes: properties.max_packet_size.unwrap_or(limits.max_packet_bytes),
+        ..limits
     }
 }
 

@@ -6,8 +6,8 @@ use bytes::BytesMut;
 use parking_lot::Mutex;
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{
-    ConnAck, ConnAckProperties, ConnectReturnCode, Packet, PingResp, PubAck, PubAckProperties, PubAckReason,
-    PubComp, PubRec, PubRecProperties, PubRecReason, Publish,
+    ConnAck, ConnAckProperties, Connect, ConnectReturnCode, Packet, PingResp, PubAck, PubAckProperties,
+    PubAckReason, PubComp, PubRec, PubRecProperties, PubRecReason, Publish,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -24,8 +24,9 @@ pub(crate) enum Reply {
 pub(crate) struct Seen {
     pub(crate) connections: usize,
     pub(crate) pings: usize,
-    /// The client id and the keep alive (s) of the last connection.
-    pub(crate) last_connect: (String, u16),
+    pub(crate) last_connect: Option<Connect>,
+    /// Of the last message that it accepted.
+    pub(crate) user_properties: Vec<(String, String)>,
     /// The messages that it accepted.
     pub(crate) accepted: Vec<String>,
 }
@@ -101,7 +102,7 @@ async fn serve(
         };
         let answer = match packet {
             Packet::Connect(connect, ..) => {
-                seen.lock().last_connect = (connect.client_id, connect.keep_alive);
+                seen.lock().last_connect = Some(connect);
                 Packet::ConnAck(ConnAck {
                     session_present: false,
                     code: ConnectReturnCode::Success,
@@ -119,7 +120,10 @@ async fn serve(
                 match reply(&message) {
                     Reply::Accept => {
                         let payload = String::from_utf8(message.payload.to_vec()).unwrap();
-                        seen.lock().accepted.push(payload);
+                        let mut seen = seen.lock();
+                        seen.user_properties =
+                            message.properties.map(|found| found.user_properties).unwrap_or_default();
+                        seen.accepted.push(payload);
                     }
                     Reply::Refuse(reason, text) => {
                         ack.reason = reason;

@@ -4,6 +4,7 @@
 
 mod access;
 mod broker_refusals;
+mod certificates;
 mod clock;
 mod contract;
 mod controls;
@@ -19,6 +20,8 @@ mod qos;
 mod redis_refusals;
 mod redis_user;
 mod repeated_posts;
+mod second_broker;
 mod settings;
 mod sharing;
 mod support;
+mod tls;

@@ -1,6 +1,6 @@
 //! Settings, start and stop.
 
-use test_support::{ServiceProcess, TestMosquitto, eventually};
+use test_support::{ServiceProcess, eventually};
 
 use crate::fake_broker::{FakeBroker, Reply, no_properties};
 use crate::support::{BINARY, now_ms, post, start_standalone, walk};
@@ -54,6 +54,7 @@ async fn help_lists_every_setting_of_the_contract() {
         "REDIS_DB",
         "REDIS_PASSWORD",
         "SCENARIO_OVERWRITE",
+        "MQTT_URL",
         "MQTT_HOST",
         "MQTT_PORT",
         "MQTT_CLIENT_ID",
@@ -61,6 +62,13 @@ async fn help_lists_every_setting_of_the_contract() {
         "MQTT_KEEP_ALIVE",
         "MQTT_USERNAME",
         "MQTT_PASSWORD",
+        "MQTT_SESSION_EXPIRY",
+        "MQTT_USER_PROPERTIES",
+        "MQTT_TLS",
+        "MQTT_TLS_CERT",
+        "MQTT_TLS_KEY",
+        "MQTT_TLS_SERVER_NAME",
+        "MQTT_TLS_INSECURE",
         "MQTT_BROKER_CERT_FILE",
         "MQTT_PROTOCOL_VERSION",
         "ENTER_TOPIC",
@@ -128,57 +136,7 @@ async fn a_stopped_instance_drains_first_and_exits_0() {
 }
 
 #[tokio::test]
-async fn tls_and_a_password_work_with_a_broker_that_requires_them() {
-    let dir = tempfile::tempdir().unwrap();
-    let run = |program: &str, args: &str| {
-        let status = std::process::Command::new(program)
-            .args(args.split(' '))
-            .current_dir(dir.path())
-            .output()
-            .unwrap();
-        assert!(status.status.success(), "{program} {args}: {}", String::from_utf8_lossy(&status.stderr));
-    };
-    run("openssl", "req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -days 2 -subj /CN=test-ca");
-    run("openssl", "req -newkey rsa:2048 -nodes -keyout key.pem -out csr.pem -subj /CN=localhost");
-    std::fs::write(dir.path().join("ext"), "subjectAltName=DNS:localhost,IP:127.0.0.1").unwrap();
-    run(
-        "openssl",
-        "x509 -req -in csr.pem -CA ca.pem -CAkey ca.key -CAcreateserial -out cert.pem -days 2 -extfile ext",
-    );
-    run("mosquitto_passwd", "-b -c users ann secret");
-    let path = dir.path().display().to_string();
-    let mqtt = TestMosquitto::start_with(&format!(
-        "cafile {path}/ca.pem\ncertfile {path}/cert.pem\nkeyfile {path}/key.pem\npassword_file {path}/users\nallow_anonymous false\n"
-    ))
-    .await;
-    let port = mqtt.port().to_string();
-    let certificate = format!("{path}/ca.pem");
-    for protocol in ["MQTTv5", "MQTTv311"] {
-        let common = [
-            ("MQTT_HOST", "localhost"),
-            ("MQTT_PORT", &*port),
-            ("MQTT_BROKER_CERT_FILE", &certificate),
-            ("MQTT_PROTOCOL_VERSION", protocol),
-            ("MQTT_USERNAME", "ann"),
-        ];
-        let right =
-            ServiceProcess::start(BINARY, &[&common[..], &[("MQTT_PASSWORD", "secret")]].concat()).await;
-        right.wait_until_ready().await;
-        post(&right, &walk("1", now_ms(), 3, 1)).await;
-        eventually("everything is acknowledged", async || right.get("/timeline").await.1 == "[]").await;
-        let wrong =
-            ServiceProcess::start(BINARY, &[&common[..], &[("MQTT_PASSWORD", "wrong")]].concat()).await;
-        eventually("/ready says that the broker refuses the password", async || {
-            let (status, body) = wrong.get("/ready").await;
-            status == 503 && body.contains("mqtt: ") && !body.contains("starting")
-        })
-        .await;
-        assert!(!wrong.log().contains("wrong\n"));
-    }
-}
-
-#[tokio::test]
-async fn the_broker_gets_the_client_id_and_the_keep_alive_that_are_set() {
+async fn the_broker_gets_the_client_id_and_the_properties_that_are_set() {
     let broker = FakeBroker::start(no_properties(), |_| Reply::Accept).await;
     let port = broker.port().to_string();
     let vars = [
@@ -187,7 +145,21 @@ async fn the_broker_gets_the_client_id_and_the_keep_alive_that_are_set() {
         ("MQTT_CLIENT_ID", "till-7"),
         ("MQTT_CLIENT_ID_EXACT", "true"),
         ("MQTT_KEEP_ALIVE", "1m"),
+        ("MQTT_SESSION_EXPIRY", "1h"),
+        ("MQTT_USER_PROPERTIES", "shop=12,floor=a=b"),
     ];
-    ServiceProcess::start(BINARY, &vars).await.wait_until_ready().await;
-    assert_eq!(broker.seen(|seen| seen.last_connect.clone()), ("till-7".to_owned(), 60));
+    let player = ServiceProcess::start(BINARY, &vars).await;
+    player.wait_until_ready().await;
+    let properties =
+        [("shop", "12"), ("floor", "a=b")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let connect = broker.seen(|seen| seen.last_connect.clone().unwrap());
+    assert_eq!((&*connect.client_id, connect.keep_alive), ("till-7", 60));
+    let connected = connect.properties.unwrap();
+    assert_eq!(
+        (connected.session_expiry_interval, &connected.user_properties[..]),
+        (Some(3600), &properties[..])
+    );
+    post(&player, &walk("1", now_ms(), 1, 1)).await;
+    eventually("a message has arrived", async || broker.seen(|seen| !seen.accepted.is_empty())).await;
+    assert_eq!(broker.seen(|seen| seen.user_properties.clone()), properties);
 }
