@@ -23,7 +23,10 @@ pub async fn run(
     let Some((store, token)) = sample else {
         for table in dataset.tables.iter() {
             let columns = table.columns().iter().map(|column| column.name.as_str());
-            writeln!(out, "{}: {}", table.name(), columns.collect::<Vec<_>>().join(", "))?;
+            write!(out, "{}: {}", table.name(), columns.collect::<Vec<_>>().join(", "))?;
+            let keys: Vec<String> = table.partition().iter().map(|key| format!("{}=…", key.name)).collect();
+            let folders = if keys.is_empty() { String::new() } else { format!("; in {}", keys.join("/")) };
+            writeln!(out, "{folders}")?;
         }
         return Ok(());
     };
@@ -33,6 +36,9 @@ pub async fn run(
             let mut line: Map<String, Json> =
                 columns.map(|(column, value)| (column.name.clone(), to_json(column, value))).collect();
             line.insert("table".to_owned(), rows.table.name().into());
+            if !rows.folder.is_empty() {
+                line.insert("folder".to_owned(), rows.folder.as_str().into());
+            }
             serde_json::to_writer(&mut out, &line)?;
             writeln!(out)?;
         }

@@ -2,12 +2,13 @@
 //! row twice, and never misses one.
 
 mod bucket;
+mod committed;
 mod folder;
 mod folder_snapshot;
-mod listing;
 mod merge;
 mod merged_files;
 mod report;
+mod split;
 
 use anyhow::bail;
 

@@ -10,6 +10,8 @@ use chassis::settings::{ProcessSettings, Service, SettingError, Settings};
 use clap::Parser;
 use redis_core::RedisConfig;
 
+use crate::part::Layout;
+
 pub use bucket_address::{BucketAddress, Provider};
 pub use command::{Command, DeadCommand};
 pub use games::GameSettings;
@@ -59,7 +61,14 @@ impl Settings for Config {
 
     fn check(&self) -> Result<(), SettingError> {
         self.games.check()?;
-        self.output.check()
+        self.output.check()?;
+        let tables = self.games.etl_dataset.iter().flat_map(|dataset| dataset.tables.iter());
+        match tables.filter(|table| !table.partition().is_empty()).map(|table| table.name()).next() {
+            Some(table) if self.output.etl_layout == Layout::Flat => {
+                Err(SettingError::new("ETL_LAYOUT", format!("must be partitioned, as the table {table} is")))
+            }
+            _ => Ok(()),
+        }
     }
 }
 

@@ -7,6 +7,7 @@ mod condition;
 mod definition;
 mod error;
 mod file;
+mod folders;
 mod json_paths;
 mod key_overlap;
 mod keys;

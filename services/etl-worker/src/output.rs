@@ -4,6 +4,7 @@ pub mod bucket;
 mod error;
 pub mod files;
 pub mod folder;
+pub(crate) mod listing;
 mod rename;
 mod staged;
 
@@ -11,6 +12,8 @@ use bucket::Bucket;
 use folder::Folder;
 
 use crate::config::OutputSettings;
+use std::collections::BTreeSet;
+
 use crate::part::Part;
 use crate::table::Tables;
 
@@ -58,12 +61,14 @@ impl Output {
         }
     }
 
-    /// True if the part is published: its file exists in every table.
+    /// True if the part is published: its file exists in every table. Never where a table has partitions: which files a part
+    /// has there is known only from its rows.
     ///
     /// # Errors
     /// When the output cannot be read.
     pub async fn exists(&self, part: &Part) -> Result<bool, OutputError> {
         match self {
+            _ if self.has_partitions() => Ok(false),
             Output::Folder(folder) => folder.exists(part).await,
             Output::Bucket(bucket) => bucket.exists(part).await,
         }
@@ -77,6 +82,24 @@ impl Output {
         match self {
             Output::Folder(folder) => folder.stage(contents).await,
             Output::Bucket(bucket) => bucket.stage(contents).await,
+        }
+    }
+
+    fn has_partitions(&self) -> bool {
+        self.tables().iter().any(|table| !table.partition().is_empty())
+    }
+
+    /// The published files of these names in the tables with partitions, as the names of their tables and their paths there.
+    ///
+    /// # Errors
+    /// When the output cannot be listed.
+    pub async fn find(&self, names: BTreeSet<String>) -> Result<BTreeSet<(String, Part)>, OutputError> {
+        if names.is_empty() || !self.has_partitions() {
+            return Ok(BTreeSet::new());
+        }
+        match self {
+            Output::Folder(folder) => folder.find(names).await,
+            Output::Bucket(bucket) => bucket.find(names).await,
         }
     }
 

@@ -68,7 +68,7 @@ impl Part {
         let is_safe = |segment: &&str| {
             !segment.is_empty() && !segment.starts_with('.') && !segment.contains(char::is_control)
         };
-        let is_below_folder = segments.len() <= 2 && segments.iter().all(is_safe);
+        let is_below_folder = segments.len() <= MAX_SEGMENTS && segments.iter().all(is_safe);
         let has_codec = Codec::ALL.iter().any(|codec| path.ends_with(&format!(".{}", codec.extension())));
         (is_below_folder && has_codec).then(|| Self(path.to_owned()))
     }
@@ -89,6 +89,15 @@ impl Part {
         self.0.rsplit_once('/').map_or("", |(folder, _)| folder)
     }
 
+    /// The path of its file in a folder of a table with partitions. The day of a part of the flat layout is not known.
+    pub fn path_in(&self, folder: &str) -> String {
+        if folder.is_empty() {
+            return self.0.clone();
+        }
+        let day = self.folder().strip_prefix("dt=").unwrap_or("__HIVE_DEFAULT_PARTITION__");
+        format!("{}/{}", folder.replace(DAY, day), self.file_name())
+    }
+
     /// The name of the file without its folder. No two parts that are staged have the same.
     pub fn file_name(&self) -> &str {
         self.0.rsplit_once('/').map_or(&self.0, |(_, name)| name)
@@ -100,6 +109,12 @@ impl fmt::Display for Part {
         f.write_str(&self.0)
     }
 }
+
+/// In the name of a folder, the day of the message, which is not known when rows are computed.
+pub const DAY: &str = "{day}";
+/// The most keys that the folders of a table have.
+pub const MAX_KEYS: usize = 4;
+const MAX_SEGMENTS: usize = MAX_KEYS + 1;
 
 #[cfg(test)]
 mod tests {
@@ -116,10 +131,13 @@ mod tests {
         let batch = Part::of_batch("2026-11-21", "b1_host-a", Codec::Zstd);
         assert_eq!(batch.as_str(), "dt=2026-11-21/b1_host-a.zst.parquet");
         assert_eq!(batch.codec(), Codec::Zstd);
+        assert_eq!(batch.path_in(""), batch.as_str());
+        assert_eq!(batch.path_in("a=1/on={day}"), "a=1/on=2026-11-21/b1_host-a.zst.parquet");
+        assert_eq!(Part::parse("a=1/b=2/c=3/d=4/x.gz.parquet").unwrap().folder(), "a=1/b=2/c=3/d=4");
         assert_eq!(Part::parse(batch.as_str()), Some(batch));
     }
 
-    /// A file system takes 255 bytes. While a file is staged, 38 are added at most: `~`, 16 digits, `-`, 20 digits.
+    /// A file system takes 255 bytes. While a file is staged, 46 are added at most: `~`, 16 digits, `-`, 20 digits, `-`, 7 digits.
     #[test]
     fn the_longest_names_are_short_enough_for_a_disk() {
         let (game, worker) = (GameToken::parse("g".repeat(128)).unwrap(), "w".repeat(64));
@@ -136,7 +154,7 @@ mod tests {
         for path in [
             "../x.gz.parquet",
             "/x.gz.parquet",
-            "a/b/c.gz.parquet",
+            "a/b/c/d/e/f.gz.parquet",
             "x.csv",
             "",
             ".x.gz.parquet",

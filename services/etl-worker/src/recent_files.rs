@@ -16,7 +16,7 @@ pub struct RecentFiles(Arc<Mutex<VecDeque<PublishedFile>>>);
 /// A file that was published, in each table.
 #[derive(Debug, Clone, Serialize)]
 pub struct PublishedFile {
-    /// Its path in the table's folder.
+    /// Its name. It may be in several folders of a table.
     pub file: String,
     /// The number of sessions in it.
     pub games: usize,
@@ -32,7 +32,7 @@ impl RecentFiles {
         let mut files = self.0.lock();
         files.truncate(MAX_FILES - 1);
         files.push_front(PublishedFile {
-            file: part.to_string(),
+            file: part.file_name().to_owned(),
             games,
             rows,
             when: Timestamp::now().to_string(),

@@ -1,13 +1,16 @@
 //! The tables that analysts read: their schemas, their rows, their Parquet files.
 
 mod column;
+mod partition;
 mod reader;
 mod rows;
 mod schema;
+mod split;
 mod value;
 mod writer;
 
 pub use column::{Column, ColumnType, ScalarType};
+pub use partition::{KeyValue, PartitionKey, segment};
 pub use reader::Reader;
 pub use rows::Rows;
 pub use schema::{SCHEMA_KEY, Table, Tables};

@@ -16,15 +16,17 @@ use jiff::Timestamp;
 use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
 use rustix::io::Errno;
 use tokio::task::spawn_blocking;
+use tracing::warn;
 
 use super::folder_snapshot;
-use super::listing::{list_files, sync_tree};
 use super::merge::Merger;
 use super::merged_files::MergedFiles;
 use super::report::CompactionReport;
+use super::split::Split;
 use crate::output::OutputError;
 use crate::output::files::{create_dir, failed, sync_dir};
 use crate::output::folder::Folder;
+use crate::output::listing::{list_files, sync_tree};
 use crate::part::{Codec, Part};
 use crate::store::Store;
 use crate::table::{Reader, Table};
@@ -51,8 +53,8 @@ pub(super) async fn run(datasets: &[(&Store, &Folder)], codec: Codec) -> anyhow:
         let files = list_files(&folder.table(table))?;
         let open = store.open_parts().await.context("read which files are not committed")?;
         let compaction = TableCompaction { folder: Folder::clone(folder), table: Arc::clone(table), codec };
-        let committed =
-            files.iter().filter(|file| !open.contains(*file)).filter_map(|file| Part::parse(file)).collect();
+        let parts = files.iter().filter_map(|file| Part::parse(file));
+        let committed = parts.filter(|part| !open.contains(part.file_name())).collect();
         let of_table = spawn_blocking(move || compaction.run(&files, &committed)).await??;
         report.files_before += of_table.files_before;
         report.files_after += of_table.files_after;
@@ -75,15 +77,19 @@ impl TableCompaction {
             // A compaction died here. If that was after the exchange, readers may still use this folder.
             self.move_to_trash(&new)?;
         }
-        let mut groups = BTreeMap::<String, Vec<&Part>>::new();
+        let (mut groups, mut to_split) = (BTreeMap::<String, Vec<&Part>>::new(), Vec::new());
         for part in committed {
-            if self.can_merge(part)? {
+            let is_in_place = self.table.partition().is_empty() || self.table.is_partition(part.folder());
+            if is_in_place && self.can_merge(part)? {
                 groups.entry(self.folder.partition(&self.table, part)?).or_default().push(part);
+            } else if !is_in_place && self.can_split(part)? {
+                to_split.push(part);
             }
         }
         // A single file is worth the work only if it is not in its partition yet.
         groups.retain(|partition, parts| parts.len() > 1 || parts[0].folder() != partition);
-        let inputs: BTreeSet<Part> = groups.values().flatten().map(|part| (*part).clone()).collect();
+        let inputs = groups.values().flatten().chain(&to_split);
+        let inputs: BTreeSet<Part> = inputs.map(|part| (*part).clone()).collect();
         let mut report = CompactionReport {
             files_before: files.len(),
             files_after: files.len(),
@@ -95,10 +101,13 @@ impl TableCompaction {
 
         create_dir(&new)?;
         for (dir, parts) in &groups {
-            let (outputs, rows) = self.merge(&new.join(dir), parts)?;
+            let (outputs, rows) = self.merge(new.join(dir), parts)?;
             report.files_after = report.files_after + outputs - parts.len();
             report.rows += rows;
         }
+        let (outputs, rows) = self.split(&new, &to_split)?;
+        report.files_after = report.files_after + outputs - to_split.len();
+        report.rows += rows;
         // A worker that lost its job must not publish one of the inputs again.
         self.folder.fence(&self.table, &inputs)?;
         let merged: BTreeSet<String> = inputs.iter().map(Part::to_string).collect();
@@ -121,6 +130,31 @@ impl TableCompaction {
         self.folder.root().join(".compact").join(self.table.name())
     }
 
+    /// True for files of this table that are in no partition and whose rows tell theirs. Others stay as they are.
+    fn can_split(&self, part: &Part) -> anyhow::Result<bool> {
+        let path = self.folder.table(&self.table).join(part.as_str());
+        let file = File::open(&path).map_err(|error| failed("open", &path, error))?;
+        let is_ours = Reader::new(file, &self.table).is_ok();
+        if is_ours && !self.table.can_split() {
+            warn!("{} stays where it is: no column says to which partition its rows belong", path.display());
+        }
+        Ok(is_ours && self.table.can_split())
+    }
+
+    /// Distributes the rows of `parts` over their partitions below `dir`. Returns the number of files and of rows.
+    fn split(&self, dir: &Path, parts: &[&Part]) -> anyhow::Result<(usize, u64)> {
+        let mut split = Split::new(&self.table, self.codec);
+        for part in parts {
+            let path = self.folder.table(&self.table).join(part.as_str());
+            let file = File::open(&path).map_err(|error| failed("open", &path, error))?;
+            let output = |folder: &str| Ok(MergedFiles::new(dir.join(folder), self.codec)?);
+            let added = split.add(file, &self.folder.day_of(&self.table, part)?, output);
+            added.with_context(|| format!("read {}", path.display()))?;
+        }
+        split.finish()?;
+        Ok((split.complete.iter().map(|(_, files)| files.count()).sum(), split.rows))
+    }
+
     /// True for small files of this table. Other files in the folder stay as they are.
     fn can_merge(&self, part: &Part) -> Result<bool, OutputError> {
         let path = self.folder.table(&self.table).join(part.as_str());
@@ -130,9 +164,8 @@ impl TableCompaction {
     }
 
     /// Merges `parts` into new files in `dir`. Returns the number of files and of rows.
-    fn merge(&self, dir: &Path, parts: &[&Part]) -> anyhow::Result<(usize, u64)> {
-        create_dir(dir)?;
-        let mut outputs = MergedFiles::new(dir, self.codec);
+    fn merge(&self, dir: PathBuf, parts: &[&Part]) -> anyhow::Result<(usize, u64)> {
+        let mut outputs = MergedFiles::new(dir, self.codec)?;
         let mut merger = Merger::new(&self.table, self.codec);
         for part in parts {
             let path = self.folder.table(&self.table).join(part.as_str());

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,12 +12,15 @@ use anyhow::Context;
 use jiff::Timestamp;
 use tokio::task::spawn_blocking;
 
-use super::listing::{list_files, sync_tree};
+use super::committed::Committed;
 use super::merge::Merger;
 use super::merged_files::MergedFiles;
 use super::report::CompactionReport;
+use super::split::Split;
+use crate::output::OutputError;
 use crate::output::files::{age, create_dir, failed, list_dir, sync_dir, write_synced};
 use crate::output::folder::Folder;
+use crate::output::listing::{list_files, sync_tree};
 use crate::part::{Codec, Part};
 use crate::store::Store;
 use crate::table::Table;
@@ -29,23 +33,21 @@ pub(super) async fn run(datasets: &[(&Store, &Folder)], codec: Codec) -> anyhow:
     for (store, folder) in datasets {
         // The order matters: list the files, then read which parts are open. A file that is listed but not open is
         // committed.
-        let mut files = None::<BTreeSet<String>>;
-        for table in folder.tables().iter() {
-            let of_table = list_files(&folder.table(table))?;
-            files = Some(files.map_or_else(|| of_table.clone(), |files| &files & &of_table));
-        }
+        let list = || -> Result<Vec<BTreeSet<Part>>, OutputError> {
+            let of_table = |table: &Arc<Table>| {
+                let files = list_files(&folder.table(table))?;
+                Ok(files.iter().filter_map(|file| Part::parse(file)).collect())
+            };
+            folder.tables().iter().map(of_table).collect()
+        };
+        let files = list()?;
         let open = store.open_parts().await.context("read which files are not committed")?;
-        let parts: Arc<[Part]> = files
-            .unwrap_or_default()
-            .iter()
-            .filter(|file| !open.contains(*file))
-            .filter_map(|file| Part::parse(file))
-            .collect();
-        for table in folder.tables().iter().cloned() {
-            let snapshot = SnapshotTable { folder: Folder::clone(folder), table, name: name.clone(), codec };
-            let of_table = Arc::clone(&parts);
-            let (files, rows) = spawn_blocking(move || snapshot.write(&of_table)).await??;
+        let committed = Committed::new(&files, &list()?, open);
+        for (table, files) in folder.tables().iter().cloned().zip(files) {
+            let parts: Vec<Part> = files.into_iter().filter(|part| committed.contains(part)).collect();
             report.files_before += parts.len();
+            let snapshot = SnapshotTable { folder: Folder::clone(folder), table, name: name.clone(), codec };
+            let (files, rows) = spawn_blocking(move || snapshot.write(&parts)).await??;
             report.files_after += files;
             report.rows += rows;
         }
@@ -67,26 +69,41 @@ impl SnapshotTable {
     /// Merges the rows of all `parts`, each partition separately. Returns the number of files and of rows.
     fn write(&self, parts: &[Part]) -> anyhow::Result<(usize, u64)> {
         let mut partitions = BTreeMap::<String, Vec<&Part>>::new();
-        for part in parts {
-            partitions.entry(self.folder.partition(&self.table, part)?).or_default().push(part);
-        }
         let dir = self.folder.root().join(SNAPSHOTS).join(&self.name).join(self.table.name());
         create_dir(&dir)?;
-        let (mut files, mut rows) = (0, 0);
+        let mut split = Split::new(&self.table, self.codec);
+        for part in parts {
+            let (has_partitions, is_in_place) =
+                (!self.table.partition().is_empty(), self.table.is_partition(part.folder()));
+            if has_partitions && !is_in_place && self.table.can_split() {
+                let (path, file) = self.open(part)?;
+                let output = |folder: &str| Ok(MergedFiles::new(dir.join(folder), self.codec)?);
+                let added = split.add(file, &self.folder.day_of(&self.table, part)?, output);
+                added.with_context(|| format!("read {}", path.display()))?;
+            } else {
+                partitions.entry(self.folder.partition(&self.table, part)?).or_default().push(part);
+            }
+        }
+        split.finish()?;
+        let mut files = split.complete.iter().map(|(_, files)| files.count()).sum();
+        let mut rows = split.rows;
         for (partition, parts) in partitions {
-            let dir = dir.join(partition);
-            create_dir(&dir)?;
-            let mut outputs = MergedFiles::new(&dir, self.codec);
+            let mut outputs = MergedFiles::new(dir.join(partition), self.codec)?;
             let mut merger = Merger::new(&self.table, self.codec);
             for part in parts {
-                let path = self.folder.table(&self.table).join(part.as_str());
-                let file = File::open(&path).map_err(|error| failed("open", &path, error))?;
+                let (path, file) = self.open(part)?;
                 merger.add(file, &mut outputs).with_context(|| format!("read {}", path.display()))?;
             }
             rows += merger.finish(&mut outputs)?;
             files += outputs.count();
         }
         Ok((files, rows))
+    }
+
+    fn open(&self, part: &Part) -> Result<(PathBuf, File), OutputError> {
+        let path = self.folder.table(&self.table).join(part.as_str());
+        let file = File::open(&path).map_err(|error| failed("open", &path, error))?;
+        Ok((path, file))
     }
 }
 

@@ -58,6 +58,23 @@ impl<W: Write + Send> Merger<W> {
         Ok(())
     }
 
+    /// Adds rows.
+    pub(super) fn add_rows(
+        &mut self,
+        rows: &Rows,
+        output: &mut impl MergeOutput<File = W>,
+    ) -> anyhow::Result<()> {
+        self.rows_read += rows.len() as u64;
+        self.rows.append(rows);
+        if self.rows.len() >= GROUP_ROWS {
+            self.write_group(output)?;
+        }
+        if self.rows_in_file >= FILE_ROWS {
+            self.finish_file(output)?;
+        }
+        Ok(())
+    }
+
     /// Writes the remaining rows. Returns the number of all rows.
     pub(super) fn finish(mut self, output: &mut impl MergeOutput<File = W>) -> anyhow::Result<u64> {
         if !self.rows.is_empty() {

@@ -8,6 +8,7 @@ use toml::Spanned;
 use super::definition::{Check, Definition, EntryValue, How, Plan, TablePlan};
 use super::error::DatasetError;
 use super::file::{CheckFile, DefinitionFile, File, InOrder, TableFile};
+use super::folders;
 use super::json_paths::JsonPaths;
 use super::keys::Keys;
 use super::model::Dataset;
@@ -190,7 +191,7 @@ fn table(file: TableFile, names: &Names, keys: &Keys) -> Result<(Table, TablePla
     for (column, name) in &file.columns.0 {
         let found =
             names.find(name, file.rows).map_err(|reason| format!("column {}: {reason}", column.as_ref()))?;
-        validate::column_name(column.as_ref())?;
+        validate::name_for_readers("column", column.as_ref())?;
         if let Some(Column { name: other, .. }) =
             columns.iter().find(|other: &&Column| is_same(&other.name, column.as_ref()))
         {
@@ -205,6 +206,12 @@ fn table(file: TableFile, names: &Names, keys: &Keys) -> Result<(Table, TablePla
         Some(name) => Some(names.find_ordered(name, file.rows)?.source),
         None => None,
     };
+    let partition = match &file.partition {
+        Some(partition) => folders::resolve(partition, file.rows, names)?,
+        None => Vec::new(),
+    };
+    folders::check_columns(&partition, &columns)?;
     let table = Table::new(&file.name, file.version, columns).map_err(|error| error.to_string())?;
-    Ok((table, TablePlan { rows: file.rows, sort, columns: sources }))
+    let table = table.partitioned_by(folders::in_files(&partition, &sources));
+    Ok((table, TablePlan { rows: file.rows, sort, partition, columns: sources }))
 }

@@ -93,7 +93,17 @@ pub(super) enum Fragment {
 pub(super) struct TablePlan {
     pub(super) rows: Scope,
     pub(super) sort: Option<Source>,
+    /// The keys of the folders. None if the files are in the folders of their parts.
+    pub(super) partition: Vec<FolderKey>,
     pub(super) columns: Vec<Source>,
+}
+
+/// A key in the name of a folder.
+#[derive(Debug)]
+pub(super) struct FolderKey {
+    pub(super) name: String,
+    /// `None` if it is the day of the message.
+    pub(super) value: Option<(Source, ScalarType)>,
 }
 
 impl Definition {

@@ -108,6 +108,8 @@ pub(super) struct TableFile {
     pub(super) version: u32,
     pub(super) rows: Scope,
     pub(super) sort: Option<String>,
+    /// The keys of the folders, and the values that they stand for.
+    pub(super) partition: Option<InOrder<String>>,
     pub(super) columns: InOrder<String>,
 }
 

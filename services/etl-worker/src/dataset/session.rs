@@ -2,16 +2,17 @@
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
 use std::mem;
 use std::sync::Arc;
 
 use super::condition::order;
-use super::definition::{Check, Definition, Fragment, How, RankKey, Total, TotalKind};
+use super::definition::{Check, Definition, FolderKey, Fragment, How, RankKey, TablePlan, Total, TotalKind};
 use super::model::Dataset;
 use super::names::{Scope, Source};
-use crate::table::{Origin, Rows, Value};
+use crate::part::DAY;
+use crate::table::{Origin, Rows, Table, Value, segment};
 
 /// A member as Redis has it. Fields may be missing or invalid.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -36,7 +37,8 @@ pub struct Session<'d> {
     /// Numbers of members by their names.
     index: HashMap<String, usize>,
     entries: usize,
-    rows: Vec<Rows>,
+    /// The rows of each table by their folders.
+    rows: Vec<BTreeMap<String, Rows>>,
 }
 
 struct Member {
@@ -85,7 +87,7 @@ impl<'d> Session<'d> {
         });
         let members = members.collect::<Result<Vec<_>, _>>()?;
         let index = members.iter().map(|member| member.name.clone()).zip(0..).collect();
-        let rows = dataset.tables.iter().map(|table| Rows::new(Arc::clone(table))).collect();
+        let rows = vec![BTreeMap::new(); dataset.tables.len()];
         Ok(Self { dataset, token, values, members, index, entries: 0, rows })
     }
 
@@ -143,7 +145,8 @@ impl<'d> Session<'d> {
         for (place, table) in plan.tables.iter().enumerate().filter(|(_, table)| table.rows == Scope::Entry) {
             let value = |source: &Source| self.get(*source, here).into_owned();
             let row: Vec<Value<'static>> = table.columns.iter().map(value).collect();
-            self.rows[place].push(row);
+            let folder = self.folder(table, here)?;
+            self.rows_in(place, folder).push(row);
         }
         Ok(())
     }
@@ -171,21 +174,49 @@ impl<'d> Session<'d> {
             .and_then(|()| self.check(Scope::Session, Here::default()))
             .map_err(|reason| BadSession(format!("the {}: {reason}", words.session)))?;
         let mut rows = mem::take(&mut self.rows);
-        for (table, rows) in plan.tables.iter().zip(&mut rows) {
-            let mut push = |here| rows.push(table.columns.iter().map(|source| self.get(*source, here)));
+        for ((table, of_table), rows) in plan.tables.iter().zip(self.dataset.tables.iter()).zip(&mut rows) {
+            let mut push = |here| -> Result<(), BadSession> {
+                let folder = self.folder(table, here).map_err(BadSession)?;
+                rows_of(rows, of_table, folder)
+                    .push(table.columns.iter().map(|source| self.get(*source, here)));
+                Ok(())
+            };
             match table.rows {
                 Scope::Entry => {}
-                Scope::Session => push(Here::default()),
+                Scope::Session => push(Here::default())?,
                 Scope::Member => {
                     let mut members: Vec<&Member> = self.members.iter().collect();
                     members.sort_by(|a, b| self.compare(table.sort, a, b).then_with(|| a.name.cmp(&b.name)));
-                    members
-                        .into_iter()
-                        .for_each(|member| push(Here { member: Some(member), ..Here::default() }));
+                    let mut heres =
+                        members.into_iter().map(|member| Here { member: Some(member), ..Here::default() });
+                    heres.try_for_each(push)?;
                 }
             }
+            if table.partition.is_empty() {
+                // A table without partitions has a file for each part, also if there are no rows.
+                rows_of(rows, of_table, String::new());
+            }
         }
-        Ok(rows)
+        Ok(rows.into_iter().flat_map(BTreeMap::into_values).collect())
+    }
+
+    fn rows_in(&mut self, place: usize, folder: String) -> &mut Rows {
+        rows_of(&mut self.rows[place], &self.dataset.tables[place], folder)
+    }
+
+    /// The folder of a row. Empty in a table without partitions.
+    fn folder(&self, table: &TablePlan, here: Here) -> Result<String, String> {
+        let mut folder = String::new();
+        for FolderKey { name, value } in &table.partition {
+            if !folder.is_empty() {
+                folder.push('/');
+            }
+            match value {
+                Some((source, scalar)) => folder += &segment(name, &self.get(*source, here), *scalar)?,
+                None => folder += &format!("{name}={DAY}"),
+            }
+        }
+        Ok(folder)
     }
 
     fn compare(&self, sort: Option<Source>, a: &Member, b: &Member) -> Ordering {
@@ -262,6 +293,10 @@ impl<'d> Session<'d> {
             Source::OfSession(place) => self.values[place].borrowed(),
         }
     }
+}
+
+fn rows_of<'r>(rows: &'r mut BTreeMap<String, Rows>, table: &Arc<Table>, folder: String) -> &'r mut Rows {
+    rows.entry(folder).or_insert_with_key(|folder| Rows::in_folder(Arc::clone(table), folder.clone()))
 }
 
 /// The values before the first entry.

@@ -127,15 +127,9 @@ pub(super) fn table_name(name: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// The name of a column.
-pub(super) fn column_name(name: &str) -> Result<(), String> {
-    if !is_name(name) {
-        return Err(format!("column {name:?} must be 1 to 64 letters, digits and _"));
-    }
-    if is_same(name, "dt") {
-        return Err("dt is the day in the names of folders, and cannot be a column".to_owned());
-    }
-    Ok(())
+/// The name of a column, or of a key in the names of folders.
+pub(super) fn name_for_readers(what: &str, name: &str) -> Result<(), String> {
+    if is_name(name) { Ok(()) } else { Err(format!("{what} {name:?} must be 1 to 64 letters, digits and _")) }
 }
 
 fn is_name(name: &str) -> bool {

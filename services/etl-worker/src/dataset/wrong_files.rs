@@ -54,11 +54,36 @@ fn names_that_readers_take_for_the_same_are_refused() {
         ("name = \"ORDER_ITEMS\"", "name = \"orders\"", "the tables ORDERS and orders differ in case only"),
         ("name = \"ORDER_ITEMS\"", "name = \"_ITEMS\"", "must begin with a letter or a digit"),
         ("name = \"ORDER_ITEMS\"", "name = \"Compacted\"", "COMPACTED is the folder of the snapshots"),
-        ("customer = \"customer\"", "DT = \"customer\"", "dt is the day in the names of folders"),
+        (
+            "customer = \"customer\"",
+            "DT = \"customer\"",
+            "DT is a key in the names of folders, and cannot be a column too",
+        ),
     ] {
         let reason = reason(ORDERS, &[(right, wrong)]);
         assert!(reason.contains(expected), "{wrong}: {reason}");
     }
+}
+
+#[test]
+fn a_partition_has_keys_that_every_reader_can_read() {
+    let all = ["a", "b", "c", "d", "e"].map(|key| format!("{key} = \"day\"")).join("\n");
+    for (partition, expected) in [
+        ("", "a partition has 1 to 4 keys"),
+        (all.as_str(), "a partition has 1 to 4 keys"),
+        ("coupon = \"day\"", "coupon is a key in the names of folders, and cannot be a column too"),
+        ("who = \"customer\"\nWHO = \"day\"", "there are two keys WHO"),
+        ("who = \"nobody\"", "partition who: there is no nobody here"),
+        ("who = \"heaviest\"", "partition who: a list or a float cannot be the name of a folder"),
+        ("\"a b\" = \"day\"", "key \"a b\" must be 1 to 64 letters, digits and _"),
+    ] {
+        let table = format!("rows = \"session\"\n[table.partition]\n{partition}\n");
+        let reason = reason(ORDERS, &[("rows = \"session\"\n", &table)]);
+        assert!(reason.contains(expected), "{partition}: {reason}");
+    }
+    let default = ("rows = \"session\"\n", "rows = \"session\"\npartition = { dt = \"day\" }\n");
+    let text = ORDERS.replacen(default.0, default.1, 1);
+    assert!(parse("x.toml", &text).unwrap().tables[0].partition().is_empty());
 }
 
 #[test]

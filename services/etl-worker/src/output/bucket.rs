@@ -54,8 +54,11 @@ impl Bucket {
         Path::from(format!("{}/{name}", self.address.prefix))
     }
 
-    fn part_path(&self, table: &Table, part: &Part) -> Path {
-        self.path(&format!("{}/{part}", table.name()))
+    /// The name of an object of a table. It is taken as it is: `Path::from` would encode its percent signs once more.
+    fn object(&self, table: &Table, path: &str) -> Path {
+        let folder = self.path(table.name());
+        Path::parse(format!("{folder}/{path}"))
+            .unwrap_or_else(|_| self.path(&format!("{}/{path}", table.name())))
     }
 
     fn failed(&self, what: &str, path: &Path, error: &Error) -> OutputError {
@@ -71,7 +74,7 @@ impl Bucket {
 
     pub(crate) async fn exists(&self, part: &Part) -> Result<bool, OutputError> {
         for table in self.tables.iter() {
-            let path = self.part_path(table, part);
+            let path = self.object(table, part.as_str());
             match self.store.head(&path).await {
                 Ok(_) => {}
                 Err(Error::NotFound { .. }) => return Ok(false),
@@ -84,16 +87,16 @@ impl Bucket {
     pub(crate) async fn stage(&self, contents: Vec<PartContent>) -> Result<Staged, OutputError> {
         run_blocking(move || {
             let files = contents.iter().map(|content| Ok((content.part.clone(), content.encode()?)));
-            files.collect::<Result<_, _>>().map(Staged::in_memory)
+            files.collect::<Result<_, _>>().map(Staged::new)
         })
         .await
     }
 
     pub(crate) async fn publish(&self, staged: Staged) -> Result<(), OutputError> {
-        let puts = staged.files.into_iter().map(|(part, files)| async move {
-            for (table, bytes) in self.tables.iter().zip(files) {
-                let path = self.part_path(table, &part);
-                match self.store.put_opts(&path, bytes.into(), PutMode::Create.into()).await {
+        let puts = staged.parts.into_values().map(|files| async move {
+            for file in files {
+                let path = self.object(&file.table, &file.path);
+                match self.store.put_opts(&path, file.bytes.into(), PutMode::Create.into()).await {
                     // Another worker may have published the part before.
                     Ok(_) | Err(Error::AlreadyExists { .. }) => {}
                     Err(error) => return Err(self.failed("put", &path, &error)),

@@ -13,6 +13,7 @@ use rustix::fs::{FlockOperation, flock};
 
 use super::error::OutputError;
 use super::files::{age, create_dir, failed, list_dir, remove_file, run_blocking, write_synced};
+use super::listing::{PROBE_PREFIX, list_files};
 use super::rename::rename_without_replacing;
 use crate::config::OutputSettings;
 use crate::part::{Layout, Part};
@@ -95,10 +96,35 @@ impl Folder {
         if !part.folder().is_empty() || self.layout == Layout::Flat {
             return Ok(part.folder().to_owned());
         }
+        Ok(format!("dt={}", self.day_of(table, part)?))
+    }
+
+    /// The day (UTC) of a part of a table: the one in its path, or else that on which the file was written.
+    pub(crate) fn day_of(&self, table: &Table, part: &Part) -> Result<String, OutputError> {
+        if let Some(day) = table.day_of(part.folder()) {
+            return Ok(day.to_owned());
+        }
         let path = self.table(table).join(part.as_str());
         let modified = fs::metadata(&path).and_then(|metadata| metadata.modified());
-        let modified = modified.map_err(|error| failed("read the time of", &path, error))?;
-        Ok(day_folder(modified))
+        Ok(day(modified.map_err(|error| failed("read the time of", &path, error))?))
+    }
+
+    pub(crate) async fn find(
+        &self,
+        names: BTreeSet<String>,
+    ) -> Result<BTreeSet<(String, Part)>, OutputError> {
+        let folder = self.clone();
+        run_blocking(move || {
+            let mut found = BTreeSet::new();
+            for table in folder.tables.iter().filter(|table| !table.partition().is_empty()) {
+                let parts =
+                    list_files(&folder.table(table))?.into_iter().filter_map(|path| Part::parse(&path));
+                let named = parts.filter(|part| names.contains(part.file_name()));
+                found.extend(named.map(|part| (table.name().to_owned(), part)));
+            }
+            Ok(found)
+        })
+        .await
     }
 
     /// Writes and removes a small file where no reader looks.
@@ -161,14 +187,11 @@ impl Folder {
     }
 }
 
-/// The folder of the day (UTC) of a time.
-pub(crate) fn day_folder(time: SystemTime) -> String {
-    let time = Timestamp::try_from(time).unwrap_or_default();
-    format!("dt={}", time.strftime("%F"))
+/// The day (UTC) of a time.
+pub(crate) fn day(time: SystemTime) -> String {
+    Timestamp::try_from(time).unwrap_or_default().strftime("%F").to_string()
 }
 
-/// The prefix of the names of probe files.
-pub(crate) const PROBE_PREFIX: &str = ".probe~";
 /// Longer than any lease.
 const STAGED_MAX_AGE: Duration = Duration::from_secs(2 * 3600);
 /// Longer than any reader needs to list a folder and open its files.

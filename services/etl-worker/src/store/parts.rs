@@ -58,12 +58,13 @@ impl Store {
         Ok(games.iter().filter_map(|game| GameToken::parse(lossy_text(game)).ok()).collect())
     }
 
-    /// The paths of the parts with a game that is not committed. No failover will add one that was committed before.
+    /// The file names of the parts with a game that is not committed. No failover will add one that was committed before.
     pub async fn open_parts(&self) -> Result<BTreeSet<String>, RedisError> {
         let client = self.pool.next();
         let read = client.smembers(self.key(Key::EtlOpenParts));
         let parts: Vec<Value> = self.wait_replicas.confirm(client, read).await?;
-        Ok(parts.iter().map(lossy_text).collect())
+        let name = |path: String| path.rsplit_once('/').map_or(path.clone(), |(_, name)| name.to_owned());
+        Ok(parts.iter().map(lossy_text).map(name).collect())
     }
 
     /// Marks games as done whose parts are published, and cleans their records up. True where this worker still owned

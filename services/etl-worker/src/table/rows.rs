@@ -11,6 +11,8 @@ use super::value::Value;
 pub struct Rows {
     /// The table.
     pub table: Arc<Table>,
+    /// The folder that they belong to, with [`DAY`](crate::part::DAY) in the place of the day. Empty if it is that of their part.
+    pub folder: String,
     pub(super) count: usize,
     pub(super) columns: Vec<ColumnData>,
 }
@@ -53,7 +55,12 @@ impl Rows {
     /// No rows yet.
     pub fn new(table: Arc<Table>) -> Self {
         let columns = table.columns().iter().map(ColumnData::new).collect();
-        Self { table, count: 0, columns }
+        Self { table, folder: String::new(), count: 0, columns }
+    }
+
+    /// No rows yet, of a folder.
+    pub fn in_folder(table: Arc<Table>, folder: String) -> Self {
+        Self { folder, ..Self::new(table) }
     }
 
     /// Adds a row. Its values must be [converted](Value::convert) to the types of the columns.

@@ -5,6 +5,7 @@ use parquet::schema::parser::parse_message_type;
 use parquet::schema::types::{SchemaDescriptor, Type};
 
 use super::column::Column;
+use super::partition::PartitionKey;
 
 /// A table: its name and its columns.
 #[derive(Debug, PartialEq)]
@@ -13,6 +14,7 @@ pub struct Table {
     version: u32,
     columns: Vec<Column>,
     schema: Arc<Type>,
+    partition: Vec<PartitionKey>,
 }
 
 /// The tables of a dataset in the order in which they are written: what others refer to comes first.
@@ -26,7 +28,12 @@ impl Table {
     pub fn new(name: &str, version: u32, columns: Vec<Column>) -> Result<Self> {
         let fields: String = columns.iter().map(|column| format!("{column} ")).collect();
         let schema = parse_message_type(&format!("message {} {{ {fields}}}", name.to_lowercase()))?;
-        Ok(Self { name: name.to_owned(), version, columns, schema: Arc::new(schema) })
+        Ok(Self { name: name.to_owned(), version, columns, schema: Arc::new(schema), partition: Vec::new() })
+    }
+
+    /// The same table in folders of these keys. Without any, they are those of the parts.
+    pub fn partitioned_by(self, partition: Vec<PartitionKey>) -> Self {
+        Self { partition, ..self }
     }
 
     /// The name of the table and of its folder.
@@ -37,6 +44,11 @@ impl Table {
     /// The columns.
     pub fn columns(&self) -> &[Column] {
         &self.columns
+    }
+
+    /// The keys of its folders. None if its files are in the folders of their parts.
+    pub fn partition(&self) -> &[PartitionKey] {
+        &self.partition
     }
 
     /// The value of [`SCHEMA_KEY`] in the metadata of every file.

@@ -1,6 +1,6 @@
 //! Decides which part each game goes to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use redis_core::ErrorClass;
@@ -36,8 +36,10 @@ impl Pipeline {
         }
         drop(reads);
         let mut parts = self.plan_new(new, batches).await?;
+        let names = planned_before.keys().map(|part| part.file_name().to_owned()).collect();
+        let published = self.output.find(names).await?;
         for (part, jobs) in planned_before {
-            parts.extend(self.resume(part, jobs).await?);
+            parts.extend(self.resume(part, jobs, &published).await?);
         }
         Ok(parts)
     }
@@ -101,8 +103,13 @@ impl Pipeline {
     }
 
     /// Continues with a part that a worker planned before. If it is published, its games are committed. Otherwise it has
-    /// to be written again, with exactly the same games.
-    async fn resume(&self, part: Part, jobs: Vec<Job>) -> Result<Option<PlannedPart>, RoundError> {
+    /// to be written again, with exactly the same games. `published` are the files of its name in tables with partitions.
+    async fn resume(
+        &self,
+        part: Part,
+        jobs: Vec<Job>,
+        published: &BTreeSet<(String, Part)>,
+    ) -> Result<Option<PlannedPart>, RoundError> {
         let is_published = match self.output.exists(&part).await {
             Err(OutputError::Refused(refused)) => {
                 let reason = refused.first().map(|refused| refused.reason.as_str()).unwrap_or_default();
@@ -146,6 +153,20 @@ impl Pipeline {
                     }
                 }
             }
+        }
+        // The records may have changed since a worker died: rows must not be in a second folder too.
+        let rows = games.iter().flat_map(|(_, rows)| rows);
+        let paths: BTreeSet<(&str, String)> =
+            rows.map(|rows| (rows.table.name(), part.path_in(&rows.folder))).collect();
+        let is_old = |(table, found): &&(String, Part)| {
+            found.file_name() == part.file_name() && !paths.contains(&(table, found.to_string()))
+        };
+        if let Some((table, found)) = published.iter().find(is_old) {
+            let reason = format!(
+                "{table}/{found} was written before the records changed; remove it to write them again"
+            );
+            self.fail_all(&jobs, &reason).await?;
+            return Ok(None);
         }
         Ok(Some(PlannedPart { part, games, jobs }))
     }

@@ -7,7 +7,11 @@ use test_support::{ServiceProcess, eventually};
 use crate::support::World;
 
 pub(crate) async fn list_dead_letters(world: &World) -> Vec<Value> {
-    let listed = world.run_command(&["dead", "list"]).await;
+    list_dead_letters_of(world, "superhero").await
+}
+
+pub(crate) async fn list_dead_letters_of(world: &World, dataset: &str) -> Vec<Value> {
+    let listed = world.run_command(&["--etl-dataset", dataset, "dead", "list"]).await;
     assert!(listed.status.success());
     String::from_utf8(listed.stdout)
         .unwrap()

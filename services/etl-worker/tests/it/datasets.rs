@@ -14,14 +14,14 @@ use test_support::{FlakyProxy, eventually};
 use crate::support::World;
 use crate::tables::list_files;
 
-const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/datasets/");
+pub(crate) const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/datasets/");
 
 fn all_datasets() -> String {
     format!("superhero,{FOLDER}orders.toml,{FOLDER}visits.toml")
 }
 
 /// An order of two items. Returns its rows in both tables.
-async fn place_order(world: &World, order: &str) -> [Vec<String>; 2] {
+pub(crate) async fn place_order(world: &World, order: &str) -> [Vec<String>; 2] {
     let client = &world.client;
     let fields = [
         ("customer", "ann"),
@@ -54,13 +54,13 @@ async fn place_order(world: &World, order: &str) -> [Vec<String>; 2] {
     [vec![row], items.into()]
 }
 
-async fn close_order(world: &World, order: &str) {
+pub(crate) async fn close_order(world: &World, order: &str) {
     let message = json!({"event": "order closed", "order": {"id": order}}).to_string();
     world.client.publish::<(), _, _>("shop.orders", message).await.unwrap();
 }
 
 /// A visit of two pages. Returns its rows.
-async fn visit(world: &World, visit: &str) -> Vec<String> {
+pub(crate) async fn visit(world: &World, visit: &str) -> Vec<String> {
     for view in [
         json!({"at": 1_664_625_600_000_i64, "request": {"path": "/"}, "status": 200, "seconds": 0.5}),
         json!({"at": "2022-10-01T12:00:01Z", "request": {"path": "/a", "agent": "x"}, "status": 404}),
@@ -77,13 +77,13 @@ async fn visit(world: &World, visit: &str) -> Vec<String> {
     ]
 }
 
-async fn end_visit(world: &World, visit: &str) {
+pub(crate) async fn end_visit(world: &World, visit: &str) {
     let message = json!({"kind": "end", "visit": visit}).to_string();
     world.client.publish::<(), _, _>("web.visits", message).await.unwrap();
 }
 
 /// The rows of a table as parquet prints them, sorted.
-fn read_rows(output: &Path, table: &str) -> Vec<String> {
+pub(crate) fn read_rows(output: &Path, table: &str) -> Vec<String> {
     let mut rows = Vec::new();
     for path in list_files(&output.join(table)) {
         let reader = SerializedFileReader::new(File::open(path).unwrap()).unwrap();
@@ -93,12 +93,12 @@ fn read_rows(output: &Path, table: &str) -> Vec<String> {
     rows
 }
 
-fn sorted(mut rows: Vec<String>) -> Vec<String> {
+pub(crate) fn sorted(mut rows: Vec<String>) -> Vec<String> {
     rows.sort();
     rows
 }
 
-async fn wait_for_rows(world: &World, table: &str, expected: Vec<String>) {
+pub(crate) async fn wait_for_rows(world: &World, table: &str, expected: Vec<String>) {
     let (output, expected) = (world.output(), sorted(expected));
     eventually("the rows are written", async || read_rows(&output, table).len() >= expected.len()).await;
     assert_eq!(read_rows(&output, table), expected);
@@ -178,6 +178,9 @@ async fn a_dataset_file_is_checked_and_shows_the_rows_of_a_sample() {
     place_order(&world, "o1").await;
     let file = format!("{FOLDER}orders.toml");
     let tables = String::from_utf8(world.run_command(&["check", &file]).await.stdout).unwrap();
+    let views = world.run_command(&["check", &format!("{FOLDER}visits.toml")]).await;
+    let views = String::from_utf8(views.stdout).unwrap();
+    assert_eq!(views, "PAGE_VIEWS: visit, number, at, path, status, seconds; in dt=…/answer=…\n");
     assert!(
         tables.contains("ORDER_ITEMS: order_id, number, article, price, quantity, is_gift, tags\n"),
         "{tables}"

@@ -12,6 +12,7 @@ mod exactly_once;
 mod failovers;
 mod output;
 mod page;
+mod partitions;
 mod poisoned;
 mod readers;
 mod redis_refusals;

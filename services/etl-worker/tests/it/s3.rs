@@ -9,14 +9,14 @@ use crate::support::World;
 use crate::tables::read_tables;
 
 /// The server of moto, which speaks S3 with conditional puts.
-struct Storage {
+pub(crate) struct Storage {
     port: u16,
     python: PathBuf,
     _server: Child,
 }
 
 impl Storage {
-    async fn start(python: PathBuf) -> Self {
+    pub(crate) async fn start(python: PathBuf) -> Self {
         let port = free_port();
         let mut command = Command::new(&python);
         command.args(["-m", "moto.server", "-H", "127.0.0.1", "-p", &port.to_string()]);
@@ -27,17 +27,17 @@ impl Storage {
         storage
     }
 
-    fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("http://127.0.0.1:{}/{path}", self.port)
     }
 
-    async fn create_bucket(&self, bucket: &str) {
+    pub(crate) async fn create_bucket(&self, bucket: &str) {
         let response = reqwest::Client::new().put(self.url(bucket)).send().await.unwrap();
         assert!(response.status().is_success(), "{response:?}");
     }
 
     /// Downloads the objects with a prefix to a folder.
-    async fn download(&self, bucket: &str, prefix: &str) -> tempfile::TempDir {
+    pub(crate) async fn download(&self, bucket: &str, prefix: &str) -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
         let script = "import sys, os, boto3\n\
             url, bucket, prefix, to = sys.argv[1:]\n\

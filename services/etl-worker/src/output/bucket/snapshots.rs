@@ -10,13 +10,12 @@ use object_store::{Error, ObjectMeta, ObjectStore, ObjectStoreExt};
 
 use super::Bucket;
 use crate::output::error::OutputError;
-use crate::output::folder::day_folder;
+use crate::output::folder::day;
 use crate::part::{Layout, Part};
 use crate::table::Table;
 
 impl Bucket {
-    /// The parts of a table, and the folder in which each should be. An object of the flat layout belongs to the day on which
-    /// it was written.
+    /// The parts of a table, and the day (UTC) of each: the one in its path, or else that on which it was written.
     pub(crate) async fn parts(&self, table: &Table) -> Result<BTreeMap<Part, String>, OutputError> {
         let folder = self.path(table.name());
         let mut objects = self.store.list(Some(&folder));
@@ -28,25 +27,45 @@ impl Bucket {
             let Some(part) = name.and_then(|name| Part::parse(name.trim_start_matches('/'))) else {
                 continue;
             };
-            let partition = match part.folder() {
-                "" if self.layout == Layout::Partitioned => day_folder(object.last_modified.into()),
-                folder => folder.to_owned(),
-            };
-            parts.insert(part, partition);
+            let of_path = table.day_of(part.folder()).map(str::to_owned);
+            let day = of_path.unwrap_or_else(|| day(object.last_modified.into()));
+            parts.insert(part, day);
         }
         Ok(parts)
     }
 
+    pub(crate) async fn find(
+        &self,
+        names: BTreeSet<String>,
+    ) -> Result<BTreeSet<(String, Part)>, OutputError> {
+        let mut found = BTreeSet::new();
+        for table in self.tables.iter().filter(|table| !table.partition().is_empty()) {
+            let parts = self.parts(table).await?.into_keys().filter(|part| names.contains(part.file_name()));
+            found.extend(parts.map(|part| (table.name().to_owned(), part)));
+        }
+        Ok(found)
+    }
+
+    /// The folder in a table's folder in which a part of a table without partitions should be.
+    pub(crate) fn partition(&self, part: &Part, day: &str) -> String {
+        match part.folder() {
+            "" if self.layout == Layout::Partitioned => format!("dt={day}"),
+            folder => folder.to_owned(),
+        }
+    }
+
     /// Reads a part of a table. Returns its address and its bytes.
     pub(crate) async fn get(&self, table: &Table, part: &Part) -> Result<(String, Bytes), OutputError> {
-        let path = self.part_path(table, part);
+        let path = self.object(table, part.as_str());
         let bytes = self.read(&path).await.map_err(|error| self.failed("get", &path, &error))?;
         Ok((format!("{}/{path}", self.address), bytes))
     }
 
     /// Writes an object. It replaces one of the same name.
     pub(crate) async fn put(&self, name: &str, bytes: Vec<u8>) -> Result<(), OutputError> {
-        let path = self.path(name);
+        let path = self.path("");
+        let path =
+            Path::parse(format!("{path}/{name}").trim_start_matches('/')).unwrap_or_else(|_| self.path(name));
         let put = self.store.put(&path, bytes.into()).await;
         put.map(drop).map_err(|error| self.failed("put", &path, &error))
     }
