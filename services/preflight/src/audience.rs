@@ -18,7 +18,12 @@ pub(crate) enum Entrant {
     /// A request. Its socket is opened after the answer; `None` once it has one.
     Request(Option<oneshot::Sender<Result<(), RunRefusal>>>),
     /// An open socket, of which the run gets this slot.
-    Socket(Client, u32),
+    Socket {
+        client: Client,
+        slot: u32,
+        /// Held for its drop: the socket counts those that wait.
+        _waiting: Arc<()>,
+    },
 }
 
 /// The viewers of one run.
@@ -61,11 +66,11 @@ impl Audience {
             match entrant {
                 // If it has gone away meanwhile, it leaves.
                 Entrant::Request(answer) => drop(answer.take().map(|answer| answer.send(Ok(())))),
-                Entrant::Socket(..) => sockets.push(key),
+                Entrant::Socket { .. } => sockets.push(key),
             }
         }
         for key in sockets {
-            let (viewer, Entrant::Socket(client, slot)) = self.entrants.remove(key) else { continue };
+            let (viewer, Entrant::Socket { client, slot, .. }) = self.entrants.remove(key) else { continue };
             client.send_notice(&subscribed(run));
             if let Some(latest) = latest {
                 client.send_latest(slot, latest.named_frame(run));
@@ -83,7 +88,7 @@ impl Audience {
             viewer.move_to(ViewerPlace::Gone);
             match entrant {
                 Entrant::Request(answer) => drop(answer.map(|answer| answer.send(Err(refusal)))),
-                Entrant::Socket(client, _) => drop(client.send_notice(&refused(run.as_str(), refusal))),
+                Entrant::Socket { client, .. } => drop(client.send_notice(&refused(run.as_str(), refusal))),
             }
         }
     }

@@ -61,12 +61,19 @@ impl HubHandle {
         answered.await.unwrap_or(Ok(())).map(|()| guard)
     }
 
-    /// Adds a run to an open socket. What comes of it, the hub tells the client in the socket's `slot`.
+    /// Adds a run to an open socket. What comes of it, the hub tells the client in the socket's `slot`. Until then it keeps
+    /// `waiting`.
     ///
     /// # Errors
     /// When it cannot be asked.
-    pub(crate) fn add(&self, run: RunId, client: Client, slot: u32) -> Result<ViewerGuard, RunRefusal> {
-        self.ask(run, Entrant::Socket(client, slot))
+    pub(crate) fn add(
+        &self,
+        run: RunId,
+        client: Client,
+        slot: u32,
+        waiting: Arc<()>,
+    ) -> Result<ViewerGuard, RunRefusal> {
+        self.ask(run, Entrant::Socket { client, slot, _waiting: waiting })
     }
 
     fn ask(&self, run: RunId, entrant: Entrant) -> Result<ViewerGuard, RunRefusal> {

@@ -1,5 +1,7 @@
 //! One open socket: the runs that its client watches.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use redis_core::id::RunId;
 use ws_chassis::{Access, RunAccess};
@@ -22,6 +24,8 @@ pub(crate) struct RunsSession {
     /// The viewer of the run of the URL, until that is ended. Most sockets have no other.
     opened: Option<SocketRun>,
     added: Vec<SocketRun>,
+    /// There is a clone for each run that waits to be let in, also for those that the client has ended since.
+    waiting: Arc<()>,
 }
 
 /// A run on a socket, and the right to watch it.
@@ -46,7 +50,16 @@ impl RunsSession {
         max_runs: usize,
     ) -> Self {
         opened.viewer.connect(client.clone());
-        Self { hub, client, access, max_runs, last_slot: 0, opened: Some(opened), added: Vec::new() }
+        Self {
+            hub,
+            client,
+            access,
+            max_runs,
+            last_slot: 0,
+            opened: Some(opened),
+            added: Vec::new(),
+            waiting: Arc::default(),
+        }
     }
 
     fn subscribe(&mut self, text: &str, token: Option<&str>) {
@@ -77,8 +90,12 @@ impl RunsSession {
         if self.opened.iter().chain(&self.added).count() >= self.max_runs {
             return self.tell(&refused(text, RunRefusal::SocketFull));
         }
+        // Runs that were added and ended before the hub has come to them are not among those.
+        if Arc::strong_count(&self.waiting) > 2 * self.max_runs {
+            return self.client.close(1008, "too many requests wait");
+        }
         self.last_slot = self.last_slot.wrapping_add(1);
-        match self.hub.add(run, self.client.clone(), self.last_slot) {
+        match self.hub.add(run, self.client.clone(), self.last_slot, self.waiting.clone()) {
             Ok(viewer) => {
                 access.when_ended(viewer.expiry(self.client.clone()));
                 self.added.push(SocketRun::new(viewer, access));

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::resume::{ResumeRequest, Since};
+use crate::run_channels::MAX_CHANNELS;
 
 /// The most lines that a client can ask for.
 pub(crate) const MAX_HISTORY: usize = 100_000;
@@ -30,12 +31,13 @@ pub(crate) struct Wanted {
 }
 
 impl ClientMessage {
+    /// Whether it can be a request. Nearly all messages are `{"type":"pong"}`.
+    pub(crate) fn may_be(text: &str) -> bool {
+        text.contains("subscribe")
+    }
+
     /// `None` if it is no request.
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        // Nearly all messages are `{"type":"pong"}`.
-        if !text.contains("subscribe") {
-            return None;
-        }
         let message: Value = serde_json::from_str(text).ok()?;
         let run = message.get("run")?.as_str()?.to_owned();
         match message.get("type")?.as_str()? {
@@ -43,14 +45,14 @@ impl ClientMessage {
                 let token = message.get("token").and_then(Value::as_str).map(str::to_owned);
                 Some(Self::Subscribe { run, wanted: wanted(&message), token })
             }
-            "unsubscribe" => Some(Self::Unsubscribe { run, channels: channels(&message) }),
+            "unsubscribe" => Some(Self::Unsubscribe { run, channels: names(&message) }),
             _ => None,
         }
     }
 }
 
 fn wanted(message: &Value) -> Result<Wanted, &'static str> {
-    let channels = channels(message).ok_or("channels must be a list of names")?;
+    let channels = channels(message).ok_or("channels must be a list of at most 32 names")?;
     let last = match message.get("history") {
         None => None,
         Some(count) => {
@@ -68,7 +70,13 @@ fn wanted(message: &Value) -> Result<Wanted, &'static str> {
     Ok(Wanted { channels, resume: ResumeRequest { since, last } })
 }
 
+/// No more than can be watched, since they are kept until Redis has answered.
 fn channels(message: &Value) -> Option<Vec<String>> {
+    message.get("channels")?.as_array().filter(|names| names.len() <= MAX_CHANNELS)?;
+    names(message)
+}
+
+fn names(message: &Value) -> Option<Vec<String>> {
     let names = message.get("channels")?.as_array()?;
     names.iter().map(|name| name.as_str().map(str::to_owned)).collect()
 }
@@ -116,6 +124,7 @@ mod tests {
             r#"{"type":"subscribe","run":"r"}"#,
             r#"{"type":"subscribe","run":"r","channels":"a"}"#,
             r#"{"type":"subscribe","run":"r","channels":[1]}"#,
+            &format!(r#"{{"type":"subscribe","run":"r","channels":[{}]}}"#, vec![r#""a""#; 33].join(",")),
             r#"{"type":"subscribe","run":"r","channels":["a"],"history":-1}"#,
             r#"{"type":"subscribe","run":"r","channels":["a"],"history":"1"}"#,
             r#"{"type":"subscribe","run":"r","channels":["a"],"since":7}"#,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::Bytes;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tracing::warn;
 use ws_server::Client;
 
@@ -123,6 +123,14 @@ impl Hub {
     pub(crate) fn notify(&self, client: &Client, run: &str, message: Bytes) {
         let shard = &self.0.shards[shard_index(run, self.0.shards.len())];
         shard.send(ShardCommand::Notice(client.clone(), message));
+    }
+
+    /// Waits until the run's shard has carried out what it was told so far.
+    pub(crate) async fn settle(&self, run: &str) {
+        let (sender, settled) = oneshot::channel();
+        self.0.shards[shard_index(run, self.0.shards.len())].send(ShardCommand::Settle(sender));
+        // Without an answer the process is ending.
+        let _ = settled.await;
     }
 }
 

@@ -9,7 +9,7 @@ use redis_core::id::{ChannelName, RunId};
 /// In place of a channel's name: all channels of the run.
 pub(crate) const EVERY_CHANNEL: &str = "*";
 /// The most channels that one client may watch.
-const MAX_CHANNELS: usize = 32;
+pub(crate) const MAX_CHANNELS: usize = 32;
 
 /// A run and some of its channels, in the order given. Clones share the names.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

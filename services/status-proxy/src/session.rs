@@ -22,7 +22,8 @@ pub(crate) struct ViewerSession {
 }
 
 struct RequestTask {
-    requests: mpsc::UnboundedSender<(ClientMessage, usize)>,
+    /// As they were sent: what they take in memory is bounded by `waiting`.
+    requests: mpsc::UnboundedSender<String>,
     waiting: Arc<AtomicUsize>,
     _task: AbortOnDropHandle<()>,
 }
@@ -35,7 +36,9 @@ impl ViewerSession {
 
 impl Session for ViewerSession {
     fn on_text(&mut self, text: &str) {
-        let Some(message) = ClientMessage::parse(text) else { return };
+        if !ClientMessage::may_be(text) {
+            return;
+        }
         if let Some(runs) = self.idle.take() {
             self.task = Some(RequestTask::start(runs));
         }
@@ -45,13 +48,13 @@ impl Session for ViewerSession {
             return;
         }
         // The task ends only with this.
-        let _ = task.requests.send((message, text.len()));
+        let _ = task.requests.send(text.to_owned());
     }
 }
 
 impl RequestTask {
     fn start(mut runs: Box<SocketRuns>) -> Self {
-        let (requests, mut received) = mpsc::unbounded_channel::<(ClientMessage, usize)>();
+        let (requests, mut received) = mpsc::unbounded_channel::<String>();
         let (ended, mut ends) = mpsc::unbounded_channel::<RunEnded>();
         let waiting = Arc::new(AtomicUsize::new(0));
         let still_waiting = waiting.clone();
@@ -62,9 +65,11 @@ impl RequestTask {
                     // First, so that no number of requests prolongs the access to a run.
                     Some(end) = ends.recv() => runs.end(&end),
                     request = received.recv() => {
-                        let Some((message, size)) = request else { return };
-                        runs.apply(message, &ended).await;
-                        still_waiting.fetch_sub(size, Ordering::Relaxed);
+                        let Some(text) = request else { return };
+                        if let Some(message) = ClientMessage::parse(&text) {
+                            runs.apply(message, &ended).await;
+                        }
+                        still_waiting.fetch_sub(text.len(), Ordering::Relaxed);
                     }
                 }
             }

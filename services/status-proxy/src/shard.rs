@@ -89,6 +89,8 @@ impl Shard {
                 self.channels.flush().await;
                 client.send_notice(&message);
             }
+            // Who has gone needs no answer.
+            ShardCommand::Settle(answer) => drop(answer.send(())),
         }
     }
 }

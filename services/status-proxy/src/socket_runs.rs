@@ -10,7 +10,7 @@ use ws_server::Client;
 use crate::client_message::{ClientMessage, Wanted};
 use crate::hub::ViewerGuard;
 use crate::preparer::Preparer;
-use crate::run_channels::{EVERY_CHANNEL, RunChannels, is_whole_run, short_name};
+use crate::run_channels::{EVERY_CHANNEL, MAX_CHANNELS, RunChannels, is_whole_run, short_name};
 use crate::server_message::{refused, subscribed, unsubscribed};
 
 /// The token for one run has ended. The number tells it from one that has taken its place.
@@ -63,9 +63,10 @@ impl SocketRuns {
         Self { client, access, preparer, runs: vec![opened], tokens: 0 }
     }
 
-    /// Does what the client asks for, and tells it so. Ends of tokens go to `ended`.
+    /// Does what the client asks for, and tells it so. Ends of tokens go to `ended`. Returns when the run's shard has carried it
+    /// out, so that requests wait here, and not there.
     pub(crate) async fn apply(&mut self, message: ClientMessage, ended: &mpsc::UnboundedSender<RunEnded>) {
-        match message {
+        let run = match message {
             ClientMessage::Subscribe { run, wanted, token } => {
                 let refusal = match wanted {
                     Ok(wanted) => self.subscribe(&run, wanted, token, ended).await.err(),
@@ -74,9 +75,14 @@ impl SocketRuns {
                 if let Some(refusal) = refusal {
                     self.client.send_notice(&refusal);
                 }
+                run
             }
-            ClientMessage::Unsubscribe { run, channels } => self.unsubscribe(&run, channels.as_deref()),
-        }
+            ClientMessage::Unsubscribe { run, channels } => {
+                self.unsubscribe(&run, channels.as_deref());
+                run
+            }
+        };
+        self.preparer.hub.settle(&run).await;
     }
 
     /// The error is what the client is told.
@@ -187,7 +193,7 @@ impl SocketRuns {
 
     fn unsubscribe(&mut self, run: &str, channels: Option<&[String]>) {
         let names: Option<Vec<&str>> =
-            channels.map(|channels| channels.iter().take(32).map(String::as_str).collect());
+            channels.map(|channels| channels.iter().take(MAX_CHANNELS).map(String::as_str).collect());
         if let Some(index) = self.runs.iter().position(|watched| watched.name == run) {
             let watched = &mut self.runs[index];
             if watched.is_whole()

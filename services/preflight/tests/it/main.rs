@@ -11,6 +11,7 @@ mod key_server;
 mod notifications;
 mod outages;
 mod peers;
+mod readme_frames;
 mod refusals;
 mod replicas;
 mod settings;

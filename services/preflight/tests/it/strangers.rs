@@ -4,12 +4,12 @@ use std::time::{Duration, Instant};
 
 use fred::interfaces::{ClientLike, LuaInterface};
 use fred::types::Value;
-use futures_util::StreamExt;
 use futures_util::future::join_all;
 use futures_util::stream;
+use futures_util::{SinkExt, StreamExt};
 use test_support::eventually;
 use test_support::load::resident_bytes;
-use tokio_tungstenite::tungstenite::Error;
+use tokio_tungstenite::tungstenite::{Error, Message};
 
 use crate::support::{NOTIFICATIONS, TestEnv, Viewer, is_full_size, start};
 
@@ -50,6 +50,38 @@ async fn sockets_opened_and_closed_over_run_ids_that_do_not_exist_leave_nothing(
     assert!(grown < 16_000_000, "{grown} bytes");
     env.set("run", "timestamps:a", 2).await;
     viewer.read_until_modified(2).await;
+}
+
+#[tokio::test]
+async fn a_socket_that_asks_for_runs_faster_than_they_are_read_is_closed_and_others_notice_nothing() {
+    let env = TestEnv::start(&[("PREFLIGHT_PONG_TIMEOUT", "1h")]).await;
+    let mut viewer = env.watch("run").await;
+    let (mut requests, mut answers) = env.watch("flood").await.0.split();
+    let closed = tokio::spawn(async move {
+        loop {
+            match answers.next().await {
+                Some(Ok(Message::Close(frame))) => return frame.map(|frame| u16::from(frame.code)),
+                Some(Ok(_)) => {}
+                Some(Err(_)) | None => return None,
+            }
+        }
+    });
+    'flood: for round in 0.. {
+        for number in 0..200 {
+            for kind in ["subscribe", "unsubscribe"] {
+                let text = format!(r#"{{"type":"{kind}","run":"junk-{round}-{number}"}}"#);
+                if closed.is_finished() || requests.feed(Message::text(text)).await.is_err() {
+                    break 'flood;
+                }
+            }
+        }
+        let _ = requests.flush().await;
+    }
+    assert_eq!(closed.await.unwrap(), Some(1008));
+    assert_eq!(status(&env, "another").await, 101);
+    env.set("run", "timestamps:a", 1).await;
+    viewer.read_until_modified(1).await;
+    eventually("nothing of it stays", async || env.service.metric("preflight_runs").await <= 2.0).await;
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ const SECRET: &str = "a secret of sixteen bytes or more";
 const KEY: (&str, &str) = ("PREFLIGHT_TOKEN_KEY", "secret:a secret of sixteen bytes or more");
 const NO_LEEWAY: (&str, &str) = ("PREFLIGHT_TOKEN_LEEWAY", "0s");
 
-fn token(runs: &str, seconds: u64) -> String {
+pub(crate) fn token(runs: &str, seconds: u64) -> String {
     let claims = json!({"runs": runs, "exp": get_current_timestamp() + seconds});
     encode(&Header::default(), &claims, &EncodingKey::from_secret(SECRET.as_bytes())).unwrap()
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tokio::sync::oneshot;
 use ws_server::Client;
 
 use crate::line::{Line, LineId};
@@ -24,6 +25,8 @@ pub(crate) enum ShardCommand {
     Leave(ViewerId),
     /// Sends the client a message between the lines.
     Notice(Client, Bytes),
+    /// Answers when all commands before it are carried out.
+    Settle(oneshot::Sender<()>),
 }
 
 /// A client that starts to watch.

@@ -44,6 +44,36 @@ async fn channels_that_never_had_a_line_are_not_kept() {
 }
 
 #[tokio::test]
+async fn requests_that_wait_for_redis_take_about_the_memory_of_their_text() {
+    let redis = TestRedis::start().await;
+    let service = start_service(&redis, &[]).await;
+    let mut viewers = Vec::new();
+    for _ in 0..300 {
+        viewers.push(Viewer::connect(&service, "r:a").await);
+    }
+    let before = resident_bytes(service.pid());
+    redis.pause().await;
+    // The first one waits, and the second behind it. As texts of their own its names would take many times its 60 KB.
+    let many =
+        format!(r#"{{"type":"subscribe","run":"r","channels":[{}]}}"#, vec![r#""a""#; 15_000].join(","));
+    for viewer in &mut viewers {
+        viewer.send(r#"{"type":"subscribe","run":"r","channels":["b"]}"#).await;
+        viewer.send(&many).await;
+    }
+    for viewer in &mut viewers {
+        viewer.ping().await;
+    }
+    let grown = resident_bytes(service.pid()).saturating_sub(before);
+    println!("{grown} bytes for {} of requests", 300 * many.len());
+    assert!(grown < 48 << 20, "{grown} bytes");
+    redis.resume().await;
+    for viewer in &mut viewers {
+        assert_eq!(viewer.next_json().await["type"], "subscribed");
+        assert_eq!(viewer.next_json().await["code"], 4400);
+    }
+}
+
+#[tokio::test]
 async fn a_client_that_would_exceed_the_number_of_channels_is_refused_and_nobody_else() {
     for history in ["memory", "redis"] {
         let redis = TestRedis::start().await;

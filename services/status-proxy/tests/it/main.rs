@@ -12,6 +12,7 @@ mod limits;
 mod outages;
 mod page;
 mod poisoned_values;
+mod readme_frames;
 mod redis_refusals;
 mod refusals;
 mod replicas;

@@ -142,6 +142,17 @@ impl Viewer {
         self.0.send(Message::text(text)).await.unwrap();
     }
 
+    /// Returns when the server has read everything that was sent before.
+    pub(crate) async fn ping(&mut self) {
+        self.0.send(Message::Ping("settle".into())).await.unwrap();
+        loop {
+            let next = tokio::time::timeout(TIMEOUT, self.0.next()).await.expect("a pong in time");
+            if let Message::Pong(_) = next.expect("the socket is open").unwrap() {
+                return;
+            }
+        }
+    }
+
     pub(crate) async fn close(mut self) {
         self.0.close(None).await.unwrap();
         while self.next().await.is_ok() {}
