@@ -16,7 +16,7 @@ use crate::assignments::Assignments;
 use crate::bad_message_log::BadMessageLog;
 use crate::config::{Command, Config};
 use crate::dead_letter_forwarder::DeadLetterForwarder;
-use crate::kafka::{self, BootstrapBrokers, Consumer, EventHandler};
+use crate::kafka::{self, ClientHandler, Consumer, EventHandler};
 use crate::mappings::Mappings;
 use crate::metrics::Metrics;
 use crate::partition::{IngestContext, PartitionGate};
@@ -121,7 +121,7 @@ fn spawn_dead_letter_forwarder(
         let forwarder = DeadLetterForwarder {
             store,
             client_config: config.kafka.client_config()?,
-            bootstrap_brokers: BootstrapBrokers::new(config.kafka.broker()),
+            client_handler: ClientHandler::new(&config.kafka)?,
             topic,
             metrics: metrics.clone(),
             gate: lifecycle.readiness().gate("dead letters"),
@@ -136,8 +136,8 @@ fn create_consumer(
     assignments: &Assignments,
     metrics: &Metrics,
 ) -> anyhow::Result<Arc<Consumer>> {
-    let bootstrap_brokers = BootstrapBrokers::new(config.kafka.broker());
-    let event_handler = EventHandler::new(assignments.clone(), metrics.clone(), bootstrap_brokers);
+    let event_handler =
+        EventHandler::new(assignments.clone(), metrics.clone(), ClientHandler::new(&config.kafka)?);
     let consumer = kafka::create_consumer(config.kafka.client_config()?, event_handler);
     Ok(Arc::new(consumer.context("create the consumer")?))
 }

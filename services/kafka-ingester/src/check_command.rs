@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use tokio::runtime::Handle;
 
 use crate::config::Config;
-use crate::kafka::record_of;
+use crate::kafka::{ClientHandler, record_of};
 use crate::mappings::Mappings;
 use crate::message::{self, Action, BadMessage, Change, Changes, Expiry, Policy, StoreAs};
 use crate::schema_registry::SchemaRegistry;
@@ -21,7 +21,11 @@ use crate::schema_registry::SchemaRegistry;
 /// # Errors
 /// If a topic cannot be read, or standard output is closed.
 pub(crate) fn run(config: &Config, sample: usize) -> anyhow::Result<()> {
-    let consumer: BaseConsumer = config.kafka.client_config()?.create().context("create the consumer")?;
+    let handler = ClientHandler::new(&config.kafka)?;
+    let consumer = config.kafka.client_config()?.create_with_context(handler);
+    let consumer: BaseConsumer<ClientHandler> = consumer.context("create the consumer")?;
+    // librdkafka asks for a token, if it needs one.
+    consumer.poll(Duration::ZERO);
     let mappings = config.mappings()?;
     consumer.assign(&first_offsets(&consumer, &mappings)?).context("read the topics")?;
     let registry = SchemaRegistry::new(&config.registry)?;
@@ -60,7 +64,10 @@ pub(crate) fn run(config: &Config, sample: usize) -> anyhow::Result<()> {
 }
 
 /// All partitions of the topics, from their earliest messages on.
-fn first_offsets(consumer: &BaseConsumer, mappings: &Mappings) -> anyhow::Result<TopicPartitionList> {
+fn first_offsets(
+    consumer: &BaseConsumer<ClientHandler>,
+    mappings: &Mappings,
+) -> anyhow::Result<TopicPartitionList> {
     let existing = consumer.fetch_metadata(None, REQUEST_TIMEOUT).context("ask the brokers")?;
     let mut list = TopicPartitionList::new();
     for topic in &mappings.topics(existing.topics().iter().map(MetadataTopic::name)) {

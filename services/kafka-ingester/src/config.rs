@@ -5,6 +5,7 @@ mod ingest_file;
 mod kafka;
 mod librdkafka;
 mod mapping;
+mod oauth;
 mod registry;
 mod write;
 
@@ -15,6 +16,7 @@ use redis_core::RedisConfig;
 
 pub use kafka::KafkaConfig;
 pub use mapping::MappingConfig;
+pub(crate) use oauth::{OAuthMethod, OidcClient};
 pub use registry::RegistryConfig;
 pub use write::WriteConfig;
 

@@ -16,7 +16,7 @@ use rdkafka::producer::{FutureProducer, FutureRecord, Producer as _};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use crate::kafka::BootstrapBrokers;
+use crate::kafka::ClientHandler;
 use crate::metrics::Metrics;
 use crate::store::{DeadLetter, DeadLetterStore, NO_ENTRY};
 
@@ -24,7 +24,7 @@ use crate::store::{DeadLetter, DeadLetterStore, NO_ENTRY};
 pub(crate) struct DeadLetterForwarder {
     pub(crate) store: DeadLetterStore,
     pub(crate) client_config: ClientConfig,
-    pub(crate) bootstrap_brokers: BootstrapBrokers,
+    pub(crate) client_handler: ClientHandler,
     pub(crate) topic: String,
     pub(crate) metrics: Metrics,
     /// Closed while dead letters cannot be moved on.
@@ -37,15 +37,15 @@ impl DeadLetterForwarder {
     /// # Errors
     /// If the producer cannot be created.
     pub(crate) async fn run(self, stopping: CancellationToken) -> anyhow::Result<()> {
-        let producer: FutureProducer<BootstrapBrokers> = self
+        let producer: FutureProducer<ClientHandler> = self
             .client_config
-            .create_with_context(self.bootstrap_brokers.clone())
+            .create_with_context(self.client_handler.clone())
             .context("create a producer for the dead letters")?;
         let instance = chassis::unique::instance_id().to_string();
         // All dead letters up to this entry are forwarded, or too large.
         let mut position = "0".to_owned();
         loop {
-            self.bootstrap_brokers.add_brokers_if_forgotten(producer.client());
+            self.client_handler.bootstrap_brokers.add_brokers_if_forgotten(producer.client());
             let forwarding = self.forward_all(&producer, &instance, &mut position);
             match stopping.run_until_cancelled(forwarding).await {
                 None => return Ok(()),
@@ -63,7 +63,7 @@ impl DeadLetterForwarder {
     /// Forwards all dead letters after `position`, unless another instance holds the lease.
     async fn forward_all(
         &self,
-        producer: &FutureProducer<BootstrapBrokers>,
+        producer: &FutureProducer<ClientHandler>,
         instance: &str,
         position: &mut String,
     ) -> anyhow::Result<()> {
@@ -89,7 +89,7 @@ impl DeadLetterForwarder {
     /// One that is too large for the topic stays in Redis.
     async fn forward(
         &self,
-        producer: &FutureProducer<BootstrapBrokers>,
+        producer: &FutureProducer<ClientHandler>,
         dead_letters: Vec<DeadLetter>,
     ) -> (Vec<String>, Option<KafkaError>) {
         let sending = dead_letters.iter().map(|dead_letter| send(producer, &self.topic, dead_letter));
@@ -114,7 +114,7 @@ impl DeadLetterForwarder {
 }
 
 async fn send(
-    producer: &FutureProducer<BootstrapBrokers>,
+    producer: &FutureProducer<ClientHandler>,
     topic: &str,
     dead_letter: &DeadLetter,
 ) -> OwnedDeliveryResult {

@@ -1,18 +1,20 @@
 //! Everything that this service does with librdkafka, apart from reading messages.
 
 mod bootstrap_brokers;
+mod client_handler;
 mod commit;
 mod consumer;
 mod describe_topics;
 mod event_handler;
 mod group_refusal;
 mod lag;
+mod oauth;
 mod partition_list;
 mod record;
 mod start_position;
 mod topics;
 
-pub(crate) use bootstrap_brokers::BootstrapBrokers;
+pub(crate) use client_handler::ClientHandler;
 pub(crate) use commit::commit_offsets;
 pub(crate) use consumer::{Consumer, assign, create_consumer, seek};
 pub(crate) use describe_topics::TopicState;

@@ -22,7 +22,7 @@ advertised.listeners=SASL_PLAINTEXT://localhost:$sasl,SASL_SSL://localhost:$sasl
 listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL,SSL:SSL
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
-sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512
+sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512,OAUTHBEARER
 ssl.keystore.type=PEM
 ssl.keystore.location=$dir/keystore.pem
 log.dirs=$dir/data
@@ -36,6 +36,8 @@ for listener in sasl_plaintext sasl_ssl; do
   for mechanism in scram-sha-256 scram-sha-512; do
     echo "listener.name.$listener.$mechanism.sasl.jaas.config=$jaas.scram.ScramLoginModule required;"
   done
+  # Kafka's own validator of tokens that are not signed.
+  echo "listener.name.$listener.oauthbearer.sasl.jaas.config=$jaas.oauthbearer.OAuthBearerLoginModule required;"
 done >>server.properties
 
 kafka=(java -Xmx384m -cp "$KAFKA_LIBS/*")

@@ -6,6 +6,7 @@ use chassis::settings::SettingError;
 use rdkafka::config::ClientConfig;
 
 use super::librdkafka::{self, Property};
+use super::oauth::{OAuthConfig, OAuthMethod};
 use crate::topic_selector::TopicSelector;
 
 /// Where messages come from.
@@ -32,6 +33,9 @@ pub struct KafkaConfig {
     /// KAFKA_CONF_SASL_PASSWORD_FILE is a file with sasl.password
     #[arg(long, env = "KAFKA_CONF_*", value_name = "PROPERTY=VALUE", hide_env_values = true)]
     kafka_conf: Vec<String>,
+
+    #[command(flatten)]
+    oauth: OAuthConfig,
 }
 
 impl KafkaConfig {
@@ -71,12 +75,21 @@ impl KafkaConfig {
         self.kafka_conf.iter().map(|pair| Property::parse(pair)).collect()
     }
 
+    /// Where the tokens of SASL OAUTHBEARER come from, if they are used.
+    ///
+    /// # Errors
+    /// Names a setting that is missing, or that does not go with another.
+    pub(crate) fn oauth_method(&self) -> Result<Option<OAuthMethod>, SettingError> {
+        self.oauth.method()
+    }
+
     /// The configuration of a client of librdkafka.
     ///
     /// # Errors
     /// Names the variable of a property that librdkafka does not know, or that must not be set.
     pub(crate) fn client_config(&self) -> Result<ClientConfig, SettingError> {
-        librdkafka::client_config(self.broker(), self.group(), &self.properties())
+        let uses_tokens = self.oauth_method()?.is_some();
+        librdkafka::client_config(self.broker(), self.group(), uses_tokens, &self.properties())
     }
 
     pub(super) fn check(&self) -> Result<(), SettingError> {

@@ -31,6 +31,7 @@ impl Property {
 pub(super) fn client_config(
     broker: &str,
     group: &str,
+    uses_tokens: bool,
     properties: &[Property],
 ) -> Result<ClientConfig, SettingError> {
     let mut config = ClientConfig::new();
@@ -39,6 +40,9 @@ pub(super) fn client_config(
     }
     if !has_broker_protocol(properties) {
         config.set("partition.assignment.strategy", "cooperative-sticky");
+    }
+    if uses_tokens {
+        config.set("security.protocol", "SASL_SSL").set("sasl.mechanism", "OAUTHBEARER");
     }
     for property in properties {
         set(&mut config, property)?;

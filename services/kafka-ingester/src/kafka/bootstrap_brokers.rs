@@ -47,9 +47,3 @@ impl BootstrapBrokers {
         }
     }
 }
-
-impl ClientContext for BootstrapBrokers {
-    fn stats(&self, statistics: Statistics) {
-        self.check(&statistics);
-    }
-}

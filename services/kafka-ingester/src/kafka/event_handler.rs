@@ -1,10 +1,11 @@
 //! Handles what librdkafka reports besides messages: rebalances, statistics, errors and logs.
 
+use std::error::Error;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use rdkafka::TopicPartitionList;
-use rdkafka::client::ClientContext;
+use rdkafka::client::{ClientContext, OAuthToken};
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext, RebalanceProtocol};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
@@ -13,6 +14,7 @@ use rdkafka::types::RDKafkaRespErr;
 use tracing::{debug, error, info, warn};
 
 use super::bootstrap_brokers::BootstrapBrokers;
+use super::client_handler::ClientHandler;
 use super::commit::commit_offsets;
 use super::lag;
 use super::partition_list::{format_partitions, partitions_of};
@@ -24,22 +26,18 @@ use crate::topic_partition::TopicPartition;
 pub(crate) struct EventHandler {
     assignments: Assignments,
     metrics: Metrics,
-    bootstrap_brokers: BootstrapBrokers,
+    client: ClientHandler,
     pending_assignments: Mutex<Vec<TopicPartitionList>>,
     last_error: Mutex<Option<String>>,
     outside_group_since: Mutex<Option<Instant>>,
 }
 
 impl EventHandler {
-    pub(crate) fn new(
-        assignments: Assignments,
-        metrics: Metrics,
-        bootstrap_brokers: BootstrapBrokers,
-    ) -> Self {
+    pub(crate) fn new(assignments: Assignments, metrics: Metrics, client: ClientHandler) -> Self {
         Self {
             assignments,
             metrics,
-            bootstrap_brokers,
+            client,
             pending_assignments: Mutex::default(),
             last_error: Mutex::default(),
             outside_group_since: Mutex::default(),
@@ -53,7 +51,7 @@ impl EventHandler {
 
     /// The brokers of the settings.
     pub(crate) fn bootstrap_brokers(&self) -> &BootstrapBrokers {
-        &self.bootstrap_brokers
+        &self.client.bootstrap_brokers
     }
 
     /// The latest reason why a broker could not be reached, since [`EventHandler::clear_last_error`].
@@ -83,6 +81,12 @@ impl EventHandler {
 }
 
 impl ClientContext for EventHandler {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
+        self.client.tokens.token()
+    }
+
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         match level {
             // Why a broker cannot be reached. librdkafka repeats it at every attempt.
@@ -104,7 +108,7 @@ impl ClientContext for EventHandler {
     }
 
     fn stats(&self, statistics: Statistics) {
-        self.bootstrap_brokers.check(&statistics);
+        self.client.bootstrap_brokers.check(&statistics);
         let is_outside = statistics.cgrp.as_ref().is_none_or(|group| group.join_state == "init");
         let mut since = self.outside_group_since.lock();
         *since = is_outside.then(|| since.unwrap_or_else(Instant::now));

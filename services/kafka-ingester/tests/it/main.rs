@@ -14,6 +14,7 @@ mod formats;
 mod group;
 mod group_protocol;
 mod kafka_outages;
+mod oauth;
 mod poisoned;
 mod policies;
 mod redis_outages;

@@ -11,18 +11,18 @@ use tokio::process::{Child, Command};
 
 use crate::support::{BINARY, Kafka, World, env_var, report_not_run};
 
-struct SecureBroker {
+pub(crate) struct SecureBroker {
     dir: TempDir,
-    sasl: String,
+    pub(crate) sasl: String,
     sasl_tls: String,
     tls: String,
-    plain: String,
+    pub(crate) plain: String,
     libs: String,
     _process: Child,
 }
 
 impl SecureBroker {
-    async fn start(libs: String) -> Self {
+    pub(crate) async fn start(libs: String) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let ports: [u16; 5] = std::array::from_fn(|_| free_port());
         let log = std::fs::File::create(dir.path().join("log")).unwrap();
@@ -109,7 +109,7 @@ async fn right_credentials_connect_and_wrong_ones_show_in_ready() {
     world.wait_for_offset(0, 1).await;
 }
 
-async fn wait_until_not_ready(service: &ServiceProcess, reason: &str) {
+pub(crate) async fn wait_until_not_ready(service: &ServiceProcess, reason: &str) {
     eventually("/ready says why", async || {
         let (status, body) = service.get("/ready").await;
         status == 503 && body.contains("kafka: ") && body.contains(reason)
