@@ -83,9 +83,11 @@ impl BatchLoop {
         let mut in_flight = FuturesOrdered::new();
         let mut last_len = 0;
         loop {
-            if in_flight.len() < IN_FLIGHT_MAX {
+            // A check of the waiting requests is sent by itself.
+            let most = if self.handler.own.is_recheck_due() { 1 } else { IN_FLIGHT_MAX };
+            if in_flight.len() < most {
                 self.receive_messages();
-                self.handler.schedule_own_operations();
+                self.handler.schedule_own_operations(!in_flight.is_empty());
                 // A second batch is sent only when it is as large as the first: a batch costs as much as some operations.
                 let min_len = if in_flight.is_empty() { 1 } else { last_len };
                 if self.due() >= min_len {
@@ -110,7 +112,7 @@ impl BatchLoop {
                     None => return,
                 },
                 _ = self.messages.recv(), if in_flight.len() < IN_FLIGHT_MAX => self.handler.own.notified(),
-                () = tokio::time::sleep_until(self.handler.own.next_recheck().into()), if in_flight.len() < IN_FLIGHT_MAX => {}
+                () = tokio::time::sleep_until(self.handler.own.next_recheck().into()), if in_flight.is_empty() => {}
             }
         }
     }

@@ -47,9 +47,13 @@ impl NodeOperations {
         self.recheck.next_due()
     }
 
-    /// Adds what is due now.
-    pub(super) fn schedule(&mut self, waiting: &WaitQueue<Waiter>) {
-        if Instant::now() >= self.recheck.next_due() {
+    pub(super) fn is_recheck_due(&self) -> bool {
+        Instant::now() >= self.recheck.next_due()
+    }
+
+    /// Adds what is due now. Requests are checked only while nothing is in flight: that may have answered them.
+    pub(super) fn schedule(&mut self, waiting: &WaitQueue<Waiter>, is_in_flight: bool) {
+        if !is_in_flight && self.is_recheck_due() {
             let (part, is_last) = self.recheck.next_part(waiting);
             self.due.extend(part);
             // Notifications are read at least once per round. This also tells Redis that the node is alive.

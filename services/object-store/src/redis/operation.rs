@@ -44,6 +44,11 @@ impl Operation {
         Self::new(&[b"duplicate", &id_hex(id), &id_hex(original), ticket.as_bytes()], on_reply)
     }
 
+    /// A duplicate that waits, unless it has been executed since.
+    pub(crate) fn recheck(id: &ObjectId, original: &ObjectId, ticket: u64, on_reply: OnReply) -> Self {
+        Self::new(&[b"recheck", &id_hex(id), &id_hex(original), ticket.to_string().as_bytes()], on_reply)
+    }
+
     /// Tells whoever waits for an object, or asks for it soon, that its set was refused.
     pub(crate) fn refuse(id: &ObjectId, on_reply: OnReply) -> Self {
         Self::new(&[b"refuse", &id_hex(id)], on_reply)

@@ -36,8 +36,8 @@ impl ReplyHandler {
     }
 
     /// Adds what is due to the operations of this node itself.
-    pub(super) fn schedule_own_operations(&mut self) {
-        self.own.schedule(&self.backend.waiting());
+    pub(super) fn schedule_own_operations(&mut self, is_in_flight: bool) {
+        self.own.schedule(&self.backend.waiting(), is_in_flight);
     }
 
     /// Handles the reply to an operation.

@@ -76,7 +76,7 @@ fn check(ticket: u64, id: &ObjectId, waiter: &Waiter) -> Operation {
     let on_reply = OnReply::Recheck { ticket };
     match waiter.duplicate_id() {
         None => Operation::get(id, b"", Some(ticket), on_reply),
-        Some(duplicate) => Operation::duplicate(duplicate, id, ticket, on_reply),
+        Some(duplicate) => Operation::recheck(duplicate, id, ticket, on_reply),
     }
 }
 

@@ -172,6 +172,27 @@ async fn a_request_of_another_node_gets_a_notification_until_it_was_read() {
 }
 
 #[tokio::test]
+async fn a_duplicate_that_was_executed_is_not_executed_again_by_a_check_before_its_notification_was_read() {
+    let mut script = Script::start().await;
+    let mut other = Script::on(Arc::clone(&script.redis), "00000000000000bb").await;
+    let check: [&[u8]; 4] = [b"recheck", b"0b", b"0a", b"9"];
+    assert_eq!(other.run(&[b"duplicate", b"0b", b"0a", b"9"]).await, ["absent"]);
+    assert_eq!(other.run(&check).await, ["absent"], "it still waits");
+    script.set("0a", b"data").await;
+    assert_eq!(script.run(&[b"delete", b"0b", b""]).await, ["ok"], "the duplicate was made");
+    assert_eq!(other.run(&check).await, ["absent"]);
+    assert_eq!(script.run(&[b"delete", b"0b", b""]).await, ["absent"], "it was not made again");
+    let found = other.run(&[b"notifications", b"0"]).await;
+    let notification = super::super::notification::Notification::parse(&found[1]).unwrap();
+    other.run(&[b"notifications", notification.number.to_string().as_bytes()]).await;
+    assert_eq!(
+        other.run(&check).await[0],
+        "ok",
+        "nothing else will tell the node, if it still believes that it waits"
+    );
+}
+
+#[tokio::test]
 async fn a_batch_is_executed_once_and_never_out_of_order() {
     let mut script = Script::start().await;
     script.set("0a", b"data").await;

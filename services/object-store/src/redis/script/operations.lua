@@ -51,9 +51,8 @@ function writes.delete()
   return 'ok'
 end
 
--- id, original, ticket: gives an id the content of the original, or waits for the original.
-function writes.duplicate()
-  local id, original, ticket = next_argument(), next_argument(), next_argument()
+-- Gives an id the content of the original, or waits for the original.
+local function duplicate(id, original, ticket)
   local record, length = lookup(original)
   if not record and is_refused(original) then
     refuse(id)
@@ -73,6 +72,23 @@ function writes.duplicate()
   local reply = reply_object('ok', record)
   table.insert(reply, 2, tickets)
   return reply
+end
+
+-- id, original, ticket
+function writes.duplicate()
+  local id, original, ticket = next_argument(), next_argument(), next_argument()
+  return duplicate(id, original, ticket)
+end
+
+-- id, original, ticket: a duplicate that its node believes to wait. If it does not wait any more, it was executed, and is not to
+-- be executed again: the id may have been deleted since. Then a notification says so, unless that was lost.
+function writes.recheck()
+  local id, original, ticket = next_argument(), next_argument(), next_argument()
+  if lookup(original) then
+    local waited = call_own('ZREM', waiters_key .. original, node .. ':' .. ticket .. ':' .. id) == 1
+    if not waited and call('EXISTS', notifications_key .. node) == 1 then return 'absent' end
+  end
+  return duplicate(id, original, ticket)
 end
 
 -- id: its set was refused.
@@ -153,7 +169,7 @@ function reads.totals()
   return { 'totals', counts[1] or '0', counts[2] or '0', counts[3] or '0' }
 end
 
-local write_arguments = { set = 2, link = 3, delete = 2, duplicate = 3, refuse = 1, cancel = 3 }
+local write_arguments = { set = 2, link = 3, delete = 2, duplicate = 3, recheck = 3, refuse = 1, cancel = 3 }
 local replies, write_replies = {}, {}
 local function execute(index)
   local name = next_argument()
