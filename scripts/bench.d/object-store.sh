@@ -57,7 +57,10 @@ one=$target
 node "${on_redis[@]}"
 two=$target
 node
-measure redis "$one" "$two" "$target" "$redis_target"
+memory=$target
+port=$(free_port)
+start "$port" "$work/bare.log" "$load" bare "$port"
+measure redis "$one" "$two" "$memory" "$redis_target" "$port,${children[-1]}"
 stop_children
 
 redis=$(free_port)

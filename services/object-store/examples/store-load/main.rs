@@ -4,6 +4,7 @@
 
 mod bare;
 mod client;
+mod floor;
 mod large;
 mod redis;
 mod resident;
@@ -28,8 +29,8 @@ enum Measurement {
     Memory { bare: Target, ours: Target, released: Option<Target> },
     /// Measure the resident memory of an empty server, given as PORT,PID
     Resident { target: Target },
-    /// Measure two nodes on one Redis, and compare a hot object with a node in memory
-    Redis { one: Target, two: Target, memory: Target, redis: Target },
+    /// Measure two nodes on one Redis, compare a hot object with a node in memory, and say what the bare loop and Redis cost
+    Redis { one: Target, two: Target, memory: Target, redis: Target, bare: Target },
     /// Compare a node that waits for a replica with one that does not
     Wait { without: Target, with: Target },
 }
@@ -48,8 +49,9 @@ fn main() {
         }
         Measurement::Resident { target } => resident::measure(target),
         Measurement::Wait { without, with } => redis::wait(without, with),
-        Measurement::Redis { one, two, memory, redis } => {
+        Measurement::Redis { one, two, memory, redis, bare } => {
             redis::compare(one, redis);
+            floor::measure(bare, redis);
             redis::hot(one, memory);
             wake::measure("two nodes", one, two, "2 ms");
         }

@@ -13,7 +13,7 @@ pub(crate) fn compare(node: Target, redis: Target) {
         [("1 KiB", 1 << 10, 50), ("64 KiB", 64 << 10, 16), ("1 MiB", 1 << 20, 8)]
     {
         for sets in [true, false] {
-            let raw = raw(redis.port, sets, payload, connections);
+            let raw = raw(redis, sets, payload, connections, 1).per_second;
             let time = Duration::from_millis(1500);
             let cpu = redis.cpu_seconds();
             let ours = Load { sets, connections, pipelined: 1, payload, time }.run(node);
@@ -51,17 +51,32 @@ pub(crate) fn wait(without: Target, with: Target) {
     }
 }
 
-/// Requests per second of redis-benchmark.
-fn raw(port: u16, sets: bool, payload: usize, connections: usize) -> f64 {
+/// What redis-benchmark does, and the CPU time of each request: its own and that of Redis, in microseconds.
+pub(crate) struct Raw {
+    pub(crate) per_second: f64,
+    pub(crate) sender_us: f64,
+    pub(crate) redis_us: f64,
+}
+
+/// Runs redis-benchmark, with this many requests sent at a time over each connection.
+pub(crate) fn raw(redis: Target, sets: bool, payload: usize, connections: usize, pipelined: usize) -> Raw {
     let requests = ((2 << 30) / payload).clamp(2000, 100_000);
+    let this = Target::this_process();
+    let (sender, server) = (this.cpu_seconds_of_children(), redis.cpu_seconds());
     let output = Command::new("redis-benchmark")
-        .args(["-p", &port.to_string(), "-c", &connections.to_string(), "-n", &requests.to_string()])
-        .args(["-d", &payload.to_string(), "-t", if sets { "set" } else { "get" }, "--csv"])
+        .args(["-p", &redis.port.to_string(), "-c", &connections.to_string(), "-n", &requests.to_string()])
+        .args(["-d", &payload.to_string(), "-P", &pipelined.to_string()])
+        .args(["-t", if sets { "set" } else { "get" }, "--csv"])
         .output()
         .unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let line = text.lines().last().unwrap();
-    line.split(',').nth(1).unwrap().trim_matches('"').parse().unwrap()
+    let each = |seconds: f64| seconds / requests as f64 * 1e6;
+    Raw {
+        per_second: line.split(',').nth(1).unwrap().trim_matches('"').parse().unwrap(),
+        sender_us: each(this.cpu_seconds_of_children() - sender),
+        redis_us: each(redis.cpu_seconds() - server),
+    }
 }
 
 /// Compares gets of an object that was read before: from a node on Redis and from one in memory.

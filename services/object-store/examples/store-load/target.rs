@@ -20,12 +20,26 @@ impl FromStr for Target {
 }
 
 impl Target {
+    pub(crate) fn this_process() -> Self {
+        Self { port: 0, pid: std::process::id() }
+    }
+
     /// CPU time that the process has used, in seconds.
     pub(crate) fn cpu_seconds(self) -> f64 {
+        self.stat_seconds(11)
+    }
+
+    /// CPU time that its children have used that have ended.
+    pub(crate) fn cpu_seconds_of_children(self) -> f64 {
+        self.stat_seconds(13)
+    }
+
+    /// The sum of a time in user mode and the one in the kernel after it.
+    fn stat_seconds(self, field: usize) -> f64 {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid)).unwrap();
         // The second field, the name, may contain spaces. The fields after it begin with the third.
         let fields: Vec<&str> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
-        (fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap()) / TICKS
+        (fields[field].parse::<f64>().unwrap() + fields[field + 1].parse::<f64>().unwrap()) / TICKS
     }
 
     /// Resident memory, in bytes.
