@@ -59,9 +59,10 @@ impl Probes {
         let title = format!("{name} {version}");
         // The links are relative: a proxy may have put this under another path.
         let body = format!(
-            "<!DOCTYPE html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>{title}</title>\n<h1>{title}</h1>\n\
+            "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width\">\n\
+             <title>{title}</title>\n<link rel=\"icon\" href=\"data:,\">\n<main>\n<h1>{title}</h1>\n\
              <p><a href=\"health\">/health</a> <a href=\"ready\">/ready</a> <a href=\"metrics\">/metrics</a></p>\n\
-             <p>What it does and all its settings: services/{name}/README.md, and {name} --help.</p>\n</html>\n"
+             <p>What it does and all its settings: services/{name}/README.md, and {name} --help.</p>\n</main>\n</html>\n"
         );
         Answer { status: 200, content_type: "text/html; charset=utf-8", body }
     }

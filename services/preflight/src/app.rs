@@ -18,6 +18,7 @@ use crate::config::Config;
 use crate::hub::Hub;
 use crate::metrics::Metrics;
 use crate::notification_support::NotificationSupport;
+use crate::page::PAGE;
 use crate::store::Store;
 use crate::ws::{Endpoint, RunOpener};
 
@@ -56,7 +57,7 @@ impl App {
         let listener = ws_chassis::listen(&config.process, &config.sockets)?;
         let socket_metrics = ws_server::Metrics::register(&registry, "preflight")?;
         let probes = Probes::new(lifecycle.readiness(), registry);
-        let front = HttpFront::new(&config.sockets, probes, include_str!("page.html"));
+        let front = HttpFront::new(&config.sockets, probes, PAGE);
         front.reload_on_hangup(lifecycle, || Ok(chassis::settings::read_again::<Config>()?.sockets));
         let opener = RunOpener { hub: hub_handle, max_runs_per_client: config.max_runs_per_client() };
         let endpoint = Endpoint { front, opener: Arc::new(opener) };

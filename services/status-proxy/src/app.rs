@@ -20,6 +20,7 @@ use crate::history_reader::HistoryReader;
 use crate::hub::Hub;
 use crate::line::LineId;
 use crate::metrics::Metrics;
+use crate::page::PAGE;
 use crate::position::StreamPosition;
 use crate::preparer::Preparer;
 use crate::recorder::{Recorder, RecorderInput};
@@ -102,7 +103,7 @@ impl App {
         let listener = ws_chassis::listen(&config.process, &config.sockets)?;
         let probes = Probes::new(readiness, registry);
         let subscribe_timeout = config.sockets.handshake_timeout;
-        let front = HttpFront::new(&config.sockets, probes, include_str!("page.html"));
+        let front = HttpFront::new(&config.sockets, probes, PAGE);
         front.reload_on_hangup(lifecycle, || Ok(chassis::settings::read_again::<Config>()?.sockets));
         let opener = Arc::new(ViewerOpener(Arc::new(Preparer {
             hub,

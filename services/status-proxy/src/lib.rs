@@ -11,6 +11,7 @@ mod json;
 mod line;
 mod line_limit;
 mod metrics;
+mod page;
 mod position;
 mod preparer;
 mod recorder;

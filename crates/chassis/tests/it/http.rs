@@ -1,3 +1,5 @@
+use test_support::Browser;
+
 use crate::start;
 
 #[tokio::test]
@@ -8,6 +10,10 @@ async fn the_front_page_links_to_the_probes_and_any_other_path_is_a_404_with_a_l
     for part in ["demo 1.2.3", "\"health\"", "\"ready\"", "\"metrics\"", "services/demo/README.md"] {
         assert!(page.contains(part), "{part} is not in {page}");
     }
+    let browser = Browser::start().await;
+    browser.client.goto(&service.base_url()).await.unwrap();
+    assert_eq!(browser.find_violations().await, Vec::<String>::new());
+    browser.close().await;
     for path in ["/nothing", "/health/", "/favicon.ico"] {
         assert_eq!(
             service.get(path).await,

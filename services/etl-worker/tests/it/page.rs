@@ -1,6 +1,6 @@
 use fred::interfaces::{HashesInterface, ListInterface};
 use serde_json::{Value, json};
-use test_support::{ServiceProcess, check_token, eventually};
+use test_support::{Browser, ServiceProcess, check_token, eventually};
 
 use crate::bad_input::list_dead_letters;
 use crate::support::World;
@@ -41,6 +41,15 @@ async fn the_page_shows_jobs_dead_letters_the_last_files_and_a_count_by_day() {
     world.wait_until_done(&games.iter().map(String::as_str).collect::<Vec<_>>()).await;
     let (code, page) = worker.get("/").await;
     assert!(code == 200 && page.contains("<h1>etl-worker</h1>"), "{page}");
+    let browser = Browser::start().await;
+    browser.client.goto(&worker.base_url()).await.unwrap();
+    let text = "return document.body.innerText";
+    eventually("it shows the dead letter", async || {
+        browser.client.execute(text, Vec::new()).await.unwrap().to_string().contains("nobody is not a player")
+    })
+    .await;
+    assert_eq!(browser.find_violations().await, Vec::<String>::new());
+    browser.close().await;
     let status = status(&worker).await;
     let dataset = &status["datasets"][0];
     assert_eq!(

@@ -58,6 +58,7 @@ async fn the_page_shows_a_checklist_live_and_reconnects_after_a_restart() {
     shows("tr[data-lock=wepp] td", "locked").await;
     shows("#done", "7 of 13 done").await;
     shows("#changed", "last changed").await;
+    assert_eq!(browser.find_violations().await, Vec::<String>::new());
 
     // The page reconnects by itself, and says so while it has no connection.
     let port = env.service.port().to_string();

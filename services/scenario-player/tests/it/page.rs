@@ -22,6 +22,7 @@ async fn a_posted_customer_moves_on_the_floor_and_stops_while_paused() {
     let start = page.position("customer-1").await;
     eventually("the first customer moves", async || page.position("customer-1").await != start).await;
 
+    assert_eq!(browser.find_violations().await, Vec::<String>::new());
     page.click("[data-customer='customer-1'] .pause").await;
     eventually("it is paused", async || page.text("[data-customer='customer-1'] .state").await == "paused")
         .await;

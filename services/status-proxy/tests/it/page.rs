@@ -1,7 +1,7 @@
 //! The page in a real browser.
 
 use fred::interfaces::{HashesInterface, KeysInterface};
-use serde_json::Value;
+use serde_json::{Value, json};
 use test_support::{Browser, TestRedis, eventually};
 
 use crate::support::{BINARY, Producer, start_service};
@@ -30,6 +30,7 @@ async fn the_page_shows_history_and_live_lines_and_reconnects_by_itself() {
     eventually("a live line", async || element_text(&browser, "log").await == format!("{lines}\nb live"))
         .await;
     assert_eq!(element_text(&browser, "count").await, "3 lines");
+    assert_eq!(browser.find_violations().await, Vec::<String>::new());
 
     // A second instance records while the first is down. A third one takes the address of the first, where the page
     // reconnects.
@@ -62,5 +63,57 @@ async fn the_page_shows_history_and_live_lines_and_reconnects_by_itself() {
     .await;
     assert!(browser.client.current_url().await.unwrap().query().unwrap().contains("run=r"));
     drop((second, third));
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn the_page_colours_lines_finds_in_them_waits_while_paused_and_keeps_a_hundred_thousand() {
+    let redis = TestRedis::start().await;
+    let service = start_service(&redis, &[("STATUS_OUTBOX_SIZE", "64MB")]).await;
+    let (producer, browser) = (Producer::connect(&redis).await, Browser::start().await);
+    browser.client.goto(&format!("{}/?run=r&channel=a", service.base_url())).await.unwrap();
+    eventually("it watches", async || element_text(&browser, "state").await == "watching r:a").await;
+    let run = async |script: &str| browser.client.execute(script, Vec::new()).await.unwrap();
+
+    producer
+        .publish(
+            "r:a",
+            "\u{1b}[1;31mred\u{1b}[0m \u{1b}[38;5;21mblue\u{1b}[39m \u{1b}]0;title\u{7}<b>plain\u{1b}[K",
+        )
+        .await;
+    eventually("no escape sequence is shown", async || {
+        element_text(&browser, "log").await == "red blue <b>plain"
+    })
+    .await;
+    let styles =
+        run("return [...document.querySelectorAll('#log span')].map((span) => span.style.cssText)").await;
+    assert_eq!(
+        styles,
+        json!(["color: var(--ansi-1); font-weight: bold;", "", "color: rgb(0, 0, 255);", "", ""])
+    );
+
+    run("document.getElementById('pause').click()").await;
+    for burst in 1..=20 {
+        producer.publish_all("r:a", 5000).await;
+        let wait = format!("{},000 wait", 5 * burst);
+        eventually(&wait, async || element_text(&browser, "count").await.ends_with(&wait)).await;
+    }
+    assert_eq!(element_text(&browser, "log").await, "red blue <b>plain");
+    run("document.getElementById('pause').click()").await;
+    eventually("the last line is at the end", async || {
+        run("return document.querySelector('#log').lastChild.lastChild.textContent").await == "4999"
+    })
+    .await;
+
+    let find = "const find = document.getElementById('find'); find.value = '/^9+$/'; \
+                document.getElementById('only').checked = true; find.oninput()";
+    run(find).await;
+    eventually("it finds", async || element_text(&browser, "count").await == "100,001 lines, 60 match").await;
+    assert_eq!(
+        element_text(&browser, "log").await.lines().take(4).collect::<Vec<_>>(),
+        ["9", "99", "999", "9"]
+    );
+    assert_eq!(run("return document.querySelectorAll('mark').length").await, 60);
+    assert_eq!(browser.find_violations().await, Vec::<String>::new());
     browser.close().await;
 }
