@@ -15,7 +15,7 @@ async fn gets_that_wait_on_one_node_are_answered_when_another_stores() {
     let (here, there) = (Node::redis(&redis).await, Node::redis(&redis).await);
     let mut waiting = Client::connect(here.port, "waiting").await;
     let mut storing = Client::connect(there.port, "storing").await;
-    let count = 10_000;
+    let count = size(2_000, 10_000) as u64;
     let mut bytes = Vec::new();
     for n in 0..count {
         bytes.extend(waiting.encode_request(RequestKind::Get, &id(n), u64::MAX, None).0);

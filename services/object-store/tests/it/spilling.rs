@@ -51,7 +51,7 @@ async fn p99(client: &mut Client, hot: u64, length: usize, count: u64) -> Durati
 #[tokio::test]
 async fn a_store_that_outgrows_memory_gives_every_object_back() {
     let dir = tempfile::tempdir().unwrap();
-    let (count, memory) = (size(200, 10_240) as u64, size(20, 1024));
+    let (count, memory) = (size(100, 10_240) as u64, size(20, 1024));
     let node = spilling(dir.path(), &format!("{memory}MB")).await;
     let mut client = Client::connect(node.port, "one").await;
     let mut most = 0;
@@ -88,9 +88,10 @@ async fn a_store_that_outgrows_memory_gives_every_object_back() {
     }
     let (mut with, mut without) = (Vec::new(), Vec::new());
     p99(&mut client, 16, MIB, 16).await;
+    let gets = size(40, 200) as u64;
     for _ in 0..5 {
-        with.push(p99(&mut client, 16, MIB, 200).await);
-        without.push(p99(&mut other, 16, MIB, 200).await);
+        with.push(p99(&mut client, 16, MIB, gets).await);
+        without.push(p99(&mut other, 16, MIB, gets).await);
     }
     let median = |times: &mut Vec<Duration>| (times.sort_unstable(), times[2]).1;
     println!(
