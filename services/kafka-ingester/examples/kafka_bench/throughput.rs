@@ -24,7 +24,7 @@ pub(crate) async fn measure_without_kafka(world: &World, total: usize) -> f64 {
         config.mapping.policy().unwrap(),
     );
     let share = total / PARTITIONS;
-    let messages: Arc<Vec<String>> = Arc::new((0..share).map(message).collect());
+    let messages: Arc<Vec<Vec<u8>>> = Arc::new((0..share).map(message).collect());
     let started = Instant::now();
     let tasks = (0..PARTITIONS).map(|partition| {
         let (store, policy, messages) = (store.clone(), policy.clone(), Arc::clone(&messages));
@@ -35,7 +35,7 @@ pub(crate) async fn measure_without_kafka(world: &World, total: usize) -> f64 {
             let (mut batch, mut start) = (Batch::default(), 0);
             for chunk in messages.chunks(BATCH) {
                 for value in chunk {
-                    let record = Record { value: Some(value.as_bytes()), ..Record::default() };
+                    let record = Record { value: Some(value), ..Record::default() };
                     batch.push(&policy, None, start + batch.len() as i64, &record).unwrap();
                 }
                 let next = start + chunk.len() as i64;
@@ -56,7 +56,7 @@ pub(crate) async fn measure_without_kafka(world: &World, total: usize) -> f64 {
 /// A consumer that does nothing with what it reads.
 pub(crate) async fn measure_bare_consumer(world: &World, total: usize) -> f64 {
     let topic = world.create_topic("bare").await;
-    world.produce(&topic, total, |_| false);
+    world.produce(&topic, total, message);
     let consumer = world.bare_consumer(&topic, Offset::Beginning);
     let (mut count, mut started) = (0, Instant::now());
     while count < total {
@@ -77,17 +77,17 @@ pub(crate) async fn measure_ingesters(
     world: &World,
     count: usize,
     total: usize,
-    is_bad: impl Fn(usize) -> bool,
+    message: impl Fn(usize) -> Vec<u8>,
 ) -> (f64, f64) {
     let _: () = world.redis.flushall(false).await.unwrap();
     let topic = world.create_topic("ingest").await;
     let instances: Vec<Instance> = (0..count).map(|_| Instance::start(world, &topic)).collect();
-    world.produce(&topic, PARTITIONS, |_| false);
+    world.produce(&topic, PARTITIONS, &message);
     world.wait_until_handled(&topic, PARTITIONS as i64).await;
     // Time for the last rebalance, so that every instance has its share.
     tokio::time::sleep(Duration::from_secs(5)).await;
     instances.iter().for_each(|instance| instance.signal("STOP"));
-    world.produce(&topic, total, is_bad);
+    world.produce(&topic, total, message);
     let cpu_s: f64 = instances.iter().map(Instance::cpu_s).sum();
     let started = Instant::now();
     instances.iter().for_each(|instance| instance.signal("CONT"));

@@ -23,6 +23,8 @@ pub(crate) struct World {
     pub(crate) redis_port: String,
     pub(crate) bin: String,
     pub(crate) redis: Client,
+    /// The stand-in for a schema registry.
+    pub(crate) registry_url: String,
     /// `REDIS_WAIT_REPLICAS` of the ingesters.
     pub(crate) wait_replicas: &'static str,
 }
@@ -31,17 +33,32 @@ pub(crate) fn env_var(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// A report of seven fields from one of [`KEYS`] batteries.
-pub(crate) fn message(number: usize) -> String {
-    let key = number.wrapping_mul(2_654_435_761) % KEYS;
-    format!(
+/// The battery that a message is about: one of [`KEYS`].
+pub(crate) fn key(number: usize) -> usize {
+    number.wrapping_mul(2_654_435_761) % KEYS
+}
+
+/// A report of seven fields.
+pub(crate) fn message(number: usize) -> Vec<u8> {
+    let key = key(number);
+    let text = format!(
         r#"{{"battery_id":{key},"soc":{},"voltage":402.{:02},"current":-12.50,"temperature":{},"status":"charging","site":"north-east-{}","ts":{}}}"#,
         number % 101,
         number % 100,
         20 + number % 15,
         number % 50,
         1_700_000_000_000_u64 + number as u64
-    )
+    );
+    text.into_bytes()
+}
+
+/// The same, but each hundredth is not JSON.
+pub(crate) fn message_or_bad(number: usize) -> Vec<u8> {
+    let mut value = message(number);
+    if number % 100 == 42 {
+        value.remove(0);
+    }
+    value
 }
 
 impl World {
@@ -53,7 +70,8 @@ impl World {
         let config = Config::from_url(&format!("redis://127.0.0.1:{redis_port}")).unwrap();
         let redis = Builder::from_config(config).build().unwrap();
         redis.init().await.unwrap();
-        Self { mock, broker, redis_port, bin: env_var("BIN").unwrap(), redis, wait_replicas: "0" }
+        let (bin, registry_url) = (env_var("BIN").unwrap(), env_var("REGISTRY_URL").unwrap());
+        Self { mock, broker, redis_port, bin, redis, registry_url, wait_replicas: "0" }
     }
 
     pub(crate) fn config(&self) -> ClientConfig {
@@ -76,12 +94,11 @@ impl World {
         topic
     }
 
-    /// Sends `total` messages as fast as the broker takes them. `is_bad` chooses those that are not JSON.
-    pub(crate) fn produce(&self, topic: &str, total: usize, is_bad: impl Fn(usize) -> bool) {
+    /// Sends `total` messages as fast as the broker takes them.
+    pub(crate) fn produce(&self, topic: &str, total: usize, message: impl Fn(usize) -> Vec<u8>) {
         let producer: BaseProducer = self.config().set("linger.ms", "5").create().unwrap();
         for number in 0..total {
-            let value = message(number);
-            send(&producer, topic, number, if is_bad(number) { &value[1..] } else { &value });
+            send(&producer, topic, number, &message(number));
         }
         producer.flush(Duration::from_secs(60)).unwrap();
     }
@@ -117,7 +134,7 @@ impl World {
 }
 
 /// Hands message `number` to the producer. The number decides the partition.
-pub(crate) fn send(producer: &BaseProducer, topic: &str, number: usize, value: &str) {
+pub(crate) fn send(producer: &BaseProducer, topic: &str, number: usize, value: &[u8]) {
     while producer
         .send(BaseRecord::<(), _>::to(topic).partition((number % PARTITIONS) as i32).payload(value))
         .is_err()

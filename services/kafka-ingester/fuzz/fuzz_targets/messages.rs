@@ -1,5 +1,5 @@
-//! Decodes any bytes as a message, under every policy. It must not panic, and must return a reason of the
-//! contract, or values that are JSON where they should be.
+//! Decodes any bytes as a message, in every format and under every policy. It must not panic, and must return a reason of
+//! the contract, or values that are JSON where they should be.
 //!
 //! `cargo +nightly fuzz run messages -- -max_total_time=60`
 #![no_main]
@@ -32,16 +32,20 @@ mod message {
     pub(crate) mod unpacked;
 }
 
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
 use message::change::Action;
-use message::format::{Encoding, Format};
+use message::format::{AvroSchema, Encoding, Format, Schema, SchemaCache, SchemaId};
 use message::policy::{Envelope, Nested, NonFinite, Notify, Nulls, Policy, StoreAs, Tombstones, TtlUnit};
 use message::record::Record;
 use message::unpacked::unpack;
 
-const REASONS: [&str; 14] = [
+const REASONS: [&str; 17] = [
+    "not_avro",
+    "not_protobuf",
+    "schema",
     "not_msgpack",
     "not_integer",
     "no_field",
@@ -61,7 +65,51 @@ const REASONS: [&str; 14] = [
 const TEMPLATES: [&str; 4] =
     ["battery:{battery_id}:data", "{a.b[0]}:{c\\.d}", "{key.id}{key}", "{header.h}{battery_id}"];
 
-const FORMATS: [Format; 5] = [Format::Auto, Format::Json, Format::Msgpack, Format::Text, Format::Integer];
+const FORMATS: [Format; 7] = [
+    Format::Auto,
+    Format::Json,
+    Format::Registry,
+    Format::Avro,
+    Format::Msgpack,
+    Format::Text,
+    Format::Integer,
+];
+
+/// A schema that holds itself, with a type of every kind.
+const AVRO: &str = r#"{"type":"record","name":"R","fields":[
+    {"name":"battery_id","type":["long","string","null"]},
+    {"name":"a","type":{"type":"array","items":["null","R","double","boolean"]}},
+    {"name":"m","type":{"type":"map","values":["bytes","float",{"type":"fixed","name":"F","size":2}]}},
+    {"name":"e","type":{"type":"enum","name":"E","symbols":["A","B"]}},
+    {"name":"d","type":["null",{"type":"bytes","logicalType":"decimal","precision":9,"scale":2},
+        {"type":"string","logicalType":"uuid"}]},
+    {"name":"t","type":["null",{"type":"int","logicalType":"date"},{"type":"int","logicalType":"time-millis"}]},
+    {"name":"u","type":["null",{"type":"long","logicalType":"timestamp-micros"},
+        {"type":"fixed","name":"D","size":12,"logicalType":"duration"}]}]}"#;
+
+const PROTOBUF: &str = r#"syntax = "proto3";
+    import "google/protobuf/struct.proto"; import "google/protobuf/timestamp.proto";
+    message A {
+        int64 battery_id = 1; A a = 2; map<string, double> m = 3; repeated bytes b = 4; enum E { X = 0; Y = 1; } E e = 5;
+        google.protobuf.Value v = 6; google.protobuf.Timestamp t = 7; oneof o { sint32 s = 8; fixed64 f = 9; }
+    }"#;
+
+static SCHEMA: LazyLock<Arc<AvroSchema>> = LazyLock::new(|| Arc::new(AvroSchema::parse(AVRO, &[]).unwrap()));
+
+/// Schema 1 is Avro, 2 Protobuf and 3 JSON; the registry has no 4.
+static SCHEMAS: LazyLock<SchemaCache> = LazyLock::new(|| {
+    let schemas = SchemaCache::default();
+    for (id, kind, text) in [(1, "AVRO", AVRO), (2, "PROTOBUF", PROTOBUF), (3, "JSON", "{}")] {
+        schemas.put(SchemaId(id), Ok(Schema::parse(kind, text, &[]).unwrap()));
+    }
+    schemas.put(SchemaId(4), Err("not found".to_owned()));
+    schemas
+});
+
+fn encoding(choice: u8) -> Encoding {
+    let format = FORMATS[usize::from(choice % 7)];
+    Encoding { format, schema: (format == Format::Avro).then(|| Arc::clone(&SCHEMA)) }
+}
 
 fuzz_target!(|input: (u8, u8, u8, &[u8], &[u8])| {
     let (choice, shape, formats, key, value) = input;
@@ -69,8 +117,8 @@ fuzz_target!(|input: (u8, u8, u8, &[u8], &[u8])| {
     let numbers = shape & 32 != 0;
     let policy = Policy {
         key_template: TEMPLATES[usize::from(shape % 4)].parse().unwrap(),
-        value: Encoding { format: FORMATS[usize::from(formats % 5)] },
-        key: Encoding { format: FORMATS[usize::from(formats / 5 % 5)] },
+        value: encoding(formats),
+        key: encoding(formats / 7),
         id_set: None,
         envelope: if shape & 64 == 0 { Envelope::None } else { Envelope::Debezium },
         nested: [Nested::Json, Nested::Flatten, Nested::Reject][usize::from(choice % 3)],
@@ -95,10 +143,13 @@ fuzz_target!(|input: (u8, u8, u8, &[u8], &[u8])| {
         versions_kept: Duration::ZERO,
         max_bytes: 4096,
     };
+    // A frame is found sooner if it is made here.
+    let framed = [&[0, 0, 0, 0, 1 + choice % 5], value].concat();
+    let value = if policy.value.format == Format::Registry { &framed } else { value };
     let value = if shape & 128 == 0 { Some(value) } else { None };
     let record = Record { key: Some(key), value, headers: vec![("h", key)], ..Record::default() };
-    let unpacked = unpack(&policy, &record);
-    match unpacked.as_ref().map_err(Clone::clone).and_then(|it| it.changes(&policy)) {
+    let Ok(unpacked) = unpack(&policy, Some(&SCHEMAS), &record) else { return };
+    match unpacked.changes(&policy) {
         Err(bad) => assert!(REASONS.iter().any(|reason| bad.to_string().starts_with(reason)), "{bad}"),
         Ok(changes) => changes.into_iter().for_each(|change| {
             let is_json = matches!(change.action, Action::Write { .. }) || policy.notify == Notify::Fields;

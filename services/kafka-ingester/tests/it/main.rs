@@ -17,6 +17,7 @@ mod kafka_outages;
 mod oauth;
 mod poisoned;
 mod policies;
+mod producers;
 mod redis_outages;
 mod refusals;
 mod schema_registry;

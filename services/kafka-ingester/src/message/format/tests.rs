@@ -1,4 +1,5 @@
 use super::*;
+use proptest::prelude::*;
 
 fn value(encoding: &Encoding, bytes: &[u8]) -> String {
     value_by(encoding, None, bytes)
@@ -140,4 +141,25 @@ fn protobuf_is_read_by_its_schema_and_the_indexes_of_its_message() {
         "not_protobuf: the schema does not have the message that the indexes lead to, by schema 1 of the registry"
     );
     assert!(framed(b"\0\x08").starts_with("not_protobuf: "));
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_json_or_have_a_reason(id in 1_u32..4, bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
+        let avro = r#"{"type":"record","name":"R","fields":[{"name":"a","type":{"type":"array","items":["null","R","bytes"]}},
+            {"name":"u","type":{"type":"string","logicalType":"uuid"}}]}"#;
+        let protobuf = r#"syntax = "proto3"; import "google/protobuf/struct.proto";
+            message A { A a = 1; map<int64, double> m = 2; google.protobuf.Value v = 3; }"#;
+        let kind = ["AVRO", "PROTOBUF", "JSON"][id as usize - 1];
+        let known = schemas(id, Schema::parse(kind, if id == 1 { avro } else { protobuf }, &[]));
+        let framed = [&[0, 0, 0, 0, id as u8], bytes.as_slice()].concat();
+        for format in [Format::Auto, Format::Msgpack, Format::Text, Format::Integer] {
+            let input = if format == Format::Auto { &framed } else { &bytes };
+            if let Ok(json) = of(format).value_to_json(input, Some(&known))
+                && kind != "JSON"
+            {
+                serde_json::from_slice::<serde::de::IgnoredAny>(&json).unwrap();
+            }
+        }
+    }
 }
