@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use crate::support::{BINARY, Viewer, is_full};
 
 /// No more may be missed of a failover than Sentinel takes to notice, to elect and to tell. A planned one needs no noticing: 1.1 s
-/// was measured, and 5.3 s before redis-core followed the winner of the latest election.
+/// was measured, and 5.3 s when an epoch that was published at the old primary was awaited until its timeout.
 fn longest_loss(loss: Loss) -> Duration {
     Duration::from_secs(if matches!(loss, Loss::Planned) { 4 } else { 15 })
 }

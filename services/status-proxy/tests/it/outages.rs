@@ -219,3 +219,28 @@ async fn lines_that_redis_refuses_to_record_turn_the_service_red_until_it_takes_
     assert_eq!(late.next_text().await, r#"{"type":"resume","recovered":false}"#);
     assert_eq!(late.next_line().await, "recorded");
 }
+
+#[tokio::test]
+async fn an_epoch_that_was_published_at_another_server_than_the_subscriptions_is_not_awaited() {
+    let (old, new) = (TestRedis::start().await, TestRedis::start().await);
+    let proxy = FlakyProxy::start(old.port()).await;
+    let url = format!("redis://127.0.0.1:{}", proxy.port());
+    let service = start_service(&old, &[("STATUS_HISTORY", "redis"), ("REDIS_URL", &url)]).await;
+    let mut viewer = Viewer::connect(&service, "r:a?history=0").await;
+    viewer.next_text().await;
+    // As in a failover, the connections change to the new server one after another.
+    proxy.redirect(new.port());
+    old.admin("CLIENT KILL TYPE pubsub").await;
+    eventually("the subscriptions are at the new server", async || {
+        new.admin("PUBSUB NUMPAT").await.as_i64() == Some(1)
+    })
+    .await;
+    let started = Instant::now();
+    old.admin("CLIENT KILL TYPE normal").await;
+    service.wait_until_ready().await;
+    // An epoch has 5 s to arrive.
+    assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
+    Producer::connect(&new).await.publish("r:a", "after").await;
+    assert_eq!(viewer.next_text().await, r#"{"type":"gap"}"#);
+    assert_eq!(viewer.next_line_after_gaps().await, "after");
+}
