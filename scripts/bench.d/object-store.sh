@@ -57,10 +57,10 @@ one=$target
 node "${on_redis[@]}"
 two=$target
 node
-memory=$target
+measure redis "$one" "$two" "$target" "$redis_target"
 port=$(free_port)
 start "$port" "$work/bare.log" "$load" bare "$port"
-measure redis "$one" "$two" "$memory" "$redis_target" "$port,${children[-1]}"
+measure floor "$port,${children[-1]}" "$redis_target"
 stop_children
 
 redis=$(free_port)
