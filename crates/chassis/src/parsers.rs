@@ -53,6 +53,15 @@ pub fn boolean(text: &str) -> Result<bool, String> {
     }
 }
 
+/// A text with names in braces, `user:{id}:{topic}`: the text before the first one, and each name with the text after it.
+/// `None` if the braces are not in pairs.
+pub fn placeholders(text: &str) -> Option<(&str, Vec<(&str, &str)>)> {
+    let mut pieces = text.split('{');
+    let prefix = pieces.next().filter(|prefix| !prefix.contains('}'))?;
+    let named = pieces.map(|piece| piece.split_once('}').filter(|(_, after)| !after.contains('}')));
+    Some((prefix, named.collect::<Option<_>>()?))
+}
+
 /// `HOST:PORT`, or `:PORT` for every interface. The host is an address or a name.
 ///
 /// # Errors

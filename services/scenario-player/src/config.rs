@@ -2,6 +2,7 @@
 
 mod broker;
 mod broker_url;
+mod messages;
 pub mod mqtt;
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,6 @@
 mod event_loop;
 mod limits;
 mod options;
-mod payload;
 mod protocol;
 mod session;
 mod v4;
@@ -25,7 +24,6 @@ use tracing::warn;
 pub(crate) use self::event_loop::Answer;
 use self::event_loop::{EventLoop, LoopEvent, Lost};
 use self::limits::Limits;
-pub(crate) use self::payload::payload;
 use self::session::Publisher;
 pub(crate) use self::session::{Ack, Published, Session};
 use crate::config::mqtt::{BrokerConfig, MqttTarget, ProtocolVersion};
@@ -33,8 +31,8 @@ use crate::config::mqtt::{BrokerConfig, MqttTarget, ProtocolVersion};
 /// The task that keeps a connection to the broker.
 pub(crate) struct MqttConnection {
     pub(crate) target: MqttTarget,
-    /// The QoS of messages.
-    pub(crate) qos: u8,
+    /// The highest QoS of messages.
+    pub(crate) max_qos: u8,
     /// Messages that may be sent and not acknowledged yet.
     pub(crate) max_inflight: u16,
     /// The current session, for the player.
@@ -64,7 +62,7 @@ impl MqttConnection {
                 let (publish_ids, _) = mpsc::unbounded_channel();
                 let limits = Limits::none(self.max_inflight);
                 let acks = self.acks.clone();
-                let session = Session::new(1, Publisher::Print, (limits, 1), None, publish_ids, acks);
+                let session = Session::new(1, Publisher::Print, limits, None, publish_ids, acks);
                 self.on_connected(session);
                 self.finished.cancelled().await;
                 return Ok(());
@@ -100,10 +98,9 @@ impl MqttConnection {
         blame: Option<Arc<str>>,
     ) -> Option<Ended> {
         let (sender, publish_ids) = mpsc::unbounded_channel();
-        let limits = Limits::unknown(broker, self.qos, self.max_inflight);
-        let session = |publisher| {
-            Session::new(session_id, publisher, (limits, self.qos), blame, sender, self.acks.clone())
-        };
+        let limits = Limits::unknown(broker, self.max_qos, self.max_inflight);
+        let session =
+            |publisher| Session::new(session_id, publisher, limits, blame, sender, self.acks.clone());
         match broker.version {
             ProtocolVersion::MQTTv311 => {
                 let (publisher, events) = v4::connect(broker, limits);
@@ -133,7 +130,7 @@ impl MqttConnection {
             let (publish_id, answer) = match event {
                 Ok(LoopEvent::Connected(limits)) => {
                     if let Some(mut session) = connecting.take() {
-                        if limits.max_qos < self.qos {
+                        if limits.max_qos < self.max_qos {
                             let max_qos = limits.max_qos;
                             warn!(
                                 max_qos,

@@ -15,9 +15,9 @@ use self::flow::Flow;
 use self::suspect::Suspect;
 use crate::assignment::Assignment;
 use crate::clock::Clock;
-use crate::config::mqtt::Topics;
+use crate::message::StepMessages;
 use crate::metrics::Metrics;
-use crate::mqtt::{Ack, Answer, Published, Session, payload};
+use crate::mqtt::{Ack, Answer, Published, Session};
 use crate::publish_queue::PublishQueue;
 use crate::range::ClaimedEvent;
 use crate::release_request::ReleaseRequest;
@@ -25,7 +25,7 @@ use crate::settled::{RefusedEvent, Settled};
 
 /// The task that publishes.
 pub(crate) struct Player {
-    pub(crate) topics: Topics,
+    pub(crate) messages: StepMessages,
     pub(crate) clock: Arc<Clock>,
     /// The instance name under which its events were read.
     pub(crate) instance: Arc<str>,
@@ -121,9 +121,7 @@ impl Player {
             }
             let Ok(permit) = self.permits.try_acquire() else { return Wait::Permit };
             permit.forget();
-            let event = &next.event;
-            let topic = self.topics.for_kind(event.step.kind);
-            match session.publish(queue.next_publish_id(), topic, payload(event)) {
+            match session.publish(queue.next_publish_id(), self.messages.message(&next.event)) {
                 Published::Sent => queue.mark_published(),
                 Published::SessionOver => {
                     // When `sessions` changes, this event is requeued.

@@ -2,6 +2,8 @@
 
 use std::str::FromStr;
 
+use chassis::parsers;
+
 use super::placeholder::{Placeholder, Source};
 
 /// A key's name with placeholders. The id is what stands between the texts before the first placeholder and after the
@@ -72,24 +74,10 @@ impl FromStr for KeyTemplate {
             "must be a text with a placeholder, such as battery:{battery_id}:data or user:{actor.login}:{topic}"
                 .to_owned()
         };
-        let (prefix, mut rest) = text.split_once('{').ok_or_else(must_be)?;
-        let mut parts = Vec::new();
-        loop {
-            let (name, after) = rest.split_once('}').ok_or_else(must_be)?;
-            let (literal, next) =
-                after.split_once('{').map_or((after, None), |(text, next)| (text, Some(next)));
-            if name.contains('{') || literal.contains('}') {
-                return Err(must_be());
-            }
-            parts.push((name.parse().map_err(|_| must_be())?, literal.to_owned()));
-            match next {
-                Some(next) => rest = next,
-                None => break,
-            }
-        }
-        if prefix.contains('}') {
-            return Err(must_be());
-        }
+        let (prefix, named) = parsers::placeholders(text).ok_or_else(must_be)?;
+        let part = |(name, literal): (&str, &str)| Ok((name.parse()?, literal.to_owned()));
+        let parts: Result<Vec<_>, String> = named.into_iter().map(part).collect();
+        let parts = parts.ok().filter(|parts| !parts.is_empty()).ok_or_else(must_be)?;
         Ok(Self { prefix: prefix.to_owned(), parts })
     }
 }

@@ -87,7 +87,7 @@ fn spawn_mqtt(config: &Config, shared: &Shared, lifecycle: &Lifecycle) -> anyhow
     let (ack_sender, acks) = mpsc::unbounded_channel();
     let connection = MqttConnection {
         target: config.mqtt.target()?,
-        qos: config.mqtt.qos(),
+        max_qos: config.mqtt.messages().max_qos(),
         max_inflight: config.timeline.consume_batch_size,
         sessions: session_sender,
         acks: ack_sender,
@@ -110,7 +110,7 @@ fn spawn_player(
 ) -> mpsc::UnboundedReceiver<Settled> {
     let (settled_sender, settled) = mpsc::unbounded_channel();
     let player = Player {
-        topics: config.mqtt.topics(),
+        messages: config.mqtt.messages(),
         clock: Arc::clone(&shared.clock),
         instance: reader.instance,
         assignment,

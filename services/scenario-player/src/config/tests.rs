@@ -1,8 +1,13 @@
+use std::sync::Arc;
+
 use chassis::settings::from_vars;
+use redis_core::id::CustomerId;
 
 use super::mqtt::{MqttTarget, ProtocolVersion};
 use super::*;
-use crate::scenario::StepKind;
+use crate::event::{Event, Sequence};
+use crate::scenario::{Step, StepKind};
+use crate::time::EpochMicros;
 
 fn error_of(vars: &[(&'static str, &'static str)]) -> String {
     from_vars::<Config>(vars.iter().copied()).err().unwrap().to_string()
@@ -17,12 +22,24 @@ fn the_defaults_are_those_of_the_contract() {
     assert_eq!(config.process.listen_addr, "0.0.0.0:8000");
     let Ok(MqttTarget::Broker(broker)) = config.mqtt.target() else { panic!("MQTT_HOST is set") };
     assert_eq!(broker.keep_alive, std::time::Duration::from_secs(5));
-    assert_eq!((broker.url.port, config.mqtt.qos(), broker.version), (1883, 1, ProtocolVersion::MQTTv5));
+    assert_eq!(
+        (broker.url.port, config.mqtt.messages().max_qos(), broker.version),
+        (1883, 1, ProtocolVersion::MQTTv5)
+    );
     assert!(broker.client_id().starts_with("demoClient-"));
-    let topics = config.mqtt.topics();
-    let topics = [StepKind::Enter, StepKind::Move, StepKind::Focus, StepKind::Exit]
-        .map(|kind| topics.for_kind(kind).to_owned());
-    assert_eq!(topics, ["customer/enter", "customer/move", "customer/move", "customer/exit"]);
+    let messages = config.mqtt.messages();
+    for (kind, topic, payload) in [
+        (StepKind::Enter, "customer/enter", r#"{"id":"1\"27","ts":192322800}"#),
+        (StepKind::Move, "customer/move", r#"{"id":"1\"27","ts":192322800,"x":5,"y":-6}"#),
+        (StepKind::Focus, "customer/move", r#"{"id":"1\"27","ts":192322800,"x":5,"y":-6}"#),
+        (StepKind::Exit, "customer/exit", r#"{"id":"1\"27","ts":192322800}"#),
+    ] {
+        let step = Step { time: EpochMicros::parse("1976-02-04T23:00:00Z").unwrap(), x: 5, y: -6, kind };
+        let customer = Arc::new(CustomerId::parse("1\"27").unwrap());
+        let message = messages.message(&Event { customer, step, sequence: Sequence::default() });
+        assert_eq!((&*message.topic, message.qos, message.retain), (topic, 1, false));
+        assert_eq!(String::from_utf8(message.payload).unwrap(), payload);
+    }
 }
 
 #[test]
@@ -61,7 +78,21 @@ fn an_unusable_setting_is_named_in_the_error() {
             "MQTT_KEEP_ALIVE must be whole seconds, from 5s to 18h"
         );
     }
-    assert_eq!(error_of(&[mock, ("MOVE_TOPIC", "a/#")]), "MOVE_TOPIC must be a topic without wildcards");
+    for (name, bad, problem) in [
+        ("MOVE_TOPIC", "a/#", "must be a topic without wildcards, such as customer/{id}/enter"),
+        (
+            "ENTER_TOPIC",
+            "{customer}",
+            "must be made of known fields: {customer} is none of {id}, {ts}, {ts_ms}, {time}, {x}, {y}, {type}",
+        ),
+        (
+            "EXIT_PAYLOAD",
+            "{id",
+            "must be JSON, such as {\"id\":{id},\"ts\":{ts}}: key must be a string at line 1 column 2",
+        ),
+    ] {
+        assert_eq!(error_of(&[mock, (name, bad)]), format!("{name} {problem}"));
+    }
     assert_eq!(
         error_of(&[mock, ("USE_REDIS_BACKEND", "perhaps")]),
         "USE_REDIS_BACKEND must be true or false"

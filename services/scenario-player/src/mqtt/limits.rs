@@ -9,6 +9,8 @@ pub(crate) struct Limits {
     pub(crate) max_inflight: u16,
     /// The highest QoS.
     pub(crate) max_qos: u8,
+    /// Whether it keeps the last message of a topic.
+    pub(crate) retains: bool,
     /// The largest packet, in bytes.
     pub(crate) max_packet_bytes: u32,
     /// The user properties of each message, in bytes.
@@ -31,11 +33,11 @@ impl Limits {
 
     /// Those of a target that takes everything.
     pub(super) fn none(max_inflight: u16) -> Self {
-        Self { max_inflight, max_qos: 2, max_packet_bytes: u32::MAX, properties_bytes: 0 }
+        Self { max_inflight, max_qos: 2, retains: true, max_packet_bytes: u32::MAX, properties_bytes: 0 }
     }
 
     /// Whether a message fits.
-    pub(super) fn allows_size(&self, topic: &str, payload: &str) -> bool {
+    pub(super) fn allows_size(&self, topic: &str, payload: &[u8]) -> bool {
         // The length of the topic, the packet id, the length of the properties and these.
         let properties = length_bytes(self.properties_bytes) + self.properties_bytes;
         let remaining = 4 + topic.len() + payload.len() + properties;
@@ -60,7 +62,7 @@ mod tests {
         let limits = |max_packet_bytes| Limits { max_packet_bytes, ..Limits::none(1) };
         // 1 + 1 + 5 + 3 + 110 = 120 bytes, and 1 + 2 + 5 + 3 + 120 = 131 bytes.
         for (payload, bytes) in [(110, 120), (120, 131), (0, 10)] {
-            let payload = "x".repeat(payload);
+            let payload = vec![b'x'; payload];
             assert!(limits(bytes).allows_size("a/b", &payload), "{bytes}");
             assert!(!limits(bytes - 1).allows_size("a/b", &payload), "{bytes}");
             let with_properties = Limits { properties_bytes: 7, ..limits(bytes + 6) };

@@ -19,6 +19,7 @@ macro_rules! protocol {
         use super::limits::Limits;
         use super::options::transport;
         use crate::config::mqtt::BrokerConfig;
+        use crate::message::Message;
 
         #[derive(Clone)]
         pub(super) struct Publisher {
@@ -62,13 +63,13 @@ macro_rules! protocol {
         }
 
         impl Publisher {
-            pub(super) fn publish(&self, topic: &str, qos: u8, payload: String) -> bool {
-                let qos = match qos {
+            pub(super) fn publish(&self, message: Message) -> bool {
+                let qos = match message.qos {
                     0 => QoS::AtMostOnce,
                     1 => QoS::AtLeastOnce,
                     _ => QoS::ExactlyOnce,
                 };
-                try_publish(&self.client, &self.user_properties, topic, qos, payload)
+                try_publish(&self.client, &self.user_properties, message, qos)
             }
         }
 

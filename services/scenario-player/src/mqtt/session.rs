@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 use super::event_loop::Answer;
 use super::limits::Limits;
 use super::{v4, v5};
+use crate::message::Message;
 
 /// A connection that the broker has accepted, or standard output. Clones share it.
 #[derive(Clone)]
@@ -14,7 +15,6 @@ pub(crate) struct Session {
     id: u64,
     publisher: Publisher,
     limits: Limits,
-    qos: u8,
     /// Why the broker ended the session before this one, if a message may have been the cause.
     blame: Option<Arc<str>>,
     /// The publish ids in the order of publishing, for the event loop.
@@ -55,12 +55,12 @@ impl Session {
     pub(super) fn new(
         id: u64,
         publisher: Publisher,
-        (limits, qos): (Limits, u8),
+        limits: Limits,
         blame: Option<Arc<str>>,
         publish_ids: mpsc::UnboundedSender<u64>,
         acks: mpsc::UnboundedSender<Ack>,
     ) -> Self {
-        Self { id, publisher, limits, qos, blame, publish_ids, acks }
+        Self { id, publisher, limits, blame, publish_ids, acks }
     }
 
     /// A number for this session. No other session of this process has it.
@@ -86,23 +86,24 @@ impl Session {
 
     pub(super) fn obey(&mut self, limits: Limits) {
         self.limits = limits;
-        self.qos = self.qos.min(limits.max_qos);
     }
 
     /// Publishes a message. Messages go out in the order of these calls.
-    pub(crate) fn publish(&self, publish_id: u64, topic: &str, payload: String) -> Published {
-        if !self.limits.allows_size(topic, &payload) {
+    pub(crate) fn publish(&self, publish_id: u64, mut message: Message) -> Published {
+        if !self.limits.allows_size(&message.topic, &message.payload) {
             return Published::TooLarge;
         }
+        message.qos = message.qos.min(self.limits.max_qos);
+        message.retain &= self.limits.retains;
         // The id before the message: the event loop looks for it when the message goes out.
         let send_id = || self.publish_ids.send(publish_id).is_ok();
         let is_sent = match &self.publisher {
             Publisher::Print => {
-                println!("{topic} {payload}");
+                println!("{} {}", message.topic, String::from_utf8_lossy(&message.payload));
                 self.acks.send(Ack { session_id: self.id, publish_id, answer: Answer::Accepted }).is_ok()
             }
-            Publisher::V4(publisher) => send_id() && publisher.publish(topic, self.qos, payload),
-            Publisher::V5(publisher) => send_id() && publisher.publish(topic, self.qos, payload),
+            Publisher::V4(publisher) => send_id() && publisher.publish(message),
+            Publisher::V5(publisher) => send_id() && publisher.publish(message),
         };
         if is_sent { Published::Sent } else { Published::SessionOver }
     }

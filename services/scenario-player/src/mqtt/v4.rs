@@ -13,8 +13,8 @@ super::protocol::protocol!(|options, broker, limits| options
     .set_inflight(limits.max_inflight));
 
 /// It has no user properties.
-fn try_publish(client: &AsyncClient, _: &[(String, String)], topic: &str, qos: QoS, payload: String) -> bool {
-    client.try_publish(topic, qos, false, payload).is_ok()
+fn try_publish(client: &AsyncClient, _: &[(String, String)], message: Message, qos: QoS) -> bool {
+    client.try_publish(message.topic, qos, message.retain, message.payload).is_ok()
 }
 
 fn accept(_: &mut RumqttEventLoop, limits: Limits, _: Duration, _: &ConnAck) -> Limits {

@@ -21,16 +21,15 @@ super::protocol::protocol!(|options, broker, limits| options
 fn try_publish(
     client: &AsyncClient,
     user_properties: &[(String, String)],
-    topic: &str,
+    Message { topic, payload, retain, .. }: Message,
     qos: QoS,
-    payload: String,
 ) -> bool {
     if user_properties.is_empty() {
-        return client.try_publish(topic, qos, false, payload).is_ok();
+        return client.try_publish(topic, qos, retain, payload).is_ok();
     }
     let properties =
         PublishProperties { user_properties: user_properties.to_vec(), ..PublishProperties::default() };
-    client.try_publish_with_properties(topic, qos, false, payload, properties).is_ok()
+    client.try_publish_with_properties(topic, qos, retain, payload, properties).is_ok()
 }
 
 /// The limits that the broker gives. Its keep alive is obeyed as well: rumqttc takes it, but sends no pause between two pings
@@ -46,6 +45,7 @@ fn accept(events: &mut RumqttEventLoop, limits: Limits, keep_alive: Duration, co
     Limits {
         max_inflight: properties.receive_max.map_or(limits.max_inflight, |max| max.min(limits.max_inflight)),
         max_qos: properties.max_qos.unwrap_or(limits.max_qos),
+        retains: properties.retain_available != Some(0),
         max_packet_bytes: properties.max_packet_size.unwrap_or(limits.max_packet_bytes),
         ..limits
     }

@@ -25,8 +25,8 @@ pub(crate) struct Seen {
     pub(crate) connections: usize,
     pub(crate) pings: usize,
     pub(crate) last_connect: Option<Connect>,
-    /// Of the last message that it accepted.
-    pub(crate) user_properties: Vec<(String, String)>,
+    /// All messages.
+    pub(crate) messages: Vec<Publish>,
     /// The messages that it accepted.
     pub(crate) accepted: Vec<String>,
 }
@@ -115,15 +115,13 @@ async fn serve(
             }
             Packet::PubRel(release) => Packet::PubComp(PubComp::new(release.pkid, None)),
             Packet::Publish(message) => {
+                seen.lock().messages.push(message.clone());
                 let (mut ack, mut received) =
                     (PubAck::new(message.pkid, None), PubRec::new(message.pkid, None));
                 match reply(&message) {
                     Reply::Accept => {
                         let payload = String::from_utf8(message.payload.to_vec()).unwrap();
-                        let mut seen = seen.lock();
-                        seen.user_properties =
-                            message.properties.map(|found| found.user_properties).unwrap_or_default();
-                        seen.accepted.push(payload);
+                        seen.lock().accepted.push(payload);
                     }
                     Reply::Refuse(reason, text) => {
                         ack.reason = reason;
@@ -138,7 +136,11 @@ async fn serve(
                     }
                     Reply::Close => return,
                 }
-                if message.qos == QoS::ExactlyOnce { Packet::PubRec(received) } else { Packet::PubAck(ack) }
+                match message.qos {
+                    QoS::AtMostOnce => continue,
+                    QoS::AtLeastOnce => Packet::PubAck(ack),
+                    QoS::ExactlyOnce => Packet::PubRec(received),
+                }
             }
             _ => continue,
         };

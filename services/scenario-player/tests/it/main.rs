@@ -24,4 +24,5 @@ mod second_broker;
 mod settings;
 mod sharing;
 mod support;
+mod templates;
 mod tls;

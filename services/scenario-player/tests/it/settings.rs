@@ -72,6 +72,9 @@ async fn help_lists_every_setting_of_the_contract() {
         "MQTT_BROKER_CERT_FILE",
         "MQTT_PROTOCOL_VERSION",
         "ENTER_TOPIC",
+        "ENTER_PAYLOAD",
+        "ENTER_QOS",
+        "ENTER_RETAIN",
         "MOVE_TOPIC",
         "EXIT_TOPIC",
         "TESTING_MOCK_MQTT",
@@ -161,5 +164,6 @@ async fn the_broker_gets_the_client_id_and_the_properties_that_are_set() {
     );
     post(&player, &walk("1", now_ms(), 1, 1)).await;
     eventually("a message has arrived", async || broker.seen(|seen| !seen.accepted.is_empty())).await;
-    assert_eq!(broker.seen(|seen| seen.user_properties.clone()), properties);
+    let message = broker.seen(|seen| seen.messages[0].properties.clone().unwrap());
+    assert_eq!(message.user_properties, properties);
 }

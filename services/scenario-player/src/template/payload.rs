@@ -1,0 +1,98 @@
+//! Payloads: JSON with placeholders, `{"id":{id},"at":"{x}/{y}"}`.
+
+use std::str::FromStr;
+use std::sync::Arc;
+
+use redis_core::id::CustomerId;
+use serde::de::IgnoredAny;
+
+use super::field::Field;
+use crate::event::{Event, Sequence};
+use crate::scenario::{Step, StepKind};
+use crate::time::EpochMicros;
+
+/// JSON in which `{name}` stands for a field: as a value of its type, or within a text as text.
+#[derive(Debug, Clone)]
+pub(crate) struct PayloadTemplate {
+    prefix: String,
+    /// Each placeholder with the text after it.
+    parts: Vec<(Placeholder, String)>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Placeholder {
+    field: Field,
+    is_in_text: bool,
+}
+
+impl PayloadTemplate {
+    /// The payload of an event.
+    pub(crate) fn render(&self, event: &Event) -> Vec<u8> {
+        let mut payload = self.prefix.clone();
+        for (Placeholder { field, is_in_text }, after) in &self.parts {
+            if field.is_number() {
+                // Writing to a text cannot fail.
+                let _ = field.write(event, &mut payload);
+            } else {
+                let mut text = String::new();
+                let _ = field.write(event, &mut text);
+                let json = serde_json::to_string(&text).unwrap_or_default();
+                payload.push_str(if *is_in_text { &json[1..json.len() - 1] } else { &json });
+            }
+            payload.push_str(after);
+        }
+        payload.into_bytes()
+    }
+}
+
+impl FromStr for PayloadTemplate {
+    type Err = String;
+
+    fn from_str(template: &str) -> Result<Self, String> {
+        let (mut prefix, mut parts) = (None, Vec::new());
+        let (mut literal, mut is_in_text, mut rest) = (String::new(), false, template);
+        while let Some(next) = rest.chars().next() {
+            if let Some((name, after)) = placeholder(rest) {
+                let found = Placeholder { field: Field::parse(name)?, is_in_text };
+                end_literal(&mut literal, &mut prefix, &mut parts);
+                parts.push((found, String::new()));
+                rest = after;
+                continue;
+            }
+            let escaped = is_in_text && next == '\\';
+            is_in_text ^= next == '"';
+            let taken = rest.char_indices().nth(1 + usize::from(escaped)).map_or(rest.len(), |(at, _)| at);
+            literal.push_str(&rest[..taken]);
+            rest = &rest[taken..];
+        }
+        end_literal(&mut literal, &mut prefix, &mut parts);
+        let template = Self { prefix: prefix.unwrap_or_default(), parts };
+        match serde_json::from_slice::<IgnoredAny>(&template.render(&example()?)) {
+            Ok(_) => Ok(template),
+            Err(error) => Err(format!("must be JSON, such as {{\"id\":{{id}},\"ts\":{{ts}}}}: {error}")),
+        }
+    }
+}
+
+/// The text that was read belongs before the first placeholder, or after the last one.
+fn end_literal(literal: &mut String, prefix: &mut Option<String>, parts: &mut [(Placeholder, String)]) {
+    let text = std::mem::take(literal);
+    match parts.last_mut() {
+        Some((_, after)) => *after = text,
+        None => *prefix = Some(text),
+    }
+}
+
+/// The name at the beginning of the text, if it is one in braces, and what follows. JSON has no name after a brace.
+fn placeholder(text: &str) -> Option<(&str, &str)> {
+    let (name, after) = text.strip_prefix('{')?.split_once('}')?;
+    let is_name = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    is_name.then_some((name, after))
+}
+
+/// A step, to try a template with.
+fn example() -> Result<Event, String> {
+    let customer = CustomerId::parse("\"").map_err(|error| error.to_string())?;
+    let step = Step { time: EpochMicros::default(), x: 0, y: 0, kind: StepKind::Move };
+    Ok(Event { customer: Arc::new(customer), step, sequence: Sequence::default() })
+}
