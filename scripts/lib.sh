@@ -62,6 +62,7 @@ packages_of() {
     cc) echo gcc libc6-dev ;;
     c++) echo g++ ;;
     chromedriver) echo chromium-driver ;;
+    java) echo default-jre-headless ;;
     kill) echo procps ;;
     mosquitto_pub | mosquitto_sub) echo mosquitto-clients ;;
     openssl-headers) echo libssl-dev ;;

@@ -5,6 +5,11 @@ source "$(dirname "$0")/lib.sh"
 [ $# -gt 0 ] || set -- --workspace
 
 need python3 kill redis-server mosquitto haproxy chromium chromedriver
+if [ "${ETL_WORKER_TEST_FULL-}" = 1 ]; then
+  need java
+  use_python scripts/requirements-spark.txt venv-spark
+  export BACKPLANE_SPARK=${BACKPLANE_PYTHON-}
+fi
 use_python
 use_node ws@8.23.0 azurite@3.35.0 axe-core@4.14.1 aedes@1.2.0 kafkajs@2.2.4
 [ -z "${BACKPLANE_NODE_MODULES-}" ] || export BACKPLANE_AZURITE=$BACKPLANE_NODE_MODULES/.bin/azurite-blob

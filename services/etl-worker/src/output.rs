@@ -37,7 +37,7 @@ impl Output {
     /// When the settings of the object storage are invalid.
     pub fn new(settings: &OutputSettings, tables: &Tables, process: &str) -> Result<Self, OutputError> {
         match settings.bucket() {
-            Some(address) => Bucket::new(settings, address, tables, process).map(Output::Bucket),
+            Some(address) => Bucket::new(settings, address, tables).map(Output::Bucket),
             None => Ok(Output::Folder(Folder::new(settings, tables, process))),
         }
     }

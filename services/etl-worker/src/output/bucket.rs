@@ -23,7 +23,6 @@ use crate::table::{Table, Tables};
 pub struct Bucket {
     store: Arc<dyn ObjectStore>,
     address: Arc<BucketAddress>,
-    process: Arc<str>,
     tables: Tables,
     layout: Layout,
 }
@@ -33,14 +32,12 @@ impl Bucket {
         settings: &OutputSettings,
         address: BucketAddress,
         tables: &Tables,
-        process: &str,
     ) -> Result<Self, OutputError> {
         let store = client::new(settings, &address)
             .map_err(|error| OutputError::new(format!("use {address}"), explain::explain(&error)))?;
         Ok(Self {
             store,
             address: Arc::new(address),
-            process: process.into(),
             tables: Tables::clone(tables),
             layout: settings.etl_layout,
         })
@@ -66,10 +63,14 @@ impl Bucket {
     }
 
     pub(crate) async fn probe(&self) -> Result<(), OutputError> {
-        let path = self.path(&format!(".tmp/probe~{}", self.process));
+        // All workers have the same one: those that are killed in between leave no more than one behind.
+        let path = self.path(".tmp/probe");
         let put = self.store.put(&path, PutPayload::from_static(b"probe")).await;
         put.map_err(|error| self.failed("put", &path, &error))?;
-        self.store.delete(&path).await.map_err(|error| self.failed("delete", &path, &error))
+        match self.store.delete(&path).await {
+            Ok(()) | Err(Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(self.failed("delete", &path, &error)),
+        }
     }
 
     pub(crate) async fn exists(&self, part: &Part) -> Result<bool, OutputError> {

@@ -255,10 +255,10 @@ async fn two_datasets_of_which_one_would_remove_what_the_other_has_not_written_a
     assert_eq!(start("False").await.0, Some(0));
 }
 
-/// Workers of three datasets are killed all the time, and Redis is cut off twice.
+/// Workers of three datasets are killed all the time, and Redis is cut off twice and killed twice: what it acknowledged is on its disk.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn each_session_of_each_dataset_is_written_once_although_workers_are_killed() {
-    let world = World::start().await;
+async fn each_session_of_each_dataset_is_written_once_although_workers_and_redis_are_killed() {
+    let mut world = World::start_with(&["--appendonly", "yes", "--appendfsync", "always"]).await;
     let datasets = all_datasets();
     let proxy = FlakyProxy::start(world.redis.port()).await;
     let url = format!("redis://127.0.0.1:{}", proxy.port());
@@ -291,6 +291,12 @@ async fn each_session_of_each_dataset_is_written_once_although_workers_are_kille
             tokio::time::sleep(Duration::from_millis(500)).await;
             proxy.restore();
         }
+        if round % 3 == 2 {
+            world.redis.kill().await;
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            world.redis.restart().await;
+            world.client = world.redis.client().await;
+        }
     }
     for worker in &workers {
         worker.wait_until_ready().await;
@@ -306,4 +312,6 @@ async fn each_session_of_each_dataset_is_written_once_although_workers_are_kille
     wait_for_rows(&world, "ORDER_ITEMS", items).await;
     wait_for_rows(&world, "PAGE_VIEWS", views).await;
     world.wait_until_written(&games).await;
+    let dead = ["etl:dead", "etl:orders:dead", "etl:visits:dead"];
+    assert_eq!(world.client.exists::<u64, _>(dead.to_vec()).await.unwrap(), 0);
 }

@@ -23,7 +23,7 @@ async fn two_workers_write_each_game_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_game_is_written_once_although_workers_are_killed() {
     let (games, seconds) = (size_from_env("ETL_TEST_GAMES", 300), size_from_env("ETL_TEST_SECONDS", 12));
-    for batch in ["1", "50"] {
+    let are_written_once = async |batch: &'static str| {
         let world = World::start().await;
         let proxy = FlakyProxy::start(world.redis.port()).await;
         let url = format!("redis://127.0.0.1:{}", proxy.port());
@@ -63,7 +63,8 @@ async fn each_game_is_written_once_although_workers_are_killed() {
         world.wait_until_written(&expected).await;
         world.wait_until_cleaned_up().await;
         assert_eq!(world.client.exists::<u64, _>("etl:dead").await.unwrap(), 0);
-    }
+    };
+    tokio::join!(are_written_once("1"), are_written_once("50"));
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ mod support;
 
 mod bad_input;
 mod compact;
+mod credentials;
 mod datasets;
 mod dead_letters;
 mod exactly_once;

@@ -18,7 +18,7 @@ const FOLDERS: [&str; 3] =
     ["who=ann/paid=true", "who=a%2Fb%3D50%25 é/paid=true", "who=__HIVE_DEFAULT_PARTITION__/paid=true"];
 
 /// The dataset of orders, with orders in folders by customer, by whether they are paid, and by day.
-fn by_customer(dir: &Path) -> String {
+pub(crate) fn by_customer(dir: &Path) -> String {
     let orders = std::fs::read_to_string(format!("{FOLDER}orders.toml")).unwrap();
     let partition =
         "rows = \"session\"\n[table.partition]\nwho = \"customer\"\npaid = \"is_paid\"\non = \"day\"\n";

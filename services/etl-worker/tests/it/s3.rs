@@ -42,8 +42,10 @@ impl Storage {
         let script = "import sys, os, boto3\n\
             url, bucket, prefix, to = sys.argv[1:]\n\
             s3 = boto3.client('s3', endpoint_url=url, region_name='us-east-1', aws_access_key_id='k', aws_secret_access_key='s')\n\
+            assert 'Uploads' not in s3.list_multipart_uploads(Bucket=bucket), 'an upload was left unfinished'\n\
             for page in s3.get_paginator('list_objects_v2').paginate(Bucket=bucket, Prefix=prefix):\n\
             \x20   for found in page.get('Contents', []):\n\
+            \x20       if '/.tmp/' in found['Key']: continue\n\
             \x20       path = os.path.join(to, found['Key'])\n\
             \x20       os.makedirs(os.path.dirname(path), exist_ok=True)\n\
             \x20       s3.download_file(bucket, found['Key'], path)\n";
@@ -55,15 +57,15 @@ impl Storage {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_game_is_written_to_a_bucket_once_and_a_missing_bucket_loses_nothing() {
     let test = "each_game_is_written_to_a_bucket_once_and_a_missing_bucket_loses_nothing";
     let Some(python) = find_python(test) else { return };
     let storage = Storage::start(python).await;
-    let world = World::start().await;
     let endpoint = storage.url("");
-    for batch in ["1", "20"] {
-        let output = format!("s3://games{batch}/data/superhero");
+    let are_written_once = async |batch: &str| {
+        let (world, bucket) = (World::start().await, format!("games{batch}"));
+        let output = format!("s3://{bucket}/data/superhero");
         let vars = [
             ("ETL_OUTPUT", output.as_str()),
             ("AWS_ENDPOINT_URL", endpoint.trim_end_matches('/')),
@@ -71,30 +73,33 @@ async fn each_game_is_written_to_a_bucket_once_and_a_missing_bucket_loses_nothin
             ("AWS_SECRET_ACCESS_KEY", "s"),
             ("ETL_BATCH_GAMES", batch),
             ("ETL_BATCH_MS", "200"),
-            ("ETL_LEASE", "3s"),
+            ("ETL_LEASE", "2s"),
         ];
-        let (mut a, mut b) = (world.spawn_worker("a", &vars), world.spawn_worker("b", &vars));
+        let (mut a, b) = (world.spawn_worker("a", &vars), world.spawn_worker("b", &vars));
         eventually("the missing bucket is reported", async || {
             let (status, body) = a.get("/ready").await;
             status == 503 && body.contains("put s3://games") && b.log().contains("listening on channel")
         })
         .await;
-        let expected = world.simulate(&["--games", "40", "--seed", batch]).await;
+        let mut expected = world.simulate(&["--games", "40", "--seed", batch]).await;
         eventually("the jobs are created", async || a.metric("etl_worker_backlog_jobs").await == 40.0).await;
-        storage.create_bucket(&format!("games{batch}")).await;
-        eventually("every job is done", async || {
-            let (of_a, of_b) =
-                tokio::join!(a.metric("etl_worker_jobs_total"), b.metric("etl_worker_jobs_total"));
-            of_a + of_b >= 40.0 && a.metric("etl_worker_backlog_jobs").await == 0.0
-        })
-        .await;
-        let copy = storage.download(&format!("games{batch}"), "data/superhero").await;
-        assert!(
-            read_tables(&copy.path().join("data/superhero")).unwrap() == expected,
-            "the objects do not have the expected rows"
-        );
-        tokio::join!(a.terminate(), b.terminate());
-    }
+        storage.create_bucket(&bucket).await;
+        // A worker is killed while it writes, twice.
+        for seed in ["7", "8"] {
+            expected.add(world.simulate(&["--games", "15", "--rate", "30", "--seed", seed]).await);
+            a.kill().await;
+            a = world.spawn_worker("a", &vars);
+        }
+        let games = expected.games();
+        for game in &games {
+            world.publish_game_ended(game).await;
+        }
+        world.wait_until_done(&games.iter().map(String::as_str).collect::<Vec<_>>()).await;
+        let copy = storage.download(&bucket, "data/superhero").await;
+        let written = read_tables(&copy.path().join("data/superhero")).unwrap();
+        assert!(written == expected, "the objects do not have the expected rows");
+    };
+    tokio::join!(are_written_once("1"), are_written_once("20"));
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::process::Stdio;
 
+use futures_util::future::join_all;
 use test_support::{eventually, find_python, free_port};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -22,7 +23,7 @@ fn find_program(variable: &str, test: &str) -> Option<PathBuf> {
     program
 }
 
-fn spawn(program: &PathBuf, args: &[&str]) -> Child {
+pub(crate) fn spawn(program: &PathBuf, args: &[&str]) -> Child {
     let mut command = Command::new(program);
     command.args(args).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
     command.spawn().unwrap()
@@ -114,7 +115,7 @@ async fn each_game_is_written_to_google_once() {
 }
 
 /// A storage that answers every request with this status and body.
-async fn refusing_storage(status: &'static str, body: String) -> String {
+pub(crate) async fn refusing_storage(status: &'static str, body: String) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
@@ -137,7 +138,7 @@ async fn refusing_storage(status: &'static str, body: String) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_storage_refuses_is_one_clear_line() {
     let world = World::start().await;
-    for (status, code, reason) in [
+    let refusals = [
         ("403 Forbidden", "InvalidAccessKeyId", "there is no such access key; look at AWS_ACCESS_KEY_ID"),
         (
             "403 Forbidden",
@@ -153,7 +154,8 @@ async fn what_a_storage_refuses_is_one_clear_line() {
         ),
         ("301 Moved Permanently", "PermanentRedirect", "the bucket is in another region; look at AWS_REGION"),
         ("404 Not Found", "NoSuchBucket", "there is no such bucket; look at ETL_OUTPUT"),
-    ] {
+    ];
+    let is_named = async |(status, code, reason): (&'static str, &str, &str)| {
         let body =
             format!("<?xml version=\"1.0\"?>\n<Error><Code>{code}</Code>\n<Message>No way</Message></Error>");
         let endpoint = refusing_storage(status, body).await;
@@ -172,7 +174,8 @@ async fn what_a_storage_refuses_is_one_clear_line() {
         let log = worker.log();
         let lines: Vec<&str> = log.lines().filter(|line| line.contains(reason)).collect();
         assert!(!lines.is_empty() && lines.iter().all(|line| !line.contains("<Error>")), "{code}: {log}");
-    }
+    };
+    join_all(refusals.into_iter().map(is_named)).await;
 }
 
 #[tokio::test]

@@ -51,8 +51,18 @@ fn reason(code: &str, text: &str) -> Option<&'static str> {
     })
 }
 
+/// The text in one line, without how long it took (`in 58.4ms`): the same reason is logged once.
 fn one_line(text: &str) -> String {
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let is_duration = |word: &str| {
+        let number = word.trim_end_matches([',', ':']).trim_end_matches(['n', 'µ', 'm', 's']);
+        number.len() < word.len() && number.parse::<f64>().is_ok()
+    };
+    let is_time =
+        |place: usize| words[place] == "in" && words.get(place + 1).is_some_and(|next| is_duration(next));
+    let is_of_time = |place: usize| is_time(place) || (place > 0 && is_time(place - 1));
+    let kept = (0..words.len()).filter(|place| !is_of_time(*place));
+    let line = kept.map(|place| words[place]).collect::<Vec<_>>().join(" ");
     line.chars().take(MAX_CHARS).collect()
 }
 
@@ -72,6 +82,15 @@ mod tests {
         assert_eq!(of("NoSuchBucket"), "there is no such bucket; look at ETL_OUTPUT (NoSuchBucket)");
         assert_eq!(of("RequestTimeTooSkewed"), "the clock of this machine is wrong (RequestTimeTooSkewed)");
         assert_eq!(of("SlowDown"), "SlowDown: No way");
+        let timed = generic("Error performing GET http://x in 58.418796ms - Server returned 403 in all");
+        assert_eq!(
+            explain(&timed),
+            "Generic S3 error: Error performing GET http://x - Server returned 403 in all"
+        );
+        let skew = "{\"error\":\"invalid_grant\",\"error_description\":\"Invalid JWT: Token must be a short-lived token\"}";
+        let google =
+            "the key of the service account is refused, or the clock of this machine is wrong (no code)";
+        assert_eq!(explain(&generic(skew)), google);
         let moved = "<Code>AuthorizationHeaderMalformed</Code><Region>eu-west-1</Region>";
         let reason =
             "the bucket is in another region; look at AWS_REGION, eu-west-1 (AuthorizationHeaderMalformed)";
