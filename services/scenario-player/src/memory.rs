@@ -1,6 +1,7 @@
 //! The timeline in this process's memory. It is lost when the process ends.
 
 mod dead_letters;
+mod keyed_posts;
 mod posts;
 
 use std::collections::BTreeMap;
@@ -12,7 +13,7 @@ use parking_lot::Mutex;
 use redis_core::id::CustomerId;
 use tokio::sync::broadcast;
 
-use self::posts::KeyedPosts;
+use self::keyed_posts::KeyedPosts;
 use crate::dead_letter::{DeadLetter, DeadLetterId};
 use crate::event::{Event, Sequence};
 use crate::hint::{BROADCAST_CAPACITY, Hint};
