@@ -35,6 +35,17 @@ impl Client {
         self.0.send_notice(message)
     }
 
+    /// Waits until the client has taken nearly all that it was sent, so that a service with much for it can send the next piece.
+    /// Returns `false` if the client is closed.
+    pub async fn drained(&self) -> bool {
+        self.0.drained().await
+    }
+
+    /// Whether [`drained`](Self::drained) would return at once.
+    pub fn is_drained(&self) -> bool {
+        self.0.is_drained().unwrap_or(true)
+    }
+
     /// Closes the client with this code and reason, after everything that was sent before.
     pub fn close(&self, code: u16, reason: &str) {
         self.0.close(code, reason, "service");

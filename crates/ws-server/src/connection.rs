@@ -11,6 +11,7 @@ use bytes::Bytes;
 use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 use tokio::net::TcpStream;
+use tokio::sync::Notify;
 
 use crate::context::ServerContext;
 use crate::frame;
@@ -23,6 +24,9 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// The same for a slow client: if it reads again within this time, it learns why it was closed.
 const SLOW_CLOSE_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// A client for which no more bytes wait counts as drained.
+const DRAINED_BYTES: usize = 16 * 1024;
+
 /// The connection behind a [`Client`](crate::Client).
 pub(crate) struct Connection {
     pub(crate) stream: TcpStream,
@@ -34,6 +38,8 @@ pub(crate) struct Connection {
     pub(crate) last_received_ms: AtomicU64,
     /// When the client's access ends, by the same clock. See [`Client::expire_at`](crate::Client::expire_at).
     pub(crate) expires_ms: AtomicU64,
+    /// Told when bytes of the outbox were written, and when the connection closes.
+    taken: Notify,
     write_half: Mutex<WriteHalf>,
 }
 
@@ -77,6 +83,7 @@ impl Connection {
             waker: AtomicWaker::new(),
             last_received_ms: AtomicU64::new(context.now_ms()),
             expires_ms: AtomicU64::new(u64::MAX),
+            taken: Notify::new(),
             write_half: Mutex::new(WriteHalf {
                 state: ConnectionState::Open,
                 outbox: Outbox::starting_with(head),
@@ -87,6 +94,25 @@ impl Connection {
 
     pub(crate) fn state(&self) -> ConnectionState {
         self.write_half.lock().state
+    }
+
+    /// Whether the client has taken nearly all that it was sent. `None`: it is closed.
+    pub(crate) fn is_drained(&self) -> Option<bool> {
+        let write_half = self.write_half.lock();
+        (write_half.state == ConnectionState::Open).then(|| write_half.outbox.bytes() <= DRAINED_BYTES)
+    }
+
+    /// See [`Client::drained`](crate::Client::drained).
+    pub(crate) async fn drained(&self) -> bool {
+        loop {
+            // First this, so that nothing is missed in between.
+            let mut taken = std::pin::pin!(self.taken.notified());
+            taken.as_mut().enable();
+            match self.is_drained() {
+                Some(false) => taken.await,
+                drained => return drained.is_some(),
+            }
+        }
     }
 
     /// See [`Client::send_latest`](crate::Client::send_latest).
@@ -208,6 +234,7 @@ impl Connection {
     /// Ends the connection without a close frame.
     pub(crate) fn abort(&self) {
         self.write_half.lock().state = ConnectionState::Closed;
+        self.taken.notify_waiters();
         self.waker.wake();
     }
 
@@ -223,6 +250,7 @@ impl Connection {
                 Ok(written) => {
                     self.context.metrics.record_write(written);
                     outbox.advance(written);
+                    self.taken.notify_waiters();
                     progress = true;
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -242,6 +270,7 @@ impl Connection {
 
     fn start_close(&self, write_half: &mut WriteHalf, timeout: Duration, frame: Bytes, cause: &'static str) {
         write_half.state = ConnectionState::Closing(timeout);
+        self.taken.notify_waiters();
         if self.transport == Transport::WebSocket {
             // Nothing follows this frame, so it does not matter that it exceeds the outbox's limit.
             let _ = write_half.outbox.push_control(frame);

@@ -51,6 +51,11 @@ impl Outbox {
         self.queue.is_empty()
     }
 
+    /// How many bytes wait.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Adds a message of the service. Returns `false` if it does not fit: the client must be closed as slow. With
     /// [`Overflow::KeepLatest`] it replaces one of the same slot.
     #[must_use]

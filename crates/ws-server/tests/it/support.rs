@@ -147,6 +147,11 @@ impl TestServer {
         tokio::task::yield_now().await;
     }
 
+    /// The client that has been connected for longest.
+    pub(crate) fn first_client(&self) -> Client {
+        self.room.0.lock().iter().next().unwrap().1.clone()
+    }
+
     pub(crate) fn metric(&self, name: &str) -> u64 {
         let text = prometheus::TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap();
         let prefix = format!("test_{name} ");

@@ -1,13 +1,16 @@
 -- Appends lines to their streams, if this instance holds the recorder's lease or can take it. What others have written in
 -- the place of a key is replaced.
 -- KEYS: lease, recording, then a stream for each channel of this call.
--- ARGV: instance, lease in ms, since, until, max lines of a stream, max age in ms, max bytes of text of a stream, then for
---   each line: number of its stream's key, id, text.
+-- ARGV: instance, lease in ms, since, until, max lines of a stream, max age in ms, max bytes of text of a stream, bytes that
+--   this call may read and write, then for each line: number of its stream's key, id, text.
 -- An entry is {line, text, total, bytes}: the bytes of text in the stream up to and with this entry, since it began.
 --   since: every line from this epoch on is in this call or in an earlier one of this instance.
 --   until: every line before this epoch is, too.
--- Returns {is recorder, upto}. Every line before epoch `upto` is recorded.
+-- Returns {is recorder, upto, how many lines are recorded}. The others have to be passed again. Every line before epoch `upto`
+-- is recorded.
 
+-- What reading or writing an entry counts beside its text.
+local ENTRY = 1024
 local DAY = 24 * 3600 * 1000
 local function of_wrong_type(reply)
   return type(reply) == 'table' and reply.err and string.find(reply.err, 'WRONGTYPE', 1, true)
@@ -32,10 +35,10 @@ local upto, complete = as_epoch(recording[1]), as_epoch(recording[2]) or 0
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 if upto and (complete > upto or upto > now + DAY) then upto = nil end
-local since, until_epoch = tonumber(ARGV[3]), tonumber(ARGV[4])
+local since = tonumber(ARGV[3])
 -- A lease ends by itself: a holder without an end is none.
 if holder and holder ~= ARGV[1] and redis.call('PTTL', KEYS[1]) >= 0 then
-  return {0, string.format('%.0f', upto or 0)}
+  return {0, string.format('%.0f', upto or 0), 0}
 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 if is_misplaced then redis.call('DEL', KEYS[2]) end
@@ -48,6 +51,16 @@ local expired = now - ARGV[6] + 1
 -- A stream that does not exist had no line since this time. Its first entry says so.
 local first = string.format('%.0f-0', math.max(complete, expired, 1))
 
+local max_lines, max_bytes, work, max_work = tonumber(ARGV[5]), tonumber(ARGV[7]), 0, tonumber(ARGV[8])
+local function read(command, stream, from, to, count)
+  local entries = redis.call(command, stream, from, to, 'COUNT', count)
+  for _, entry in ipairs(entries) do work = work + ENTRY + #entry[2][2] end
+  return entries
+end
+local function newest_of(stream)
+  return read('XREVRANGE', stream, '+', '-', 1)[1]
+end
+
 -- Begins a stream in the place of something else. Nobody knows which lines were there before this id.
 local function replace(stream, id)
   local epoch, sequence = string.match(id, '^(%d+)-(%d+)$')
@@ -56,70 +69,88 @@ local function replace(stream, id)
 end
 -- Whether the last entry is not of a recorder, and stands in the way of lesser ids.
 local function is_blocked(stream)
-  local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)[1]
+  local newest = newest_of(stream)
   if not newest then return false end
   local kind = newest[2][1]
   return kind ~= 'line' and kind ~= 'begin' or tonumber(string.match(newest[1], '^%d+')) > now + DAY
 end
 
--- The total of an entry, or 0 of one that has none.
+-- The total with an entry, and before it. An entry without one was recorded by an earlier version, or says where the stream begins.
 local function total_of(entry)
   return entry and entry[2][3] == 'total' and tonumber(entry[2][4]) or 0
 end
--- Drops the oldest lines until at most `limit` bytes are left of `total`.
-local function trim(stream, total, limit)
-  local from = '-'
-  while true do
-    local entries = redis.call('XRANGE', stream, from, '+', 'COUNT', 4)
-    for _, entry in ipairs(entries) do
-      local before = total_of(entry)
-      if entry[2][1] == 'line' then before = before - #entry[2][2] end
-      -- An entry without a total was recorded by an earlier version, and is older than those with one.
-      if before >= 0 and total - before <= limit then
-        redis.call('XTRIM', stream, 'MINID', entry[1])
-        return
-      end
-      from = '(' .. entry[1]
-    end
-    if #entries == 0 then return end
-  end
+local function total_before(entry)
+  local total = total_of(entry)
+  return total > 0 and total - #entry[2][2] or 0
 end
 
-local max_bytes, totals = tonumber(ARGV[7]), {}
-for i = 8, #ARGV, 3 do
+-- What is known of the streams of this call: how many entries there are, and the totals before the first and with the last.
+local streams = {}
+local function open(stream, id)
+  if not streams[stream] then
+    local kind = redis.call('TYPE', stream).ok
+    if kind == 'none' then
+      redis.call('XADD', stream, first, 'begin', '')
+    elseif kind ~= 'stream' then
+      replace(stream, id)
+    end
+    streams[stream] = {
+      length = redis.call('XLEN', stream),
+      first = total_before(read('XRANGE', stream, '-', '+', 1)[1]),
+      last = total_of(newest_of(stream)),
+    }
+  end
+  return streams[stream]
+end
+-- XADD refuses an id that is not greater than the stream's last: a line that another instance has recorded already.
+local function append(stream, state, id, text)
+  local total = state.last + #text
+  -- A lower limit than before is reached in steps, a few lines with each new one.
+  local max_length = math.max(max_lines, state.length - 3)
+  local added =
+    redis.pcall('XADD', stream, 'MAXLEN', max_length, id, 'line', text, 'total', string.format('%.0f', total))
+  work = work + ENTRY + #text
+  if not failed(added) then
+    state.length, state.last = math.min(state.length + 1, max_length), total
+  end
+  return added
+end
+-- Drops the oldest lines while there are more bytes than wanted, a few with each new one.
+local function trim(stream, state)
+  local kept, dropped = nil, -1
+  for _, entry in ipairs(read('XRANGE', stream, '-', '+', 4)) do
+    kept, dropped, state.first = entry[1], dropped + 1, total_before(entry)
+    if state.last - state.first <= max_bytes then break end
+  end
+  redis.call('XTRIM', stream, 'MINID', kept)
+  state.length = state.length - dropped
+end
+
+local recorded = 0
+for i = 9, #ARGV, 3 do
+  if work >= max_work then break end
   local stream, id, text = KEYS[tonumber(ARGV[i])], ARGV[i + 1], ARGV[i + 2]
-  local kind = redis.call('TYPE', stream).ok
-  if kind == 'none' then
-    redis.call('XADD', stream, first, 'begin', '')
-  elseif kind ~= 'stream' then
-    replace(stream, id)
-  end
-  local before = totals[stream]
-  if not before then
-    before = total_of(redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)[1])
-  end
-  local total = string.format('%.0f', before + #text)
-  -- XADD refuses an id that is not greater than the stream's last: a line that another instance has recorded already.
-  local added = redis.pcall('XADD', stream, 'MAXLEN', ARGV[5], id, 'line', text, 'total', total)
+  local state = open(stream, id)
+  local added = append(stream, state, id, text)
   if failed(added) then
     if not string.find(added.err, 'equal or smaller', 1, true) then return added end
     if is_blocked(stream) then
       replace(stream, id)
-      redis.call('XADD', stream, id, 'line', text, 'total', total)
-      totals[stream] = tonumber(total)
+      streams[stream] = nil
+      append(stream, open(stream, id), id, text)
     end
-  else
-    totals[stream] = tonumber(total)
-    -- Not at each line, so that a stream of small ones is not read each time.
-    local step = max_bytes / 16
-    if math.floor(before / step) ~= math.floor(totals[stream] / step) then
-      trim(stream, totals[stream], max_bytes - step)
-    end
+  elseif state.last - state.first > max_bytes then
+    trim(stream, state)
   end
   redis.call('PEXPIRE', stream, ARGV[6])
+  recorded = recorded + 1
 end
-if not upto or upto < until_epoch then
-  redis.call('HSET', KEYS[2], 'upto', ARGV[4])
-  upto = until_epoch
+
+-- The first line that is not recorded is of an epoch that is not.
+local unrecorded = ARGV[10 + 3 * recorded]
+local reached = unrecorded and string.match(unrecorded, '^%d+') or ARGV[4]
+if not upto or upto < tonumber(reached) then
+  redis.call('HSET', KEYS[2], 'upto', reached)
+  upto = tonumber(reached)
 end
-return {1, string.format('%.0f', upto)}
+return {1, string.format('%.0f', upto), recorded}
