@@ -16,6 +16,7 @@ use ws_server::Server;
 
 use crate::config::Config;
 use crate::endpoint::{Endpoint, ViewerOpener};
+use crate::history_pages::HistoryPages;
 use crate::history_reader::HistoryReader;
 use crate::hub::Hub;
 use crate::line::LineId;
@@ -72,7 +73,8 @@ impl App {
             max_channels: config.max_channels(),
             max_bytes: config.history_total_size(),
         };
-        let (hub, shards) = Hub::new(policy, &metrics);
+        let pages = records.then(|| Arc::new(HistoryPages::new(store.clone())));
+        let (hub, shards) = Hub::new(policy, pages.as_ref(), &metrics);
         for shard in shards {
             spawn(lifecycle, "shard", shard);
         }
@@ -108,7 +110,7 @@ impl App {
         let opener = Arc::new(ViewerOpener(Arc::new(Preparer {
             hub,
             subscriptions,
-            history: HistoryReader::new(records.then_some(store), position, subscribe_timeout),
+            history: HistoryReader::new(pages, position, subscribe_timeout),
             subscribe_timeout,
             max_subscriptions: config.max_subscriptions_per_client(),
         })));

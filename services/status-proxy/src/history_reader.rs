@@ -1,17 +1,19 @@
-//! Reads the recorded history for a client that connects, where history is in Redis.
+//! Finds where the history of a client that connects begins.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
 use redis_core::error::reason;
 use redis_core::{ErrorClass, RedisError};
 use tokio::time::{Instant, sleep};
 
+use crate::history_pages::HistoryPages;
 use crate::line::LineId;
 use crate::position::SharedPosition;
-use crate::resume::{ResumeRequest, Since, StoredHistory};
+use crate::resume::{ResumeRequest, Since, StoredStart};
 use crate::run_channels::is_whole_run;
-use crate::store::Store;
+use crate::store::StoredPage;
 
 /// How long a line that a client has seen on another instance may take to arrive here.
 const CATCH_UP_TIMEOUT: Duration = Duration::from_millis(500);
@@ -19,18 +21,18 @@ const CATCH_UP_TIMEOUT: Duration = Duration::from_millis(500);
 const TAKEOVER_TIMEOUT: Duration = Duration::from_secs(4);
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
-/// Checks the ids that clients resume from, and reads recorded history.
+/// Checks the ids that clients resume from, and finds their place in the recorded history.
 pub(crate) struct HistoryReader {
     /// `None` with history in memory.
-    store: Option<Arc<Store>>,
+    pages: Option<Arc<HistoryPages>>,
     position: SharedPosition,
     /// The longest that a client waits.
     timeout: Duration,
 }
 
 impl HistoryReader {
-    pub(crate) fn new(store: Option<Arc<Store>>, position: SharedPosition, timeout: Duration) -> Self {
-        Self { store, position, timeout }
+    pub(crate) fn new(pages: Option<Arc<HistoryPages>>, position: SharedPosition, timeout: Duration) -> Self {
+        Self { pages, position, timeout }
     }
 
     /// Checks that an id can be that of a line that has been received here, or will be in a moment.
@@ -41,7 +43,7 @@ impl HistoryReader {
 
     async fn is_known(&self, id: LineId) -> bool {
         let latest = || self.position.lock().latest;
-        if self.store.is_none() {
+        if self.pages.is_none() {
             return id <= latest() && id.epoch == latest().epoch;
         }
         let deadline = Instant::now() + CATCH_UP_TIMEOUT;
@@ -54,14 +56,16 @@ impl HistoryReader {
         true
     }
 
-    /// Reads the recorded history of these channels; `None` if there is none to read.
-    pub(crate) async fn read(&self, channels: &[&str], request: ResumeRequest) -> Option<Vec<StoredHistory>> {
-        let store = self.store.as_ref().filter(|_| request.is_some())?;
-        if channels.iter().any(|channel| is_whole_run(channel)) {
-            return None;
-        }
-        match self.read_up_to_here(store, channels, request).await {
-            Ok(stored) => Some(stored),
+    /// What the recorded history of these channels has for a client; `None` if there is nothing to read.
+    pub(crate) async fn start(&self, channels: &[&str], request: ResumeRequest) -> Option<Vec<StoredStart>> {
+        let pages = self.pages.as_ref().filter(|_| !channels.iter().any(|channel| is_whole_run(channel)))?;
+        let start = match (request.since_id(), request.last) {
+            (Some(since), _) => self.start_after(pages, channels, since).await,
+            (None, Some(count)) if count > 0 => start_at_last(pages, channels, count).await,
+            _ => return None,
+        };
+        match start {
+            Ok(start) => Some(start),
             Err(error) => {
                 // The replay buffer has to do. Its answer says truthfully whether lines are missing.
                 if ErrorClass::of(&error).is_invalid() {
@@ -72,23 +76,36 @@ impl HistoryReader {
         }
     }
 
-    /// Reads until the recording reaches the first line that this instance has received. If this instance has just started,
+    /// Waits until the recording reaches the first line that this instance has received. If this instance has just started,
     /// another one may not yet have recorded the lines before that.
-    async fn read_up_to_here(
+    async fn start_after(
         &self,
-        store: &Store,
+        pages: &HistoryPages,
         channels: &[&str],
-        request: ResumeRequest,
-    ) -> Result<Vec<StoredHistory>, RedisError> {
+        since: LineId,
+    ) -> Result<Vec<StoredStart>, RedisError> {
         let deadline = Instant::now() + TAKEOVER_TIMEOUT.min(self.timeout);
         loop {
-            let stored = store.history.load(channels, request).await?;
+            // No lines are needed, only what the streams prove.
+            let reads = channels.iter().map(|channel| pages.store.history.page(channel, since, 0));
+            let starts = StoredPage::starts_after(since, &try_join_all(reads).await?);
             let complete_since = self.position.lock().complete_since;
-            let reaches_here = stored.iter().all(|stored| stored.complete_until.epoch >= complete_since);
-            if reaches_here || request.since_id().is_none() || Instant::now() > deadline {
-                return Ok(stored);
+            let reaches_here = starts.iter().all(|start| start.complete_until.epoch >= complete_since);
+            if reaches_here || Instant::now() > deadline {
+                return Ok(starts);
             }
             sleep(POLL_INTERVAL).await;
         }
     }
+}
+
+async fn start_at_last(
+    pages: &HistoryPages,
+    channels: &[&str],
+    count: usize,
+) -> Result<Vec<StoredStart>, RedisError> {
+    // This comes first, so that every line that it says is recorded is among those that are found.
+    let span = pages.store.history.recorded_span().await?;
+    let found = try_join_all(channels.iter().map(|channel| pages.find_last(channel, count))).await?;
+    Ok(found.into_iter().map(|last| span.start_at_last(last)).collect())
 }

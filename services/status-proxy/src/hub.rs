@@ -5,9 +5,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 use tracing::warn;
 use ws_server::Client;
 
+use crate::history_pages::HistoryPages;
 use crate::line::{Line, LineId};
 use crate::metrics::Metrics;
 use crate::run_channels::{RunChannels, shard_index};
@@ -37,9 +39,10 @@ struct ShardHandle {
 }
 
 impl Hub {
-    /// The hub, and the tasks of its shards.
+    /// The hub, and the tasks of its shards. `pages`: with history in Redis.
     pub(crate) fn new(
         policy: ChannelPolicy,
+        pages: Option<&Arc<HistoryPages>>,
         metrics: &Metrics,
     ) -> (Self, Vec<impl Future<Output = ()> + use<>>) {
         let count = std::thread::available_parallelism().map_or(1, usize::from);
@@ -48,7 +51,8 @@ impl Hub {
             .map(|_| {
                 let (queue, commands) = mpsc::unbounded_channel();
                 let queued_bytes = QueuedBytes::default();
-                let shard = Shard::new(policy, metrics.clone(), queued_bytes.clone());
+                let (bytes, weak_queue) = (queued_bytes.clone(), queue.downgrade());
+                let shard = Shard::new(policy, metrics.clone(), bytes, weak_queue, pages.cloned());
                 let handle = ShardHandle { queue, queued_bytes, is_dropping: AtomicBool::new(false) };
                 (handle, shard.run(commands))
             })
@@ -114,9 +118,11 @@ impl Hub {
         // All channels of a run are in one shard.
         let shard = shard_index(channels.run().as_str(), self.0.shards.len());
         let replaced = replaced.iter().map(|guard| guard.viewer).collect();
-        let request = JoinRequest { viewer, client, prepared, notice, replaced };
+        let has_history = prepared.resume.is_some().then(CancellationToken::new);
+        let end = has_history.clone().map(CancellationToken::drop_guard);
+        let request = JoinRequest { viewer, client, prepared, notice, replaced, end };
         self.0.shards[shard].send(ShardCommand::Join(Box::new(request)));
-        ViewerGuard { hub: self.clone(), shard, viewer, channels }
+        ViewerGuard { hub: self.clone(), shard, viewer, channels, has_history }
     }
 
     /// Sends a client a message behind all lines of the run so far, and before all later ones.
@@ -147,9 +153,18 @@ pub(crate) struct ViewerGuard {
     shard: usize,
     viewer: ViewerId,
     channels: RunChannels,
+    /// Cancelled when the client has got the history that it asked for.
+    has_history: Option<CancellationToken>,
 }
 
 impl ViewerGuard {
+    /// Waits until the client has got the history that it asked for.
+    pub(crate) async fn has_history(&self) {
+        if let Some(has_history) = &self.has_history {
+            has_history.cancelled().await;
+        }
+    }
+
     /// What the client watches.
     pub(crate) fn channels(&self) -> &RunChannels {
         &self.channels

@@ -5,6 +5,7 @@ mod client_message;
 mod config;
 mod endpoint;
 mod frame;
+mod history_pages;
 mod history_reader;
 mod hub;
 mod json;

@@ -52,8 +52,8 @@ impl FromStr for LineId {
     }
 }
 
-/// One published line.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One published line. A later one is greater.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Line {
     pub(crate) id: LineId,
     /// The text as it was published.

@@ -35,7 +35,7 @@ impl Preparer {
             resume.since = Some(self.history.check(since).await);
         }
         let names: Vec<&str> = channels.channels().collect();
-        let stored = self.history.read(&names, resume).await.unwrap_or_default();
+        let stored = self.history.start(&names, resume).await.unwrap_or_default();
         let stored = stored.into_iter().map(Some).chain(std::iter::repeat_with(|| None));
         let subscriptions = guards
             .into_iter()

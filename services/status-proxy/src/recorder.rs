@@ -24,6 +24,8 @@ use crate::store::Store;
 const TICK: Duration = Duration::from_millis(250);
 /// The most lines in one call.
 const BATCH_SIZE: usize = 256;
+/// The most bytes of lines in one call.
+const BATCH_BYTES: usize = 1024 * 1024;
 /// The most bytes of lines that are not yet recorded. Beyond that the recorded history has a gap.
 const MAX_BACKLOG_BYTES: usize = 64 * 1024 * 1024;
 
@@ -111,7 +113,7 @@ impl Recorder {
     /// As the recorder: writes the backlog. As another instance: tries to become the recorder, and drops what is recorded.
     async fn record(&mut self, mut even_without_lines: bool) {
         while let Some(since) = self.backlog.complete_since() {
-            let count = if self.is_recorder { self.backlog.len().min(BATCH_SIZE) } else { 0 };
+            let count = if self.is_recorder { self.backlog.count_within(BATCH_SIZE, BATCH_BYTES) } else { 0 };
             if count == 0 && !even_without_lines {
                 return;
             }
@@ -128,8 +130,8 @@ impl Recorder {
                 self.backlog.drop_before(state.complete_until);
                 return;
             }
-            self.metrics.recorded.inc_by(count as u64);
-            self.backlog.drop_first(count);
+            self.metrics.recorded.inc_by(state.count as u64);
+            self.backlog.drop_first(state.count);
         }
     }
 

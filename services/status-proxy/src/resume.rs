@@ -1,8 +1,6 @@
-//! What a client asks of a channel's history, and what it gets.
+//! What a client asks of a channel's history, and where its lines begin.
 
-use std::sync::Arc;
-
-use crate::line::{Line, LineId};
+use crate::line::LineId;
 use crate::replay_buffer::ReplayBuffer;
 
 /// The history that a client asks for.
@@ -22,22 +20,34 @@ pub(crate) enum Since {
     Unknown,
 }
 
-/// The history of a channel, or of all channels of a run, as it is stored in Redis, to be joined with the replay buffers.
-#[derive(Clone, Debug)]
-pub(crate) struct StoredHistory {
-    /// Lines with their channels, oldest first.
-    pub(crate) lines: Vec<(Arc<str>, Line)>,
+/// What a channel's recorded history in Redis has for a client.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StoredStart {
     /// Every line after this id …
     pub(crate) complete_after: LineId,
-    /// … and up to this one is in `lines`.
+    /// … and up to this one is recorded, and not dropped.
     pub(crate) complete_until: LineId,
+    /// The channel has a stream.
+    pub(crate) exists: bool,
+    /// The last lines, if the client asks for them and there are any.
+    pub(crate) last: Option<StoredLines>,
 }
 
-/// The lines that a client gets before live ones: each once.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Replay {
-    /// The lines with their channels, oldest first.
-    pub(crate) lines: Vec<(Arc<str>, Line)>,
+/// Some lines of a channel that follow one another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct StoredLines {
+    pub(crate) count: usize,
+    pub(crate) oldest: LineId,
+    pub(crate) newest: LineId,
+}
+
+/// Where a client's lines begin. From there on it gets each once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Start {
+    /// It gets the lines after this one …
+    pub(crate) after: LineId,
+    /// … without the first of them, which are so many.
+    pub(crate) skip: usize,
     /// No line that the client asked for is missing.
     pub(crate) recovered: bool,
 }
@@ -56,59 +66,64 @@ impl ResumeRequest {
         }
     }
 
-    /// Answers from the replay buffers of a channel or of all channels of a run, and from their stored history if there is any.
-    pub(crate) fn replay<'a>(
+    /// Answers from the replay buffers of a channel or of all channels of a run, and from the stored history if there is any.
+    /// `latest` is the last line that was received.
+    pub(crate) fn start<'a>(
         &self,
-        buffers: impl Iterator<Item = (&'a Arc<str>, &'a ReplayBuffer)>,
-        stored: Option<&StoredHistory>,
-    ) -> Replay {
+        buffers: impl Iterator<Item = &'a ReplayBuffer>,
+        stored: Option<&StoredStart>,
+        latest: LineId,
+    ) -> Start {
+        let count = if self.since_id().is_some() { 0 } else { self.last.unwrap_or(0) };
         let mut buffered_after = LineId::default();
-        let mut lines: Vec<(Arc<str>, Line)> = Vec::new();
-        for (channel, buffer) in buffers {
+        let mut buffered: Vec<LineId> = Vec::new();
+        for buffer in buffers {
             buffered_after = buffered_after.max(buffer.complete_after());
-            let named = |line: &Line| (channel.clone(), line.clone());
-            match self.since_id() {
-                Some(since) => lines.extend(buffer.lines_after(since).map(named)),
-                None => lines.extend(buffer.last_lines(self.last.unwrap_or(0)).map(named)),
-            }
+            buffered.extend(buffer.last_lines(count).map(|line| line.id));
         }
+        buffered.sort_unstable();
         // The two are complete together only if no line lies between them.
         let joined = stored.filter(|stored| buffered_after <= stored.complete_until);
         let complete_after =
             joined.map_or(buffered_after, |stored| stored.complete_after.min(buffered_after));
-        if let Some(stored) = stored {
-            // A line that has an id of this instance alone is also there, with the id that all instances give it.
-            lines.retain(|(_, line)| !(line.id.is_local() && stored.covers(line.id)));
-            lines.extend(stored.lines.iter().cloned());
-            lines.sort_by_key(|(_, line)| line.id);
-            lines.dedup_by_key(|(_, line)| line.id);
-        } else {
-            lines.sort_by_key(|(_, line)| line.id);
+        let last = stored.and_then(|stored| stored.last);
+        if last.is_some() {
+            // The stored history also has what the buffer lacks. So only those count that are known to follow one another.
+            buffered.retain(|id| *id > buffered_after);
         }
-        match (self.since, self.last) {
-            (Some(Since::Line(since)), _) => {
-                lines.retain(|(_, line)| line.id > since);
-                Replay { lines, recovered: since >= complete_after }
-            }
-            (None, Some(count)) => {
-                lines.drain(..lines.len().saturating_sub(count));
-                let is_complete = lines.first().is_none_or(|(_, first)| first.id > complete_after);
-                Replay { recovered: lines.len() == count && is_complete, lines }
-            }
+        match self.since {
+            Some(Since::Line(since)) => Start { after: since, skip: 0, recovered: since >= complete_after },
+            None if count > 0 => start_at_last(count, &buffered, last, latest, complete_after),
             // Nobody knows which lines the client has, and it must not get one twice: it gets the last lines only if it
             // asked for them too.
-            (Some(Since::Unknown) | None, last) => {
-                lines.drain(..lines.len().saturating_sub(last.unwrap_or(0)));
-                Replay { lines, recovered: false }
+            Some(Since::Unknown) if count > 0 => {
+                Start { recovered: false, ..start_at_last(count, &buffered, last, latest, complete_after) }
             }
+            since => Start { after: latest, skip: 0, recovered: since.is_none() },
         }
     }
 }
 
-impl StoredHistory {
-    /// Whether the line with this id is in `lines`, if there is one.
-    fn covers(&self, id: LineId) -> bool {
-        self.complete_after < id && id < self.complete_until
+/// Where the last `count` lines begin: among those of the buffers, or in the stored history if they are fewer.
+fn start_at_last(
+    count: usize,
+    buffered: &[LineId],
+    stored: Option<StoredLines>,
+    latest: LineId,
+    complete_after: LineId,
+) -> Start {
+    if let Some(&first) = buffered.len().checked_sub(count).and_then(|index| buffered.get(index)) {
+        return Start { after: first.previous(), skip: 0, recovered: first > complete_after };
+    }
+    let oldest = buffered.first();
+    match stored.filter(|stored| oldest.is_none_or(|oldest| stored.oldest < *oldest)) {
+        Some(stored) => {
+            let later = buffered.iter().filter(|id| **id > stored.newest).count();
+            let total = stored.count + later;
+            let recovered = total >= count && stored.oldest > complete_after;
+            Start { after: stored.oldest.previous(), skip: total.saturating_sub(count), recovered }
+        }
+        None => Start { after: oldest.map_or(latest, |id| id.previous()), skip: 0, recovered: false },
     }
 }
 
@@ -117,7 +132,7 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::*;
-    use crate::line::{FIRST_LOCAL_SEQUENCE, test_line};
+    use crate::line::{Line, test_line};
     use crate::replay_buffer::Retention;
 
     const RETENTION: Retention = Retention { lines: 5, bytes: 1000, age: Duration::from_secs(60) };
@@ -142,17 +157,20 @@ mod tests {
         ResumeRequest { since: None, last: Some(count) }
     }
 
+    /// The lines of epoch 9 that a client gets, whose stored history has those up to its end.
     fn replay(
         request: ResumeRequest,
         buffer: &ReplayBuffer,
-        stored: Option<&StoredHistory>,
+        stored: Option<&StoredStart>,
     ) -> (Vec<u64>, bool) {
-        let replay = request.replay(std::iter::once((&"r:a".into(), buffer)), stored);
-        (replay.lines.iter().map(|(_, line)| line.id.sequence).collect(), replay.recovered)
-    }
-
-    fn stored_lines(sequences: impl IntoIterator<Item = u64>) -> Vec<(Arc<str>, Line)> {
-        sequences.into_iter().map(|sequence| ("r:a".into(), test_line(9, sequence))).collect()
+        let start = request.start(std::iter::once(buffer), stored, id(9, 100));
+        let until = stored.map_or(0, |stored| stored.complete_until.sequence);
+        let buffered = buffer.last_lines(100).map(|line| line.id.sequence);
+        let mut all: Vec<u64> = (1..=until).chain(buffered).collect();
+        all.sort_unstable();
+        all.dedup();
+        all.retain(|sequence| id(9, *sequence) > start.after);
+        (all.split_off(start.skip), start.recovered)
     }
 
     #[test]
@@ -215,51 +233,50 @@ mod tests {
     #[test]
     fn stored_history_joins_the_buffer_if_no_line_lies_between() {
         let buffer = buffer(id(9, 4), 5..=7);
-        let stored = |until| StoredHistory {
-            lines: stored_lines(1..=until),
+        let stored = |until| StoredStart {
             complete_after: id(8, 0),
             complete_until: id(9, until),
+            exists: true,
+            last: Some(StoredLines {
+                count: until.min(6) as usize,
+                oldest: id(9, 1.max(until.saturating_sub(5))),
+                newest: id(9, until),
+            }),
         };
         assert_eq!(replay(since(id(9, 2)), &buffer, Some(&stored(6))), (vec![3, 4, 5, 6, 7], true));
         assert_eq!(replay(since(id(9, 2)), &buffer, Some(&stored(4))), (vec![3, 4, 5, 6, 7], true));
         assert_eq!(replay(since(id(9, 2)), &buffer, Some(&stored(3))), (vec![3, 5, 6, 7], false));
         assert_eq!(replay(since(id(7, 2)), &buffer, Some(&stored(6))), (vec![1, 2, 3, 4, 5, 6, 7], false));
         assert_eq!(replay(last(6), &buffer, Some(&stored(6))), (vec![2, 3, 4, 5, 6, 7], true));
+        assert_eq!(replay(last(6), &buffer, Some(&stored(4))), (vec![2, 3, 4, 5, 6, 7], true));
+        assert_eq!(replay(last(6), &buffer, Some(&stored(3))), (vec![1, 2, 3, 5, 6, 7], false));
+        assert_eq!(replay(last(8), &buffer, Some(&stored(4))), (vec![1, 2, 3, 4, 5, 6, 7], false));
+        assert_eq!(replay(last(2), &buffer, Some(&stored(6))), (vec![6, 7], true));
     }
 
     #[test]
-    fn lines_that_another_instance_recorded_fill_a_gap_of_the_buffer_and_none_comes_twice() {
+    fn lines_that_another_instance_recorded_count_in_place_of_those_that_the_buffer_lacks() {
         let mut buffer = buffer(id(9, 0), 1..=2);
         buffer.mark_gap(id(9, 4));
-        // Of the lines 3 and 4 one was received without its number.
-        buffer.push(test_line(9, FIRST_LOCAL_SEQUENCE), Instant::now(), RETENTION);
-        buffer.push(test_line(10, 1), Instant::now(), RETENTION);
-        let stored =
-            StoredHistory { lines: stored_lines(2..=4), complete_after: id(9, 1), complete_until: id(10, 0) };
-        assert_eq!(replay(since(id(9, 1)), &buffer, Some(&stored)), (vec![2, 3, 4, 1], true));
-        assert_eq!(replay(last(3), &buffer, Some(&stored)), (vec![3, 4, 1], true));
-        let (lines, recovered) = replay(since(id(9, 1)), &buffer, None);
-        assert_eq!((lines, recovered), (vec![2, FIRST_LOCAL_SEQUENCE, 1], false));
+        buffer.push(test_line(9, 5), Instant::now(), RETENTION);
+        let lines = StoredLines { count: 3, oldest: id(9, 2), newest: id(9, 4) };
+        let stored = StoredStart {
+            complete_after: id(9, 1),
+            complete_until: id(9, 4),
+            exists: true,
+            last: Some(lines),
+        };
+        assert_eq!(replay(last(3), &buffer, Some(&stored)), (vec![3, 4, 5], true));
+        assert_eq!(replay(since(id(9, 1)), &buffer, Some(&stored)), (vec![2, 3, 4, 5], true));
     }
 
     #[test]
     fn all_channels_of_a_run_are_complete_from_where_each_of_them_is() {
-        let (a, b): (Arc<str>, Arc<str>) = ("r:a".into(), "r:b".into());
         let mut buffers = [buffer(id(9, 0), [1, 3, 5]), buffer(id(9, 0), [2, 4])];
         buffers[1].mark_gap(id(9, 1));
-        let replay = |request: ResumeRequest| {
-            let replay = request.replay([(&a, &buffers[0]), (&b, &buffers[1])].into_iter(), None);
-            let lines: Vec<String> = replay
-                .lines
-                .iter()
-                .map(|(channel, line)| format!("{channel} {}", line.id.sequence))
-                .collect();
-            (lines, replay.recovered)
-        };
-        let expected =
-            |lines: &[&str], recovered| (lines.iter().map(|&line| line.to_owned()).collect(), recovered);
-        assert_eq!(replay(since(id(9, 2))), expected(&["r:a 3", "r:b 4", "r:a 5"], true));
-        assert_eq!(replay(last(2)), expected(&["r:b 4", "r:a 5"], true));
-        assert!(!replay(since(id(9, 0))).1, "a line of b may be missing");
+        let start = |request: ResumeRequest| request.start(buffers.iter(), None, id(9, 5));
+        assert_eq!(start(since(id(9, 2))), Start { after: id(9, 2), skip: 0, recovered: true });
+        assert_eq!(start(last(2)), Start { after: id(9, 3), skip: 0, recovered: true });
+        assert!(!start(since(id(9, 0))).recovered, "a line of b may be missing");
     }
 }

@@ -1,13 +1,19 @@
 //! A shard owns a part of all runs: their channels, the last lines of each, and the clients that watch them.
 //!
 //! All commands to a shard go through one queue. So a client joins at one point in the order of its lines: the lines
-//! before that point are its history, the lines after it are live. No line is both, and none is neither.
+//! before that point are its history, the lines after it are live. No line is both, and none is neither. A client that has much
+//! history to take joins later: it is sent a piece at a time, from the recorded history and from the last lines, and live lines
+//! wait for it there.
 
+mod backfill;
+mod buffered_lines;
 mod channel;
 mod channel_map;
+mod channel_progress;
 mod channels;
 mod command;
 mod fanout;
+mod waits;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,6 +26,8 @@ use self::channels::Channels;
 pub(crate) use self::command::{
     ChannelSubscription, JoinRequest, PreparedViewer, ShardCommand, ViewerId, queued_size,
 };
+use self::waits::Waits;
+use crate::history_pages::HistoryPages;
 use crate::metrics::Metrics;
 
 /// The most commands that are taken from the queue at once. The lines among them are sent together.
@@ -36,8 +44,15 @@ pub(crate) struct Shard {
 }
 
 impl Shard {
-    pub(crate) fn new(policy: ChannelPolicy, metrics: Metrics, queued_bytes: QueuedBytes) -> Self {
-        Self { channels: Channels::new(policy, metrics), queued_bytes }
+    /// `queue` leads to the receiver that [`run`](Self::run) gets. `pages`: with history in Redis.
+    pub(crate) fn new(
+        policy: ChannelPolicy,
+        metrics: Metrics,
+        queued_bytes: QueuedBytes,
+        queue: mpsc::WeakUnboundedSender<ShardCommand>,
+        pages: Option<Arc<HistoryPages>>,
+    ) -> Self {
+        Self { channels: Channels::new(policy, metrics, Waits::new(queue, pages)), queued_bytes }
     }
 
     /// Runs until all senders are dropped.
@@ -79,6 +94,11 @@ impl Shard {
                 // The new client must not get the lines before it as live ones.
                 self.channels.flush().await;
                 self.channels.join(*request);
+            }
+            ShardCommand::Backfill(viewer, pages) => {
+                // As above: here it may begin to get live lines.
+                self.channels.flush().await;
+                self.channels.backfill(viewer, pages);
             }
             ShardCommand::Narrow(viewer, channels, client) => {
                 self.channels.flush().await;

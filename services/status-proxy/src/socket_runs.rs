@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 use ws_chassis::{Access, RunAccess};
 use ws_server::Client;
 
@@ -36,6 +37,13 @@ struct WatchedRun {
 }
 
 impl WatchedRun {
+    /// Waits until the client has got the history that it asked for.
+    async fn has_history(&self) {
+        for viewer in &self.viewers {
+            viewer.has_history().await;
+        }
+    }
+
     fn watches(&self, channel: &str) -> bool {
         self.channels().any(|other| other == channel || is_whole_run(other))
     }
@@ -111,6 +119,12 @@ impl SocketRuns {
         let watched: usize = self.runs.iter().map(|watched| watched.channels().count()).sum();
         if watched + new.len() > self.preparer.max_subscriptions {
             return Err(refuse(4429, "this socket watches too many channels"));
+        }
+        if let Some(index) = known
+            && channels.is_whole_run()
+            && timeout(self.preparer.subscribe_timeout, self.runs[index].has_history()).await.is_err()
+        {
+            return Err(refuse(4429, "the history of the run is still being sent"));
         }
         let prepared = match new.is_empty() {
             true => None,

@@ -5,8 +5,9 @@
 
 mod events;
 mod history;
-mod loaded;
+mod missed;
 mod needs;
+mod page;
 
 use std::sync::Arc;
 
@@ -19,6 +20,9 @@ use tokio::sync::watch;
 
 pub(crate) use self::events::{PubSubEvent, PubSubEvents, PubSubMessage};
 pub(crate) use self::history::HistoryStore;
+#[cfg(test)]
+pub(crate) use self::page::test_page;
+pub(crate) use self::page::{PAGE_BYTES, StoredPage};
 
 /// The most messages that wait to be taken from the subscribing connection; 11 MB are allocated for them. More are
 /// dropped, and announced as a gap.

@@ -47,6 +47,17 @@ impl Backlog {
         self.bytes -= self.lines.drain(..count).map(|(_, line)| line.text.len()).sum::<usize>();
     }
 
+    /// How many of the lines, at most this many, have at most so many bytes; at least one, if there is any.
+    pub(super) fn count_within(&self, max_lines: usize, max_bytes: usize) -> usize {
+        let mut bytes = 0;
+        let fits = |(_, line): &&(Arc<str>, Line)| {
+            bytes += line.text.len();
+            bytes <= max_bytes
+        };
+        let count = self.lines.iter().take(max_lines).take_while(fits).count();
+        count.max(1).min(self.lines.len())
+    }
+
     pub(super) fn first(&mut self, count: usize) -> &[(Arc<str>, Line)] {
         &self.lines.make_contiguous()[..count]
     }

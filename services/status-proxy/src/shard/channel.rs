@@ -25,6 +25,8 @@ pub(super) struct ChannelState {
     pub(super) buffer: ReplayBuffer,
     /// The fan-out groups that watch it.
     pub(super) groups: Vec<usize>,
+    /// How many viewers catch up, and are in no group yet.
+    pub(super) backfills: usize,
     /// Keeps it subscribed.
     pub(super) guard: Option<SubscriptionGuard>,
     /// Since when it has no viewers and, if its lines come anyway, no new line.
@@ -38,6 +40,7 @@ impl ChannelState {
         Self {
             buffer: ReplayBuffer::new(complete_after),
             groups: Vec::new(),
+            backfills: 0,
             guard: None,
             idle_since: Instant::now(),
             has_had_lines: false,
@@ -59,17 +62,20 @@ impl ChannelState {
         self.has_had_lines = true;
     }
 
-    /// Removes a group that has no clients any more. `false`: nobody watches the channel, and it never had a line, so it
-    /// should be dropped.
-    pub(super) fn remove_group(&mut self, group: usize) -> bool {
-        self.groups.retain(|&other| other != group);
+    fn is_watched(&self) -> bool {
+        !self.groups.is_empty() || self.backfills > 0
+    }
+
+    /// A viewer or a group of them has left. `false`: nobody watches the channel, and it never had a line, so it should be
+    /// dropped.
+    pub(super) fn note_leave(&mut self) -> bool {
         self.idle_since = Instant::now();
-        self.has_had_lines || !self.groups.is_empty()
+        self.has_had_lines || self.is_watched()
     }
 
     /// Drops old lines. `false`: the channel has been idle for too long, and should be dropped.
     pub(super) fn expire(&mut self, now: Instant, policy: ChannelPolicy) -> bool {
-        let is_idle = self.groups.is_empty();
+        let is_idle = !self.is_watched();
         let age = if is_idle { policy.idle_ttl } else { policy.retention.age };
         if let Some(cutoff) = now.checked_sub(age) {
             self.buffer.expire(cutoff);

@@ -73,6 +73,12 @@ impl ChannelMap {
         .map(|(name, state)| (name, &state.buffer))
     }
 
+    /// Every line of the channel, or of all channels of the run, after this one is in [`buffers`](Self::buffers).
+    pub(super) fn complete_after(&self, channel: &str) -> LineId {
+        let complete_after = self.buffers(channel).map(|(_, buffer)| buffer.complete_after());
+        complete_after.max().unwrap_or_default()
+    }
+
     pub(super) fn values(&self) -> impl Iterator<Item = &ChannelState> {
         self.states.values()
     }

@@ -1,16 +1,19 @@
 //! The channels of a shard and the clients that watch them.
 
+mod joining;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::BytesMut;
 use ws_server::Client;
 
-use super::channel::ChannelPolicy;
+use super::backfill::Backfill;
+use super::channel::{ChannelPolicy, ChannelState};
 use super::channel_map::ChannelMap;
-use super::command::{JoinRequest, PreparedViewer, ViewerId};
+use super::command::ViewerId;
 use super::fanout::{FanoutGroups, SlotId};
+use super::waits::Waits;
 use crate::frame::FrameFormat;
 use crate::line::{Line, LineId};
 use crate::metrics::Metrics;
@@ -22,6 +25,9 @@ pub(super) struct Channels {
     channels: ChannelMap,
     groups: FanoutGroups,
     slots: HashMap<ViewerId, SlotId>,
+    /// The clients that get lines from before their live ones, and are in no group yet.
+    backfills: HashMap<ViewerId, Backfill>,
+    waits: Waits,
     /// Where all lines are received: a channel that is not in `channels` had no line after this id.
     watermark: LineId,
     /// The id of the last line.
@@ -33,13 +39,15 @@ pub(super) struct Channels {
 }
 
 impl Channels {
-    pub(super) fn new(policy: ChannelPolicy, metrics: Metrics) -> Self {
+    pub(super) fn new(policy: ChannelPolicy, metrics: Metrics, waits: Waits) -> Self {
         Self {
             policy,
             metrics,
             channels: ChannelMap::default(),
             groups: FanoutGroups::default(),
             slots: HashMap::new(),
+            backfills: HashMap::new(),
+            waits,
             watermark: LineId::default(),
             latest: LineId::default(),
             size: 0,
@@ -123,43 +131,6 @@ impl Channels {
         }
     }
 
-    /// Sends a client the history that it asked for, and lets it watch from here on.
-    ///
-    /// [`flush`](Self::flush) before this: otherwise the client also gets buffered lines, which are in its history.
-    pub(super) fn join(&mut self, request: JoinRequest) {
-        let JoinRequest { viewer, client, prepared, notice, replaced } = request;
-        let PreparedViewer { channels, resume, subscriptions } = prepared;
-        let format = FrameFormat {
-            transport: client.transport(),
-            with_ids: resume.is_some(),
-            with_channel: channels.is_list(),
-            with_run: notice.is_some(),
-        };
-        let mut replayed = Vec::new();
-        let mut out = BytesMut::from(notice.unwrap_or_default());
-        for (channel, subscription) in channels.channels().zip(subscriptions) {
-            let complete_after = self.start_of_new(channel);
-            let state = self.channels.get_or_insert(channel.into(), complete_after);
-            state.guard.get_or_insert(subscription.guard);
-            if resume.is_some() {
-                let replay = resume.replay(self.channels.buffers(channel), subscription.stored.as_ref());
-                self.metrics.count_resume(replay.recovered);
-                format.encode_resume(&mut out, channel, replay.recovered);
-                replayed.extend(replay.lines);
-            }
-        }
-        replayed.sort_by_key(|(_, line)| line.id);
-        for (channel, line) in &replayed {
-            format.encode_status(&mut out, channel, line);
-        }
-        if !out.is_empty() {
-            client.send(&out.freeze());
-        }
-        self.watch(viewer, &channels, format, client);
-        self.metrics.viewers.inc();
-        replaced.into_iter().for_each(|viewer| self.leave(viewer));
-    }
-
     fn watch(&mut self, viewer: ViewerId, channels: &RunChannels, format: FrameFormat, client: Client) {
         let group = self.groups.find(channels, format).unwrap_or_else(|| {
             let group = self.groups.create(channels.clone(), format);
@@ -175,6 +146,11 @@ impl Channels {
 
     /// Lets a client watch only these of its channels from here on.
     pub(super) fn narrow(&mut self, viewer: ViewerId, channels: &RunChannels, client: Client) {
+        if let Some(backfill) = self.backfills.get_mut(&viewer) {
+            let ended = backfill.narrow(channels.clone());
+            self.release(ended.iter(), |state| state.backfills -= 1);
+            return;
+        }
         let Some(slot) = self.slots.remove(&viewer) else { return };
         let format = self.groups.format(slot.group);
         // First this, so that no channel is without a viewer in between.
@@ -183,16 +159,35 @@ impl Channels {
     }
 
     pub(super) fn leave(&mut self, viewer: ViewerId) {
-        let Some(slot) = self.slots.remove(&viewer) else { return };
+        if let Some(backfill) = self.backfills.remove(&viewer) {
+            self.end_backfill(&backfill.channels);
+        } else if let Some(slot) = self.slots.remove(&viewer) {
+            self.remove(slot);
+        } else {
+            return;
+        }
         self.metrics.viewers.dec();
-        self.remove(slot);
     }
 
     fn remove(&mut self, slot: SlotId) {
         let Some(channels) = self.groups.remove(slot) else { return };
-        for channel in channels.channels() {
-            if let Some(state) = self.channels.get_mut(channel)
-                && !state.remove_group(slot.group)
+        self.release(Some(&channels), |state| state.groups.retain(|&group| group != slot.group));
+    }
+
+    fn end_backfill(&mut self, channels: &RunChannels) {
+        self.release(Some(channels), |state| state.backfills -= 1);
+    }
+
+    /// A viewer or a group of them has left these channels.
+    fn release<'a>(
+        &mut self,
+        channels: impl IntoIterator<Item = &'a RunChannels>,
+        release: impl Fn(&mut ChannelState),
+    ) {
+        for channel in channels.into_iter().flat_map(RunChannels::channels) {
+            let Some(state) = self.channels.get_mut(channel) else { continue };
+            release(state);
+            if !state.note_leave()
                 && let Some(removed) = self.channels.remove(channel)
             {
                 self.watermark = self.watermark.max(removed.buffer.end());

@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
+use tokio_util::sync::DropGuard;
 use ws_server::Client;
 
 use crate::line::{Line, LineId};
-use crate::resume::{ResumeRequest, StoredHistory};
+use crate::resume::{ResumeRequest, StoredStart};
 use crate::run_channels::RunChannels;
+use crate::store::StoredPage;
 use crate::subscriptions::SubscriptionGuard;
 
 /// A command to a shard.
@@ -20,6 +22,8 @@ pub(crate) enum ShardCommand {
     /// The lines up to this id that were missed have since been published to every subscribed channel.
     CaughtUp(LineId),
     Join(Box<JoinRequest>),
+    /// A client that gets its history can take more, or these pages of it have been read.
+    Backfill(ViewerId, Vec<ReadPage>),
     /// The client watches only these of its channels from here on.
     Narrow(ViewerId, RunChannels, Client),
     Leave(ViewerId),
@@ -38,6 +42,8 @@ pub(crate) struct JoinRequest {
     pub(crate) notice: Option<Bytes>,
     /// Viewers of the same client that end with this.
     pub(crate) replaced: Vec<ViewerId>,
+    /// Dropped when the client has got its history, if it asks for any.
+    pub(crate) end: Option<DropGuard>,
 }
 
 /// What a client will watch, with all that had to be waited for.
@@ -51,8 +57,15 @@ pub(crate) struct PreparedViewer {
 /// What a client brings for one of its channels.
 pub(crate) struct ChannelSubscription {
     pub(crate) guard: SubscriptionGuard,
-    /// The channel's history in Redis, if the client asks for history and it is kept there.
-    pub(crate) stored: Option<StoredHistory>,
+    /// What the channel's history in Redis has, if the client asks for history and it is kept there.
+    pub(crate) stored: Option<StoredStart>,
+}
+
+/// A page of a channel, and after which line it begins.
+pub(crate) struct ReadPage {
+    pub(crate) channel: Arc<str>,
+    pub(crate) after: LineId,
+    pub(crate) page: Arc<StoredPage>,
 }
 
 /// A number that no other client of this process has.

@@ -10,7 +10,7 @@ use redis_core::{Connection, State};
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::{broadcast, watch};
 
-use super::loaded::text;
+use super::page::text;
 
 /// An event of the subscribing connection.
 pub(crate) enum PubSubEvent {

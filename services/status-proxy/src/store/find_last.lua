@@ -10,15 +10,17 @@ local function is_line(entry)
 end
 
 local length = redis.call('XLEN', stream)
-if before == '+' and length <= wanted then
-  -- The whole stream, whose first entry may say that it begins there: nothing has to be counted.
+if before == '+' and length <= wanted + 1 then
+  -- Perhaps all of them: nothing has to be counted, but that the first entry may only say that the stream begins there.
   local oldest = redis.call('XRANGE', stream, '-', '+', 'COUNT', 2)
   if oldest[1] and not is_line(oldest[1]) then
     table.remove(oldest, 1)
     length = length - 1
   end
   if not oldest[1] then return {0, '', '', 1, before} end
-  return {length, oldest[1][1], redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)[1][1], 1, before}
+  if length <= wanted then
+    return {length, oldest[1][1], redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)[1][1], 1, before}
+  end
 end
 
 local found, oldest, newest, is_end = 0, '', '', 0

@@ -1,36 +1,32 @@
 //! The recorded history in Redis: epochs, and a stream for each channel.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fred::clients::Pool;
-use fred::interfaces::KeysInterface;
+use fred::interfaces::HashesInterface;
 use fred::types::Value;
 use fred::types::scripts::Script;
-use redis_core::error::reason;
 use redis_core::{Channel, ErrorClass, Key, RedisError};
-use tracing::warn;
 
-use super::loaded::LoadedHistory;
+use super::page::{RecordedSpan, StoredPage};
 use crate::line::{Line, LineId};
 use crate::replay_buffer::Retention;
-use crate::resume::{ResumeRequest, StoredHistory};
+use crate::resume::StoredLines;
 
 /// How long the recorder may be silent before another instance takes over.
 const LEASE: Duration = Duration::from_secs(3);
-/// How long viewers wait, after a lost connection, for the lines that another instance recorded meanwhile.
-const CATCH_UP_TIMEOUT: Duration = Duration::from_millis(700);
-const POLL_INTERVAL: Duration = Duration::from_millis(20);
-/// The most channels in one call.
-const BATCH_SIZE: usize = 512;
+/// The most bytes that one call reads or writes, and about one line more: Redis is busy with it for a few ms at most.
+const CALL_BYTES: i64 = 1024 * 1024;
 
 /// The recorded history.
 pub(crate) struct HistoryStore {
-    pool: Pool,
+    pub(super) pool: Pool,
     /// The name of this instance in the recorder's lease.
-    instance: String,
+    pub(super) instance: String,
     record: Script,
     load: Script,
+    find_last: Script,
     publish_epoch: Script,
 }
 
@@ -40,6 +36,8 @@ pub(crate) struct RecordingState {
     pub(crate) is_recorder: bool,
     /// Every line before this epoch is recorded.
     pub(crate) complete_until: u64,
+    /// How many of the lines are recorded; the others were too much for one call.
+    pub(crate) count: usize,
 }
 
 impl HistoryStore {
@@ -49,6 +47,7 @@ impl HistoryStore {
             instance,
             record: Script::from_lua(include_str!("record.lua")),
             load: Script::from_lua(include_str!("load.lua")),
+            find_last: Script::from_lua(include_str!("find_last.lua")),
             publish_epoch: Script::from_lua(include_str!("publish_epoch.lua")),
         }
     }
@@ -60,7 +59,7 @@ impl HistoryStore {
         self.publish_epoch.evalsha_with_reload(self.pool.next(), keys, args).await
     }
 
-    /// Records lines, if this instance is the recorder or can become it.
+    /// Records lines, if this instance is the recorder or can become it: at least the first, and as many as one call can.
     ///
     /// This instance passes every line from the epoch `since` on, in this call or an earlier one, and with this call all
     /// those before the epoch `until`.
@@ -80,6 +79,7 @@ impl HistoryStore {
             (retention.lines as i64).into(),
             (retention.age.as_millis() as i64).into(),
             (retention.bytes as i64).into(),
+            CALL_BYTES.into(),
         ];
         for (channel, line) in lines {
             let key = Key::StatusHistory(channel).to_string();
@@ -94,81 +94,58 @@ impl HistoryStore {
                 line.text.to_string().into(),
             ]);
         }
-        let (is_recorder, complete_until): (bool, u64) =
+        let (is_recorder, complete_until, count): (bool, u64, usize) =
             self.record.evalsha_with_reload(self.pool.next(), keys, args).await?;
-        Ok(RecordingState { is_recorder, complete_until })
+        Ok(RecordingState { is_recorder, complete_until, count })
     }
 
-    /// Loads what a client asks for of these channels' history.
-    pub(crate) async fn load(
-        &self,
-        channels: &[&str],
-        request: ResumeRequest,
-    ) -> Result<Vec<StoredHistory>, RedisError> {
-        let since = request.since_id();
-        let count = since.map_or(request.last.unwrap_or(0), |_| 0);
-        Ok(self.load_lines(channels, since, count).await?.for_client(channels, since))
-    }
-
-    /// Loads the lines of these channels after `since` and before `epoch`, if another instance records all of them. Waits
-    /// for it, but not longer than [`CATCH_UP_TIMEOUT`]. What cannot be read counts as not recorded.
-    pub(crate) async fn load_missed(
-        &self,
-        channels: &[Arc<str>],
-        since: LineId,
-        epoch: u64,
-    ) -> Result<Option<Vec<(Arc<str>, Line)>>, RedisError> {
-        match self.load_recorded(channels, since, epoch).await {
+    /// Which lines are recorded. What others have written in the place of the state is no state.
+    pub(crate) async fn recorded_span(&self) -> Result<RecordedSpan, RedisError> {
+        let fields = self.pool.hmget(Key::StatusRecorded.to_string(), vec!["upto", "complete"]).await;
+        match fields {
+            Ok((until, since)) => Ok(RecordedSpan::new(&until, &since)),
             Err(error) if ErrorClass::of(&error).is_invalid() => {
-                warn!("read missed lines from the recorded history: {}", reason(&error));
-                Ok(None)
+                Ok(RecordedSpan::new(&Value::Null, &Value::Null))
             }
-            lines => lines,
+            Err(error) => Err(error),
         }
     }
 
-    async fn load_recorded(
+    /// Loads the channel's recorded lines after this one: as many as have about so many bytes.
+    pub(crate) async fn page(
         &self,
-        channels: &[Arc<str>],
-        since: LineId,
-        epoch: u64,
-    ) -> Result<Option<Vec<(Arc<str>, Line)>>, RedisError> {
-        let deadline = Instant::now() + CATCH_UP_TIMEOUT;
-        loop {
-            let recorder: Option<String> = self.pool.get(Key::StatusRecorder.to_string()).await?;
-            let state = self.load_lines(&[], Some(since), 0).await?;
-            let no_other_records = recorder.is_none_or(|recorder| recorder == self.instance);
-            if no_other_records || state.complete_since > since || Instant::now() > deadline {
-                return Ok(None);
-            }
-            if state.complete_until >= epoch {
-                break;
-            }
-            tokio::time::sleep(POLL_INTERVAL).await;
-        }
-        let mut lines = Vec::new();
-        for batch in channels.chunks(BATCH_SIZE) {
-            let names: Vec<&str> = batch.iter().map(AsRef::as_ref).collect();
-            let streams = self.load_lines(&names, Some(since), 0).await?.streams;
-            for (channel, stream) in batch.iter().zip(streams) {
-                lines.extend(stream.lines.into_iter().map(|line| (channel.clone(), line)));
-            }
-        }
-        lines.retain(|(_, line)| line.id.epoch < epoch);
-        lines.sort_by_key(|(_, line)| line.id);
-        Ok(Some(lines))
+        channel: &str,
+        after: LineId,
+        bytes: usize,
+    ) -> Result<StoredPage, RedisError> {
+        let keys = vec![Key::StatusRecorded.to_string(), Key::StatusHistory(channel).to_string()];
+        let args = vec![after.to_string(), bytes.to_string()];
+        StoredPage::parse(self.load.evalsha_with_reload(self.pool.next(), keys, args).await?)
     }
 
-    async fn load_lines(
+    /// Finds the channel's last recorded lines; `None` if there are none.
+    pub(crate) async fn find_last(
         &self,
-        channels: &[&str],
-        since: Option<LineId>,
+        channel: &str,
         count: usize,
-    ) -> Result<LoadedHistory, RedisError> {
-        let mut keys = vec![Key::StatusRecorded.to_string()];
-        keys.extend(channels.iter().map(|channel| Key::StatusHistory(channel).to_string()));
-        let args = vec![since.map(|id| id.to_string()).unwrap_or_default(), count.to_string()];
-        let reply: Vec<Value> = self.load.evalsha_with_reload(self.pool.next(), keys, args).await?;
-        LoadedHistory::parse(reply)
+    ) -> Result<Option<StoredLines>, RedisError> {
+        let mut lines: Option<StoredLines> = None;
+        let mut before = "+".to_owned();
+        loop {
+            let keys = vec![Key::StatusHistory(channel).to_string()];
+            let wanted = count - lines.map_or(0, |lines| lines.count);
+            let args = vec![before, wanted.to_string(), CALL_BYTES.to_string()];
+            let (found, oldest, newest, is_all, next): (usize, String, String, bool, String) =
+                self.find_last.evalsha_with_reload(self.pool.next(), keys, args).await?;
+            if let (Ok(oldest), Ok(newest)) = (oldest.parse(), newest.parse()) {
+                let lines = lines.get_or_insert(StoredLines { count: 0, oldest, newest });
+                lines.count += found;
+                lines.oldest = oldest;
+            }
+            if is_all {
+                return Ok(lines);
+            }
+            before = next;
+        }
     }
 }

@@ -24,7 +24,7 @@ fn with_recording(mut needs: Needs) -> Needs {
     let (epoch, recorder) = (&*Key::StatusEpoch.to_string(), &*Key::StatusRecorder.to_string());
     let (recorded, history) = (&*Key::StatusRecorded.to_string(), &*Key::StatusHistory(HISTORY).to_string());
     let no_script = "0".repeat(40);
-    let commands: [&[&str]; 21] = [
+    let commands: [&[&str]; 22] = [
         &["PSUBSCRIBE", every],
         &["SUBSCRIBE", epochs],
         &["PUBLISH", epochs, "0"],
@@ -41,6 +41,7 @@ fn with_recording(mut needs: Needs) -> Needs {
         &["DEL", recorded],
         &["TYPE", history],
         &["XADD", history, "1-0", "begin", ""],
+        &["XLEN", history],
         &["XRANGE", history, "-", "+"],
         &["XREVRANGE", history, "+", "-"],
         &["XTRIM", history, "MINID", "1-0"],

@@ -214,7 +214,7 @@ mod tests {
             max_channels: 10,
             max_bytes: 10_000,
         };
-        let (hub, _) = Hub::new(policy, &metrics);
+        let (hub, _) = Hub::new(policy, None, &metrics);
         let (sender, inputs) = mpsc::unbounded_channel();
         let (position, limit) = (SharedPosition::default(), LineLimit::new(LineLimit::MIN));
         (LineRouter::new(hub, metrics, Some(sender), position, EPOCHS.into(), limit), inputs)

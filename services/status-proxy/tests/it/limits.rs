@@ -1,21 +1,15 @@
 //! What strangers and producers can make the service keep is bounded.
 
+use fred::clients::Client;
 use fred::interfaces::ClientLike;
-use test_support::{TestRedis, eventually};
+use test_support::{ServiceProcess, TestRedis, eventually};
 
-use crate::support::{Producer, Viewer, start_service};
+use crate::support::{Producer, Viewer, memory_bytes, start_service};
 
 /// A path of 32 channels that nobody has used.
 fn junk(number: usize) -> String {
     let channels: Vec<String> = (0..32).map(|channel| format!("{number}-{channel}")).collect();
     format!("junk-{number}:{}", channels.join(","))
-}
-
-/// The resident memory of a process, in bytes.
-fn resident_bytes(pid: u32) -> usize {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
 }
 
 #[tokio::test]
@@ -34,10 +28,10 @@ async fn channels_that_never_had_a_line_are_not_kept() {
             }
         };
         open(0..50).await;
-        let before = resident_bytes(service.pid());
+        let before = memory_bytes(&service, "VmRSS");
         open(50..1050).await;
         eventually("no channel is kept", async || service.metric("status_proxy_channels").await == 0.0).await;
-        let grown = resident_bytes(service.pid()).saturating_sub(before);
+        let grown = memory_bytes(&service, "VmRSS").saturating_sub(before);
         println!("{history}: {grown} bytes after 32,000 channels");
         assert!(grown < 8 << 20, "{history}: {grown} bytes");
     }
@@ -51,7 +45,7 @@ async fn requests_that_wait_for_redis_take_about_the_memory_of_their_text() {
     for _ in 0..300 {
         viewers.push(Viewer::connect(&service, "r:a").await);
     }
-    let before = resident_bytes(service.pid());
+    let before = memory_bytes(&service, "VmRSS");
     redis.pause().await;
     // The first one waits, and the second behind it. As texts of their own its names would take many times its 60 KB.
     let many =
@@ -63,7 +57,7 @@ async fn requests_that_wait_for_redis_take_about_the_memory_of_their_text() {
     for viewer in &mut viewers {
         viewer.ping().await;
     }
-    let grown = resident_bytes(service.pid()).saturating_sub(before);
+    let grown = memory_bytes(&service, "VmRSS").saturating_sub(before);
     println!("{grown} bytes for {} of requests", 300 * many.len());
     assert!(grown < 48 << 20, "{grown} bytes");
     redis.resume().await;
@@ -108,7 +102,7 @@ async fn the_lines_of_all_channels_together_are_bounded_and_what_is_dropped_is_n
         for number in 0..100 {
             viewers.push(Viewer::connect(&service, &format!("r{number}:a?history=0")).await);
         }
-        let before = resident_bytes(service.pid());
+        let before = memory_bytes(&service, "VmRSS");
         for round in 0..20 {
             for (number, viewer) in viewers.iter_mut().enumerate() {
                 producer.publish(&format!("r{number}:a"), "x".repeat(50_000)).await;
@@ -118,7 +112,7 @@ async fn the_lines_of_all_channels_together_are_bounded_and_what_is_dropped_is_n
                 viewer.next_line().await;
             }
         }
-        let grown = resident_bytes(service.pid()).saturating_sub(before);
+        let grown = memory_bytes(&service, "VmRSS").saturating_sub(before);
         println!("{history}: {grown} bytes after 100 MB of lines");
         assert!(grown < 56 << 20, "{history}: {grown} bytes");
         if history == "memory" {
@@ -148,6 +142,51 @@ async fn a_line_that_is_too_long_for_clients_is_cut_off_with_a_mark() {
     }
 }
 
+/// The recorded lines of a channel.
+async fn recorded(client: &Client, channel: &str) -> Vec<String> {
+    let range = vec![format!("status-proxy:history:{channel}"), "-".to_owned(), "+".to_owned()];
+    let entries: Vec<(String, Vec<String>)> = client.custom(fred::cmd!("XRANGE"), range).await.unwrap();
+    let lines = entries.into_iter().filter(|(_, fields)| fields[0] == "line");
+    lines.map(|(_, mut fields)| fields.swap_remove(1)).collect()
+}
+
+#[tokio::test]
+async fn a_limit_that_was_lowered_is_reached_in_small_steps() {
+    let redis = TestRedis::start().await;
+    let (producer, client) = (Producer::connect(&redis).await, redis.client().await);
+    let vars = [("STATUS_HISTORY", "redis"), ("REDIS_DB", "0"), ("STATUS_HISTORY_SIZE", "1MB")];
+    let mut generous = start_service(&redis, &vars).await;
+    let publish = async |numbers: std::ops::Range<usize>| {
+        for number in numbers {
+            producer.publish("r:long", format!("{number} {}", "x".repeat(2000))).await;
+            producer.publish("r:short", number.to_string()).await;
+        }
+    };
+    let all_recorded = async |service: &ServiceProcess, count: f64| {
+        eventually("all are recorded", async || {
+            service.metric("status_proxy_recorded_lines_total").await == count
+        })
+        .await;
+    };
+    publish(0..200).await;
+    all_recorded(&generous, 400.0).await;
+    generous.terminate().await;
+    let vars = [vars[0], vars[1], ("STATUS_HISTORY_SIZE", "100KB"), ("STATUS_HISTORY_LINES", "150")];
+    let strict = start_service(&redis, &vars).await;
+    publish(200..201).await;
+    all_recorded(&strict, 2.0).await;
+    for channel in ["r:long", "r:short"] {
+        let count = recorded(&client, channel).await.len();
+        assert!((195..=200).contains(&count), "{channel}: {count} lines");
+    }
+    publish(201..300).await;
+    all_recorded(&strict, 200.0).await;
+    let (long, short) = (recorded(&client, "r:long").await, recorded(&client, "r:short").await);
+    let bytes: usize = long.iter().map(String::len).sum();
+    assert!((98 << 10..=100 << 10).contains(&bytes), "{bytes}");
+    assert_eq!(short.len(), 150);
+}
+
 #[tokio::test]
 async fn the_recorded_lines_of_a_channel_are_bounded_in_number_and_bytes() {
     let redis = TestRedis::start().await;
@@ -155,11 +194,6 @@ async fn the_recorded_lines_of_a_channel_are_bounded_in_number_and_bytes() {
     let service = start_service(&redis, &vars).await;
     let producer = Producer::connect(&redis).await;
     let client = redis.client().await;
-    let recorded = async |channel: &str| -> Vec<String> {
-        let range = vec![format!("status-proxy:history:{channel}"), "-".to_owned(), "+".to_owned()];
-        let entries: Vec<(String, Vec<String>)> = client.custom(fred::cmd!("XRANGE"), range).await.unwrap();
-        entries.into_iter().map(|(_, mut fields)| fields.swap_remove(1)).collect()
-    };
     for number in 0..1000 {
         producer.publish("r:long", format!("{number} {}", "x".repeat(10_000))).await;
         producer.publish("r:short", number.to_string()).await;
@@ -168,7 +202,7 @@ async fn the_recorded_lines_of_a_channel_are_bounded_in_number_and_bytes() {
         service.metric("status_proxy_recorded_lines_total").await == 2000.0
     })
     .await;
-    let (long, short) = (recorded("r:long").await, recorded("r:short").await);
+    let (long, short) = (recorded(&client, "r:long").await, recorded(&client, "r:short").await);
     let bytes: usize = long.iter().map(String::len).sum();
     println!("{} long lines of {bytes} bytes, {} short ones", long.len(), short.len());
     assert!((200 << 10..=256 << 10).contains(&bytes), "{bytes}");

@@ -9,6 +9,7 @@ mod haproxy;
 mod history;
 mod idle;
 mod limits;
+mod long_history;
 mod outages;
 mod page;
 mod poisoned_values;

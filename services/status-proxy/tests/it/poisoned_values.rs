@@ -108,7 +108,7 @@ async fn a_recorded_line_that_is_not_utf_8_costs_nobody_his_history() {
     })
     .await;
     let client = redis.client().await;
-    let garbage = vec![Value::from("status-proxy:history:r:a"), "9999999999999-1".into(), "line".into()];
+    let garbage = vec![Value::from("status-proxy:history:r:a"), "*".into(), "line".into()];
     let garbage = [garbage, vec![Value::Bytes(b"\xff"[..].into())]].concat();
     client.custom::<(), _>(fred::cmd!("XADD"), garbage).await.unwrap();
     let second = start_service(&redis, &REDIS).await;

@@ -1,0 +1,287 @@
+//! How far a viewer that catches up has got in one channel.
+
+use std::sync::Arc;
+
+use crate::line::{Line, LineId};
+use crate::resume::Start;
+use crate::store::StoredPage;
+
+/// See [the module](self). Its lines come from the recorded history until the replay buffer has all that follow.
+pub(super) struct ChannelProgress {
+    /// The viewer has every line up to this one that it wants.
+    after: LineId,
+    /// So many of the next lines are left out.
+    skip: usize,
+    /// It has been told that lines up to this one may be missing.
+    told: LineId,
+    /// It has been told that what it asks for is not there. What is missing before the first page is a part of that.
+    is_warned: bool,
+    /// The channel has a recorded history.
+    is_recorded: bool,
+    /// It has been seen to have a stream there.
+    existed: bool,
+    /// The place in the recorded history, while that is read.
+    place: Option<RecordedPlace>,
+    /// That has been read to its end, and has not all lines up to this one.
+    unrecorded: LineId,
+}
+
+/// A place in the recorded history.
+struct RecordedPlace {
+    /// The page begins after this line.
+    after: LineId,
+    /// `None`: it has to be read.
+    page: Option<Arc<StoredPage>>,
+    /// The next of its lines.
+    index: usize,
+}
+
+/// Where the next line is.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Next<'a> {
+    /// In the page after this line, which has to be read.
+    Page(LineId),
+    /// In the recorded history.
+    Recorded(&'a Line),
+    /// In the replay buffer, after this one.
+    Buffered(LineId),
+}
+
+impl RecordedPlace {
+    fn after(after: LineId) -> Self {
+        Self { after, page: None, index: 0 }
+    }
+
+    fn line(&self) -> Option<&Line> {
+        self.page.as_ref()?.lines.get(self.index)
+    }
+
+    /// If all that is recorded has been read: the line before which that is every line. Goes on to the next page otherwise.
+    fn end(&mut self, latest: LineId) -> Option<LineId> {
+        let page = self.page.as_ref()?;
+        match self.line() {
+            Some(line) if line.id <= latest => None,
+            // Only an empty page proves that nothing has been recorded since.
+            None if !page.is_end || !page.lines.is_empty() => {
+                *self = Self::after(page.next);
+                None
+            }
+            // A line after `latest` is about to be received.
+            Some(_) | None => Some(page.span.until),
+        }
+    }
+}
+
+impl ChannelProgress {
+    /// The buffer has every line after `complete_after`. `existed`: the channel is known to have a stream; `is_recorded`: it may
+    /// have one.
+    pub(super) fn new(start: Start, complete_after: LineId, is_recorded: bool, existed: bool) -> Self {
+        let Start { after, skip, recovered } = start;
+        let told = if recovered { after } else { after.max(complete_after) };
+        Self {
+            after,
+            skip,
+            told,
+            is_warned: !recovered,
+            is_recorded,
+            existed,
+            place: None,
+            unrecorded: LineId::default(),
+        }
+    }
+
+    /// Adds the page that was read. Returns `true` if lines may be missing before it, and the viewer has to be told.
+    pub(super) fn add_page(&mut self, after: LineId, page: Arc<StoredPage>, latest: LineId) -> bool {
+        let Some(place) = self.place.as_mut().filter(|place| place.after == after) else { return false };
+        let missing_until = page.missing_until(after, self.existed);
+        self.existed |= page.exists;
+        (place.page, place.index) = (Some(page), 0);
+        let is_warned = std::mem::take(&mut self.is_warned);
+        missing_until.is_some_and(|until| self.must_tell(until.min(latest))) && !is_warned
+    }
+
+    /// Goes on to where the next line is. Returns `true` if lines may be missing before it, and the viewer has to be told.
+    pub(super) fn go_on(&mut self, complete_after: LineId, latest: LineId) -> bool {
+        if self.after >= complete_after {
+            self.place = None;
+            return false;
+        }
+        if self.is_recorded && self.place.is_none() && self.unrecorded < complete_after {
+            self.place = Some(RecordedPlace::after(self.after));
+        }
+        if let Some(place) = &mut self.place {
+            let Some(recorded_until) = place.end(latest) else { return false };
+            self.place = None;
+            if complete_after <= recorded_until {
+                self.after = complete_after;
+                return false;
+            }
+            self.unrecorded = complete_after;
+        }
+        self.must_tell(complete_after)
+    }
+
+    /// Where the next line is, after [`go_on`](Self::go_on).
+    pub(super) fn next(&self) -> Next<'_> {
+        match &self.place {
+            Some(place) => place.line().map_or(Next::Page(place.after), Next::Recorded),
+            None => Next::Buffered(self.after),
+        }
+    }
+
+    /// The viewer has got the next line, or does not want it. Returns whether it wants it.
+    pub(super) fn take(&mut self, id: LineId) -> bool {
+        self.after = self.after.max(id);
+        if let Some(place) = &mut self.place {
+            place.index += 1;
+        }
+        let is_wanted = self.skip == 0;
+        self.skip = self.skip.saturating_sub(1);
+        is_wanted
+    }
+
+    fn must_tell(&mut self, until: LineId) -> bool {
+        let is_news = until > self.told;
+        self.told = self.told.max(until);
+        is_news
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::line::test_line;
+    use crate::replay_buffer::{ReplayBuffer, Retention};
+    use crate::store::test_page;
+
+    const LATEST: LineId = LineId { epoch: 5, sequence: 100 };
+
+    fn id(sequence: u64) -> LineId {
+        LineId { epoch: 5, sequence }
+    }
+
+    fn buffer(complete_after: u64, sequences: std::ops::RangeInclusive<u64>) -> ReplayBuffer {
+        let mut buffer = ReplayBuffer::new(id(complete_after));
+        let retention = Retention { lines: 100, bytes: 1000, age: Duration::from_secs(60) };
+        sequences.for_each(|sequence| buffer.push(test_line(5, sequence), Instant::now(), retention));
+        buffer
+    }
+
+    fn progress(after: u64, skip: usize, recovered: bool, buffer: &ReplayBuffer) -> ChannelProgress {
+        let start = Start { after: id(after), skip, recovered };
+        ChannelProgress::new(start, buffer.complete_after(), true, true)
+    }
+
+    /// What the viewer gets until it needs a page or has all: lines, and 0 for a gap.
+    fn taken(progress: &mut ChannelProgress, buffer: &ReplayBuffer) -> (Vec<u64>, Option<LineId>) {
+        let mut taken = Vec::new();
+        loop {
+            if progress.go_on(buffer.complete_after(), LATEST) {
+                taken.push(0);
+            }
+            let id = match progress.next() {
+                Next::Page(after) => return (taken, Some(after)),
+                Next::Recorded(line) => line.id,
+                Next::Buffered(after) => match buffer.lines_after(after).next() {
+                    Some(line) => line.id,
+                    None => return (taken, None),
+                },
+            };
+            if progress.take(id) {
+                taken.push(id.sequence);
+            }
+        }
+    }
+
+    fn add(progress: &mut ChannelProgress, after: u64, anchor: u64, sequences: &[u64], is_end: bool) -> bool {
+        let page = Arc::new(test_page(Some(id(anchor)), sequences, is_end));
+        progress.add_page(id(after), page, LATEST)
+    }
+
+    #[test]
+    fn lines_come_from_pages_until_the_buffer_has_the_rest_and_each_once() {
+        let buffer = buffer(4, 5..=7);
+        let mut viewer = progress(1, 1, true, &buffer);
+        assert_eq!(taken(&mut viewer, &buffer), (vec![], Some(id(1))));
+        assert!(!add(&mut viewer, 1, 1, &[2, 3], false));
+        assert_eq!(taken(&mut viewer, &buffer), (vec![3], Some(id(3))), "the first is left out");
+        assert!(!add(&mut viewer, 3, 3, &[4, 5, 6], true));
+        assert_eq!(taken(&mut viewer, &buffer), (vec![4, 5, 6, 7], None));
+    }
+
+    #[test]
+    fn a_viewer_that_the_buffer_has_left_behind_goes_back_to_the_recording() {
+        let mut buffer = buffer(0, 1..=3);
+        let mut viewer = progress(0, 0, true, &buffer);
+        assert_eq!(taken(&mut viewer, &buffer), (vec![1, 2, 3], None));
+        for sequence in 4..=9 {
+            let retention = Retention { lines: 2, bytes: 1000, age: Duration::from_secs(60) };
+            buffer.push(test_line(5, sequence), Instant::now(), retention);
+        }
+        assert_eq!(taken(&mut viewer, &buffer), (vec![], Some(id(3))));
+        assert!(!add(&mut viewer, 3, 3, &[4, 5, 6, 7], true));
+        assert_eq!(taken(&mut viewer, &buffer), (vec![4, 5, 6, 7, 8, 9], None));
+    }
+
+    #[test]
+    fn what_neither_has_is_told_once_as_a_gap() {
+        let mut buffer = buffer(6, 7..=8);
+        let mut viewer = progress(1, 0, true, &buffer);
+        taken(&mut viewer, &buffer);
+        assert!(viewer.add_page(id(1), Arc::new(test_page(None, &[3], true)), LATEST), "2 was dropped");
+        assert_eq!(taken(&mut viewer, &buffer), (vec![3], Some(id(3))));
+        let mut unrecorded = test_page(Some(id(3)), &[], true);
+        unrecorded.span.until = id(4);
+        assert!(!viewer.add_page(id(3), Arc::new(unrecorded), LATEST));
+        assert_eq!(taken(&mut viewer, &buffer), (vec![0, 7, 8], None));
+        buffer.mark_gap(id(9));
+        assert_eq!(taken(&mut viewer, &buffer), (vec![], Some(id(8))));
+    }
+
+    #[test]
+    fn a_line_that_was_received_without_its_number_comes_with_that_of_the_recording() {
+        let mut buffer = buffer(0, 1..=2);
+        let retention = Retention { lines: 9, bytes: 1000, age: Duration::from_secs(60) };
+        buffer.mark_gap(LineId::start_of(6));
+        buffer.push(test_line(5, crate::line::FIRST_LOCAL_SEQUENCE), Instant::now(), retention);
+        buffer.push(test_line(6, 1), Instant::now(), retention);
+        let latest = LineId { epoch: 6, sequence: 1 };
+        let mut viewer = progress(1, 0, true, &buffer);
+        let mut read = |after, sequences: &[u64]| {
+            let (lines, wanted) = taken(&mut viewer, &buffer);
+            assert_eq!(wanted, Some(id(after)));
+            assert!(!viewer.add_page(
+                id(after),
+                Arc::new(test_page(Some(id(after)), sequences, true)),
+                latest
+            ));
+            lines
+        };
+        assert_eq!((read(1, &[2, 3, 4]), read(4, &[])), (vec![], vec![2, 3, 4]));
+        assert_eq!(taken(&mut viewer, &buffer), (vec![1], None));
+    }
+
+    #[test]
+    fn a_viewer_that_knows_of_a_gap_is_not_told_of_it_again() {
+        let buffer = buffer(6, 7..=8);
+        let mut viewer = progress(1, 0, false, &buffer);
+        taken(&mut viewer, &buffer);
+        assert!(!viewer.add_page(id(1), Arc::new(test_page(None, &[3], true)), LATEST));
+        assert_eq!(taken(&mut viewer, &buffer), (vec![3], Some(id(3))));
+        assert!(!add(&mut viewer, 3, 3, &[], true));
+        assert_eq!(taken(&mut viewer, &buffer), (vec![7, 8], None));
+    }
+
+    #[test]
+    fn without_a_recording_a_viewer_is_told_of_what_the_buffer_dropped_before_it_took_it() {
+        let mut buffer = buffer(0, 1..=9);
+        let start = Start { after: id(2), skip: 0, recovered: false };
+        let mut viewer = ChannelProgress::new(start, buffer.complete_after(), false, false);
+        assert!(!viewer.go_on(buffer.complete_after(), LATEST) && viewer.take(id(3)));
+        let retention = Retention { lines: 3, bytes: 1000, age: Duration::from_secs(60) };
+        buffer.push(test_line(5, 10), Instant::now(), retention);
+        assert_eq!(taken(&mut viewer, &buffer), (vec![0, 8, 9, 10], None));
+    }
+}
