@@ -4,12 +4,11 @@
 //!
 //! ```text
 //! batch   [ids, [message … one after the other]]
-//! message offset, 0, Kafka key, reason, value                                     dead letter
-//!         offset, 1, key, id | false, notification | false, version | false,
-//!                    [field to unset …] | false, [command, ms] | false,         write
-//!                    count, field, value …
-//!         offset, 2, key, id, notification | false, version | false               delete
-//!         offset, 3, key, id, notification | false, member                        remove
+//! message offset, 0, Kafka key, reason, value                                                  dead letter
+//!         offset, 1, key, id | false, notification | false, extras, count, field, value …      write
+//!         offset, 2, key, id, notification | false, extras                                     delete
+//!         offset, 3, key, id, notification | false, member                                     remove
+//! extras  false | [version | false, [field to unset …] | false, command | false, ms | false]
 //! ```
 //!
 //! A message of several rows is several of these with the same offset. The version is a text, since Lua's numbers are

@@ -1,5 +1,7 @@
 //! Encodes messages for the script that applies them. `batch.rs` describes the format.
 
+use std::borrow::Cow;
+
 use super::msgpack;
 use crate::message::{Action, Change, Expiry};
 
@@ -21,26 +23,18 @@ pub(super) fn encode_change(
     msgpack::write_string(out, key.as_bytes());
     msgpack::write_string_or_false(out, has_id.then_some(&*change.id));
     msgpack::write_string_or_false(out, change.notification.as_deref());
-    let version = change.version.map(|version| version.to_string());
     match &change.action {
         Action::Write { set, unset, expiry } => {
-            msgpack::write_string_or_false(out, version.as_deref());
-            if unset.is_empty() {
-                msgpack::write_string_or_false(out, None);
-            } else {
-                msgpack::write_array_header(out, unset.len());
-                unset.iter().for_each(|name| msgpack::write_string(out, name.as_bytes()));
-            }
-            encode_expiry(out, *expiry);
+            encode_extras(out, change.version, unset, *expiry);
             msgpack::write_integer(out, 2 * set.len() as i64);
             for (name, value) in set {
                 msgpack::write_string(out, name.as_bytes());
                 msgpack::write_string(out, value.as_bytes());
             }
-            9 + 2 * set.len()
+            7 + 2 * set.len()
         }
         Action::Delete => {
-            msgpack::write_string_or_false(out, version.as_deref());
+            encode_extras(out, change.version, &[], None);
             6
         }
         Action::Remove { member } => {
@@ -50,15 +44,26 @@ pub(super) fn encode_change(
     }
 }
 
-fn encode_expiry(out: &mut Vec<u8>, expiry: Option<Expiry>) {
+/// What most messages do not have is one item, so that they cost the script no more.
+fn encode_extras(out: &mut Vec<u8>, version: Option<u64>, unset: &[Cow<'_, str>], expiry: Option<Expiry>) {
+    if version.is_none() && unset.is_empty() && expiry.is_none() {
+        return msgpack::write_string_or_false(out, None);
+    }
+    msgpack::write_array_header(out, 4);
+    msgpack::write_string_or_false(out, version.map(|version| version.to_string()).as_deref());
+    if unset.is_empty() {
+        msgpack::write_string_or_false(out, None);
+    } else {
+        msgpack::write_array_header(out, unset.len());
+        unset.iter().for_each(|name| msgpack::write_string(out, name.as_bytes()));
+    }
     let (command, ms) = match expiry {
-        None => return msgpack::write_string_or_false(out, None),
-        Some(Expiry::AfterMs(ms)) => ("PEXPIRE", ms),
-        Some(Expiry::AtMs(ms)) => ("PEXPIREAT", ms),
+        None => (None, None),
+        Some(Expiry::AfterMs(ms)) => (Some("PEXPIRE"), Some(ms)),
+        Some(Expiry::AtMs(ms)) => (Some("PEXPIREAT"), Some(ms)),
     };
-    msgpack::write_array_header(out, 2);
-    msgpack::write_string(out, command.as_bytes());
-    msgpack::write_string(out, ms.to_string().as_bytes());
+    msgpack::write_string_or_false(out, command);
+    msgpack::write_string_or_false(out, ms.map(|ms| ms.to_string()).as_deref());
 }
 
 /// Adds a dead letter, and returns how many items it is.

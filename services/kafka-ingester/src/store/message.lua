@@ -5,7 +5,7 @@
 --       6 how long a version is kept after its key is gone, in ms
 local store_as, default_notification = ARGV[1], ARGV[2]
 local ttl_ms, stream_max = tonumber(ARGV[3]), tonumber(ARGV[4])
-local version_prefix, versions_kept_ms = ARGV[5], ARGV[6]
+local version_prefix, has_versions, versions_kept_ms = ARGV[5], ARGV[5] ~= '', ARGV[6]
 local DEAD_LETTER, WRITE, DELETE, REMOVE = 0, 1, 2, 3
 -- Values that unpack may put on Lua's stack at once. It is even, so that a field stays with its value.
 local CHUNK = 1000
@@ -33,14 +33,14 @@ end
 -- The index of a message's last item.
 local function last_index(items, index)
   local kind = items[index + 1]
-  if kind == WRITE then return index + 8 + items[index + 8] end
-  if kind == DEAD_LETTER then return index + 4 end
-  return index + 5
+  if kind == WRITE then return index + 6 + items[index + 6] end
+  return kind == DEAD_LETTER and index + 4 or index + 5
 end
 
 -- Writes the fields. Returns the error of the command that Redis refused, or nil and the id of the new entry of a stream.
 local function write_fields(items, index)
-  local key, unset, first, last = items[index + 2], items[index + 6], index + 9, last_index(items, index)
+  local key, extras, first, last = items[index + 2], items[index + 5], index + 7, last_index(items, index)
+  local unset = extras and extras[2]
   if unset then
     local err = call_in_chunks(unset, 1, #unset, 'HDEL', key)
     if err then return err end
@@ -60,10 +60,8 @@ local function write_fields(items, index)
 end
 
 -- Sets when the key expires: as the message says, or as the settings do.
-local function expire(items, index)
-  local key, expiry = items[index + 2], items[index + 7]
-  if items[index + 8] == 0 then return nil end
-  if expiry then return error_of(call(expiry[1], key, expiry[2])) end
+local function expire(key, extras)
+  if extras and extras[3] then return error_of(call(extras[3], key, extras[4])) end
   if ttl_ms > 0 then return error_of(call('PEXPIRE', key, ttl_ms)) end
 end
 
@@ -74,13 +72,12 @@ local function is_before(a, b)
 end
 
 -- Keeps the version of a key: for ever, or for some time after the key is gone. A delete without a version keeps the last.
-local function keep_version(items, index, version_key)
-  local version, is_delete, expiry = items[index + 5], items[index + 1] == DELETE, items[index + 7]
-  if not version then return error_of(call('PEXPIRE', version_key, versions_kept_ms)) end
+local function keep_version(version_key, extras, is_delete)
+  if not extras then return error_of(call('PEXPIRE', version_key, versions_kept_ms)) end
+  local version, command = extras[1], extras[3]
   if is_delete then return error_of(call('SET', version_key, version, 'PX', versions_kept_ms)) end
-  local option, ms = 'PX', ttl_ms
-  if expiry then option, ms = expiry[1] == 'PEXPIREAT' and 'PXAT' or 'PX', tonumber(expiry[2]) end
-  if ms == 0 and not expiry then return error_of(call('SET', version_key, version)) end
+  if not command and ttl_ms == 0 then return error_of(call('SET', version_key, version)) end
+  local option, ms = command == 'PEXPIREAT' and 'PXAT' or 'PX', command and tonumber(extras[4]) or ttl_ms
   return error_of(call('SET', version_key, version, option, string.format('%.0f', ms + versions_kept_ms)))
 end
 
@@ -103,25 +100,25 @@ end
 -- Applies a write or a delete, then publishes, unless the key has had a newer version. Returns the error of the first command
 -- that Redis refused, and which key it is about if that is not the message's own; nil if all is done.
 local function apply_message(items, index, id_set)
-  local kind, key, id = items[index + 1], items[index + 2], items[index + 3]
-  local version_key, err, err_key, entry = version_prefix ~= '' and version_prefix .. key, nil, nil, nil
-  if version_key and items[index + 5] then
+  local kind, key, id, extras = items[index + 1], items[index + 2], items[index + 3], items[index + 5]
+  local version_key, err, err_key, entry = has_versions and version_prefix .. key, nil, nil, nil
+  if version_key and extras then
     local known = call('GET', version_key)
     err = error_of(known)
     if err then return err, version_key end
-    if known and is_before(items[index + 5], known) then return nil end
+    if known and is_before(extras[1], known) then return nil end
   end
   if kind == WRITE then
     err = id and id_set ~= '' and error_of(call('SADD', id_set, id))
     if err then return err, id_set end
     err, entry = write_fields(items, index)
     if err then return err end
-    err = expire(items, index)
+    if (extras or ttl_ms > 0) and items[index + 6] > 0 then err = expire(key, extras) end
   else
     err, err_key = delete(items, index, id_set)
     if err then return err, err_key end
   end
-  if not err and version_key then err, err_key = keep_version(items, index, version_key), version_key end
+  if not err and version_key then err, err_key = keep_version(version_key, extras, kind == DELETE), version_key end
   local notification = items[index + 4] or default_notification
   if not err and notification ~= '' then err, err_key = error_of(call('PUBLISH', key, notification)), nil end
   -- The message will be sent again. Everything but a stream's entry is then as if it were written once.

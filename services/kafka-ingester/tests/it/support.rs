@@ -4,6 +4,7 @@ mod avro;
 mod kafka;
 mod notifications;
 mod registry;
+mod traffic;
 mod world;
 
 use std::io::Write;
@@ -11,6 +12,7 @@ use std::io::Write;
 pub(crate) use avro::{avro, framed};
 pub(crate) use kafka::Kafka;
 pub(crate) use registry::Registry;
+pub(crate) use traffic::{Model, TRAFFIC_VARS, random};
 pub(crate) use world::World;
 
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_kafka-ingester");
