@@ -2,8 +2,10 @@
 
 use std::collections::VecDeque;
 
+use bytes::Bytes;
 use tokio::time::Instant;
 
+use crate::header::HEADER_LEN;
 use crate::outgoing::OutgoingResponse;
 use crate::reply_to::Woken;
 use crate::write_buffer::WriteBuffer;
@@ -12,6 +14,8 @@ pub(super) struct Output {
     pub(super) buffer: WriteBuffer,
     /// Responses taken from the session, to be encoded into the buffer.
     pub(super) taken: VecDeque<OutgoingResponse>,
+    /// The responses in the buffer, and where in it they begin.
+    encoded: Vec<(usize, OutgoingResponse)>,
     /// Responses were taken since the session was last told that all are written.
     pub(super) has_taken: bool,
     /// Clients that must read their responses before this client reads the one to the request that made them possible.
@@ -27,9 +31,77 @@ impl Output {
         Self {
             buffer,
             taken: VecDeque::new(),
+            encoded: Vec::new(),
             has_taken: false,
             woken: Woken::default(),
             last_write: Instant::now(),
         }
+    }
+
+    /// Encodes a response. Until it is written, `again` is what could be sent over another connection in its place.
+    pub(super) fn push_response(
+        &mut self,
+        header: &[u8; HEADER_LEN],
+        payload: Bytes,
+        again: OutgoingResponse,
+    ) {
+        self.encoded.push((self.buffer.len(), again));
+        self.buffer.push_response(header, payload);
+    }
+
+    /// The whole buffer has been written.
+    pub(super) fn mark_written(&mut self) {
+        self.encoded.clear();
+    }
+
+    /// The rest of the buffer, which had this length, cannot be written: responses of which the client has received nothing are
+    /// to be sent again.
+    pub(super) fn take_back(&mut self, length: usize) {
+        let written = length - self.buffer.len();
+        for (_, response) in self.encoded.drain(..).rev().filter(|(start, _)| *start >= written) {
+            self.taken.push_front(response);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn response(n: u8) -> OutgoingResponse {
+        OutgoingResponse::Encoded { header: [n; HEADER_LEN], payload: Bytes::new(), refusal: None }
+    }
+
+    fn numbers(output: &Output) -> Vec<u8> {
+        let number = |response: &OutgoingResponse| match response {
+            OutgoingResponse::Encoded { header, .. } => header[0],
+            OutgoingResponse::Remote { .. } => 0,
+        };
+        output.taken.iter().map(number).collect()
+    }
+
+    #[tokio::test]
+    async fn what_the_client_received_a_part_of_is_not_sent_again_and_the_rest_is_in_order() {
+        let mut output = Output::new(b"hello");
+        for n in 1..=3 {
+            output.push_response(&[n; HEADER_LEN], Bytes::new(), response(n));
+        }
+        output.taken.push_back(response(4));
+        let length = output.buffer.len();
+        let (_client, mut socket) = tokio::io::duplex(50);
+        output.buffer.write(&mut socket).await.unwrap();
+        output.take_back(length);
+        assert_eq!(numbers(&output), [2, 3, 4], "the first one was begun");
+    }
+
+    #[tokio::test]
+    async fn what_was_written_is_not_sent_again() {
+        let mut output = Output::new(b"hello");
+        output.push_response(&[1; HEADER_LEN], Bytes::new(), response(1));
+        output.buffer.write(&mut tokio::io::sink()).await.unwrap();
+        output.mark_written();
+        output.push_response(&[2; HEADER_LEN], Bytes::new(), response(2));
+        output.take_back(output.buffer.len());
+        assert_eq!(numbers(&output), [2]);
     }
 }

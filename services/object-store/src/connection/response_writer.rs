@@ -70,7 +70,8 @@ impl Connection {
                     self.node.metrics.refused.inc();
                     self.node.refusal_log.log(&refusal);
                 }
-                self.output.buffer.push_response(&header, payload);
+                let again = OutgoingResponse::Encoded { header, payload: payload.clone(), refusal: None };
+                self.output.push_response(&header, payload, again);
             }
             OutgoingResponse::Remote { request, object } => self.write_remote(&request, object).await?,
         }
@@ -98,7 +99,7 @@ impl Connection {
                 return Err(CloseReason::Replaced);
             }
         };
-        let Some(object) = found else {
+        let Some(found) = found else {
             // Replaced or deleted since. Executed again, the get returns what is there now, or waits.
             let reply_to = || ReplyTo::Client(PendingResponse::in_flight(session, request.clone()));
             let again = Request::Get { id: request.id.clone(), or_wait: true, whole: true };
@@ -110,9 +111,10 @@ impl Connection {
                 None => Ok(()),
             };
         };
-        let response = OutgoingResponse::encoded(request, Response::Object(object));
+        let response = OutgoingResponse::encoded(request, Response::Object(found));
         if let OutgoingResponse::Encoded { header, payload, .. } = response {
-            self.output.buffer.push_response(&header, payload);
+            let again = OutgoingResponse::Remote { request: request.clone(), object };
+            self.output.push_response(&header, payload, again);
         }
         self.flush_claimed(Some(&claim)).await
     }
@@ -123,6 +125,16 @@ impl Connection {
     }
 
     async fn flush_claimed(&mut self, claim: Option<&Claim>) -> Result<(), CloseReason> {
+        let length = self.output.buffer.len();
+        let flushed = self.write_buffer(claim).await;
+        match flushed {
+            Ok(()) => self.output.mark_written(),
+            Err(_) => self.output.take_back(length),
+        }
+        flushed
+    }
+
+    async fn write_buffer(&mut self, claim: Option<&Claim>) -> Result<(), CloseReason> {
         if self.phase.recipient() == Recipient::NextConnection {
             return Ok(());
         }
