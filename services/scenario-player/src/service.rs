@@ -173,7 +173,7 @@ impl ScenarioService {
             .await
     }
 
-    /// Deletes a scenario, and takes its upcoming events off the timeline.
+    /// Deletes a scenario, and takes its upcoming and overdue events off the timeline.
     pub(crate) async fn delete(&self, customer: &CustomerId) -> Result<(), ScenarioError> {
         self.update_playback(customer, |_, _, _| None).await.map(drop)
     }
@@ -206,19 +206,29 @@ impl ScenarioService {
         if new.as_ref() == Some(&old) {
             return Ok(new);
         }
-        let upcoming = |playback: &Playback| -> Vec<Event> {
-            let due = playback.due_since(&stored.steps, now).into_iter();
+        let events_since = |playback: &Playback, since: EpochMicros| -> Vec<Event> {
+            let due = playback.due_since(&stored.steps, since).into_iter();
             due.flat_map(|(post, index, step)| {
                 Event::of_steps(&customer, [(index, step)], post).collect::<Vec<_>>()
             })
             .collect()
         };
-        let (remove, mut add) = (upcoming(&old), new.as_ref().map(upcoming).unwrap_or_default());
+        let remove = match &new {
+            Some(_) => events_since(&old, now),
+            // Overdue ones too, which wait for the broker.
+            None => events_since(&old, self.first_due().await?.unwrap_or(now).min(now)),
+        };
+        let mut add = new.as_ref().map(|new| events_since(new, now)).unwrap_or_default();
         add.sort_by_key(|event| event.step.time);
         let result = new.clone().unwrap_or_else(|| old.clone());
         let updated =
             self.timeline.update_playback(PlaybackUpdate { customer, old, new, remove, add }).await?;
         Ok(updated.then_some(result))
+    }
+
+    /// When the first event on the timeline is or was due.
+    async fn first_due(&self) -> Result<Option<EpochMicros>, Unavailable> {
+        Ok(self.timeline.upcoming(1).await?.first().map(|event| event.step.time))
     }
 
     /// What `load` returns for every customer that has a scenario. One whose data is unusable is left out.

@@ -2,9 +2,11 @@
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
-use test_support::{ServiceProcess, eventually};
+use test_support::{ServiceProcess, TestRedis, eventually, free_port};
 
-use crate::support::{TestServers, get_json, now_ms, post, send, start_standalone, walk};
+use crate::support::{
+    BINARY, TestServers, get_json, now_ms, post, send, start_player, start_standalone, walk,
+};
 
 /// Starts an instance that prints its messages, on either backend.
 async fn start_printing_player(servers: &TestServers, redis: bool) -> ServiceProcess {
@@ -138,4 +140,23 @@ async fn a_change_through_one_instance_reaches_a_scenario_that_another_one_plays
     let moves_before = all_moves();
     tokio::time::sleep(std::time::Duration::from_millis(500)).await;
     assert_eq!(all_moves(), moves_before, "no step is published while it is paused");
+}
+
+#[tokio::test]
+async fn deleting_a_scenario_takes_the_steps_that_wait_for_the_broker_off_the_timeline() {
+    let (redis, nobody) = (TestRedis::start().await, free_port());
+    let port = nobody.to_string();
+    let in_memory = [("MQTT_HOST", "127.0.0.1"), ("MQTT_PORT", &*port)];
+    for player in [
+        ServiceProcess::start(BINARY, &in_memory).await,
+        start_player(redis.port(), nobody, &[("CONSUME_FROM", "earliest")]).await,
+    ] {
+        post(&player, &walk("kept", now_ms() - 5_000, 3, 1)).await;
+        post(&player, &walk("deleted", now_ms() - 4_000, 5, 1)).await;
+        assert_eq!(get_json(&player, "/timeline").await.as_array().unwrap().len(), 8);
+        assert_eq!(send(&player, "DELETE", "/scenarios/deleted", &Value::Null).await.0, 204);
+        let left = get_json(&player, "/timeline").await;
+        let left: Vec<&Value> = left.as_array().unwrap().iter().map(|step| &step["customer_id"]).collect();
+        assert_eq!(left, ["kept"; 3]);
+    }
 }
