@@ -40,6 +40,7 @@ function updatePlayback(playback) {
 
 function positionOf({ playback: { state, speed, loop, position_ms, length_ms }, updatedAt }) {
   if (state !== "running") return Math.max(0, position_ms);
+  if (speed === "max") return length_ms;
   const position = position_ms + (performance.now() - updatedAt) * speed;
   // Between two iterations of a loop there is a second.
   return Math.min(loop ? position % (length_ms + 1_000 * speed) : position, length_ms);
@@ -89,12 +90,13 @@ function makeRow(id) {
     refreshState();
   };
   row.speed.onchange = () => {
-    if (row.speed.reportValidity()) changePlayback(id, { speed: Number(row.speed.value) });
+    if (row.speed.value && row.speed.reportValidity()) changePlayback(id, { speed: Number(row.speed.value) });
   };
   row.loop.onchange = () => changePlayback(id, { loop: row.loop.checked });
   row.replay.onclick = () => {
     clearTrail(id);
-    const speed = row.speed.checkValidity() ? Number(row.speed.value) : 1;
+    const isMax = row.speed.value === "" && scenarios.get(id)?.playback.speed === "max";
+    const speed = isMax ? "max" : row.speed.value && row.speed.checkValidity() ? Number(row.speed.value) : 1;
     const replay = JSON.stringify({ speed, loop: row.loop.checked });
     changeScenario(async () => request("POST", scenarioPath(id, "/replay"), replay));
   };
@@ -126,7 +128,9 @@ function showRow(id, row) {
   const position = formatTime(row.seeking ? Number(row.seek.value) : positionOf(scenario));
   setText(row.time, `${position} / ${formatTime(length_ms)}`);
   row.seek.setAttribute("aria-valuetext", `${position} of ${formatTime(length_ms)}`);
-  if (document.activeElement !== row.speed) row.speed.value = speed;
+  row.speed.placeholder = speed === "max" ? "max" : "";
+  row.speed.required = speed !== "max";
+  if (document.activeElement !== row.speed) row.speed.value = speed === "max" ? "" : speed;
   row.loop.checked = loop;
 }
 

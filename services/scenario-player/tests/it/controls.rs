@@ -160,3 +160,21 @@ async fn deleting_a_scenario_takes_the_steps_that_wait_for_the_broker_off_the_ti
         assert_eq!(left, ["kept"; 3]);
     }
 }
+
+#[tokio::test]
+async fn at_max_speed_an_hour_is_played_at_once_and_in_order() {
+    let servers = TestServers::start().await;
+    for redis in [false, true] {
+        let player = start_printing_player(&servers, redis).await;
+        post(&player, &walk("1", now_ms() + 3_600_000, 3_000, 1_200)).await;
+        let replay = json!({"speed": "max"});
+        let (status, playback) = send(&player, "POST", "/scenarios/1/replay", &replay).await;
+        assert_eq!((status, &playback["speed"]), (200, &json!("max")));
+        eventually("all are published", async || printed_moves(&player).len() == 3_000).await;
+        assert_eq!(printed_moves(&player), (0..3_000).collect::<Vec<_>>());
+        assert_eq!(change_playback(&player, json!({"speed": 2})).await["speed"], 2.0);
+        let (status, answer) =
+            send(&player, "PATCH", "/scenarios/1/playback", &json!({"speed": "most"})).await;
+        assert_eq!(status, 422, "{answer}");
+    }
+}

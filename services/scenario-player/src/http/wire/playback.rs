@@ -4,7 +4,7 @@ use redis_core::id::CustomerId;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::scalar::{Id, Rate};
+use super::scalar::{Id, Rate, RateSchema};
 use crate::playback::{Change, Playback, PlaybackState, Speed};
 use crate::time::EpochMicros;
 
@@ -25,8 +25,9 @@ pub(in crate::http) struct PlaybackBody {
     customer_id: Id,
     /// `waiting`, `running`, `paused` or `ended`.
     state: &'static str,
-    /// 0.1 to 1000.
-    speed: f64,
+    /// 0.1 to 1000, or `max`.
+    #[schema(value_type = RateSchema)]
+    speed: Rate,
     r#loop: bool,
     /// Its position, counted from the first step.
     position_ms: i64,
@@ -37,8 +38,8 @@ pub(in crate::http) struct PlaybackBody {
 /// How to play a scenario again.
 #[derive(Deserialize, ToSchema)]
 pub(in crate::http) struct Replay {
-    /// 0.1 to 1000. Without it: 1.
-    #[schema(minimum = 0.1, maximum = 1000.0)]
+    /// 0.1 to 1000, or `max`: as fast as the broker takes it. Without it: 1.
+    #[schema(value_type = Option<RateSchema>)]
     #[serde(default)]
     speed: Option<Rate>,
     /// Begin again at the end.
@@ -51,8 +52,8 @@ pub(in crate::http) struct Replay {
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct PlaybackChange {
     paused: Option<bool>,
-    /// 0.1 to 1000.
-    #[schema(minimum = 0.1, maximum = 1000.0)]
+    /// 0.1 to 1000, or `max`: as fast as the broker takes it.
+    #[schema(value_type = Option<RateSchema>)]
     speed: Option<Rate>,
     /// 0 to the scenario's length.
     #[schema(minimum = 0)]
@@ -70,7 +71,7 @@ impl PlaybackBody {
                 PlaybackState::Paused => "paused",
                 PlaybackState::Ended => "ended",
             },
-            speed: playback.speed().factor(),
+            speed: Rate(playback.speed()),
             r#loop: playback.is_looping(),
             position_ms: playback.position_us(now) / 1000,
             length_ms: playback.length_us() / 1000,

@@ -172,14 +172,62 @@ pub(super) enum TimeSchema {
     Number(f64),
 }
 
-/// A factor of speed.
-#[derive(ToSchema)]
-#[schema(value_type = f64)]
+/// A factor of speed, or `max`.
 pub(super) struct Rate(pub(super) Speed);
+
+/// How fast.
+#[derive(ToSchema)]
+#[schema(as = Rate)]
+#[expect(dead_code, reason = "only its schema is used: either of two kinds of value")]
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(super) enum RateSchema {
+    /// A factor, 0.1 to 1000.
+    #[schema(title = "factor")]
+    Factor(f64),
+    /// `max`: as fast as the broker takes it.
+    #[schema(title = "max")]
+    Max(String),
+}
+
+impl Serialize for Rate {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.0 == Speed::MAX {
+            serializer.serialize_str(MAX_RATE)
+        } else {
+            serializer.serialize_f64(self.0.factor())
+        }
+    }
+}
 
 impl<'de> Deserialize<'de> for Rate {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let factor = f64::deserialize(deserializer)?;
-        Speed::new(factor).map(Self).ok_or_else(|| de::Error::custom("must lie between 0.1 and 1000"))
+        struct RateVisitor;
+        impl Visitor<'_> for RateVisitor {
+            type Value = Rate;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number or max")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Rate, E> {
+                let is_max = text == MAX_RATE;
+                is_max
+                    .then_some(Rate(Speed::MAX))
+                    .ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
+            }
+            fn visit_u64<E: de::Error>(self, number: u64) -> Result<Rate, E> {
+                self.visit_f64(number as f64)
+            }
+            fn visit_i64<E: de::Error>(self, number: i64) -> Result<Rate, E> {
+                self.visit_f64(number as f64)
+            }
+            fn visit_f64<E: de::Error>(self, factor: f64) -> Result<Rate, E> {
+                Speed::new(factor)
+                    .map(Rate)
+                    .ok_or_else(|| E::custom("must lie between 0.1 and 1000, or be max"))
+            }
+        }
+        deserializer.deserialize_any(RateVisitor)
     }
 }
+
+const MAX_RATE: &str = "max";
