@@ -71,11 +71,13 @@ impl Acker {
 
     /// Takes events off the timeline, once it answers. False if the lease was lost.
     async fn take_off(&self, batch: Batch<'_>) -> bool {
-        let instance = Arc::clone(&self.assignment.borrow().instance);
+        let assignment = self.assignment.borrow().clone();
         loop {
             let (taken, events) = match batch {
-                Batch::Accepted(events) => (self.timeline.ack(&instance, events).await, events.len()),
-                Batch::Refused(events) => (self.timeline.bury(&instance, events).await, events.len()),
+                Batch::Accepted(events) => (self.timeline.ack(&assignment, events).await, events.len()),
+                Batch::Refused(events) => {
+                    (self.timeline.bury(&assignment.instance, events).await, events.len())
+                }
             };
             match taken {
                 Ok(true) => return true,

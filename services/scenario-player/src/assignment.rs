@@ -29,6 +29,11 @@ impl Assignment {
         Self { instance, partitions: NO_PARTITIONS, start_ms: 0, valid_until: Some(Instant::now()) }
     }
 
+    /// Whether this instance plays everything.
+    pub(crate) fn has_all(&self) -> bool {
+        self.partitions == ALL_PARTITIONS
+    }
+
     /// Whether the lease has not ended yet.
     pub(crate) fn is_valid(&self) -> bool {
         self.valid_until.is_none_or(|until| Instant::now() < until)

@@ -1,5 +1,6 @@
 //! The timeline in Redis. Only this file and those below it speak to Redis. The head of each Lua script says what it does.
 
+mod acks;
 mod add_args;
 mod client;
 mod dead_letters;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use redis_core::id::CustomerId;
 use tokio::sync::broadcast;
 
+use crate::assignment::Assignment;
 use crate::dead_letter::{DeadLetter, DeadLetterId};
 use crate::event::Event;
 use crate::hint::Hint;
@@ -102,9 +103,13 @@ impl Timeline {
         dispatch!(self, memory => memory.read(query), store => store.read(query).await)
     }
 
-    /// Takes published events off the timeline. False if `instance` has lost its lease; then nothing happens.
-    pub(crate) async fn ack(&self, instance: &str, events: &[ClaimedEvent]) -> Result<bool, Unavailable> {
-        dispatch!(self, memory => memory.ack(events), store => store.ack(instance, events).await)
+    /// Takes published events off the timeline. False if the instance has lost its lease; then nothing happens.
+    pub(crate) async fn ack(
+        &self,
+        assignment: &Assignment,
+        events: &[ClaimedEvent],
+    ) -> Result<bool, Unavailable> {
+        dispatch!(self, memory => memory.ack(events), store => store.ack(assignment, events).await)
     }
 
     /// Makes dead letters of events. False if `instance` has lost its lease; then nothing happens.

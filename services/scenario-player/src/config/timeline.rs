@@ -33,7 +33,7 @@ pub struct TimelineConfig {
     pub max_body_bytes: usize,
 
     /// Largest sum of the bodies of all requests under way, at least MAX_BODY_BYTES; others wait
-    #[arg(long, env = "MAX_BODIES_BYTES", default_value = "64MB", value_parser = parsers::size)]
+    #[arg(long, env = "MAX_BODIES_BYTES", default_value = "48MB", value_parser = parsers::size)]
     pub max_bodies_bytes: usize,
 
     /// Most steps of one scenario

@@ -7,6 +7,8 @@ use crate::range::{ClaimedEvent, Page};
 
 /// Events to read at once, and to hand to the player at once.
 pub(crate) const PAGE_SIZE: usize = 2_000;
+/// Events to read at once while there is a backlog.
+const BACKLOG_PAGE_SIZE: usize = 8_000;
 /// Reading again from the start at this interval limits what a lost hint can cost.
 pub(crate) const FULL_READ_INTERVAL: Duration = Duration::from_millis(900);
 /// The same while there is a backlog, when nothing is on time, and all that is under way would be read again.
@@ -54,6 +56,8 @@ impl ReadState {
                 self.limit *= 2;
                 return None;
             }
+            // What is read twice is less of a larger page.
+            self.limit = self.limit.max(BACKLOG_PAGE_SIZE);
         } else {
             self.limit = PAGE_SIZE;
         }

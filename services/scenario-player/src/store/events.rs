@@ -3,7 +3,7 @@
 use fred::interfaces::{ClientLike, HashesInterface, SortedSetsInterface};
 use fred::types::sorted_sets::{ZRange, ZRangeKind};
 use fred::types::{CustomCommand, Key as RedisKey, Value};
-use redis_core::{Channel, Key};
+use redis_core::Key;
 use tracing::warn;
 
 use super::client::Store;
@@ -60,14 +60,6 @@ impl Store {
             first_due_ms: first.get(1).and_then(due_ms),
             next_due_ms: next.get(1).and_then(due_ms),
         })
-    }
-
-    pub(crate) async fn ack(&self, instance: &str, events: &[ClaimedEvent]) -> Result<bool, Unavailable> {
-        let head = [Value::from(instance), Channel::TimelinePublished.to_string().into()];
-        let members = events.iter().map(|claimed| Value::Bytes(claimed.member.clone()));
-        let args = head.into_iter().chain(members).collect();
-        let keys = [Key::TimelineInstances, Key::Timeline];
-        self.run_script::<i64>(&self.scripts.ack, &keys, args).await.map(|done| done == 1)
     }
 
     /// The event of a member and its score. A member that is no event is logged once; it stays there, and costs no other.

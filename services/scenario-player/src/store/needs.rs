@@ -3,14 +3,15 @@ use redis_core::Needs;
 /// What an instance does in Redis, in the form in which it could do it. Redis judges these commands and runs none of them.
 ///
 /// Commands that the scripts run are here as well: Redis checks permissions inside of scripts too.
-const COMMANDS: [&str; 39] = [
+const COMMANDS: [&str; 40] = [
     "TIME",
     "TYPE TIMELINE:CURRENT",
     "ZADD TIMELINE:CURRENT 0 check",
     "ZREM TIMELINE:CURRENT check",
     "ZRANGE TIMELINE:INSTANCES 0 0",
+    "ZCOUNT TIMELINE:CURRENT 0 0",
     "ZRANGEBYSCORE TIMELINE:CURRENT 0 0",
-    "ZREMRANGEBYSCORE TIMELINE:INSTANCES 0 0",
+    "ZREMRANGEBYSCORE TIMELINE:CURRENT 0 0",
     "ZSCORE TIMELINE:INSTANCES check",
     "ZCARD TIMELINE:INSTANCES",
     "ZADD TIMELINE:INSTANCES 0 check",

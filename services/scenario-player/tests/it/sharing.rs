@@ -104,6 +104,21 @@ async fn a_backlog_of_10000_overdue_steps_keeps_every_customers_order_through_a_
 }
 
 #[tokio::test]
+async fn steps_that_come_among_others_that_are_just_being_taken_off_are_published_too() {
+    let servers = TestServers::start().await;
+    let subscriber = Subscriber::start(servers.mqtt.port()).await;
+    let player = servers.start_player(&[("CONSUME_FROM", "earliest")]).await;
+    player.wait_until_ready().await;
+    let due_ms = now_ms() - 3_600_000;
+    // All are due at the same times, so each post comes into the range that the one before has left.
+    let scenarios: Vec<_> = (0..20).map(|n| walk(&format!("c{n}"), due_ms, 400, 1)).collect();
+    join_all(scenarios.iter().map(|scenario| post(&player, scenario))).await;
+    subscriber.wait_for_steps(20 * 400).await;
+    wait_for_empty_timeline(&servers).await;
+    subscriber.assert_all_in_order(20, 400, 0);
+}
+
+#[tokio::test]
 async fn an_instance_that_was_frozen_does_not_disturb_the_new_owner_of_its_partitions() {
     let servers = TestServers::start().await;
     let subscriber = Subscriber::start(servers.mqtt.port()).await;
