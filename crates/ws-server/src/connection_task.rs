@@ -13,6 +13,7 @@ use crate::connection::{Connection, ConnectionState, Flushed};
 use crate::message_reader::{Event, MessageReader};
 use crate::session::Session;
 use crate::transport::Transport;
+use crate::unfinished::UnfinishedShare;
 
 /// The size of the read buffer. Each thread has one, which serves all of its sockets.
 const READ_SIZE: usize = 16 * 1024;
@@ -30,6 +31,7 @@ pub(crate) async fn run(connection: &Connection, leftover: Vec<u8>, session: &mu
         connection,
         session,
         reader: MessageReader::new(connection.context.options.max_message_size),
+        unfinished: connection.context.unfinished.share(),
         deadline: None,
         expiry: None,
         received_close: false,
@@ -46,6 +48,8 @@ struct ConnectionTask<'a> {
     connection: &'a Connection,
     session: &'a mut dyn Session,
     reader: MessageReader,
+    /// What the reader keeps.
+    unfinished: UnfinishedShare<'a>,
     /// Exists only while the socket takes nothing, or a close frame is not answered.
     deadline: Option<(Deadline, Pin<Box<Sleep>>)>,
     /// When the client's access ends, by the server's clock. Exists only for a client whose access does end.
@@ -129,6 +133,10 @@ impl ConnectionTask<'_> {
             Event::Text(_) => {}
             Event::Close(code) => answer_to_close = Some(code),
         });
+        if !self.unfinished.set(self.reader.unfinished_bytes()) {
+            connection.close(1013, "too many messages are unfinished now", "unfinished");
+            self.is_deaf = true;
+        }
         if !pongs.is_empty() {
             connection.reply(pongs);
         }
@@ -139,10 +147,11 @@ impl ConnectionTask<'_> {
         if let Err(violation) = &result {
             connection.close(violation.code, &violation.reason, "protocol");
         }
-        if result.is_err() || self.received_close {
-            self.is_deaf = true;
+        self.is_deaf |= result.is_err() || self.received_close;
+        if self.is_deaf {
             // Frees what it keeps of a message that is not complete.
             self.reader = MessageReader::new(0);
+            let _ = self.unfinished.set(0);
         }
     }
 

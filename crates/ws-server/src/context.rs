@@ -12,12 +12,14 @@ use crate::frame;
 use crate::metrics::Metrics;
 use crate::options::Options;
 use crate::transport::Transport;
+use crate::unfinished::UnfinishedBytes;
 
 /// The state that a server shares with all of its connections.
 pub(crate) struct ServerContext {
     pub(crate) options: Options,
     pub(crate) metrics: Metrics,
     pub(crate) limiter: Arc<ConnectionLimiter>,
+    pub(crate) unfinished: UnfinishedBytes,
     /// New clients are refused, because the server is closing those that it has.
     pub(crate) is_draining: AtomicBool,
     /// A ping of the protocol alone.
@@ -38,6 +40,7 @@ impl ServerContext {
             drain_messages: [drain_message(Transport::WebSocket), drain_message(Transport::EventStream)],
             protocol_ping,
             limiter: Arc::default(),
+            unfinished: UnfinishedBytes::default(),
             is_draining: AtomicBool::new(false),
             started: Instant::now(),
             options,

@@ -34,6 +34,7 @@ mod session;
 mod test_options;
 pub mod token;
 mod transport;
+mod unfinished;
 
 pub use address::{ClientAddress, parse_network};
 pub use client::Client;

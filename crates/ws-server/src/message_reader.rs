@@ -38,12 +38,19 @@ pub(crate) struct MessageReader {
 struct Current {
     context: WebSocketContext,
     position: FramePosition,
+    /// Bytes since the last complete message, at least.
+    bytes: usize,
 }
 
 impl MessageReader {
     /// Sizes are in bytes.
     pub(crate) fn new(max_message_size: usize) -> Self {
         Self { max_message_size, current: None }
+    }
+
+    /// How many bytes are kept of a message that is not complete, at most.
+    pub(crate) fn unfinished_bytes(&self) -> usize {
+        self.current.as_ref().map_or(0, |current| current.bytes.min(self.max_message_size))
     }
 
     /// Takes received bytes, reports each event that they complete, and appends the answers to pings to `replies`.
@@ -56,8 +63,13 @@ impl MessageReader {
         let max_message_size = self.max_message_size;
         let current = self.current.get_or_insert_with(|| Box::new(Current::new(max_message_size)));
         let mut stream = Exchange { received, replies };
+        current.bytes += received.len();
         loop {
-            match current.context.read(&mut stream) {
+            let message = current.context.read(&mut stream);
+            if let Ok(Message::Text(_) | Message::Binary(_)) = message {
+                current.bytes = stream.received.len();
+            }
+            match message {
                 Ok(Message::Text(text)) => on_event(Event::Text(&text)),
                 Ok(Message::Close(frame)) => {
                     // A close without a code is answered as a normal one.
@@ -87,6 +99,7 @@ impl Current {
         Self {
             context: WebSocketContext::new(Role::Server, Some(config)),
             position: FramePosition::default(),
+            bytes: 0,
         }
     }
 }

@@ -5,6 +5,7 @@ mod access;
 mod drained;
 mod options;
 mod support;
+mod unfinished;
 
 use std::time::{Duration, Instant};
 
