@@ -240,5 +240,47 @@ figure("GROUP BY over 5,000 games, before compaction", 1000 * before, "ms")
 figure("  after", 1000 * after, "ms")
 figure("  in one file that pyarrow wrote", 1000 * ideal, "ms")
 figure("  after, compared with that one", after / ideal, "times", "1.5", after <= 1.5 * ideal)
+
+def write_many(output, files, rows_per_file):
+    """Committed files of many games each, as batches leave them."""
+    folder = f"{output}/GAME_PODIUM/dt=2026-01-01"
+    os.makedirs(folder)
+    os.makedirs(f"{output}/GAME_META")
+    # With the metadata by which the worker knows its own files.
+    schema = pq.read_schema(glob(f"{work}/single/GAME_PODIUM/**/*.parquet", recursive=True)[0])
+    for file in range(files):
+        row = range(file * rows_per_file, (file + 1) * rows_per_file)
+        columns = [[f"game-{number // 4}" for number in row], [f"user-{number}" for number in row], [number % 4 + 1 for number in row],
+                   [number % 900 for number in row], [number * 7 % 5000 for number in row], [number * 11 % 5000 for number in row]]
+        pq.write_table(pa.table(columns, schema), f"{folder}/batch-{file}.gz.parquet", compression="gzip")
+
+
+def run_alone(command):
+    """Runs a command. Returns the seconds it took and its peak memory in MB."""
+    start, peak = time.monotonic(), 0
+    process = subprocess.Popen(command, env={**environment, "ETL_OUTPUT": many}, stdout=subprocess.DEVNULL)
+    while process.poll() is None:
+        with open(f"/proc/{process.pid}/status") as status:
+            peak = max([peak, *(int(line.split()[1]) / 1024 for line in status if line.startswith("VmHWM"))])
+        time.sleep(0.05)
+    assert process.returncode == 0, f"{command} ended with {process.returncode}"
+    return time.monotonic() - start, peak
+
+
+ROWS = int(os.environ.get("ETL_BENCH_ROWS", 10_000_000))
+many = f"{work}/many"
+write_many(many, 200, ROWS // 200)
+client.flushall()
+copy = f"COPY (SELECT * FROM '{many}/GAME_PODIUM/**/*.parquet') TO '{work}/copy.parquet' (FORMAT parquet, COMPRESSION gzip)"
+copied, copied_mb = run_alone([sys.executable, "-c", f"import duckdb; duckdb.sql('SET threads = 1'); duckdb.sql({copy!r})"])
+compacted, compacted_mb = run_alone([f"{binaries}/etl-worker", "compact"])
+rows = duckdb.sql(f"SELECT count(*), count(DISTINCT user_token) FROM '{many}/GAME_PODIUM/**/*.parquet'").fetchall()
+assert rows == [(ROWS, ROWS)], rows
+files = len(glob(f"{many}/GAME_PODIUM/**/*.parquet", recursive=True))
+assert files <= 1 + ROWS // 4_000_000, f"{files} files are left"
+figure(f"compacting {ROWS:,} rows in 200 files", compacted, "s")
+figure("  peak memory", compacted_mb, "MB", "256", compacted_mb <= 256)
+figure("  DuckDB's COPY of the same to one file, with one thread", copied, "s")
+figure("  its peak memory", copied_mb, "MB")
 if failed:
     sys.exit(f"missed: {', '.join(failed)}")

@@ -11,4 +11,4 @@ redis=$(free_port)
 replica=$(free_port)
 start "$redis" "$work/redis.log" redis-server --port "$redis" --bind 127.0.0.1 --save '' --dir "$work"
 start "$replica" "$work/replica.log" redis-server --port "$replica" --bind 127.0.0.1 --save '' --dir "$work"
-timeout 280 "$BACKPLANE_PYTHON" "$(dirname "$0")/etl-worker.py" "$BIN" "$work" "$redis" "$(free_port)" "$replica"
+timeout 600 "$BACKPLANE_PYTHON" "$(dirname "$0")/etl-worker.py" "$BIN" "$work" "$redis" "$(free_port)" "$replica"

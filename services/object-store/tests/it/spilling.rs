@@ -195,8 +195,11 @@ async fn a_full_disk_refuses_what_memory_has_no_room_for_until_it_has_room_again
         stored += 1;
     }
     assert!((4..=6).contains(&stored), "{stored} of 2 MiB of memory and 4 MiB of disk");
-    let (status, ready) = node.process.get("/ready").await;
-    assert!(status == 503 && ready.contains("No space left on device"), "{ready}");
+    eventually("/ready says why", async || {
+        let (status, ready) = node.process.get("/ready").await;
+        status == 503 && ready.contains("No space left on device")
+    })
+    .await;
     for n in 0..stored {
         assert!(client.get(&id(n)).await == content(n, MIB), "{n} is still there");
     }
