@@ -55,6 +55,12 @@ impl Hosts {
     }
 }
 
+impl From<&str> for Hosts {
+    fn from(list: &str) -> Self {
+        Self::parse(list)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

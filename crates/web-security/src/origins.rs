@@ -43,6 +43,12 @@ impl Origins {
     }
 }
 
+impl From<&str> for Origins {
+    fn from(list: &str) -> Self {
+        Self::parse(list)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::Origins;

@@ -19,11 +19,11 @@ pub struct SocketSettings {
     pong_timeout: Duration,
 
     /// Pages that may connect: comma-separated wildcards for the Origin's host or host:port; empty for any
-    #[arg(long, env = "_ALLOWED_ORIGINS", default_value = "", value_parser = origins)]
+    #[arg(long, env = "_ALLOWED_ORIGINS", default_value = "")]
     allowed_origins: Origins,
 
     /// Names of the service beside localhost, addresses and the name in LISTEN_ADDR: comma-separated wildcards for the Host; others are refused with 421. Empty: any name while any origin is allowed, else the hosts of ALLOWED_ORIGINS
-    #[arg(long, env = "_ALLOWED_HOSTS", default_value = "", value_parser = hosts)]
+    #[arg(long, env = "_ALLOWED_HOSTS", default_value = "")]
     allowed_hosts: Hosts,
 
     /// Key that verifies access tokens: secret:TEXT or secret:file:PATH; a public key in PEM, a JWKS, or file:PATH or https://URL of one; without it no token is needed
@@ -155,14 +155,6 @@ pub fn listen(process: &ProcessSettings, sockets: &SocketSettings) -> anyhow::Re
         process.warn_if_reachable(listener.local_addr()?, "TOKEN_KEY");
     }
     Ok(listener)
-}
-
-fn origins(text: &str) -> Result<Origins, String> {
-    Ok(Origins::parse(text))
-}
-
-fn hosts(text: &str) -> Result<Hosts, String> {
-    Ok(Hosts::parse(text))
 }
 
 fn client_address(text: &str) -> Result<ClientAddress, String> {

@@ -1,7 +1,5 @@
 //! Who may use a service over HTTP.
 
-use std::convert::Infallible;
-
 use web_security::Hosts;
 
 /// Settings of what is served by actix-web.
@@ -13,10 +11,6 @@ pub struct HttpSettings {
     pub operator_token: Option<String>,
 
     /// Names of the service in browsers, beside addresses and names without a dot: comma-separated wildcards
-    #[arg(long, env = "ALLOWED_HOSTS", default_value = "", hide_default_value = true, value_parser = hosts)]
+    #[arg(long, env = "ALLOWED_HOSTS", default_value = "", hide_default_value = true)]
     pub allowed_hosts: Hosts,
-}
-
-fn hosts(list: &str) -> Result<Hosts, Infallible> {
-    Ok(Hosts::parse(list))
 }
