@@ -11,13 +11,13 @@ use actix_web::http::header::CONTENT_SECURITY_POLICY;
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig};
-use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer, Route};
 use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::ProcessSettings;
-use crate::probe::Probes;
+use crate::probe::{self, Probes};
 use guard::Guard;
 pub use guard::keep_until_sent;
 pub use settings::HttpSettings;
@@ -90,7 +90,7 @@ pub fn listen(process: &ProcessSettings) -> anyhow::Result<TcpListener> {
 /// Where the application has no `/` of its own, the page of the probes is there. Any other path is a 404 with a line.
 pub fn probe_routes(probes: Probes) -> impl Fn(&mut ServiceConfig) + Clone {
     move |routes| {
-        for path in ["/health", "/ready", "/metrics"] {
+        for path in probe::PATHS {
             let probes = probes.clone();
             let answer = move |request: HttpRequest| {
                 let answer = probes.answer(request.path());
@@ -109,12 +109,15 @@ pub fn probe_routes(probes: Probes) -> impl Fn(&mut ServiceConfig) + Clone {
     }
 }
 
-/// A page that is one file: its scripts are written in it.
-pub fn page(html: &'static str) -> HttpResponse {
-    HttpResponse::Ok()
-        .content_type("text/html; charset=utf-8")
-        .insert_header((CONTENT_SECURITY_POLICY, web_security::content_security_policy(html)))
-        .body(html)
+/// A route to a page that is one file: its scripts are written in it.
+pub fn page(html: &'static str) -> Route {
+    let policy = web_security::content_security_policy(html);
+    web::get().to(move || {
+        let policy = (CONTENT_SECURITY_POLICY, policy.clone());
+        async move {
+            HttpResponse::Ok().content_type("text/html; charset=utf-8").insert_header(policy).body(html)
+        }
+    })
 }
 
 fn respond(answer: Option<crate::probe::Answer>) -> HttpResponse {

@@ -18,6 +18,9 @@ use tracing::error;
 use crate::readiness::Ready;
 use crate::{Readiness, metrics};
 
+/// Where the probes are. The page at `/` is none.
+pub(crate) const PATHS: [&str; 3] = ["/health", "/ready", "/metrics"];
+
 /// The three probes of a process. Cloning shares them.
 #[derive(Clone)]
 pub struct Probes {

@@ -54,7 +54,7 @@ impl Page {
     pub fn routes(&self, routes: &mut ServiceConfig) {
         let [status, retry, drop] = [self.clone(), self.clone(), self.clone()];
         routes
-            .route("/", web::get().to(async || chassis::http::page(include_str!("page.html"))))
+            .route("/", chassis::http::page(include_str!("page.html")))
             .route("/status", web::get().to(move || status.clone().status()))
             .route("/dead/retry", web::post().to(move |change| retry.clone().retry(change)))
             .route("/dead/drop", web::post().to(move |change| drop.clone().drop(change)));

@@ -25,12 +25,14 @@ use web_security::{Hosts, Origins};
 
 use super::authorization::token;
 use super::settings::HttpSettings;
+use crate::probe;
 
 /// The checks of one service.
 pub(super) struct Guard {
     token: Option<String>,
     hosts: Hosts,
-    policy: String,
+    /// What every response gets, unless it has a header of that name.
+    headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,10 +44,14 @@ enum Refusal {
 
 impl Guard {
     pub(super) fn new(settings: &HttpSettings) -> Self {
+        let policy = web_security::content_security_policy("");
+        let headers = web_security::HEADERS.into_iter().chain([(CONTENT_SECURITY_POLICY.as_str(), &*policy)]);
+        let headers = headers.map(|(name, value)| Some((name.parse().ok()?, value.parse().ok()?)));
         Self {
             token: settings.operator_token.clone(),
             hosts: settings.allowed_hosts.clone(),
-            policy: web_security::content_security_policy(""),
+            // All are constants of this program, and valid.
+            headers: headers.flatten().collect(),
         }
     }
 
@@ -68,7 +74,7 @@ impl Guard {
     }
 
     fn check(&self, method: &Method, path: &str, headers: &HeaderMap) -> Result<(), Refusal> {
-        if PROBES.contains(&path) {
+        if probe::PATHS.contains(&path) {
             return Ok(());
         }
         let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
@@ -94,13 +100,9 @@ impl Guard {
     }
 
     fn add_headers(&self, headers: &mut HeaderMap) {
-        let defaults = [(CONTENT_SECURITY_POLICY.as_str(), self.policy.as_str())];
-        for (name, value) in defaults.into_iter().chain(web_security::HEADERS) {
-            // Both are constants of this program, and valid.
-            if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value))
-                && !headers.contains_key(&name)
-            {
-                headers.insert(name, value);
+        for (name, value) in &self.headers {
+            if !headers.contains_key(name) {
+                headers.insert(name.clone(), value.clone());
             }
         }
     }
@@ -139,7 +141,6 @@ pub fn keep_until_sent(payload: impl Sized + 'static) {
     });
 }
 
-const PROBES: [&str; 3] = ["/health", "/ready", "/metrics"];
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// Each browser sends one of these. A page can give `Accept-Language` another value, but cannot leave it out.
 const BROWSERS: [HeaderName; 3] = [ACCEPT_LANGUAGE, ORIGIN, SEC_FETCH_SITE];
