@@ -21,8 +21,7 @@ impl Haproxy {
     /// # Panics
     /// When haproxy does not start.
     pub async fn start(service: &str, instances: &[u16]) -> Self {
-        let frontend = format!("frontend to-{service}");
-        Self::run(&frontend, &[(service, instances)]).await
+        Self::run(&format!("to-{service}"), &[(service, instances)]).await
     }
 
     /// Starts it on a free port as the entry to the console and to the pages of all services, of which `instances` has those
@@ -31,7 +30,7 @@ impl Haproxy {
     /// # Panics
     /// When haproxy does not start.
     pub async fn start_entry(instances: &[(&str, &[u16])]) -> Self {
-        Self::run("frontend entry", instances).await
+        Self::run("entry", instances).await
     }
 
     async fn run(frontend: &str, instances: &[(&str, &[u16])]) -> Self {
@@ -63,7 +62,7 @@ const LOG: &str = "haproxy.log";
 /// The repository's configuration with this frontend alone, on this port, and the servers of `instances` in place of those that
 /// Docker's DNS would name. The entry needs all backends for HTTP, any other frontend only its own.
 fn config(frontend: &str, port: u16, instances: &[(&str, &[u16])]) -> String {
-    let is_entry = frontend == "frontend entry";
+    let is_entry = frontend == "entry";
     let ports_of =
         |service: &str| instances.iter().find(|(name, _)| *name == service).map(|(_, ports)| *ports);
     let mut backend = "";
@@ -73,7 +72,7 @@ fn config(frontend: &str, port: u16, instances: &[(&str, &[u16])]) -> String {
         let (kind, name) = line.split_once(' ').unwrap_or_default();
         let name = name.split(' ').next().unwrap_or_default();
         if kind == "frontend" {
-            is_included = frontend.ends_with(&format!(" {name}"));
+            is_included = name == frontend;
         } else if kind == "backend" {
             backend = name;
             is_included = ports_of(name).is_some() || (is_entry && !name.ends_with("-tcp"));

@@ -4,8 +4,8 @@ use reqwest::{Client, RequestBuilder};
 
 use crate::ServiceProcess;
 
-/// Checks that other sites' pages cannot make these requests (`DELETE /path`), which change something, of a service without a token: neither
-/// from their own site, nor under a name of theirs that leads to the service. Programs and its own pages can.
+/// Checks that other sites' pages cannot make these requests (`DELETE /path`), which change something, of a service without a
+/// token: neither from their own site, nor under a name of theirs that leads to the service. Programs and its own pages can.
 pub async fn check_other_sites(service: &ServiceProcess, changes: &[&str]) {
     let ask = |request: &str, headers: &[(&str, &str)]| {
         let request = build(service, request);
