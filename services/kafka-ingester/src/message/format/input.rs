@@ -39,6 +39,12 @@ impl<'a> Input<'a> {
         Err("an integer has more than 64 bits".to_owned())
     }
 
+    /// Bytes after their length in zigzag encoding, as Avro has them.
+    pub(super) fn sized(&mut self) -> Result<&'a [u8], String> {
+        let size = self.zigzag()?;
+        self.take(usize::try_from(size).map_err(|_| format!("{size} is no length"))?)
+    }
+
     /// Fails unless everything was read.
     pub(super) fn finish(&self) -> Result<(), String> {
         if self.0.is_empty() { Ok(()) } else { Err(format!("{} bytes are left over", self.0.len())) }

@@ -30,9 +30,7 @@ pub(super) fn push_decimal(out: &mut Vec<u8>, unscaled: &[u8], scale: usize) -> 
 /// Adds a decimal that holds its own scale.
 pub(super) fn push_big_decimal(out: &mut Vec<u8>, bytes: &[u8]) -> Result<(), String> {
     let mut input = Input(bytes);
-    let size = input.zigzag()?;
-    let unscaled = input.take(usize::try_from(size).map_err(|_| format!("{size} is no length"))?)?;
-    let scale = input.zigzag()?;
+    let (unscaled, scale) = (input.sized()?, input.zigzag()?);
     match usize::try_from(scale) {
         Ok(scale) if scale <= MAX_SCALE => push_decimal(out, unscaled, scale),
         _ => Err(format!("a decimal has the scale {scale}, which is not 0 to {MAX_SCALE}")),

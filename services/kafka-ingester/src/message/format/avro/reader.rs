@@ -28,8 +28,8 @@ fn push_node(
         Node::Integer => push_display(out, input.zigzag()?),
         Node::Float => push_float(out, f32::from_le_bytes(input.array()?)),
         Node::Double => push_float(out, f64::from_le_bytes(input.array()?)),
-        Node::Bytes => push_bytes(out, sized(input)?),
-        Node::String => push_string(out, text(sized(input)?)?),
+        Node::Bytes => push_bytes(out, input.sized()?),
+        Node::String => push_string(out, text(input.sized()?)?),
         Node::Fixed(size) => push_bytes(out, input.take(*size)?),
         Node::Array(item) => {
             out.push(b'[');
@@ -39,7 +39,7 @@ fn push_node(
         Node::Map(value) => {
             out.push(b'{');
             push_blocks(input, out, |input, out| {
-                push_string(out, text(sized(input)?)?);
+                push_string(out, text(input.sized()?)?);
                 out.push(b':');
                 push_node(plan, *value, input, out, deeper(depth)?)
             })?;
@@ -70,11 +70,11 @@ fn push_node(
         Node::Decimal(size, scale) => {
             let unscaled = match size {
                 Some(size) => input.take(*size)?,
-                None => sized(input)?,
+                None => input.sized()?,
             };
             push_decimal(out, unscaled, *scale)?;
         }
-        Node::BigDecimal => decimal::push_big_decimal(out, sized(input)?)?,
+        Node::BigDecimal => decimal::push_big_decimal(out, input.sized()?)?,
         Node::Uuid => push_uuid(input, out)?,
         Node::Date => push_date(out, input.zigzag()?),
         Node::Time(unit) => push_time(out, input.zigzag()?, *unit),
@@ -134,11 +134,6 @@ fn push_uuid(input: &mut Input<'_>, out: &mut Vec<u8>) -> Result<(), String> {
     });
     push_quoted(out, [a?, b?, c?, d?, e?].join("-"));
     Ok(())
-}
-
-fn sized<'a>(input: &mut Input<'a>) -> Result<&'a [u8], String> {
-    let size = input.zigzag()?;
-    input.take(usize::try_from(size).map_err(|_| format!("{size} is no length"))?)
 }
 
 fn text(bytes: &[u8]) -> Result<&str, String> {
