@@ -10,10 +10,14 @@ use crate::message::bad_message::BadMessage;
 
 /// Bytes that must be a text, as a JSON string.
 pub(super) fn of_text(bytes: &[u8]) -> Result<Vec<u8>, BadMessage> {
-    let text = std::str::from_utf8(bytes).map_err(|error| BadMessage::NotUtf8(error.valid_up_to()))?;
-    let mut out = Vec::with_capacity(bytes.len() + 2);
+    std::str::from_utf8(bytes).map(string).map_err(|error| BadMessage::NotUtf8(error.valid_up_to()))
+}
+
+/// A string, with quotes and escapes.
+pub(super) fn string(text: &str) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len() + 2);
     push_string(&mut out, text);
-    Ok(out)
+    out
 }
 
 /// Adds a string, with quotes and escapes.
@@ -51,7 +55,7 @@ pub(super) fn push_list<T, E>(
     out: &mut Vec<u8>,
     brackets: &[u8; 2],
     items: impl IntoIterator<Item = T>,
-    push_item: impl Fn(&mut Vec<u8>, T) -> Result<(), E>,
+    mut push_item: impl FnMut(&mut Vec<u8>, T) -> Result<(), E>,
 ) -> Result<(), E> {
     out.push(brackets[0]);
     for (index, item) in items.into_iter().enumerate() {

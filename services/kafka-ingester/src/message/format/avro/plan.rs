@@ -7,8 +7,9 @@ use apache_avro::schema::{DecimalSchema, Name, Namespace, RecordSchema};
 
 use super::decimal::MAX_SCALE;
 use super::time::Unit;
+use crate::message::format::json_text;
 
-/// The nodes of a schema. The last one that [`Plan::new`] made is the root.
+/// The nodes of a schema.
 #[derive(Debug)]
 pub(super) struct Plan {
     nodes: Vec<Node>,
@@ -85,7 +86,7 @@ impl Builder<'_> {
             }
             Schema::Record(record) => return self.add_record(record, namespace),
             Schema::Enum(symbols) => {
-                let names = symbols.symbols.iter().map(|symbol| json_string(symbol)).collect();
+                let names = symbols.symbols.iter().map(|symbol| json_text::string(symbol)).collect();
                 return Ok(self.add_named(&symbols.name, namespace, Node::Enum(names)));
             }
             Schema::Fixed(fixed) => {
@@ -115,7 +116,7 @@ impl Builder<'_> {
         let namespace = record.name.fully_qualified_name(namespace).namespace;
         let mut fields = Vec::with_capacity(record.fields.len());
         for field in &record.fields {
-            let name = [json_string(&field.name).as_slice(), b":"].concat();
+            let name = [json_text::string(&field.name).as_slice(), b":"].concat();
             fields.push((name, self.add(&field.schema, &namespace)?));
         }
         self.nodes[id] = Node::Record(fields);
@@ -154,8 +155,4 @@ impl Builder<'_> {
         self.nodes.push(node);
         self.nodes.len() - 1
     }
-}
-
-fn json_string(text: &str) -> Vec<u8> {
-    serde_json::Value::from(text).to_string().into_bytes()
 }

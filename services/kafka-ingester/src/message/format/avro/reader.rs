@@ -4,7 +4,9 @@ use super::decimal::{self, push_decimal};
 use super::plan::{Node, NodeId, Plan};
 use super::time::{push_date, push_local_timestamp, push_time, push_timestamp};
 use crate::message::format::input::Input;
-use crate::message::format::json_text::{push_bytes, push_display, push_float, push_quoted, push_string};
+use crate::message::format::json_text::{
+    push_bytes, push_display, push_float, push_list, push_quoted, push_string,
+};
 
 /// Adds the JSON text of the value that comes next.
 pub(super) fn push_value(plan: &Plan, input: &mut Input<'_>, out: &mut Vec<u8>) -> Result<(), String> {
@@ -51,17 +53,10 @@ fn push_node(
             let variant = variant.ok_or_else(|| format!("a union has no type {index}"))?;
             push_node(plan, *variant, input, out, deeper(depth)?)?;
         }
-        Node::Record(fields) => {
-            out.push(b'{');
-            for (index, (name, node)) in fields.iter().enumerate() {
-                if index > 0 {
-                    out.push(b',');
-                }
-                out.extend_from_slice(name);
-                push_node(plan, *node, input, out, deeper(depth)?)?;
-            }
-            out.push(b'}');
-        }
+        Node::Record(fields) => push_list(out, b"{}", fields, |out, (name, node)| {
+            out.extend_from_slice(name);
+            push_node(plan, *node, input, out, deeper(depth)?)
+        })?,
         Node::Enum(names) => {
             let index = input.zigzag()?;
             let name = usize::try_from(index).ok().and_then(|index| names.get(index));
