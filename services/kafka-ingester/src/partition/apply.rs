@@ -74,7 +74,7 @@ pub(super) async fn apply(
                 if let StoreFailure::Refused(reason) = failure {
                     context.writing_gate.close(partition, reason);
                 }
-                pause(ownership, started, RETRY_PAUSE).await?;
+                ownership.pause(started, RETRY_PAUSE).await?;
             }
         }
     }
@@ -108,13 +108,6 @@ async fn wait_for_memory(ownership: &Ownership) -> Result<(), Interruption> {
     let waited = ownership.run_until_stopped(has_memory).await.map(drop);
     context.metrics.paused_seconds.inc_by(started.elapsed().as_secs_f64());
     waited
-}
-
-/// Waits before the next try, and counts the time since `started` as paused.
-async fn pause(ownership: &Ownership, started: Instant, pause: Duration) -> Result<(), Interruption> {
-    let paused = ownership.run_until_stopped(tokio::time::sleep(pause)).await;
-    ownership.context.metrics.paused_seconds.inc_by(started.elapsed().as_secs_f64());
-    paused
 }
 
 const SLOW_CALL: Duration = Duration::from_millis(250);

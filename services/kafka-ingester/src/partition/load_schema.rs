@@ -17,9 +17,7 @@ pub(super) async fn load_schema(ownership: &Ownership, id: SchemaId) -> Result<(
             return Ok(());
         };
         context.registry_gate.close(partition, format!("{problem:#}"));
-        let paused = ownership.run_until_stopped(tokio::time::sleep(RETRY_PAUSE)).await;
-        context.metrics.paused_seconds.inc_by(started.elapsed().as_secs_f64());
-        paused?;
+        ownership.pause(started, RETRY_PAUSE).await?;
     }
 }
 

@@ -1,6 +1,7 @@
 //! A task's hold on its partition: what claiming and applying have in common.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
@@ -66,6 +67,13 @@ impl Ownership {
         future: impl Future<Output = T>,
     ) -> Result<T, Interruption> {
         self.stop.run_until_cancelled(future).await.ok_or(Interruption::Stopped)
+    }
+
+    /// Waits before the next try, and counts the time since `started` as paused.
+    pub(super) async fn pause(&self, started: Instant, pause: Duration) -> Result<(), Interruption> {
+        let paused = self.run_until_stopped(tokio::time::sleep(pause)).await;
+        self.context.metrics.paused_seconds.inc_by(started.elapsed().as_secs_f64());
+        paused
     }
 
     /// Fails if the topic was deleted and created again: the new one has other messages at the same offsets.
