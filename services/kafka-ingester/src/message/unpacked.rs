@@ -10,7 +10,7 @@ use super::rows::{Changes, decode_rows};
 
 /// A message whose key and value were taken out of their formats.
 pub struct Unpacked<'a> {
-    record: Record<'a>,
+    record: &'a Record<'a>,
     json: Result<KeyAndValue<'a>, BadMessage>,
 }
 
@@ -25,11 +25,11 @@ type KeyAndValue<'a> = (Option<Cow<'a, [u8]>>, Option<Cow<'a, [u8]>>);
 pub fn unpack<'a>(
     policy: &Policy,
     schemas: Option<&SchemaCache>,
-    record: &Record<'a>,
+    record: &'a Record<'a>,
 ) -> Result<Unpacked<'a>, SchemaId> {
     match to_json(policy, schemas, record) {
-        Ok(json) => Ok(Unpacked { record: record.clone(), json: Ok(json) }),
-        Err(Undecoded::Bad(bad)) => Ok(Unpacked { record: record.clone(), json: Err(bad) }),
+        Ok(json) => Ok(Unpacked { record, json: Ok(json) }),
+        Err(Undecoded::Bad(bad)) => Ok(Unpacked { record, json: Err(bad) }),
         Err(Undecoded::NeedsSchema(id)) => Err(id),
     }
 }
