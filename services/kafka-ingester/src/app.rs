@@ -52,12 +52,12 @@ fn start(config: &Config, lifecycle: &Lifecycle) -> anyhow::Result<()> {
     let metrics = Metrics::new(&registry)?;
     spawn_probes(config, lifecycle, registry)?;
     info!("redis at {}, kafka at {}", config.redis, config.kafka.broker());
-    let stores = connect_redis(config, lifecycle)?;
+    let mappings = config.mappings()?;
+    let stores = connect_redis(config, lifecycle, &mappings)?;
     let memory = spawn_memory_monitor(config, lifecycle, stores.memory);
     spawn_dead_letter_forwarder(config, lifecycle, stores.dead_letters, &metrics)?;
     let assignments = Assignments::default();
     let consumer = create_consumer(config, &assignments, &metrics)?;
-    let mappings = config.mappings()?;
     let topic_ids = spawn_topic_monitor(lifecycle, &consumer, &mappings);
     let partition_gate = |name| PartitionGate::new(lifecycle.readiness().gate(name));
     let group_gate = lifecycle.readiness().gate("group");
@@ -91,9 +91,9 @@ fn spawn_probes(config: &Config, lifecycle: &Lifecycle, registry: Registry) -> a
     Ok(())
 }
 
-fn connect_redis(config: &Config, lifecycle: &Lifecycle) -> anyhow::Result<Stores> {
+fn connect_redis(config: &Config, lifecycle: &Lifecycle, mappings: &Mappings) -> anyhow::Result<Stores> {
     let (group, wait) = (config.kafka.group(), config.redis.wait_replicas());
-    let needs = store::needs(group, &config.mappings()?, &config.write, wait);
+    let needs = store::needs(group, mappings, &config.write, wait);
     let redis = connect::pool(&config.redis)?.check(&config.redis, needs);
     spawn_gate(lifecycle.readiness().gate("redis"), redis.state);
     Ok(Stores::new(&redis.client, group, &config.write, wait))
