@@ -68,11 +68,11 @@ fn first_offsets(
     consumer: &BaseConsumer<ClientHandler>,
     mappings: &Mappings,
 ) -> anyhow::Result<TopicPartitionList> {
-    let existing = consumer.fetch_metadata(None, REQUEST_TIMEOUT).context("ask the brokers")?;
+    let metadata = consumer.fetch_metadata(None, REQUEST_TIMEOUT).context("ask the brokers")?;
     let mut list = TopicPartitionList::new();
-    for topic in &mappings.topics(existing.topics().iter().map(MetadataTopic::name)) {
-        let metadata = consumer.fetch_metadata(Some(topic), REQUEST_TIMEOUT).context("ask the brokers")?;
-        let Some(found) = metadata.topics().iter().find(|found| found.error().is_none()) else {
+    for topic in &mappings.topics(metadata.topics().iter().map(MetadataTopic::name)) {
+        let is_it = |found: &&MetadataTopic| found.name() == topic && found.error().is_none();
+        let Some(found) = metadata.topics().iter().find(is_it) else {
             bail!("topic {topic} does not exist, or may not be read");
         };
         for partition in found.partitions() {
