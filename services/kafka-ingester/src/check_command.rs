@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::metadata::MetadataTopic;
 use rdkafka::{Message, Offset, TopicPartitionList};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tokio::runtime::Handle;
 
 use crate::config::Config;
@@ -50,13 +50,11 @@ pub(crate) fn run(config: &Config, sample: usize) -> anyhow::Result<()> {
         } else {
             bad += 1
         }
-        let (topic, partition, offset) = (message.topic(), message.partition(), message.offset());
         for mut line in describe(policy, decoded) {
-            line.extend(
-                [("topic", json!(topic)), ("partition", json!(partition)), ("offset", json!(offset))]
-                    .map(owned),
-            );
-            writeln!(io::stdout().lock(), "{}", Value::Object(line))?;
+            line["topic"] = json!(message.topic());
+            line["partition"] = json!(message.partition());
+            line["offset"] = json!(message.offset());
+            writeln!(io::stdout().lock(), "{line}")?;
         }
     }
     eprintln!("{good} would be applied, {bad} would become dead letters");
@@ -83,41 +81,40 @@ fn first_offsets(
 }
 
 /// A line for each row.
-fn describe(policy: &Policy, decoded: Result<Changes<'_>, BadMessage>) -> Vec<Map<String, Value>> {
+fn describe(policy: &Policy, decoded: Result<Changes<'_>, BadMessage>) -> Vec<Value> {
     match decoded {
-        Err(bad) => vec![Map::from_iter([owned(("reason", json!(bad.to_string())))])],
+        Err(bad) => vec![json!({"reason": bad.to_string()})],
         Ok(changes) => changes.into_iter().map(|change| describe_change(policy, change)).collect(),
     }
 }
 
-fn describe_change(policy: &Policy, change: Change<'_>) -> Map<String, Value> {
-    let mut line = Map::from_iter(
-        [("key", json!(policy.key_template.key(&change.id))), ("id", json!(change.id))].map(owned),
-    );
-    line.extend(change.version.map(|version| owned(("version", json!(version)))));
+fn describe_change(policy: &Policy, change: Change<'_>) -> Value {
+    let mut line = json!({"key": policy.key_template.key(&change.id), "id": change.id});
+    if let Some(version) = change.version {
+        line["version"] = json!(version);
+    }
     match change.action {
-        Action::Delete => line.extend([owned(("delete", json!(true)))]),
-        Action::Remove { member } => line.extend([owned(("remove", json!(member)))]),
+        Action::Delete => line["delete"] = json!(true),
+        Action::Remove { member } => line["remove"] = json!(member),
         Action::Write { set, .. } if policy.store_as == StoreAs::SortedSet => {
-            line.extend(set.iter().flat_map(|(score, member)| {
-                [owned(("member", json!(member))), owned(("score", json!(score)))]
-            }));
+            for (score, member) in set {
+                line["member"] = json!(member);
+                line["score"] = json!(score);
+            }
         }
         Action::Write { set, unset, expiry } => {
-            line.extend(expiry.map(|expiry| match expiry {
-                Expiry::AfterMs(ms) => owned(("expires_after_ms", json!(ms))),
-                Expiry::AtMs(ms) => owned(("expires_at_ms", json!(ms))),
-            }));
-            let set = set.into_iter().map(|(name, value)| (name.into_owned(), json!(value)));
-            line.extend([owned(("set", Value::Object(set.collect())))]);
-            line.extend((!unset.is_empty()).then(|| owned(("unset", json!(unset)))));
+            match expiry {
+                None => {}
+                Some(Expiry::AfterMs(ms)) => line["expires_after_ms"] = json!(ms),
+                Some(Expiry::AtMs(ms)) => line["expires_at_ms"] = json!(ms),
+            }
+            line["set"] = set.into_iter().collect();
+            if !unset.is_empty() {
+                line["unset"] = json!(unset);
+            }
         }
     }
     line
-}
-
-fn owned((name, value): (&str, Value)) -> (String, Value) {
-    (name.to_owned(), value)
 }
 
 const POLL_TIMEOUT: Duration = Duration::from_millis(100);
