@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use chassis::parsers;
-use chassis::settings::SettingError;
-use clap::builder::Resettable;
-use clap::{Args as _, Command, FromArgMatches as _};
+use chassis::settings::{self, SettingError};
 
 use super::format::FormatConfig;
 use crate::message::{
@@ -107,9 +105,8 @@ pub struct MappingConfig {
 
 impl Default for MappingConfig {
     fn default() -> Self {
-        let defaults = Self::augment_args(Command::new("defaults")).no_binary_name(true);
-        let defaults = defaults.mut_args(|arg| arg.env(Resettable::Reset)).get_matches_from([""; 0]);
-        Self::from_arg_matches(&defaults).expect("each setting has a default, or may be missing")
+        let none_is_set = settings::section_from_file(Vec::new(), "the defaults", Ok);
+        none_is_set.expect("each setting has a default, or may be missing")
     }
 }
 
