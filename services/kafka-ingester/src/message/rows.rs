@@ -66,23 +66,15 @@ fn split_objects(text: &str) -> Result<Option<Vec<&RawValue>>, BadMessage> {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
-
     use super::*;
     use crate::config::MappingConfig;
 
-    #[derive(Parser)]
-    struct Settings {
-        #[command(flatten)]
-        mapping: MappingConfig,
-    }
-
     fn ids(value: &str) -> Result<Vec<String>, String> {
-        ids_with(&[""], value)
+        ids_with(NonFinite::Reject, value)
     }
 
-    fn ids_with(flags: &[&str], value: &str) -> Result<Vec<String>, String> {
-        let policy = Settings::parse_from(flags).mapping.policy().unwrap();
+    fn ids_with(non_finite: NonFinite, value: &str) -> Result<Vec<String>, String> {
+        let policy = Policy { non_finite, ..MappingConfig::default().policy().unwrap() };
         let record = Record { value: Some(value.as_bytes()), ..Record::default() };
         let changes = decode_rows(&policy, &record).map_err(|bad| bad.to_string())?;
         Ok(changes.into_iter().map(|change| change.id.into_owned()).collect())
@@ -103,14 +95,14 @@ mod tests {
     fn what_is_no_number_may_be_a_text() {
         let value = r#"[{"battery_id":1,"a":NaN},{"battery_id":-Infinity}]"#;
         assert_eq!(ids(value).unwrap_err(), "not_json: expected value at line 1 column 22");
-        let text = ["", "--non-finite", "text"];
-        assert_eq!(ids_with(&text, value).unwrap(), ["1", "-Infinity"]);
-        assert_eq!(ids_with(&text, "NaN").unwrap_err(), "not_object: the value is not a JSON object");
+        let text = NonFinite::Text;
+        assert_eq!(ids_with(text, value).unwrap(), ["1", "-Infinity"]);
+        assert_eq!(ids_with(text, "NaN").unwrap_err(), "not_object: the value is not a JSON object");
         assert_eq!(
-            ids_with(&text, r#"{"a":NaN,}"#).unwrap_err(),
+            ids_with(text, r#"{"a":NaN,}"#).unwrap_err(),
             "not_json: trailing comma at line 1 column 12"
         );
-        assert_eq!(ids_with(&text, "bad").unwrap_err(), "not_json: expected value at line 1 column 1");
+        assert_eq!(ids_with(text, "bad").unwrap_err(), "not_json: expected value at line 1 column 1");
     }
 
     #[test]
