@@ -66,14 +66,16 @@ fn find<'a>(
     fields: &[RawField<'a>],
     must_be: &'static str,
 ) -> Result<Option<Cow<'a, str>>, BadMessage> {
-    if let Source::Field(path) = &part.source
-        && path.find(fields)?.is_some_and(|value| json::json_type(value) == JsonType::Null)
-    {
-        return Ok(None);
-    }
+    let is_null = || match &part.source {
+        Source::Field(path) => {
+            matches!(path.find(fields), Ok(Some(value)) if json::json_type(value) == JsonType::Null)
+        }
+        _ => false,
+    };
     match resolve(part, record, fields) {
         Ok(text) => Ok(Some(text)),
         Err(BadMessage::NoKey(_)) => Ok(None),
+        Err(BadMessage::BadKey(_)) if is_null() => Ok(None),
         Err(BadMessage::BadKey(what)) => Err(BadMessage::BadField(what, must_be)),
         Err(other) => Err(other),
     }
