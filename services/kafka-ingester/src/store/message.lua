@@ -1,6 +1,6 @@
 -- Functions that apply_batch.lua and replay_dead_letter.lua share: they apply one message.
 -- A message is several items of one long array, as batch.rs describes them. `index` is that of a message's first item.
--- ARGV: 1 hash, json or stream   2 text to publish, '' for none   3 TTL of a key in ms, 0 for none
+-- ARGV: 1 hash, json, stream or sorted-set   2 text to publish, '' for none   3 TTL of a key in ms, 0 for none
 --       4 entries kept in a stream, 0 for all   5 what the keys of versions begin with, '' if there are no versions
 --       6 how long a version is kept after its key is gone, in ms
 local store_as, default_notification = ARGV[1], ARGV[2]
