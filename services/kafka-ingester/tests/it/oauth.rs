@@ -105,7 +105,7 @@ async fn a_token_of_the_provider_opens_the_broker_to_the_service_its_dead_letter
     world.wait_for_offset(0, 2).await;
     test_support::eventually("the dead letter is moved on", async || world.kafka.log_end(&dead, 0) == 1)
         .await;
-    let vars = [&vars[..], &[("KAFKA_TOPIC", &world.topic), ("KAFKA_GROUP", &world.group)]].concat();
+    let vars = [&world.kafka_vars()[..], &vars].concat();
     let (code, lines, reason) = run_command(&world, &["check", "--sample", "2"], &vars).await;
     assert_eq!((code, lines.len()), (0, 2), "{reason}");
 }

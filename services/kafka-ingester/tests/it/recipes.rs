@@ -38,10 +38,8 @@ async fn each_recipe_of_the_readme_gives_what_it_says() {
         let value = Some(value.as_bytes()).filter(|value| !value.is_empty());
         world.kafka.enqueue(&world.topic, 0, key.as_ref().map(String::as_bytes), value);
         world.kafka.flush();
-        let kafka =
-            [("KAFKA_TOPIC", &*world.topic), ("KAFKA_BROKER", &world.kafka.broker), ("KAFKA_GROUP", "g")];
-        let vars: Vec<(&str, &str)> =
-            vars.iter().map(|(name, value)| (name.as_str(), value.as_str())).chain(kafka).collect();
+        let vars = vars.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let vars: Vec<(&str, &str)> = vars.chain(world.kafka_vars()).collect();
         let (_, mut lines, reason) = run_command(&world, &["check", "--sample", "1"], &vars).await;
         let line = lines[0].as_object_mut().unwrap_or_else(|| panic!("{heading}: {reason}"));
         for place in ["topic", "partition", "offset"] {

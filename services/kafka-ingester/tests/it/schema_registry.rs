@@ -109,12 +109,7 @@ async fn an_unknown_schema_makes_a_dead_letter_once_the_registry_says_so_and_a_r
     assert_eq!(world.dead_letter_reason().await, reason);
     assert_eq!(service.get("/ready").await.0, 200);
     registry.add("batteries-value", BATTERY);
-    let vars = [
-        ("SCHEMA_REGISTRY_URL", &*url),
-        ("KAFKA_TOPIC", &world.topic),
-        ("KAFKA_BROKER", &world.kafka.broker),
-        ("KAFKA_GROUP", &world.group),
-    ];
+    let vars = [&world.kafka_vars()[..], &[("SCHEMA_REGISTRY_URL", &*url)]].concat();
     let (code, lines, _) = run_command(&world, &["check", "--sample", "1"], &vars).await;
     assert_eq!((code, &lines[0]["set"]), (0, &json!({"soc": "81"})));
     let (code, left, _) = run_command(&world, &["dead-letters", "replay"], &vars).await;

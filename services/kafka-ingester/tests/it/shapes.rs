@@ -148,13 +148,8 @@ async fn a_check_prints_what_messages_would_become_and_writes_nothing() {
     world.kafka.enqueue(&world.topic, 0, Some(br#"{"actor":{"login":"bob"}}"#), None);
     world.kafka.flush();
     world.send("beyond the sample");
-    let vars = [
-        ("KAFKA_TOPIC", &*world.topic),
-        ("KAFKA_BROKER", &world.kafka.broker),
-        ("KAFKA_GROUP", &world.group),
-        ("KEY_TEMPLATE", "user:{actor.login}"),
-        ("TOMBSTONES", "delete"),
-    ];
+    let mapping = [("KEY_TEMPLATE", "user:{actor.login}"), ("TOMBSTONES", "delete")];
+    let vars = [&world.kafka_vars()[..], &mapping].concat();
     let (code, lines, summary) = run_command(&world, &["check", "--sample", "3"], &vars).await;
     assert_eq!((code, summary.trim()), (0, "2 would be applied, 1 would become dead letters"));
     let topic = &world.topic;

@@ -41,15 +41,17 @@ impl World {
     pub(crate) async fn spawn_ingester(&self, vars: &[(&str, &str)]) -> ServiceProcess {
         let port = self.redis.port().to_string();
         let defaults = [
-            ("KAFKA_TOPIC", self.topic.as_str()),
-            ("KAFKA_BROKER", &self.kafka.broker),
-            ("KAFKA_GROUP", &self.group),
             ("REDIS_HOST", "127.0.0.1"),
             ("REDIS_PORT", &port),
             ("KAFKA_CONF_SESSION_TIMEOUT_MS", "6000"),
             ("KAFKA_CONF_HEARTBEAT_INTERVAL_MS", "300"),
         ];
-        ServiceProcess::start(BINARY, &[&defaults, vars].concat()).await
+        ServiceProcess::start(BINARY, &[&self.kafka_vars()[..], &defaults, vars].concat()).await
+    }
+
+    /// Where the topic is, for a service or a command.
+    pub(crate) fn kafka_vars(&self) -> [(&str, &str); 3] {
+        [("KAFKA_TOPIC", &self.topic), ("KAFKA_BROKER", &self.kafka.broker), ("KAFKA_GROUP", &self.group)]
     }
 
     /// Sends a message to partition 0, and waits until the broker has it.
