@@ -13,9 +13,9 @@ use super::schema::Schema;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SchemaId(pub u32);
 
-/// The schemas of a registry that are known here: those that were needed last. Clones share them.
-#[derive(Debug, Clone)]
-pub struct SchemaCache(Arc<Mutex<LruCache<SchemaId, Entry>>>);
+/// The schemas of a registry that are known here: those that were needed last.
+#[derive(Debug)]
+pub struct SchemaCache(Mutex<LruCache<SchemaId, Entry>>);
 
 /// A schema never changes. That there is none may.
 #[derive(Debug)]
@@ -47,7 +47,7 @@ impl SchemaCache {
 
 impl Default for SchemaCache {
     fn default() -> Self {
-        Self(Arc::new(Mutex::new(LruCache::new(MAX_SCHEMAS))))
+        Self(Mutex::new(LruCache::new(MAX_SCHEMAS)))
     }
 }
 
