@@ -59,10 +59,10 @@ impl Condition {
     }
 
     /// Whether it holds. `None` if one of the values is not there.
-    pub(super) fn holds<'v>(&self, get: impl Fn(Source) -> Value<'v>) -> Option<bool> {
-        let value = |operand: &Operand| match operand {
+    pub(super) fn holds<'v>(&'v self, get: impl Fn(Source) -> Value<'v>) -> Option<bool> {
+        let value = |operand: &'v Operand| match operand {
             Operand::Name(source) => get(*source),
-            Operand::Literal(literal) => literal.clone(),
+            Operand::Literal(literal) => literal.borrowed(),
         };
         let order = compare(&value(&self.left), &value(&self.right))?;
         Some(match self.operator {

@@ -36,6 +36,8 @@ pub struct Session<'d> {
     members: Vec<Member>,
     /// Numbers of members by their names.
     index: HashMap<String, usize>,
+    /// The numbers of the members that the last entry names, at the places of the values that name them.
+    named: Vec<usize>,
     entries: usize,
     /// The rows of each table by their folders.
     rows: Vec<BTreeMap<String, Rows>>,
@@ -87,8 +89,9 @@ impl<'d> Session<'d> {
         });
         let members = members.collect::<Result<Vec<_>, _>>()?;
         let index = members.iter().map(|member| member.name.clone()).zip(0..).collect();
+        let named = vec![0; dataset.plan.entry.len()];
         let rows = vec![BTreeMap::new(); dataset.tables.len()];
-        Ok(Self { dataset, token, values, members, index, entries: 0, rows })
+        Ok(Self { dataset, token, values, members, index, named, entries: 0, rows })
     }
 
     /// Adds the next entry of the list.
@@ -121,18 +124,17 @@ impl<'d> Session<'d> {
         }
         let here = Here { member: None, entry: &entry, number };
         self.check(Scope::Entry, here)?;
-        // The numbers of the members that the entry names, at the places of the values that name them.
-        let mut named = vec![0; entry.len()];
         for (place, value) in plan.entry.iter().enumerate().filter(|(_, value)| value.is_member) {
             let Value::Text(name) = &entry[place] else { return Err(format!("{} is no text", value.name)) };
             let member = self.index.get(name.as_ref());
-            named[place] = *member.ok_or_else(|| format!("{name} is not a {}", self.dataset.words.member))?;
+            self.named[place] =
+                *member.ok_or_else(|| format!("{name} is not a {}", self.dataset.words.member))?;
         }
         for (place, definition) in plan.member.iter().enumerate() {
             if let How::Total(total @ Total { of: Some(of), .. }) = &definition.how
                 && self.counts(total, here)
             {
-                add_up(&mut self.members[named[*of]].values[place], total.kind, &entry, number);
+                add_up(&mut self.members[self.named[*of]].values[place], total.kind, &entry, number);
             }
         }
         for (place, definition) in plan.session.iter().enumerate() {
@@ -142,13 +144,11 @@ impl<'d> Session<'d> {
                 add_up(&mut self.values[place], total.kind, &entry, number);
             }
         }
-        for (place, table) in plan.tables.iter().enumerate().filter(|(_, table)| table.rows == Scope::Entry) {
-            let value = |source: &Source| self.get(*source, here).into_owned();
-            let row: Vec<Value<'static>> = table.columns.iter().map(value).collect();
-            let folder = self.folder(table, here)?;
-            self.rows_in(place, folder).push(row);
-        }
-        Ok(())
+        let mut rows = mem::take(&mut self.rows);
+        let mut of_entries = plan.tables.iter().enumerate().filter(|(_, table)| table.rows == Scope::Entry);
+        let pushed = of_entries.try_for_each(|(place, _)| self.push_row(place, &mut rows[place], here));
+        self.rows = rows;
+        pushed
     }
 
     /// The rows of each table, in the order of [`Dataset::tables`].
@@ -174,49 +174,42 @@ impl<'d> Session<'d> {
             .and_then(|()| self.check(Scope::Session, Here::default()))
             .map_err(|reason| BadSession(format!("the {}: {reason}", words.session)))?;
         let mut rows = mem::take(&mut self.rows);
-        for ((table, of_table), rows) in plan.tables.iter().zip(self.dataset.tables.iter()).zip(&mut rows) {
-            let mut push = |here| -> Result<(), BadSession> {
-                let folder = self.folder(table, here).map_err(BadSession)?;
-                rows_of(rows, of_table, folder)
-                    .push(table.columns.iter().map(|source| self.get(*source, here)));
-                Ok(())
-            };
+        for (place, (table, rows)) in plan.tables.iter().zip(&mut rows).enumerate() {
+            let mut push = |here| self.push_row(place, rows, here).map_err(BadSession);
             match table.rows {
                 Scope::Entry => {}
                 Scope::Session => push(Here::default())?,
                 Scope::Member => {
                     let mut members: Vec<&Member> = self.members.iter().collect();
                     members.sort_by(|a, b| self.compare(table.sort, a, b).then_with(|| a.name.cmp(&b.name)));
-                    let mut heres =
-                        members.into_iter().map(|member| Here { member: Some(member), ..Here::default() });
-                    heres.try_for_each(push)?;
+                    for member in members {
+                        push(Here { member: Some(member), ..Here::default() })?;
+                    }
                 }
             }
             if table.partition.is_empty() {
                 // A table without partitions has a file for each part, also if there are no rows.
-                rows_of(rows, of_table, String::new());
+                rows_of(rows, &self.dataset.tables[place], String::new());
             }
         }
         Ok(rows.into_iter().flat_map(BTreeMap::into_values).collect())
     }
 
-    fn rows_in(&mut self, place: usize, folder: String) -> &mut Rows {
-        rows_of(&mut self.rows[place], &self.dataset.tables[place], folder)
+    /// Adds a row to those of its table, in its folder.
+    fn push_row(&self, place: usize, rows: &mut BTreeMap<String, Rows>, here: Here) -> Result<(), String> {
+        let table = &self.dataset.plan.tables[place];
+        let rows = rows_of(rows, &self.dataset.tables[place], self.folder(table, here)?);
+        rows.push(table.columns.iter().map(|source| self.get(*source, here)));
+        Ok(())
     }
 
     /// The folder of a row. Empty in a table without partitions.
     fn folder(&self, table: &TablePlan, here: Here) -> Result<String, String> {
-        let mut folder = String::new();
-        for FolderKey { name, value } in &table.partition {
-            if !folder.is_empty() {
-                folder.push('/');
-            }
-            match value {
-                Some((source, scalar)) => folder += &segment(name, &self.get(*source, here), *scalar)?,
-                None => folder += &format!("{name}={DAY}"),
-            }
-        }
-        Ok(folder)
+        let segments = table.partition.iter().map(|FolderKey { name, value }| match value {
+            Some((source, scalar)) => segment(name, &self.get(*source, here), *scalar),
+            None => Ok(format!("{name}={DAY}")),
+        });
+        Ok(segments.collect::<Result<Vec<_>, _>>()?.join("/"))
     }
 
     fn compare(&self, sort: Option<Source>, a: &Member, b: &Member) -> Ordering {
@@ -303,10 +296,11 @@ fn rows_of<'r>(rows: &'r mut BTreeMap<String, Rows>, table: &Arc<Table>, folder:
 fn read_fields(definitions: &[Definition], fields: &[Option<String>]) -> Result<Vec<Value<'static>>, String> {
     let read = |definition: &Definition| {
         let How::Field(name, number) = &definition.how else { return Ok(definition.initial()) };
-        match fields.get(*number).cloned().flatten() {
+        match fields.get(*number).and_then(Option::as_deref) {
             None if definition.is_nullable => Ok(Value::Null),
             text => text
                 .and_then(|text| Value::Text(text.into()).convert(definition.column_type, Origin::Field))
+                .map(Value::into_owned)
                 .ok_or_else(|| format!("{name} must be {}", definition.column_type.must_be())),
         }
     };
