@@ -9,6 +9,7 @@ mod merge;
 mod merged_files;
 mod report;
 mod split;
+mod table_files;
 
 use anyhow::bail;
 

@@ -76,7 +76,7 @@ impl Snapshot<'_> {
     ) -> anyhow::Result<(usize, u64)> {
         let (mut folders, mut to_split) = (BTreeMap::<String, Vec<&Part>>::new(), Vec::new());
         for (part, day) in parts {
-            if table.partition().is_empty() || table.is_partition(part.folder()) || !table.can_split() {
+            if table.is_in_place(part.folder()) || !table.can_split() {
                 folders.entry(bucket.partition(part, day)).or_default().push(part);
             } else {
                 to_split.push((part, day));

@@ -19,17 +19,15 @@ use tokio::task::spawn_blocking;
 use tracing::warn;
 
 use super::folder_snapshot;
-use super::merge::Merger;
-use super::merged_files::MergedFiles;
 use super::report::CompactionReport;
-use super::split::Split;
+use super::table_files::TableFiles;
 use crate::output::OutputError;
 use crate::output::files::{create_dir, failed, sync_dir};
 use crate::output::folder::Folder;
 use crate::output::listing::{list_files, sync_tree};
 use crate::part::{Codec, Part};
 use crate::store::Store;
-use crate::table::{Reader, Table};
+use crate::table::Reader;
 
 /// Merges what is committed now, one table after the other. The folders are the same, with the tables of each dataset.
 pub(super) async fn run(datasets: &[(&Store, &Folder)], codec: Codec) -> anyhow::Result<CompactionReport> {
@@ -52,10 +50,10 @@ pub(super) async fn run(datasets: &[(&Store, &Folder)], codec: Codec) -> anyhow:
         // committed.
         let files = list_files(&folder.table(table))?;
         let open = store.open_parts().await.context("read which files are not committed")?;
-        let compaction = TableCompaction { folder: Folder::clone(folder), table: Arc::clone(table), codec };
+        let files_of_table = TableFiles { folder: Folder::clone(folder), table: Arc::clone(table), codec };
         let parts = files.iter().filter_map(|file| Part::parse(file));
         let committed = parts.filter(|part| !open.contains(part.file_name())).collect();
-        let of_table = spawn_blocking(move || compaction.run(&files, &committed)).await??;
+        let of_table = spawn_blocking(move || files_of_table.compact(&files, &committed)).await??;
         report.files_before += of_table.files_before;
         report.files_after += of_table.files_after;
         report.rows += of_table.rows;
@@ -64,14 +62,12 @@ pub(super) async fn run(datasets: &[(&Store, &Folder)], codec: Codec) -> anyhow:
     Ok(report)
 }
 
-struct TableCompaction {
-    folder: Folder,
-    table: Arc<Table>,
-    codec: Codec,
-}
-
-impl TableCompaction {
-    fn run(&self, files: &BTreeSet<String>, committed: &BTreeSet<Part>) -> anyhow::Result<CompactionReport> {
+impl TableFiles {
+    fn compact(
+        &self,
+        files: &BTreeSet<String>,
+        committed: &BTreeSet<Part>,
+    ) -> anyhow::Result<CompactionReport> {
         let (live, new) = (self.folder.table(&self.table), self.new_dir());
         if new.exists() {
             // A compaction died here. If that was after the exchange, readers may still use this folder.
@@ -79,7 +75,7 @@ impl TableCompaction {
         }
         let (mut groups, mut to_split) = (BTreeMap::<String, Vec<&Part>>::new(), Vec::new());
         for part in committed {
-            let is_in_place = self.table.partition().is_empty() || self.table.is_partition(part.folder());
+            let is_in_place = self.table.is_in_place(part.folder());
             if is_in_place && self.can_merge(part)? {
                 groups.entry(self.folder.partition(&self.table, part)?).or_default().push(part);
             } else if !is_in_place && self.can_split(part)? {
@@ -132,8 +128,7 @@ impl TableCompaction {
 
     /// True for files of this table that are in no partition and whose rows tell theirs. Others stay as they are.
     fn can_split(&self, part: &Part) -> anyhow::Result<bool> {
-        let path = self.folder.table(&self.table).join(part.as_str());
-        let file = File::open(&path).map_err(|error| failed("open", &path, error))?;
+        let (path, file) = self.open(part)?;
         let is_ours = Reader::new(file, &self.table).is_ok();
         if is_ours && !self.table.can_split() {
             warn!("{} stays where it is: no column says to which partition its rows belong", path.display());
@@ -141,39 +136,11 @@ impl TableCompaction {
         Ok(is_ours && self.table.can_split())
     }
 
-    /// Distributes the rows of `parts` over their partitions below `dir`. Returns the number of files and of rows.
-    fn split(&self, dir: &Path, parts: &[&Part]) -> anyhow::Result<(usize, u64)> {
-        let mut split = Split::new(&self.table, self.codec);
-        for part in parts {
-            let path = self.folder.table(&self.table).join(part.as_str());
-            let file = File::open(&path).map_err(|error| failed("open", &path, error))?;
-            let output = |folder: &str| Ok(MergedFiles::new(dir.join(folder), self.codec)?);
-            let added = split.add(file, &self.folder.day_of(&self.table, part)?, output);
-            added.with_context(|| format!("read {}", path.display()))?;
-        }
-        split.finish()?;
-        Ok((split.complete.iter().map(|(_, files)| files.count()).sum(), split.rows))
-    }
-
     /// True for small files of this table. Other files in the folder stay as they are.
     fn can_merge(&self, part: &Part) -> Result<bool, OutputError> {
-        let path = self.folder.table(&self.table).join(part.as_str());
-        let file = File::open(&path).map_err(|error| failed("open", &path, error))?;
+        let (path, file) = self.open(part)?;
         let length = file.metadata().map_err(|error| failed("read the size of", &path, error))?.len();
         Ok(length < FULL_BYTES && Reader::new(file, &self.table).is_ok())
-    }
-
-    /// Merges `parts` into new files in `dir`. Returns the number of files and of rows.
-    fn merge(&self, dir: PathBuf, parts: &[&Part]) -> anyhow::Result<(usize, u64)> {
-        let mut outputs = MergedFiles::new(dir, self.codec)?;
-        let mut merger = Merger::new(&self.table, self.codec);
-        for part in parts {
-            let path = self.folder.table(&self.table).join(part.as_str());
-            let file = File::open(&path).map_err(|error| failed("open", &path, error))?;
-            merger.add(file, &mut outputs).with_context(|| format!("read {}", path.display()))?;
-        }
-        let rows = merger.finish(&mut outputs)?;
-        Ok((outputs.count(), rows))
     }
 
     /// Links files of the live folder into the new one.

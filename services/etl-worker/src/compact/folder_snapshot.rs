@@ -3,8 +3,8 @@
 //! `COMPACTED/latest` names it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
-use std::path::PathBuf;
+use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,10 +13,8 @@ use jiff::Timestamp;
 use tokio::task::spawn_blocking;
 
 use super::committed::Committed;
-use super::merge::Merger;
-use super::merged_files::MergedFiles;
 use super::report::CompactionReport;
-use super::split::Split;
+use super::table_files::TableFiles;
 use crate::output::OutputError;
 use crate::output::files::{age, create_dir, failed, list_dir, sync_dir, write_synced};
 use crate::output::folder::Folder;
@@ -46,8 +44,9 @@ pub(super) async fn run(datasets: &[(&Store, &Folder)], codec: Codec) -> anyhow:
         for (table, files) in folder.tables().iter().cloned().zip(files) {
             let parts: Vec<Part> = files.into_iter().filter(|part| committed.contains(part)).collect();
             report.files_before += parts.len();
-            let snapshot = SnapshotTable { folder: Folder::clone(folder), table, name: name.clone(), codec };
-            let (files, rows) = spawn_blocking(move || snapshot.write(&parts)).await??;
+            let dir = folder.root().join(SNAPSHOTS).join(&name).join(table.name());
+            let of_table = TableFiles { folder: Folder::clone(folder), table, codec };
+            let (files, rows) = spawn_blocking(move || of_table.write_snapshot(&dir, &parts)).await??;
             report.files_after += files;
             report.rows += rows;
         }
@@ -58,52 +57,25 @@ pub(super) async fn run(datasets: &[(&Store, &Folder)], codec: Codec) -> anyhow:
     Ok(report)
 }
 
-struct SnapshotTable {
-    folder: Folder,
-    table: Arc<Table>,
-    name: String,
-    codec: Codec,
-}
-
-impl SnapshotTable {
-    /// Merges the rows of all `parts`, each partition separately. Returns the number of files and of rows.
-    fn write(&self, parts: &[Part]) -> anyhow::Result<(usize, u64)> {
-        let mut partitions = BTreeMap::<String, Vec<&Part>>::new();
-        let dir = self.folder.root().join(SNAPSHOTS).join(&self.name).join(self.table.name());
-        create_dir(&dir)?;
-        let mut split = Split::new(&self.table, self.codec);
+impl TableFiles {
+    /// Merges the rows of all `parts` into new files in `dir`, each partition separately. Returns the number of files and of rows.
+    fn write_snapshot(&self, dir: &Path, parts: &[Part]) -> anyhow::Result<(usize, u64)> {
+        let (mut partitions, mut to_split) = (BTreeMap::<String, Vec<&Part>>::new(), Vec::new());
         for part in parts {
-            let (has_partitions, is_in_place) =
-                (!self.table.partition().is_empty(), self.table.is_partition(part.folder()));
-            if has_partitions && !is_in_place && self.table.can_split() {
-                let (path, file) = self.open(part)?;
-                let output = |folder: &str| Ok(MergedFiles::new(dir.join(folder), self.codec)?);
-                let added = split.add(file, &self.folder.day_of(&self.table, part)?, output);
-                added.with_context(|| format!("read {}", path.display()))?;
-            } else {
+            if self.table.is_in_place(part.folder()) || !self.table.can_split() {
                 partitions.entry(self.folder.partition(&self.table, part)?).or_default().push(part);
+            } else {
+                to_split.push(part);
             }
         }
-        split.finish()?;
-        let mut files = split.complete.iter().map(|(_, files)| files.count()).sum();
-        let mut rows = split.rows;
+        create_dir(dir)?;
+        let (mut files, mut rows) = self.split(dir, &to_split)?;
         for (partition, parts) in partitions {
-            let mut outputs = MergedFiles::new(dir.join(partition), self.codec)?;
-            let mut merger = Merger::new(&self.table, self.codec);
-            for part in parts {
-                let (path, file) = self.open(part)?;
-                merger.add(file, &mut outputs).with_context(|| format!("read {}", path.display()))?;
-            }
-            rows += merger.finish(&mut outputs)?;
-            files += outputs.count();
+            let (more_files, more_rows) = self.merge(dir.join(partition), &parts)?;
+            files += more_files;
+            rows += more_rows;
         }
         Ok((files, rows))
-    }
-
-    fn open(&self, part: &Part) -> Result<(PathBuf, File), OutputError> {
-        let path = self.folder.table(&self.table).join(part.as_str());
-        let file = File::open(&path).map_err(|error| failed("open", &path, error))?;
-        Ok((path, file))
     }
 }
 

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use anyhow::anyhow;
@@ -41,11 +42,13 @@ impl<O: MergeOutput> Split<O> {
                 if !self.open.contains_key(&folder) && self.open.len() >= MAX_OPEN {
                     self.finish()?;
                 }
-                let (merger, output) = match self.open.remove(&folder) {
-                    Some(open) => open,
-                    None => (Merger::new(&self.table, self.codec), output(&folder)?),
+                let (merger, output) = match self.open.entry(folder) {
+                    Entry::Occupied(open) => open.into_mut(),
+                    Entry::Vacant(new) => {
+                        let output = output(new.key())?;
+                        new.insert((Merger::new(&self.table, self.codec), output))
+                    }
                 };
-                let (merger, output) = self.open.entry(folder).or_insert((merger, output));
                 merger.add_rows(&rows, output)?;
             }
         }

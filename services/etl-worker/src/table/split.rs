@@ -7,8 +7,13 @@ use super::rows::Rows;
 use super::schema::Table;
 
 impl Table {
+    /// Whether a file in this folder is where it belongs, as every file of a table without partitions is.
+    pub fn is_in_place(&self, folder: &str) -> bool {
+        self.partition().is_empty() || self.is_partition(folder)
+    }
+
     /// Whether a folder has exactly the keys of this table, in order.
-    pub fn is_partition(&self, folder: &str) -> bool {
+    fn is_partition(&self, folder: &str) -> bool {
         let keys = self.partition();
         let has_key = |(segment, key): (&str, &PartitionKey)| {
             segment.strip_prefix(&key.name).is_some_and(|rest| rest.starts_with('='))
