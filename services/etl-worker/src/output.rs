@@ -8,12 +8,13 @@ pub(crate) mod listing;
 mod rename;
 mod staged;
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use bucket::Bucket;
 use folder::Folder;
 
 use crate::config::OutputSettings;
-use std::collections::BTreeSet;
-
 use crate::part::Part;
 use crate::table::Tables;
 
@@ -68,7 +69,7 @@ impl Output {
     /// When the output cannot be read.
     pub async fn exists(&self, part: &Part) -> Result<bool, OutputError> {
         match self {
-            _ if self.has_partitions() => Ok(false),
+            _ if self.tables().iter().any(|table| !table.partition().is_empty()) => Ok(false),
             Output::Folder(folder) => folder.exists(part).await,
             Output::Bucket(bucket) => bucket.exists(part).await,
         }
@@ -85,22 +86,27 @@ impl Output {
         }
     }
 
-    fn has_partitions(&self) -> bool {
-        self.tables().iter().any(|table| !table.partition().is_empty())
-    }
-
     /// The published files of these names in the tables with partitions, as the names of their tables and their paths there.
     ///
     /// # Errors
     /// When the output cannot be listed.
     pub async fn find(&self, names: BTreeSet<String>) -> Result<BTreeSet<(String, Part)>, OutputError> {
-        if names.is_empty() || !self.has_partitions() {
-            return Ok(BTreeSet::new());
+        let mut found = BTreeSet::new();
+        if names.is_empty() {
+            return Ok(found);
         }
-        match self {
-            Output::Folder(folder) => folder.find(names).await,
-            Output::Bucket(bucket) => bucket.find(names).await,
+        for table in self.tables().iter().filter(|table| !table.partition().is_empty()) {
+            let parts: BTreeSet<Part> = match self {
+                Output::Folder(folder) => {
+                    let (folder, table) = (folder.clone(), Arc::clone(table));
+                    files::run_blocking(move || folder.parts(&table)).await?
+                }
+                Output::Bucket(bucket) => bucket.parts(table).await?.into_keys().collect(),
+            };
+            let named = parts.into_iter().filter(|part| names.contains(part.file_name()));
+            found.extend(named.map(|part| (table.name().to_owned(), part)));
         }
+        Ok(found)
     }
 
     /// Removes staged files that will not be published.

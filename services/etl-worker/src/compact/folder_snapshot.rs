@@ -2,10 +2,9 @@
 //! listed stay as they are, and the committed rows are merged into a new snapshot. Once it is complete, the file
 //! `COMPACTED/latest` names it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -15,13 +14,11 @@ use tokio::task::spawn_blocking;
 use super::committed::Committed;
 use super::report::CompactionReport;
 use super::table_files::TableFiles;
-use crate::output::OutputError;
 use crate::output::files::{age, create_dir, failed, list_dir, sync_dir, write_synced};
 use crate::output::folder::Folder;
-use crate::output::listing::{list_files, sync_tree};
+use crate::output::listing::sync_tree;
 use crate::part::{Codec, Part};
 use crate::store::Store;
-use crate::table::Table;
 
 /// Merges what is committed now of each dataset into a new snapshot.
 pub(super) async fn run(datasets: &[(&Store, &Folder)], codec: Codec) -> anyhow::Result<CompactionReport> {
@@ -31,13 +28,7 @@ pub(super) async fn run(datasets: &[(&Store, &Folder)], codec: Codec) -> anyhow:
     for (store, folder) in datasets {
         // The order matters: list the files, then read which parts are open. A file that is listed but not open is
         // committed.
-        let list = || -> Result<Vec<BTreeSet<Part>>, OutputError> {
-            let of_table = |table: &Arc<Table>| {
-                let files = list_files(&folder.table(table))?;
-                Ok(files.iter().filter_map(|file| Part::parse(file)).collect())
-            };
-            folder.tables().iter().map(of_table).collect()
-        };
+        let list = || folder.tables().iter().map(|table| folder.parts(table)).collect::<Result<Vec<_>, _>>();
         let files = list()?;
         let open = store.open_parts().await.context("read which files are not committed")?;
         let committed = Committed::new(&files, &list()?, open);

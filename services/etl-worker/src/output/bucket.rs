@@ -47,15 +47,15 @@ impl Bucket {
         &self.tables
     }
 
+    /// The path of an object. Its name is taken as it is: `Path::from` would encode its percent signs once more.
     fn path(&self, name: &str) -> Path {
-        Path::from(format!("{}/{name}", self.address.prefix))
+        let prefix = &self.address.prefix;
+        Path::parse(format!("{}/{name}", Path::from(prefix.as_str())))
+            .unwrap_or_else(|_| Path::from(format!("{prefix}/{name}")))
     }
 
-    /// The name of an object of a table. It is taken as it is: `Path::from` would encode its percent signs once more.
-    fn object(&self, table: &Table, path: &str) -> Path {
-        let folder = self.path(table.name());
-        Path::parse(format!("{folder}/{path}"))
-            .unwrap_or_else(|_| self.path(&format!("{}/{path}", table.name())))
+    fn part_path(&self, table: &Table, part: &Part) -> Path {
+        self.path(&format!("{}/{part}", table.name()))
     }
 
     fn failed(&self, what: &str, path: &Path, error: &Error) -> OutputError {
@@ -75,7 +75,7 @@ impl Bucket {
 
     pub(crate) async fn exists(&self, part: &Part) -> Result<bool, OutputError> {
         for table in self.tables.iter() {
-            let path = self.object(table, part.as_str());
+            let path = self.part_path(table, part);
             match self.store.head(&path).await {
                 Ok(_) => {}
                 Err(Error::NotFound { .. }) => return Ok(false),
@@ -96,7 +96,7 @@ impl Bucket {
     pub(crate) async fn publish(&self, staged: Staged) -> Result<(), OutputError> {
         let puts = staged.parts.into_values().map(|files| async move {
             for file in files {
-                let path = self.object(&file.table, &file.path);
+                let path = self.path(&format!("{}/{}", file.table.name(), file.path));
                 match self.store.put_opts(&path, file.bytes.into(), PutMode::Create.into()).await {
                     // Another worker may have published the part before.
                     Ok(_) | Err(Error::AlreadyExists { .. }) => {}

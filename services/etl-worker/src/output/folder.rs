@@ -109,22 +109,9 @@ impl Folder {
         Ok(day(modified.map_err(|error| failed("read the time of", &path, error))?))
     }
 
-    pub(crate) async fn find(
-        &self,
-        names: BTreeSet<String>,
-    ) -> Result<BTreeSet<(String, Part)>, OutputError> {
-        let folder = self.clone();
-        run_blocking(move || {
-            let mut found = BTreeSet::new();
-            for table in folder.tables.iter().filter(|table| !table.partition().is_empty()) {
-                let parts =
-                    list_files(&folder.table(table))?.into_iter().filter_map(|path| Part::parse(&path));
-                let named = parts.filter(|part| names.contains(part.file_name()));
-                found.extend(named.map(|part| (table.name().to_owned(), part)));
-            }
-            Ok(found)
-        })
-        .await
+    /// The parts of a table.
+    pub(crate) fn parts(&self, table: &Table) -> Result<BTreeSet<Part>, OutputError> {
+        Ok(list_files(&self.table(table))?.iter().filter_map(|path| Part::parse(path)).collect())
     }
 
     /// Writes and removes a small file where no reader looks.

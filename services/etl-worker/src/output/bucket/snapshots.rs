@@ -34,18 +34,6 @@ impl Bucket {
         Ok(parts)
     }
 
-    pub(crate) async fn find(
-        &self,
-        names: BTreeSet<String>,
-    ) -> Result<BTreeSet<(String, Part)>, OutputError> {
-        let mut found = BTreeSet::new();
-        for table in self.tables.iter().filter(|table| !table.partition().is_empty()) {
-            let parts = self.parts(table).await?.into_keys().filter(|part| names.contains(part.file_name()));
-            found.extend(parts.map(|part| (table.name().to_owned(), part)));
-        }
-        Ok(found)
-    }
-
     /// The folder in a table's folder in which a part of a table without partitions should be.
     pub(crate) fn partition(&self, part: &Part, day: &str) -> String {
         match part.folder() {
@@ -56,16 +44,14 @@ impl Bucket {
 
     /// Reads a part of a table. Returns its address and its bytes.
     pub(crate) async fn get(&self, table: &Table, part: &Part) -> Result<(String, Bytes), OutputError> {
-        let path = self.object(table, part.as_str());
+        let path = self.part_path(table, part);
         let bytes = self.read(&path).await.map_err(|error| self.failed("get", &path, &error))?;
         Ok((format!("{}/{path}", self.address), bytes))
     }
 
     /// Writes an object. It replaces one of the same name.
     pub(crate) async fn put(&self, name: &str, bytes: Vec<u8>) -> Result<(), OutputError> {
-        let path = self.path("");
-        let path =
-            Path::parse(format!("{path}/{name}").trim_start_matches('/')).unwrap_or_else(|_| self.path(name));
+        let path = self.path(name);
         let put = self.store.put(&path, bytes.into()).await;
         put.map(drop).map_err(|error| self.failed("put", &path, &error))
     }
