@@ -53,17 +53,17 @@ fn reason(code: &str, text: &str) -> Option<&'static str> {
 
 /// The text in one line, without how long it took (`in 58.4ms`): the same reason is logged once.
 fn one_line(text: &str) -> String {
-    let words: Vec<&str> = text.split_whitespace().collect();
-    let is_duration = |word: &str| {
+    let is_duration = |word: &&str| {
         let number = word.trim_end_matches([',', ':']).trim_end_matches(['n', 'µ', 'm', 's']);
         number.len() < word.len() && number.parse::<f64>().is_ok()
     };
-    let is_time =
-        |place: usize| words[place] == "in" && words.get(place + 1).is_some_and(|next| is_duration(next));
-    let is_of_time = |place: usize| is_time(place) || (place > 0 && is_time(place - 1));
-    let kept = (0..words.len()).filter(|place| !is_of_time(*place));
-    let line = kept.map(|place| words[place]).collect::<Vec<_>>().join(" ");
-    line.chars().take(MAX_CHARS).collect()
+    let (mut words, mut kept) = (text.split_whitespace().peekable(), Vec::new());
+    while let Some(word) = words.next() {
+        if word != "in" || words.next_if(is_duration).is_none() {
+            kept.push(word);
+        }
+    }
+    kept.join(" ").chars().take(MAX_CHARS).collect()
 }
 
 const MAX_CHARS: usize = 400;
