@@ -44,6 +44,13 @@ def enqueue(expected):
     pipeline.execute()
 
 
+def peak_mb(process):
+    """The most memory that a process has had. 0 if it has ended."""
+    with open(f"/proc/{process.pid}/status") as status:
+        found = re.search(r"VmHWM:\s+(\d+)", status.read())
+    return int(found[1]) / 1024 if found else 0
+
+
 class Worker:
     def __init__(self, output, **settings):
         settings = {"ETL_OUTPUT": output, "LISTEN_ADDR": f"127.0.0.1:{http_port}", "CLEAN_ROUTINE": "True", **settings}
@@ -71,10 +78,6 @@ class Worker:
             assert time.monotonic() < begin + 60, f"{done} games of {games} within 60 s"
             time.sleep(0.01)
         return (games - first) / (time.monotonic() - (start or begin)) if start else games / (time.monotonic() - begin)
-
-    def peak_mb(self):
-        with open(f"/proc/{self.process.pid}/status") as status:
-            return int(re.search(r"VmHWM:\s+(\d+)", status.read())[1]) / 1024
 
     def stop(self):
         self.process.terminate()
@@ -154,7 +157,7 @@ def run(output, games, seed, **settings):
     worker = Worker(output, **settings)
     rate = worker.wait(games)
     calls = sum(stat["calls"] for name, stat in client.info("commandstats").items() if name in ("cmdstat_evalsha", "cmdstat_xreadgroup"))
-    peak = worker.peak_mb()
+    peak = peak_mb(worker.process)
     worker.stop()
     rows = duckdb.sql(f"SELECT count(*), count(DISTINCT game_token || user_token) FROM '{output}/GAME_PODIUM/**/*.parquet'").fetchall()
     assert rows == [(len(expected), len(expected))], rows
@@ -241,6 +244,7 @@ figure("  after", 1000 * after, "ms")
 figure("  in one file that pyarrow wrote", 1000 * ideal, "ms")
 figure("  after, compared with that one", after / ideal, "times", "1.5", after <= 1.5 * ideal)
 
+
 def write_many(output, files, rows_per_file):
     """Committed files of many games each, as batches leave them."""
     folder = f"{output}/GAME_PODIUM/dt=2026-01-01"
@@ -260,8 +264,7 @@ def run_alone(command):
     start, peak = time.monotonic(), 0
     process = subprocess.Popen(command, env={**environment, "ETL_OUTPUT": many}, stdout=subprocess.DEVNULL)
     while process.poll() is None:
-        with open(f"/proc/{process.pid}/status") as status:
-            peak = max([peak, *(int(line.split()[1]) / 1024 for line in status if line.startswith("VmHWM"))])
+        peak = max(peak, peak_mb(process))
         time.sleep(0.05)
     assert process.returncode == 0, f"{command} ended with {process.returncode}"
     return time.monotonic() - start, peak
