@@ -1,7 +1,6 @@
 //! Where the keys of an object storage come from, and what is said if there are none.
 
 use test_support::{eventually, find_python, free_port};
-use tokio::process::Command;
 
 use crate::storages::{refusing_storage, spawn};
 use crate::support::World;
@@ -14,12 +13,9 @@ async fn keys_and_regions_come_from_where_every_aws_tool_reads_them() {
     let [certificate, key, web, container, credentials, config] =
         ["cert.pem", "key.pem", "web", "container", "credentials", "config"]
             .map(|name| dir.path().join(name).to_str().unwrap().to_owned());
-    let made = Command::new("openssl")
-        .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"])
-        .args(["-addext", "subjectAltName=DNS:localhost", "-addext", "basicConstraints=critical,CA:FALSE"])
-        .args(["-keyout", &key, "-out", &certificate])
-        .output();
-    assert!(made.await.unwrap().status.success());
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    std::fs::write(&certificate, made.cert.pem()).unwrap();
+    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
     let [port, tls_port] = [free_port(), free_port()].map(|port| port.to_string());
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/aws_keys.py");
     let _server = spawn(&python, &[script, &port, &tls_port, &certificate, &key]);
