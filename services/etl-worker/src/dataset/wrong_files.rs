@@ -14,9 +14,17 @@ fn reason(file: &str, replacements: &[(&str, &str)]) -> String {
     parse("x.toml", &text).map(drop).unwrap_err().to_string()
 }
 
+/// Each of these replacements is refused for its reason.
+fn are_refused(file: &str, replacements: &[(&str, &str, &str)]) {
+    for (right, wrong, expected) in replacements {
+        let reason = reason(file, &[(right, wrong)]);
+        assert!(reason.contains(expected), "{wrong}: {reason}");
+    }
+}
+
 #[test]
 fn an_end_of_session_needs_a_channel_a_condition_and_a_path() {
-    for (right, wrong, expected) in [
+    let replacements = [
         ("[\"shop.orders\"]", "[]", "channels must name a channel"),
         ("[\"shop.orders\"]", "[\"\"]", "channels must name a channel"),
         ("{ event = \"order closed\" }", "{}", "when must have a path and its text"),
@@ -25,15 +33,13 @@ fn an_end_of_session_needs_a_channel_a_condition_and_a_path() {
         ("\"orders:all\"", "\"\"", "index must be a key"),
         ("\"orders:all\"", "\"orders:{token}\"", "index must be a key"),
         ("session = \"order\"", "session = \"\"", "words must not be empty"),
-    ] {
-        let reason = reason(ORDERS, &[(right, wrong)]);
-        assert!(reason.contains(expected), "{wrong}: {reason}");
-    }
+    ];
+    are_refused(ORDERS, &replacements);
 }
 
 #[test]
 fn a_number_of_members_is_possible() {
-    for (right, wrong, expected) in [
+    let replacements = [
         ("least = 1\n", "least = 256\n", "least is greater than most"),
         ("most = 255", "most = 0", "least is greater than most"),
         (
@@ -41,15 +47,13 @@ fn a_number_of_members_is_possible() {
             "",
             "[members] needs keys.members",
         ),
-    ] {
-        let reason = reason(SUPERHERO_FILE, &[(right, wrong)]);
-        assert!(reason.contains(expected), "{wrong}: {reason}");
-    }
+    ];
+    are_refused(SUPERHERO_FILE, &replacements);
 }
 
 #[test]
 fn names_that_readers_take_for_the_same_are_refused() {
-    for (right, wrong, expected) in [
+    let replacements = [
         ("customer = \"customer\"", "Order_ID = \"customer\"", "order_id and Order_ID differ in case only"),
         ("name = \"ORDER_ITEMS\"", "name = \"orders\"", "the tables ORDERS and orders differ in case only"),
         ("name = \"ORDER_ITEMS\"", "name = \"_ITEMS\"", "must begin with a letter or a digit"),
@@ -59,10 +63,8 @@ fn names_that_readers_take_for_the_same_are_refused() {
             "DT = \"customer\"",
             "DT is a key in the names of folders, and cannot be a column too",
         ),
-    ] {
-        let reason = reason(ORDERS, &[(right, wrong)]);
-        assert!(reason.contains(expected), "{wrong}: {reason}");
-    }
+    ];
+    are_refused(ORDERS, &replacements);
 }
 
 #[test]
@@ -105,7 +107,7 @@ fn keys_of_ours_are_no_records() {
 #[test]
 fn what_cannot_be_computed_is_refused() {
     let keys = "entries = \"games:{token}:logs\"\n";
-    for (right, wrong, expected) in [
+    let replacements = [
         (
             "[{ by = \"health\", least = 0 }, { by = \"fell_at\", if = \"health <= 0\" }]",
             "[]",
@@ -114,10 +116,8 @@ fn what_cannot_be_computed_is_refused() {
         ("by = \"fell_at\"", "by = \"rank\"", "a rank that is used here is not known yet"),
         ("if = \"health <= 0\" }]", "if = \"rank <= 0\" }]", "a rank that is used here is not known yet"),
         (keys, "", "[entry] needs keys.entries"),
-    ] {
-        let reason = reason(SUPERHERO_FILE, &[(right, wrong)]);
-        assert!(reason.contains(expected), "{wrong}: {reason}");
-    }
+    ];
+    are_refused(SUPERHERO_FILE, &replacements);
     let text = "name = \"x\"\n[end]\nchannels = [\"c\"]\nwhen = { a = \"b\" }\ntoken = \"t\"\n[keys]\nsession = \"x:{token}\"\n\
                 [session]\nn = { count = true, type = \"uint8\" }\n[[table]]\nname = \"X\"\nrows = \"session\"\n[table.columns]\nn = \"n\"\n";
     assert!(reason(text, &[]).contains("what adds entries up needs keys.entries"));

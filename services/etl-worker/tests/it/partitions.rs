@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use fred::interfaces::{HashesInterface, SetsInterface, StreamsInterface};
+use fred::interfaces::{HashesInterface, ListInterface, SetsInterface, StreamsInterface};
 use test_support::{eventually, find_python};
 
 use crate::bad_input::list_dead_letters_of;
@@ -102,15 +102,14 @@ async fn a_table_is_in_folders_of_its_columns_and_compact_brings_flat_files_ther
     assert_eq!(read_rows(&world.output(), "ORDERS"), sorted(orders));
 }
 
-/// As if a worker had died after it published the files of a visit and before the commit. Returns the path of the part.
-async fn die_before_the_commit(world: &World, token: &str) -> String {
+/// As if a worker had died after it published the files of a visit and before the commit.
+async fn die_before_the_commit(world: &World, token: &str) {
     let (client, state) = (&world.client, format!("etl:visits:game:{token}"));
     let part: String = client.hget(&state, "part").await.unwrap();
     client.hset::<(), _, _>(&state, ("state", "queued")).await.unwrap();
     client.sadd::<(), _, _>("etl:visits:open-parts", &part).await.unwrap();
     let entry: String = client.xadd("etl:visits:jobs", false, None, "*", ("game", token)).await.unwrap();
     client.hset::<(), _, _>(format!("etl:visits:part:{part}"), (token, entry)).await.unwrap();
-    part
 }
 
 #[tokio::test]
@@ -138,9 +137,7 @@ async fn a_job_of_a_dead_worker_is_committed_and_never_written_to_a_second_folde
     die_before_the_commit(&world, "changed").await;
     // The first answer of this visit is another one now: its row would be in a third folder.
     let view = r#"{"at": 1664625600000, "request": {"path": "/"}, "status": 500}"#;
-    fred::interfaces::ListInterface::lset::<(), _, _>(&world.client, "visits:changed:views", 0, view)
-        .await
-        .unwrap();
+    world.client.lset::<(), _, _>("visits:changed:views", 0, view).await.unwrap();
     let _second = world.start_worker("second", &vars).await;
     eventually("the visit is committed", async || done("same").await).await;
     let letters = async || list_dead_letters_of(&world, &dataset).await;

@@ -2,11 +2,11 @@ use std::path::PathBuf;
 use std::process::Stdio;
 
 use serde_json::Value;
-use test_support::{find_python, is_full_size};
+use test_support::{eventually, find_python, is_full_size};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, ChildStdout, Command};
 
-use crate::datasets::{close_order, place_order};
+use crate::datasets::{close_order, place_order, read_rows};
 use crate::output::RENAMEAT2;
 use crate::partitions::by_customer;
 use crate::support::{World, report_not_run};
@@ -63,7 +63,7 @@ async fn every_layout_is_read_right_at_every_moment_while_workers_write_and_comp
     );
     let worlds = [&days, &flat, &snapshots];
     let mut rows = [0; 4];
-    let mut reading = None::<[Readers; 2]>;
+    let mut reading = Vec::new();
     for round in 0..rounds {
         let seed = (round + 1).to_string();
         for (place, world) in worlds.into_iter().enumerate() {
@@ -91,7 +91,7 @@ async fn every_layout_is_read_right_at_every_moment_while_workers_write_and_comp
             compact(&columns, &compact_columns, ""),
             compact(&snapshots, &["compact"], RENAMEAT2),
         );
-        if reading.is_none() {
+        if reading.is_empty() {
             let table = |world: &World, table: &str, key: &str, least: usize| {
                 [world.output().to_str().unwrap(), table, key, &least.to_string()].map(str::to_owned)
             };
@@ -102,19 +102,17 @@ async fn every_layout_is_read_right_at_every_moment_while_workers_write_and_comp
                 table(&snapshots, "GAME_PODIUM", players, rows[2]),
                 table(&columns, "ORDERS", "order_id", 1),
             ];
-            let spark = if is_full { find_spark(test) } else { None };
-            let small = Readers::start(&python, &["duckdb", "polars", "pyarrow", "pandas"], &tables).await;
-            let spark = match &spark {
-                Some(python) => Readers::start(python, &["spark"], &tables).await,
-                None => Readers::start(&python, &[], &tables).await,
-            };
-            reading = Some([small, spark]);
+            let readers = ["duckdb", "polars", "pyarrow", "pandas"];
+            reading.push(Readers::start(&python, &readers, &tables).await);
+            if is_full && let Some(python) = find_spark(test) {
+                reading.push(Readers::start(&python, &["spark"], &tables).await);
+            }
         }
     }
-    let wait = async || crate::datasets::read_rows(&columns.output(), "ORDERS").len() == rows[3];
-    test_support::eventually("every order is written", wait).await;
+    eventually("every order is written", async || read_rows(&columns.output(), "ORDERS").len() == rows[3])
+        .await;
     // What the last snapshot has is what was committed before.
-    for readers in reading.unwrap() {
+    for readers in reading {
         for result in readers.stop().await {
             let table = result["table"].as_str().unwrap();
             let place = [&days, &flat, &snapshots, &columns]
