@@ -123,11 +123,11 @@ impl RedisConfig {
         Ok(config)
     }
 
-    fn tls(&self) -> TlsClient<'_> {
+    fn tls(&self) -> TlsClient {
         TlsClient {
-            ca: PemFile { setting: "REDIS_TLS_CA", path: self.redis_tls_ca.as_deref() },
-            cert: PemFile { setting: "REDIS_TLS_CERT", path: self.redis_tls_cert.as_deref() },
-            key: PemFile { setting: "REDIS_TLS_KEY", path: self.redis_tls_key.as_deref() },
+            ca: PemFile { setting: "REDIS_TLS_CA", path: self.redis_tls_ca.clone() },
+            cert: PemFile { setting: "REDIS_TLS_CERT", path: self.redis_tls_cert.clone() },
+            key: PemFile { setting: "REDIS_TLS_KEY", path: self.redis_tls_key.clone() },
             server_name: None,
             is_insecure: false,
         }

@@ -1,6 +1,5 @@
 //! The client's certificate. Its files are read again for each connection: they may have been renewed.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -15,43 +14,23 @@ use crate::{PemFile, TlsError};
 
 #[derive(Debug)]
 pub(crate) struct ClientCertificate {
-    cert: OwnedFile,
-    key: OwnedFile,
+    cert: PemFile,
+    key: PemFile,
     provider: Arc<CryptoProvider>,
     last: Mutex<Arc<CertifiedKey>>,
 }
 
-#[derive(Debug)]
-struct OwnedFile {
-    setting: &'static str,
-    path: Option<PathBuf>,
-}
-
 impl ClientCertificate {
-    pub(crate) fn read(
-        cert: PemFile<'_>,
-        key: PemFile<'_>,
-        provider: Arc<CryptoProvider>,
-    ) -> Result<Self, TlsError> {
-        let last = Mutex::new(certified_key(cert, key, &provider)?);
-        Ok(Self { cert: OwnedFile::of(cert), key: OwnedFile::of(key), provider, last })
-    }
-}
-
-impl OwnedFile {
-    fn of(file: PemFile<'_>) -> Self {
-        Self { setting: file.setting, path: file.path.map(Into::into) }
-    }
-
-    fn borrow(&self) -> PemFile<'_> {
-        PemFile { setting: self.setting, path: self.path.as_deref() }
+    pub(crate) fn read(cert: PemFile, key: PemFile, provider: Arc<CryptoProvider>) -> Result<Self, TlsError> {
+        let last = Mutex::new(certified_key(&cert, &key, &provider)?);
+        Ok(Self { cert, key, provider, last })
     }
 }
 
 impl ResolvesClientCert for ClientCertificate {
     fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
         let mut last = self.last.lock();
-        match certified_key(self.cert.borrow(), self.key.borrow(), &self.provider) {
+        match certified_key(&self.cert, &self.key, &self.provider) {
             Ok(read) => *last = read,
             Err(error) => tracing::warn!("{error}; the certificate that was read before is used"),
         }
@@ -64,12 +43,12 @@ impl ResolvesClientCert for ClientCertificate {
 }
 
 fn certified_key(
-    cert: PemFile<'_>,
-    key: PemFile<'_>,
+    cert: &PemFile,
+    key: &PemFile,
     provider: &CryptoProvider,
 ) -> Result<Arc<CertifiedKey>, TlsError> {
     let chain = cert.certificates()?;
-    let read = key.path.map(PrivateKeyDer::from_pem_file).and_then(Result::ok);
+    let read = key.path.as_ref().map(PrivateKeyDer::from_pem_file).and_then(Result::ok);
     let read = read.ok_or_else(|| key.content_refusal("has no private key in PEM form"))?;
     CertifiedKey::from_der(chain, read, provider)
         .map(Arc::new)

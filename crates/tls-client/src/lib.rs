@@ -16,13 +16,13 @@ use self::client_certificate::ClientCertificate;
 use self::verifier::{AcceptAll, Verifier};
 
 /// What TLS to a server needs.
-pub struct TlsClient<'a> {
+pub struct TlsClient {
     /// Certificates that are trusted, in place of the system's.
-    pub ca: PemFile<'a>,
+    pub ca: PemFile,
     /// The client's certificate.
-    pub cert: PemFile<'a>,
+    pub cert: PemFile,
     /// The private key of that.
-    pub key: PemFile<'a>,
+    pub key: PemFile,
     /// The name in the server's certificate, if it is not that of the address.
     pub server_name: Option<ServerName<'static>>,
     /// Accept every certificate.
@@ -30,12 +30,12 @@ pub struct TlsClient<'a> {
 }
 
 /// A file that a setting names.
-#[derive(Clone, Copy)]
-pub struct PemFile<'a> {
+#[derive(Debug, Clone)]
+pub struct PemFile {
     /// The setting.
     pub setting: &'static str,
     /// `None` if it is not set.
-    pub path: Option<&'a Path>,
+    pub path: Option<PathBuf>,
 }
 
 /// A file that cannot be used.
@@ -48,10 +48,10 @@ pub struct TlsError {
     pub problem: String,
 }
 
-impl TlsClient<'_> {
+impl TlsClient {
     /// True if a file is named.
     pub fn has_files(&self) -> bool {
-        [self.ca, self.cert, self.key].iter().any(|file| file.path.is_some())
+        [&self.ca, &self.cert, &self.key].iter().any(|file| file.path.is_some())
     }
 
     /// Reads the files, and makes a configuration of them.
@@ -63,17 +63,17 @@ impl TlsClient<'_> {
         let verifier: Arc<dyn ServerCertVerifier> = if self.is_insecure {
             Arc::new(AcceptAll(provider.signature_verification_algorithms))
         } else {
-            Arc::new(Verifier::new(self.ca, self.server_name.clone(), Arc::clone(&provider))?)
+            Arc::new(Verifier::new(&self.ca, self.server_name.clone(), Arc::clone(&provider))?)
         };
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
             .map_err(|error| self.ca.refusal(format!("TLS cannot be used: {error}")))?
             .dangerous()
             .with_custom_certificate_verifier(verifier);
-        match (self.cert.path, self.key.path) {
+        match (&self.cert.path, &self.key.path) {
             (None, None) => Ok(builder.with_no_client_auth()),
             (Some(_), Some(_)) => {
-                let client = ClientCertificate::read(self.cert, self.key, provider)?;
+                let client = ClientCertificate::read(self.cert.clone(), self.key.clone(), provider)?;
                 let mut config = builder.with_client_cert_resolver(Arc::new(client));
                 // A session that is resumed would keep the certificate with which it began.
                 config.resumption = Resumption::disabled();
@@ -84,10 +84,10 @@ impl TlsClient<'_> {
     }
 }
 
-impl PemFile<'_> {
+impl PemFile {
     /// Its certificates; none if it is not set.
-    fn certificates(self) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-        let Some(path) = self.path else { return Ok(Vec::new()) };
+    fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+        let Some(path) = &self.path else { return Ok(Vec::new()) };
         let certificates =
             CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
         certificates
@@ -96,12 +96,12 @@ impl PemFile<'_> {
             .ok_or_else(|| self.content_refusal("has no certificate in PEM form"))
     }
 
-    fn content_refusal(self, problem: &str) -> TlsError {
-        let path = self.path.unwrap_or_else(|| Path::new(""));
+    fn content_refusal(&self, problem: &str) -> TlsError {
+        let path = self.path.as_deref().unwrap_or_else(|| Path::new(""));
         self.refusal(format!("the file {} {problem}", path.display()))
     }
 
-    fn refusal(self, problem: String) -> TlsError {
+    fn refusal(&self, problem: String) -> TlsError {
         TlsError { setting: self.setting, problem }
     }
 }

@@ -13,8 +13,8 @@ fn make(folder: &Path, file: &str, name: &str) -> (PathBuf, PathBuf) {
     (cert_path, key_path)
 }
 
-fn client<'a>(ca: Option<&'a Path>, cert: Option<&'a Path>, key: Option<&'a Path>) -> TlsClient<'a> {
-    let file = |setting, path| PemFile { setting, path };
+fn client(ca: Option<&Path>, cert: Option<&Path>, key: Option<&Path>) -> TlsClient {
+    let file = |setting, path: Option<&Path>| PemFile { setting, path: path.map(Into::into) };
     TlsClient {
         ca: file("CA", ca),
         cert: file("CERT", cert),
@@ -31,7 +31,7 @@ fn a_certificate_that_is_named_is_trusted_whatever_names_it_has_and_no_other() {
     let (other, _) = make(folder.path(), "other", "here");
     let client = client(Some(&named), None, None);
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let verifier = Verifier::new(client.ca, None, Arc::clone(&provider)).unwrap();
+    let verifier = Verifier::new(&client.ca, None, Arc::clone(&provider)).unwrap();
     let verify = |verifier: &dyn ServerCertVerifier, path: &Path| {
         let cert = CertificateDer::from_pem_file(path).unwrap();
         let here = ServerName::try_from("here").unwrap();
@@ -45,7 +45,7 @@ fn a_certificate_that_is_named_is_trusted_whatever_names_it_has_and_no_other() {
 fn what_cannot_be_used_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let ((cert, key), (other, _)) = (make(folder.path(), "a", "a"), make(folder.path(), "b", "b"));
-    let error = |client: TlsClient<'_>| client.config().unwrap_err().to_string();
+    let error = |client: TlsClient| client.config().unwrap_err().to_string();
     assert!(client(None, None, None).config().is_ok() && client(None, Some(&cert), Some(&key)).has_files());
     assert_eq!(error(client(None, Some(&cert), None)), "CERT: must be set together with KEY");
     let misfit = error(client(None, Some(&other), Some(&key)));

@@ -21,7 +21,7 @@ pub(crate) struct Verifier {
 
 impl Verifier {
     pub(crate) fn new(
-        ca: PemFile<'_>,
+        ca: &PemFile,
         server_name: Option<ServerName<'static>>,
         provider: Arc<CryptoProvider>,
     ) -> Result<Self, TlsError> {

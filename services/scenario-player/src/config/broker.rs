@@ -166,11 +166,11 @@ impl BrokerSettings {
         self.mqtt_url.clone().or_else(|| self.mqtt_host.as_ref().map(of_host))
     }
 
-    fn tls(&self) -> TlsClient<'_> {
+    fn tls(&self) -> TlsClient {
         TlsClient {
-            ca: PemFile { setting: "MQTT_BROKER_CERT_FILE", path: self.mqtt_broker_cert_file.as_deref() },
-            cert: PemFile { setting: "MQTT_TLS_CERT", path: self.mqtt_tls_cert.as_deref() },
-            key: PemFile { setting: "MQTT_TLS_KEY", path: self.mqtt_tls_key.as_deref() },
+            ca: PemFile { setting: "MQTT_BROKER_CERT_FILE", path: self.mqtt_broker_cert_file.clone() },
+            cert: PemFile { setting: "MQTT_TLS_CERT", path: self.mqtt_tls_cert.clone() },
+            key: PemFile { setting: "MQTT_TLS_KEY", path: self.mqtt_tls_key.clone() },
             server_name: self.mqtt_tls_server_name.clone(),
             is_insecure: self.mqtt_tls_insecure,
         }
