@@ -41,7 +41,7 @@ pub(super) struct BrokerSettings {
 
     /// How long an MQTT 5 broker remembers the client after a connection; without it, not at all
     #[arg(long, env = "MQTT_SESSION_EXPIRY", value_parser = parse_session_expiry)]
-    mqtt_session_expiry: Option<SessionExpiry>,
+    mqtt_session_expiry: Option<u32>,
 
     /// User properties of the MQTT 5 connection and of each message: name=value,name=value
     #[arg(long, env = "MQTT_USER_PROPERTIES", value_parser = parse_user_properties)]
@@ -95,13 +95,8 @@ pub enum ProtocolVersion {
     MQTTv311,
 }
 
-/// Whole seconds, at most 136 years.
-#[derive(Debug, Clone, Copy)]
-struct SessionExpiry(u32);
-
 /// Names and values.
-#[derive(Clone)]
-struct UserProperties(Vec<(String, String)>);
+type UserProperties = Arc<[(String, String)]>;
 
 /// A broker, and how to sign in there.
 pub struct BrokerConfig {
@@ -114,7 +109,7 @@ pub struct BrokerConfig {
     pub(crate) keep_alive: Duration,
     /// In seconds.
     pub(crate) session_expiry: Option<u32>,
-    pub(crate) user_properties: Arc<[(String, String)]>,
+    pub(crate) user_properties: UserProperties,
     client_id: String,
     is_client_id_exact: bool,
 }
@@ -133,8 +128,7 @@ impl BrokerSettings {
     /// The broker, if one is named. Reads the files of TLS.
     pub(super) fn broker(&self) -> Result<Option<BrokerConfig>, SettingError> {
         let Some(url) = self.url() else { return Ok(None) };
-        let tls = self.tls();
-        if !url.has_tls && (tls.has_files() || self.mqtt_tls || self.mqtt_tls_insecure) {
+        if !url.has_tls && self.asks_for_tls() {
             return Err(SettingError::new("MQTT_URL", "must begin with mqtts:// or wss:// for TLS"));
         }
         let is_v5 = self.mqtt_protocol_version == ProtocolVersion::MQTTv5;
@@ -142,9 +136,8 @@ impl BrokerSettings {
             let problem = "must be MQTTv5 for MQTT_SESSION_EXPIRY and MQTT_USER_PROPERTIES";
             return Err(SettingError::new("MQTT_PROTOCOL_VERSION", problem));
         }
-        let tls = url.has_tls.then(|| tls.config()).transpose();
+        let tls = url.has_tls.then(|| self.tls().config()).transpose();
         let tls = tls.map_err(|error| SettingError::new(format!("{}:", error.setting), error.problem))?;
-        let properties = self.mqtt_user_properties.as_ref();
         Ok(Some(BrokerConfig {
             username: url.username.clone().or_else(|| self.mqtt_username.clone()),
             password: url.password.clone().or_else(|| self.mqtt_password.clone()),
@@ -153,17 +146,20 @@ impl BrokerSettings {
             is_insecure: self.mqtt_tls_insecure,
             version: self.mqtt_protocol_version,
             keep_alive: self.mqtt_keep_alive,
-            session_expiry: self.mqtt_session_expiry.map(|expiry| expiry.0),
-            user_properties: properties.map(|properties| properties.0.as_slice().into()).unwrap_or_default(),
+            session_expiry: self.mqtt_session_expiry,
+            user_properties: self.mqtt_user_properties.clone().unwrap_or_default(),
             client_id: self.mqtt_client_id.clone(),
             is_client_id_exact: self.mqtt_client_id_exact,
         }))
     }
 
     fn url(&self) -> Option<BrokerUrl> {
-        let has_tls = self.mqtt_tls || self.mqtt_tls_insecure || self.tls().has_files();
-        let of_host = |host: &String| BrokerUrl::of_host(host, self.mqtt_port, has_tls);
+        let of_host = |host: &String| BrokerUrl::of_host(host, self.mqtt_port, self.asks_for_tls());
         self.mqtt_url.clone().or_else(|| self.mqtt_host.as_ref().map(of_host))
+    }
+
+    fn asks_for_tls(&self) -> bool {
+        self.mqtt_tls || self.mqtt_tls_insecure || self.tls().has_files()
     }
 
     fn tls(&self) -> TlsClient {
@@ -192,10 +188,11 @@ fn parse_keep_alive(text: &str) -> Result<Duration, String> {
     if is_valid { Ok(keep_alive) } else { Err("must be whole seconds, from 5s to 18h".to_owned()) }
 }
 
-fn parse_session_expiry(text: &str) -> Result<SessionExpiry, String> {
+/// In seconds.
+fn parse_session_expiry(text: &str) -> Result<u32, String> {
     let expiry = parsers::duration(text)?;
     let seconds = u32::try_from(expiry.as_secs()).ok().filter(|_| expiry.subsec_nanos() == 0);
-    seconds.map(SessionExpiry).ok_or_else(|| "must be whole seconds, at most 136 years".to_owned())
+    seconds.ok_or_else(|| "must be whole seconds, at most 136 years".to_owned())
 }
 
 fn parse_user_properties(text: &str) -> Result<UserProperties, String> {
@@ -204,6 +201,6 @@ fn parse_user_properties(text: &str) -> Result<UserProperties, String> {
         let is_valid = |text: &str| text.len() <= 65_535 && !text.contains('\0');
         (!name.is_empty() && is_valid(name) && is_valid(value)).then(|| (name.to_owned(), value.to_owned()))
     };
-    let properties: Option<Vec<_>> = text.split(',').map(property).collect();
-    properties.map(UserProperties).ok_or_else(|| "must be name=value,name=value".to_owned())
+    let properties: Option<UserProperties> = text.split(',').map(property).collect();
+    properties.ok_or_else(|| "must be name=value,name=value".to_owned())
 }
