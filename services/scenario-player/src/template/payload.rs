@@ -43,43 +43,36 @@ impl PayloadTemplate {
         }
         payload.into_bytes()
     }
+
+    /// The text after the last placeholder, or the prefix if there is none yet.
+    fn last_text(&mut self) -> &mut String {
+        self.parts.last_mut().map_or(&mut self.prefix, |(_, after)| after)
+    }
 }
 
 impl FromStr for PayloadTemplate {
     type Err = String;
 
-    fn from_str(template: &str) -> Result<Self, String> {
-        let (mut prefix, mut parts) = (None, Vec::new());
-        let (mut literal, mut is_in_text, mut rest) = (String::new(), false, template);
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut template = Self { prefix: String::new(), parts: Vec::new() };
+        let (mut is_in_text, mut rest) = (false, text);
         while let Some(next) = rest.chars().next() {
             if let Some((name, after)) = placeholder(rest) {
                 let found = Placeholder { field: Field::parse(name)?, is_in_text };
-                end_literal(&mut literal, &mut prefix, &mut parts);
-                parts.push((found, String::new()));
+                template.parts.push((found, String::new()));
                 rest = after;
                 continue;
             }
             let escaped = is_in_text && next == '\\';
             is_in_text ^= next == '"';
             let taken = rest.char_indices().nth(1 + usize::from(escaped)).map_or(rest.len(), |(at, _)| at);
-            literal.push_str(&rest[..taken]);
+            template.last_text().push_str(&rest[..taken]);
             rest = &rest[taken..];
         }
-        end_literal(&mut literal, &mut prefix, &mut parts);
-        let template = Self { prefix: prefix.unwrap_or_default(), parts };
         match serde_json::from_slice::<IgnoredAny>(&template.render(&example()?)) {
             Ok(_) => Ok(template),
             Err(error) => Err(format!("must be JSON, such as {{\"id\":{{id}},\"ts\":{{ts}}}}: {error}")),
         }
-    }
-}
-
-/// The text that was read belongs before the first placeholder, or after the last one.
-fn end_literal(literal: &mut String, prefix: &mut Option<String>, parts: &mut [(Placeholder, String)]) {
-    let text = std::mem::take(literal);
-    match parts.last_mut() {
-        Some((_, after)) => *after = text,
-        None => *prefix = Some(text),
     }
 }
 
