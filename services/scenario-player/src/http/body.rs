@@ -21,7 +21,7 @@ pub(super) struct Body {
     bytes: Bytes,
     /// The request's `Idempotency-Key`.
     key: Option<HeaderValue>,
-    share: Option<Share>,
+    share: Share,
 }
 
 impl FromRequest for Body {
@@ -55,7 +55,7 @@ impl Body {
 
     /// Parses it as JSON. An error says where in the body it is. What was parsed needs memory as well, so the share is to be
     /// kept until that is gone.
-    pub(super) fn parse<T: DeserializeOwned>(self) -> Result<(T, Option<Share>), ApiError> {
+    pub(super) fn parse<T: DeserializeOwned>(self) -> Result<(T, Share), ApiError> {
         let parsed = serde_json::from_slice(&self.bytes).map_err(|error| match error.classify() {
             serde_json::error::Category::Data => {
                 ApiError::unprocessable(locate_error::<T>(&self.bytes, &error))
@@ -83,34 +83,20 @@ fn locate_error<T: DeserializeOwned>(body: &[u8], error: &serde_json::Error) -> 
 struct Receiver<'a> {
     state: &'a AppState,
     body: BytesMut,
-    share: Option<Share>,
-    refusal: Option<ApiError>,
+    /// Its part of the memory, or why it is refused.
+    share: Result<Share, ApiError>,
     discarded_bytes: usize,
 }
 
 impl<'a> Receiver<'a> {
     /// `length` is what the request says; a small body is expected if it says nothing.
     async fn begin(state: &'a AppState, length: Option<usize>) -> Self {
-        let (body, share, refusal) = (BytesMut::with_capacity(0), None, None);
-        let mut receiver = Self { state, body, share, refusal, discarded_bytes: 0 };
-        receiver.make_room(length.unwrap_or(SMALL_BODY_BYTES)).await;
-        receiver.body.reserve(receiver.share.as_ref().map_or(0, Share::bytes).min(length.unwrap_or(0)));
-        receiver
+        let share = take_share(state, length.unwrap_or(SMALL_BODY_BYTES)).await;
+        let capacity = length.filter(|_| share.is_ok()).unwrap_or_default();
+        Self { state, body: BytesMut::with_capacity(capacity), share, discarded_bytes: 0 }
     }
 
-    /// Takes a share for a body of so many bytes, or refuses it.
-    async fn make_room(&mut self, bytes: usize) {
-        let limit = self.state.limits.body_bytes;
-        if bytes > limit {
-            return self.refuse(ApiError::too_large(format!("the body is larger than {limit} bytes")));
-        }
-        self.share = self.state.body_budget.take(bytes).await;
-        if self.share.is_none() {
-            self.refuse(ApiError::unavailable("other requests take all memory that there is for bodies"));
-        }
-    }
-
-    async fn receive(mut self, mut payload: Payload) -> Result<(Bytes, Option<Share>), ApiError> {
+    async fn receive(mut self, mut payload: Payload) -> Result<(Bytes, Share), ApiError> {
         let deadline = Instant::now() + MAX_TIME;
         loop {
             let next_by = deadline.min(Instant::now() + MAX_PAUSE);
@@ -125,30 +111,32 @@ impl<'a> Receiver<'a> {
                 break;
             }
         }
-        match self.refusal {
-            None => Ok((self.body.freeze(), self.share)),
-            Some(refusal) => Err(refusal),
-        }
+        Ok((self.body.freeze(), self.share?))
     }
 
     async fn add(&mut self, chunk: &[u8]) {
         let bytes = self.body.len() + chunk.len();
-        if self.share.as_ref().is_some_and(|share| bytes > share.bytes()) {
+        if self.share.as_ref().is_ok_and(|share| bytes > share.bytes()) {
             // It is not small, and did not say so.
-            self.make_room(bytes.max(self.state.limits.body_bytes)).await;
+            self.share = take_share(self.state, bytes.max(self.state.limits.body_bytes)).await;
         }
-        if self.refusal.is_some() {
-            self.discarded_bytes += chunk.len();
-        } else {
+        if self.share.is_ok() {
             self.body.extend_from_slice(chunk);
+        } else {
+            self.body = BytesMut::new();
+            self.discarded_bytes += chunk.len();
         }
     }
+}
 
-    fn refuse(&mut self, refusal: ApiError) {
-        self.refusal = Some(refusal);
-        self.share = None;
-        self.body = BytesMut::new();
+/// A share for a body of so many bytes, or why it is refused.
+async fn take_share(state: &AppState, bytes: usize) -> Result<Share, ApiError> {
+    let limit = state.limits.body_bytes;
+    if bytes > limit {
+        return Err(ApiError::too_large(format!("the body is larger than {limit} bytes")));
     }
+    let share = state.body_budget.take(bytes).await;
+    share.ok_or_else(|| ApiError::unavailable("other requests take all memory that there is for bodies"))
 }
 
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
