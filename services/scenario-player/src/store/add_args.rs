@@ -1,7 +1,10 @@
 //! The arguments of `add_events` in add_events.lua.
 
+use std::iter;
+
 use fred::types::Value;
 
+use super::scripts::flag;
 use crate::event::Event;
 
 /// Per event a score, a member, a sequence, and whether the event before it has the same score. `events` begins with the
@@ -11,11 +14,10 @@ pub(super) fn add_args<'a>(
     before: Option<&'a Event>,
 ) -> impl Iterator<Item = Value> + 'a {
     let score = |event: &Event| event.step.time.as_ms();
-    let scores_before = before.into_iter().chain(events).map(move |event| Some(score(event)));
-    let scores_before = before.is_none().then_some(None).into_iter().chain(scores_before);
-    events.iter().zip(scores_before).flat_map(move |(event, score_before)| {
-        let tied = if score_before == Some(score(event)) { "1" } else { "" };
-        [score(event).into(), event.member().into(), sequence_arg(event), tied.into()]
+    let before_each = iter::once(before).chain(events.iter().map(Some));
+    events.iter().zip(before_each).flat_map(move |(event, before)| {
+        let tied = before.is_some_and(|before| score(before) == score(event));
+        [score(event).into(), event.member().into(), sequence_arg(event), flag(tied)]
     })
 }
 

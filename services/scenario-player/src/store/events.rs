@@ -1,4 +1,4 @@
-//! The sorted set of upcoming events: reading it, and taking published events off it.
+//! Reading the sorted set of upcoming events.
 
 use fred::interfaces::{ClientLike, HashesInterface, SortedSetsInterface};
 use fred::types::sorted_sets::{ZRange, ZRangeKind};

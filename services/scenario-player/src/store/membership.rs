@@ -4,6 +4,7 @@ use fred::types::Value;
 use redis_core::{Channel, Key};
 
 use super::client::Store;
+use super::scripts::flag;
 use crate::unavailable::Unavailable;
 
 /// What an instance asks for when it takes or renews its lease.
@@ -62,7 +63,7 @@ impl Store {
                 MembershipStatus::Member => "member",
             }
             .into(),
-            Value::from(if request.starts_with_process { "1" } else { "" }),
+            flag(request.starts_with_process),
         ];
         args.extend(request.given_up.iter().map(|partition| Value::from(partition.to_string())));
         let keys = [Key::TimelineInstances, Key::TimelinePartitions, Key::TimelineMeta];

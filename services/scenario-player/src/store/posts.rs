@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use super::add_args::add_args;
 use super::client::Store;
 use super::scenarios::playback_json;
+use super::scripts::flag;
 use crate::event::stored_step;
 use crate::post_id::PostId;
 use crate::records::{BegunPost, NewSteps};
@@ -111,10 +112,6 @@ fn scenario_args(new: &NewSteps) -> impl Iterator<Item = Value> {
         i64::try_from(new.steps.len()).unwrap_or(i64::MAX).into(),
     ];
     head.into_iter().chain(new.steps.iter().map(|step| stored_step(step).into()))
-}
-
-fn flag(is_set: bool) -> Value {
-    Value::from(if is_set { "1" } else { "" })
 }
 
 /// What begin_post.lua returns for the id of another request.

@@ -1,5 +1,6 @@
 //! The Lua scripts.
 
+use fred::types::Value;
 use fred::types::scripts::Script;
 
 pub(super) struct Scripts {
@@ -36,4 +37,9 @@ impl Scripts {
             leave: Script::from_lua(include_str!("leave.lua")),
         }
     }
+}
+
+/// A boolean, as the scripts are given it.
+pub(super) fn flag(is_set: bool) -> Value {
+    if is_set { "1" } else { "" }.into()
 }
