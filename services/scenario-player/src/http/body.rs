@@ -91,7 +91,8 @@ struct Receiver<'a> {
 impl<'a> Receiver<'a> {
     /// `length` is what the request says; a small body is expected if it says nothing.
     async fn begin(state: &'a AppState, length: Option<usize>) -> Self {
-        let share = take_share(state, length.unwrap_or(SMALL_BODY_BYTES)).await;
+        let expected = length.unwrap_or(SMALL_BODY_BYTES.min(state.limits.body_bytes));
+        let share = take_share(state, expected).await;
         let capacity = length.filter(|_| share.is_ok()).unwrap_or_default();
         Self { state, body: BytesMut::with_capacity(capacity), share, discarded_bytes: 0 }
     }

@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 use test_support::ServiceProcess;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::support::{get_json, post, send, start_standalone, walk};
 
@@ -194,4 +196,23 @@ async fn schemathesis_finds_no_failure_and_no_answer_that_is_not_documented() {
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
     assert_eq!(player.get("/health").await.0, 200);
+}
+
+#[tokio::test]
+async fn a_body_of_unknown_length_is_taken_up_to_the_limit_even_if_that_is_small() {
+    let player = start_standalone(&[("MAX_BODY_BYTES", "1KB")]).await;
+    post(&player, &walk("1", 1_000, 3, 1)).await;
+    let many = "x".repeat(1_100);
+    for (rest, status) in [
+        ("\r\n".to_owned(), 200),
+        ("Transfer-Encoding: chunked\r\n\r\nb\r\n{\"speed\":2}\r\n0\r\n\r\n".to_owned(), 200),
+        (format!("Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{many}\r\n0\r\n\r\n", many.len()), 413),
+    ] {
+        let mut stream = TcpStream::connect(("127.0.0.1", player.port())).await.unwrap();
+        let head = "POST /scenarios/1/replay HTTP/1.1\r\nHost: x\r\nConnection: close\r\n";
+        stream.write_all(format!("{head}{rest}").as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{rest}: {answer}");
+    }
 }
