@@ -1,5 +1,6 @@
 //! Requests and answers as JSON. The names of these types are those of the schemas in the OpenAPI document.
 
+mod number_or_text;
 mod playback;
 mod scalar;
 

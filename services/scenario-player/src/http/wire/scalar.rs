@@ -7,6 +7,7 @@ use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use utoipa::ToSchema;
 
+use super::number_or_text::NumberOrText;
 use crate::playback::Speed;
 use crate::scenario::StepKind;
 use crate::time::EpochMicros;
@@ -88,34 +89,27 @@ impl Serialize for Coordinate {
 
 impl<'de> Deserialize<'de> for Coordinate {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct CoordinateVisitor;
-        impl Visitor<'_> for CoordinateVisitor {
-            type Value = Coordinate;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a number")
-            }
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Coordinate, E> {
-                match text.trim().parse() {
-                    Ok(number) => self.visit_f64(number),
-                    Err(_) => Err(E::invalid_value(de::Unexpected::Str(text), &self)),
-                }
-            }
-            fn visit_u64<E: de::Error>(self, number: u64) -> Result<Coordinate, E> {
-                self.visit_f64(number as f64)
-            }
-            fn visit_i64<E: de::Error>(self, number: i64) -> Result<Coordinate, E> {
-                self.visit_f64(number as f64)
-            }
-            fn visit_f64<E: de::Error>(self, number: f64) -> Result<Coordinate, E> {
-                let number = number.trunc();
-                if (f64::from(i32::MIN)..=f64::from(i32::MAX)).contains(&number) {
-                    Ok(Coordinate(number as i32))
-                } else {
-                    Err(E::custom("must lie between -2147483648 and 2147483647"))
-                }
-            }
+        Self::read(deserializer)
+    }
+}
+
+impl NumberOrText for Coordinate {
+    const EXPECTED: &'static str = "a number";
+
+    fn of_number<E: de::Error>(number: f64) -> Result<Self, E> {
+        let number = number.trunc();
+        if (f64::from(i32::MIN)..=f64::from(i32::MAX)).contains(&number) {
+            Ok(Self(number as i32))
+        } else {
+            Err(E::custom("must lie between -2147483648 and 2147483647"))
         }
-        deserializer.deserialize_any(CoordinateVisitor)
+    }
+
+    fn of_text<E: de::Error>(text: &str) -> Result<Self, E> {
+        match text.trim().parse() {
+            Ok(number) => Self::of_number(number),
+            Err(_) => Err(E::invalid_value(de::Unexpected::Str(text), &Self::EXPECTED)),
+        }
     }
 }
 
@@ -130,30 +124,22 @@ impl Serialize for Time {
 
 impl<'de> Deserialize<'de> for Time {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct TimeVisitor;
-        impl Visitor<'_> for TimeVisitor {
-            type Value = Time;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("ISO 8601 with a zone, or a number since the epoch")
-            }
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Time, E> {
-                let time = match text.trim().parse() {
-                    Ok(number) => EpochMicros::from_number(number),
-                    Err(_) => EpochMicros::parse(text),
-                };
-                time.map(Time).map_err(E::custom)
-            }
-            fn visit_u64<E: de::Error>(self, number: u64) -> Result<Time, E> {
-                self.visit_f64(number as f64)
-            }
-            fn visit_i64<E: de::Error>(self, number: i64) -> Result<Time, E> {
-                self.visit_f64(number as f64)
-            }
-            fn visit_f64<E: de::Error>(self, number: f64) -> Result<Time, E> {
-                EpochMicros::from_number(number).map(Time).map_err(E::custom)
-            }
+        Self::read(deserializer)
+    }
+}
+
+impl NumberOrText for Time {
+    const EXPECTED: &'static str = "ISO 8601 with a zone, or a number since the epoch";
+
+    fn of_number<E: de::Error>(number: f64) -> Result<Self, E> {
+        EpochMicros::from_number(number).map(Self).map_err(E::custom)
+    }
+
+    fn of_text<E: de::Error>(text: &str) -> Result<Self, E> {
+        match text.trim().parse() {
+            Ok(number) => Self::of_number(number),
+            Err(_) => EpochMicros::parse(text).map(Self).map_err(E::custom),
         }
-        deserializer.deserialize_any(TimeVisitor)
     }
 }
 
@@ -202,31 +188,23 @@ impl Serialize for Rate {
 
 impl<'de> Deserialize<'de> for Rate {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct RateVisitor;
-        impl Visitor<'_> for RateVisitor {
-            type Value = Rate;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a number or max")
-            }
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Rate, E> {
-                let is_max = text == MAX_RATE;
-                is_max
-                    .then_some(Rate(Speed::MAX))
-                    .ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
-            }
-            fn visit_u64<E: de::Error>(self, number: u64) -> Result<Rate, E> {
-                self.visit_f64(number as f64)
-            }
-            fn visit_i64<E: de::Error>(self, number: i64) -> Result<Rate, E> {
-                self.visit_f64(number as f64)
-            }
-            fn visit_f64<E: de::Error>(self, factor: f64) -> Result<Rate, E> {
-                Speed::new(factor)
-                    .map(Rate)
-                    .ok_or_else(|| E::custom("must lie between 0.1 and 1000, or be max"))
-            }
+        Self::read(deserializer)
+    }
+}
+
+impl NumberOrText for Rate {
+    const EXPECTED: &'static str = "a number or max";
+
+    fn of_number<E: de::Error>(factor: f64) -> Result<Self, E> {
+        Speed::new(factor).map(Self).ok_or_else(|| E::custom("must lie between 0.1 and 1000, or be max"))
+    }
+
+    fn of_text<E: de::Error>(text: &str) -> Result<Self, E> {
+        if text == MAX_RATE {
+            Ok(Self(Speed::MAX))
+        } else {
+            Err(E::invalid_value(de::Unexpected::Str(text), &Self::EXPECTED))
         }
-        deserializer.deserialize_any(RateVisitor)
     }
 }
 
