@@ -58,7 +58,7 @@ impl Backfill {
         let mut buffered: Vec<Option<BufferedLines>> = self.progress.iter().map(|_| None).collect();
         while out.len() < PIECE_BYTES {
             let mut wanted = Vec::new();
-            let mut first: Option<(usize, Arc<str>, Line)> = None;
+            let mut first: Option<(usize, &str, Line)> = None;
             for (index, (channel, progress)) in self.channels.channels().zip(&mut self.progress).enumerate() {
                 if progress.go_on(complete[index], latest) {
                     self.format.encode_gap(out, channel);
@@ -68,11 +68,11 @@ impl Backfill {
                         wanted.push((channel.into(), after));
                         continue;
                     }
-                    Next::Recorded(line) => Some((channel.into(), line)),
+                    Next::Recorded(line) => Some((channel, line)),
                     Next::Buffered(after) => buffered[index]
                         .get_or_insert_with(|| BufferedLines::new(channels.buffers(channel), after))
                         .peek()
-                        .map(|(channel, line)| (channel.clone(), line)),
+                        .map(|(channel, line)| (&**channel, line)),
                 };
                 if let Some((channel, line)) = next
                     && first.as_ref().is_none_or(|(_, _, first)| line.id < first.id)
@@ -88,7 +88,7 @@ impl Backfill {
                 lines.skip_one();
             }
             if self.progress[index].take(line.id) {
-                self.format.encode_status(out, &channel, &line);
+                self.format.encode_status(out, channel, &line);
             }
         }
         After::Taken
