@@ -5,7 +5,7 @@ use anyhow::Context;
 use chassis::probe::Probes;
 use chassis::{Lifecycle, SettingError};
 use ws_server::token::AccessDenied;
-use ws_server::{Reply, Request, Response, page};
+use ws_server::{Reply, Request, Response};
 
 use crate::access::Access;
 use crate::client_access::ClientAccess;
@@ -17,7 +17,7 @@ use crate::token_session::TokenSession;
 /// What every service with WebSockets does with a request before its own logic: it serves the page and the probes, and
 /// checks the access token.
 pub struct HttpFront {
-    page: &'static str,
+    page: Response,
     probes: Probes,
     metrics_enabled: bool,
     keys: Option<Arc<KeyKeeper>>,
@@ -29,8 +29,8 @@ pub struct HttpFront {
 }
 
 impl HttpFront {
-    /// `page` is the HTML of `/`, with `/*style*/` where the [shared stylesheet](page::STYLESHEET) belongs.
-    pub fn new(settings: &SocketSettings, probes: Probes, page: &'static str) -> Self {
+    /// `page` is the answer to `/`: see [`page::html`](ws_server::page::html).
+    pub fn new(settings: &SocketSettings, probes: Probes, page: Response) -> Self {
         let keys = settings.token_key.clone().map(|key| KeyKeeper::new(key, settings.token_leeway));
         Self {
             page,
@@ -102,7 +102,7 @@ impl HttpFront {
     fn answer(&self, request: &Request) -> Option<Response> {
         match request.path() {
             _ if request.is_websocket() => None,
-            "/" => Some(page::html(self.page)),
+            "/" => Some(self.page.clone()),
             "/metrics" if !self.metrics_enabled => Some(Response::text(404, "metrics are not enabled")),
             path => {
                 let answer = self.probes.answer(path)?;

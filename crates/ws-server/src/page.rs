@@ -1,14 +1,18 @@
-//! The services' own pages and the stylesheet that they share. A page is one file: it loads nothing else and needs no build.
+//! The services' own pages: what they share, and how they are put together. A page is one file: it loads nothing else and
+//! needs no build.
 
 use crate::response::Response;
 
-/// The shared stylesheet.
-pub const STYLESHEET: &str = include_str!("page.css");
+const STYLESHEET: &str = include_str!("page.css");
+/// The client library for browsers, and what the pages do alike.
+const SHARED_SCRIPTS: [&str; 2] = [include_str!("../../../clients/js/backplane.js"), include_str!("page.js")];
 
-/// The response with a page, in which the stylesheet replaces `/*style*/`. Its headers forbid the page to load anything,
-/// and forbid other sites to put it in a frame.
-pub fn html(page: &str) -> Response {
-    let page = page.replacen("/*style*/", STYLESHEET, 1);
+/// The response with a page: its HTML, in which the shared stylesheet replaces `/*style*/`, and behind it one module of the
+/// shared scripts and its own. Its headers forbid the page to load anything, and forbid other sites to put it in a frame.
+pub fn html(html: &str, scripts: &[&str]) -> Response {
+    let html = html.replacen("/*style*/", STYLESHEET, 1);
+    let scripts = [&SHARED_SCRIPTS, scripts].concat().concat();
+    let page = format!("{html}<script type=\"module\">\n{scripts}</script>\n</html>\n");
     let policy = web_security::content_security_policy(&page);
     let response = Response::new(200, "text/html; charset=utf-8", page)
         .header("Cache-Control", "no-cache")

@@ -12,13 +12,12 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 use ws_chassis::{HttpFront, drain_time};
-use ws_server::Server;
+use ws_server::{Server, page};
 
 use crate::config::Config;
 use crate::hub::Hub;
 use crate::metrics::Metrics;
 use crate::notification_support::NotificationSupport;
-use crate::page::PAGE;
 use crate::store::Store;
 use crate::ws::{Endpoint, RunOpener};
 
@@ -57,7 +56,8 @@ impl App {
         let listener = ws_chassis::listen(&config.process, &config.sockets)?;
         let socket_metrics = ws_server::Metrics::register(&registry, "preflight")?;
         let probes = Probes::new(lifecycle.readiness(), registry);
-        let front = HttpFront::new(&config.sockets, probes, PAGE);
+        let page = page::html(include_str!("../web/index.html"), &[include_str!("../web/page.js")]);
+        let front = HttpFront::new(&config.sockets, probes, page);
         front.reload_on_hangup(lifecycle, || Ok(chassis::settings::read_again::<Config>()?.sockets));
         let opener = RunOpener { hub: hub_handle, max_runs_per_client: config.max_runs_per_client() };
         let endpoint = Endpoint { front, opener: Arc::new(opener) };

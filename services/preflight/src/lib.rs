@@ -9,7 +9,6 @@ mod client_message;
 mod hub;
 mod hub_handle;
 mod latest_checklist;
-mod page;
 mod run_refusal;
 mod server_message;
 mod session;

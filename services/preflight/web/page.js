@@ -1,13 +1,7 @@
 // The page: a form, and the checklist and the locks of the run that it names.
 
-const byId = (id) => document.getElementById(id);
 const form = document.forms[0];
 let connection = null;
-
-function setState(state, text) {
-  byId("state").dataset.state = state;
-  byId("state").textContent = text;
-}
 
 function renderFlags(body, kind, flags, yes, no) {
   const renderRow = ([name, flag]) => {
@@ -44,12 +38,7 @@ function watch() {
     run,
     token: form.token.value || undefined,
     onChecklist: showChecklist,
-    onState(state, { delay, reason, code }) {
-      if (state === "connecting") setState("waiting", `connecting to ${run}`);
-      if (state === "open") setState("open", `watching ${run}`);
-      if (state === "waiting") setState("waiting", `connection lost, trying again in ${(delay / 1000).toFixed(1)} s`);
-      if (state === "closed") setState("waiting", `${run} cannot be watched: ${reason || code}`);
-    },
+    onState: toOnState(run),
   });
 }
 
@@ -63,12 +52,7 @@ form.onsubmit = (event) => {
   event.preventDefault();
   watch();
 };
-byId("copy").onclick = async () => {
-  if (!form.reportValidity()) return;
-  await navigator.clipboard.writeText(shareableUrl());
-  byId("copy").textContent = "Copied";
-  setTimeout(() => { byId("copy").textContent = "Copy link"; }, 1500);
-};
+onCopy(form, shareableUrl);
 
 const params = new URLSearchParams(location.search);
 if (params.has("run")) {

@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tracing::info;
 use ws_chassis::{HttpFront, drain_time};
-use ws_server::Server;
+use ws_server::{Server, page};
 
 use crate::config::Config;
 use crate::endpoint::{Endpoint, ViewerOpener};
@@ -21,7 +21,6 @@ use crate::history_reader::HistoryReader;
 use crate::hub::Hub;
 use crate::line::LineId;
 use crate::metrics::Metrics;
-use crate::page::PAGE;
 use crate::position::StreamPosition;
 use crate::preparer::Preparer;
 use crate::recorder::{Recorder, RecorderInput};
@@ -105,7 +104,13 @@ impl App {
         let listener = ws_chassis::listen(&config.process, &config.sockets)?;
         let probes = Probes::new(readiness, registry);
         let subscribe_timeout = config.sockets.handshake_timeout;
-        let front = HttpFront::new(&config.sockets, probes, PAGE);
+        let scripts = [
+            include_str!("../web/ansi.js"),
+            include_str!("../web/line_list.js"),
+            include_str!("../web/page.js"),
+        ];
+        let page = page::html(include_str!("../web/index.html"), &scripts);
+        let front = HttpFront::new(&config.sockets, probes, page);
         front.reload_on_hangup(lifecycle, || Ok(chassis::settings::read_again::<Config>()?.sockets));
         let opener = Arc::new(ViewerOpener(Arc::new(Preparer {
             hub,

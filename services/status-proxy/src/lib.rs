@@ -12,7 +12,6 @@ mod json;
 mod line;
 mod line_limit;
 mod metrics;
-mod page;
 mod position;
 mod preparer;
 mod recorder;

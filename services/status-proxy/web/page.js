@@ -1,7 +1,6 @@
 // The page: what the form asks for, what the socket brings, and what is done with the lines.
 
 const MOST_HISTORY = 100_000;
-const byId = (id) => document.getElementById(id);
 const form = byId("watch");
 let connection = null;
 
@@ -14,11 +13,6 @@ const lines = new LineList(byId("log"), () => {
   ].filter(Boolean).join(", ");
   byId("follow").hidden = follows;
 });
-
-function showState(state, text) {
-  byId("state").dataset.state = state;
-  byId("state").textContent = text;
-}
 
 function watch() {
   connection?.close();
@@ -37,12 +31,7 @@ function watch() {
     token: form.token.value || undefined,
     onLine: (text, line) => lines.add({ text, kind: "line", channel: about(line), time: new Date() }),
     onGap: (gap) => lines.add({ text: "lines may be missing here", kind: "note", channel: about(gap) }),
-    onState(state, { delay, reason, code }) {
-      if (state === "connecting") showState("waiting", `connecting to ${name}`);
-      if (state === "open") showState("open", `watching ${name}`);
-      if (state === "waiting") showState("waiting", `connection lost, trying again in ${(delay / 1000).toFixed(1)} s`);
-      if (state === "closed") showState("waiting", `${name} cannot be watched: ${reason || code}`);
-    },
+    onState: toOnState(name),
   });
 }
 
@@ -93,12 +82,7 @@ byId("follow").onclick = () => lines.follow();
 onToggle("pause", (isOn) => lines.pause(isOn));
 onToggle("wrap", (isOn) => byId("log").classList.toggle("wrap", isOn));
 onToggle("times", (isOn) => byId("log").classList.toggle("times", isOn));
-byId("copy").onclick = async () => {
-  if (!form.reportValidity()) return;
-  await navigator.clipboard.writeText(toLink());
-  byId("copy").textContent = "Copied";
-  setTimeout(() => { byId("copy").textContent = "Copy link"; }, 1500);
-};
+onCopy(form, toLink);
 document.onkeydown = (event) => {
   const isTyping = event.target.matches("input") || event.ctrlKey || event.metaKey || event.altKey;
   if (event.key === "Escape" && event.target === byId("find")) byId("log").focus();
