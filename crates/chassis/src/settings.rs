@@ -28,7 +28,7 @@ use parse::{Stop, parse};
 use settings_file::Places;
 use variables::Vars;
 
-pub use command::command;
+pub use command::{command, undocumented};
 pub use definition::{ProcessSettings, Service, Settings};
 pub use error::SettingError;
 pub use settings_file::FileValue;

@@ -14,6 +14,13 @@ pub fn command<T: Settings>() -> Command {
     if notes.is_empty() { command } else { command.after_help(notes) }
 }
 
+/// The variables that a README does not name between backticks, for tests.
+pub fn undocumented<T: Settings>(readme: &str) -> Vec<String> {
+    let command = command::<T>();
+    let names = command.get_arguments().filter_map(name_of);
+    names.filter(|name| !readme.contains(&format!("`{name}`"))).map(str::to_owned).collect()
+}
+
 /// The argument, and in its help the key of its variable in the settings file.
 fn with_file_key<T: Settings>(arg: Arg) -> Arg {
     let key = name_of(&arg).and_then(T::file_key);

@@ -142,3 +142,12 @@ fn an_error_of_a_value_from_a_file_says_where_it_is() {
     places.overridden_by(&[("COUNT".to_owned(), "0".into())].into());
     assert_eq!(explained(&places, "COUNT"), "COUNT is bad");
 }
+
+#[test]
+fn a_readme_names_a_setting_by_its_full_name_between_backticks() {
+    let missing = undocumented::<Demo>("`BROKER`, COUNT, `_PACE`");
+    assert!(!missing.contains(&"BROKER".to_owned()));
+    for name in ["COUNT", "DEMO_PACE", "LISTEN_ADDR"] {
+        assert!(missing.contains(&name.to_owned()), "{name}");
+    }
+}
