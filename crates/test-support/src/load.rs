@@ -12,7 +12,9 @@ mod socket;
 
 pub use bare_loop::run_bare_loop;
 pub use drain::measure_drain;
-pub use figures::{Figures, cpu_seconds, print_row, redis_cpu_seconds, resident_bytes};
+pub use figures::{
+    Figures, cpu_seconds, peak_bytes, print_row, redis_cpu_seconds, reset_peak, resident_bytes,
+};
 pub use idle::measure_idle;
 pub use instance::start_instance;
 pub use outage::measure_outage;

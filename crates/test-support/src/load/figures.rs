@@ -86,8 +86,28 @@ pub async fn redis_cpu_seconds(redis: &Client) -> f64 {
 /// # Panics
 /// When there is no such process.
 pub fn resident_bytes(pid: u32) -> u64 {
+    memory_bytes(pid, "VmRSS:")
+}
+
+/// The most resident memory that a process has had, since its start or the last [`reset_peak`].
+///
+/// # Panics
+/// When there is no such process.
+pub fn peak_bytes(pid: u32) -> u64 {
+    memory_bytes(pid, "VmHWM:")
+}
+
+/// Lets the peak of a process's memory begin anew.
+///
+/// # Panics
+/// When there is no such process.
+pub fn reset_peak(pid: u32) {
+    std::fs::write(format!("/proc/{pid}/clear_refs"), "5").expect("reset the peak");
+}
+
+fn memory_bytes(pid: u32, field: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("read the process's status");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("it has VmRSS");
+    let line = status.lines().find_map(|line| line.strip_prefix(field)).expect("it has the field");
     line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") * 1024
 }
 

@@ -2,9 +2,10 @@
 
 use fred::clients::Client;
 use fred::interfaces::ClientLike;
+use test_support::load::resident_bytes;
 use test_support::{ServiceProcess, TestRedis, eventually};
 
-use crate::support::{Producer, Viewer, memory_bytes, start_service};
+use crate::support::{Producer, Viewer, start_service};
 
 /// A path of 32 channels that nobody has used.
 fn junk(number: usize) -> String {
@@ -28,10 +29,10 @@ async fn channels_that_never_had_a_line_are_not_kept() {
             }
         };
         open(0..50).await;
-        let before = memory_bytes(&service, "VmRSS");
+        let before = resident_bytes(service.pid());
         open(50..1050).await;
         eventually("no channel is kept", async || service.metric("status_proxy_channels").await == 0.0).await;
-        let grown = memory_bytes(&service, "VmRSS").saturating_sub(before);
+        let grown = resident_bytes(service.pid()).saturating_sub(before);
         println!("{history}: {grown} bytes after 32,000 channels");
         assert!(grown < 8 << 20, "{history}: {grown} bytes");
     }
@@ -45,7 +46,7 @@ async fn requests_that_wait_for_redis_take_about_the_memory_of_their_text() {
     for _ in 0..300 {
         viewers.push(Viewer::connect(&service, "r:a").await);
     }
-    let before = memory_bytes(&service, "VmRSS");
+    let before = resident_bytes(service.pid());
     redis.pause().await;
     // The first one waits, and the second behind it. As texts of their own its names would take many times its 60 KB.
     let many =
@@ -57,7 +58,7 @@ async fn requests_that_wait_for_redis_take_about_the_memory_of_their_text() {
     for viewer in &mut viewers {
         viewer.ping().await;
     }
-    let grown = memory_bytes(&service, "VmRSS").saturating_sub(before);
+    let grown = resident_bytes(service.pid()).saturating_sub(before);
     println!("{grown} bytes for {} of requests", 300 * many.len());
     assert!(grown < 48 << 20, "{grown} bytes");
     redis.resume().await;
@@ -102,7 +103,7 @@ async fn the_lines_of_all_channels_together_are_bounded_and_what_is_dropped_is_n
         for number in 0..100 {
             viewers.push(Viewer::connect(&service, &format!("r{number}:a?history=0")).await);
         }
-        let before = memory_bytes(&service, "VmRSS");
+        let before = resident_bytes(service.pid());
         for round in 0..20 {
             for (number, viewer) in viewers.iter_mut().enumerate() {
                 producer.publish(&format!("r{number}:a"), "x".repeat(50_000)).await;
@@ -112,7 +113,7 @@ async fn the_lines_of_all_channels_together_are_bounded_and_what_is_dropped_is_n
                 viewer.next_line().await;
             }
         }
-        let grown = memory_bytes(&service, "VmRSS").saturating_sub(before);
+        let grown = resident_bytes(service.pid()).saturating_sub(before);
         println!("{history}: {grown} bytes after 100 MB of lines");
         assert!(grown < 56 << 20, "{history}: {grown} bytes");
         if history == "memory" {

@@ -5,13 +5,14 @@ use std::time::Duration;
 use fred::interfaces::ClientLike;
 use fred::types::Value;
 use futures_util::future::join_all;
+use test_support::load::{peak_bytes, reset_peak};
 use test_support::{ServiceProcess, TestRedis, eventually};
 
-use crate::support::{Producer, Viewer, is_full, memory_bytes, reset_peak, start_service};
+use crate::support::{Producer, Viewer, is_full, start_service};
 
 const LINE_BYTES: usize = 100_000;
 /// The most memory that ten viewers of a long history cost.
-const MAX_MEMORY: usize = 64 << 20;
+const MAX_MEMORY: u64 = 64 << 20;
 /// Redis is busy for less than 2 ms with each command; a busy machine interrupts some of them for longer.
 const MAX_COMMAND: Duration = Duration::from_millis(50);
 
@@ -55,8 +56,8 @@ async fn long_commands(redis: &TestRedis) -> Vec<Duration> {
 
 /// Ten viewers take all lines, and those that are published meanwhile; one of them resumes. Another one does not read.
 async fn check_viewers(redis: &TestRedis, producer: &Producer, service: &ServiceProcess, lines: usize) {
-    reset_peak(service);
-    let before = memory_bytes(service, "VmHWM");
+    reset_peak(service.pid());
+    let before = peak_bytes(service.pid());
     let mut first = Viewer::connect(service, &format!("r:a?history={lines}")).await;
     assert_eq!(first.next_json().await["recovered"], true);
     let id = read_numbers(&mut first, 0..1).await;
@@ -86,7 +87,7 @@ async fn check_viewers(redis: &TestRedis, producer: &Producer, service: &Service
     })
     .await;
     drop(stalled);
-    let grown = memory_bytes(service, "VmHWM").saturating_sub(before);
+    let grown = peak_bytes(service.pid()).saturating_sub(before);
     let commands = long_commands(redis).await;
     println!("{} MB more, {} commands over 1 ms: {commands:.1?}", grown >> 20, commands.len());
     assert!(grown < MAX_MEMORY, "{grown} bytes");

@@ -28,18 +28,6 @@ pub(crate) async fn start_service(redis: &TestRedis, vars: &[(&str, &str)]) -> S
     service
 }
 
-/// The memory of a service in bytes: `VmRSS` now, or `VmHWM` at most since it was last [reset](reset_peak).
-pub(crate) fn memory_bytes(service: &ServiceProcess, field: &str) -> usize {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", service.pid())).unwrap();
-    let value = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':')).unwrap();
-    value.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
-}
-
-/// Lets the peak of a service's memory begin anew.
-pub(crate) fn reset_peak(service: &ServiceProcess) {
-    std::fs::write(format!("/proc/{}/clear_refs", service.pid()), "5").unwrap();
-}
-
 /// A producer: one connection that publishes in order.
 pub(crate) struct Producer(fred::clients::Client);
 
