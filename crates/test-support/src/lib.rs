@@ -32,7 +32,7 @@ pub use managed_redis::ManagedRedis;
 pub use mosquitto::TestMosquitto;
 pub use node::find_node_modules;
 pub use python::find_python;
-pub use readme_frames::{frame_shape, readme_frames, unsent_shapes};
+pub use readme_frames::{frame_kind, frame_shape, readme_frames, unsent_shapes};
 pub use redis::TestRedis;
 pub use redis_versions::redis_versions;
 pub use refusals::Refusal;

@@ -14,6 +14,11 @@ pub fn readme_frames(readme: &str) -> Vec<&str> {
         .collect()
 }
 
+/// A frame's type.
+pub fn frame_kind(frame: &str) -> &str {
+    frame.split('"').nth(3).unwrap_or_default()
+}
+
 /// A frame's type and the names of its fields, in their order: `status(data,id)`.
 pub fn frame_shape(frame: &str) -> String {
     let (mut names, mut depth, mut rest) = (Vec::new(), 0, frame);
@@ -33,8 +38,7 @@ pub fn frame_shape(frame: &str) -> String {
             }
         }
     }
-    let kind = frame.split('"').nth(3).unwrap_or_default();
-    format!("{kind}({})", names.get(1..).unwrap_or_default().join(","))
+    format!("{}({})", frame_kind(frame), names.get(1..).unwrap_or_default().join(","))
 }
 
 /// The shapes of a README that are not among those that were sent. One without fields names all of its type.

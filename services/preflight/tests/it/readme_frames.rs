@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures_util::StreamExt;
 use parking_lot::Mutex;
-use test_support::{eventually, frame_shape, readme_frames, unsent_shapes};
+use test_support::{eventually, frame_kind, frame_shape, readme_frames, unsent_shapes};
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::support::{TestEnv, Viewer};
@@ -13,10 +13,6 @@ use crate::support::{TestEnv, Viewer};
 const README: &str = include_str!("../../README.md");
 /// What clients send.
 const REQUESTS: [&str; 4] = ["subscribe", "unsubscribe", "token", "pong"];
-
-fn kind(frame: &str) -> &str {
-    frame.split('"').nth(3).unwrap()
-}
 
 /// Notes the shape of each frame that the viewer gets.
 fn note_frames(viewer: Viewer, sent: &Arc<Mutex<BTreeSet<String>>>) {
@@ -41,14 +37,14 @@ async fn every_frame_of_the_readme_is_sent_or_understood_as_it_is_written() {
     env.set("run", "timestamps:a", 7).await;
     let token = crate::tokens::token("*", 600);
     let (requests, promised): (Vec<&str>, Vec<&str>) =
-        readme_frames(README).into_iter().partition(|frame| REQUESTS.contains(&kind(frame)));
+        readme_frames(README).into_iter().partition(|frame| REQUESTS.contains(&frame_kind(frame)));
     let mut asking = Viewer::connect(&env.service, &format!("/run?token={token}")).await.unwrap();
-    assert_eq!(kind(&asking.next_text().await), "preflight");
+    assert_eq!(frame_kind(&asking.next_text().await), "preflight");
     let sent = Arc::<Mutex<BTreeSet<String>>>::default();
     for request in &requests {
         let text = request.replace("<JWT>", &token).replace("optional, in place of the socket's", &token);
         asking.send(&text).await;
-        let answer = match kind(request) {
+        let answer = match frame_kind(request) {
             "subscribe" => "subscribed",
             "unsubscribe" => "unsubscribed",
             _ => continue,
@@ -56,13 +52,13 @@ async fn every_frame_of_the_readme_is_sent_or_understood_as_it_is_written() {
         loop {
             let frame = asking.next_text().await;
             sent.lock().insert(frame_shape(&frame));
-            if kind(&frame) == answer {
+            if frame_kind(&frame) == answer {
                 break;
             }
         }
     }
     for wanted in REQUESTS {
-        assert!(requests.iter().any(|request| kind(request) == wanted), "{wanted}");
+        assert!(requests.iter().any(|request| frame_kind(request) == wanted), "{wanted}");
     }
     asking.send(r#"{"type":"subscribe","run":"empty"}"#).await;
     asking.send(r#"{"type":"subscribe","run":"other","token":"wrong"}"#).await;

@@ -4,17 +4,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use test_support::{TestRedis, eventually, frame_shape, readme_frames, unsent_shapes};
+use test_support::{TestRedis, eventually, frame_kind, frame_shape, readme_frames, unsent_shapes};
 
 use crate::support::{Producer, Viewer, start_service};
 
 const README: &str = include_str!("../../README.md");
 /// What clients send.
 const REQUESTS: [&str; 4] = ["subscribe", "unsubscribe", "token", "pong"];
-
-fn is_request(frame: &str) -> bool {
-    REQUESTS.iter().any(|kind| frame.starts_with(&format!(r#"{{"type":"{kind}""#)))
-}
 
 /// Notes the shape of each frame that the viewer gets.
 fn note_frames(mut viewer: Viewer, sent: &Arc<Mutex<BTreeSet<String>>>) {
@@ -42,22 +38,22 @@ async fn every_frame_of_the_readme_is_sent_or_understood_as_it_is_written() {
         Viewer::connect(&service, &format!("{path}{sign}token={token}")).await
     };
     let (requests, promised): (Vec<&str>, Vec<&str>) =
-        readme_frames(README).into_iter().partition(|frame| is_request(frame));
+        readme_frames(README).into_iter().partition(|frame| REQUESTS.contains(&frame_kind(frame)));
     let sent = Arc::<Mutex<BTreeSet<String>>>::default();
     let mut asking = connect("r:a").await;
     for request in &requests {
         let text = request.replace("<run>", "s").replace("<a>", "a").replace("<b>", "b");
         asking.send(&text.replace("<JWT>", &token)).await;
-        let answer = match request.split('"').nth(3) {
-            Some("subscribe") => r#"{"type":"subscribed","run":"s","channels":["a","b"]}"#,
-            Some("unsubscribe") => r#"{"type":"unsubscribed","run":"s","channels":["a"]}"#,
+        let answer = match frame_kind(request) {
+            "subscribe" => r#"{"type":"subscribed","run":"s","channels":["a","b"]}"#,
+            "unsubscribe" => r#"{"type":"unsubscribed","run":"s","channels":["a"]}"#,
             _ => continue,
         };
         assert_eq!(asking.next_text().await, answer, "{request}");
         sent.lock().insert(frame_shape(answer));
     }
-    for kind in &REQUESTS {
-        assert!(requests.iter().any(|request| request.split('"').nth(3) == Some(kind)), "{kind}");
+    for kind in REQUESTS {
+        assert!(requests.iter().any(|request| frame_kind(request) == kind), "{kind}");
     }
     for more in [
         r#"{"type":"unsubscribe","run":"s"}"#,
