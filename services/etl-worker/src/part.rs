@@ -94,7 +94,7 @@ impl Part {
         if folder.is_empty() {
             return self.0.clone();
         }
-        let day = self.folder().strip_prefix("dt=").unwrap_or("__HIVE_DEFAULT_PARTITION__");
+        let day = self.folder().strip_prefix("dt=").unwrap_or(NO_VALUE);
         format!("{}/{}", folder.replace(DAY, day), self.file_name())
     }
 
@@ -112,6 +112,8 @@ impl fmt::Display for Part {
 
 /// In the name of a folder, the day of the message, which is not known when rows are computed.
 pub const DAY: &str = "{day}";
+/// In the name of a folder, what Hive and all who read its folders take for no value.
+pub const NO_VALUE: &str = "__HIVE_DEFAULT_PARTITION__";
 /// The most keys that the folders of a table have.
 pub const MAX_KEYS: usize = 4;
 const MAX_SEGMENTS: usize = MAX_KEYS + 1;

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use super::column::ScalarType;
 use super::value::Value;
+use crate::part::NO_VALUE;
 
 /// A part of the path: `KEY=VALUE`. The key is in the path only, never a column.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,8 +57,6 @@ pub fn segment(key: &str, value: &Value, scalar: ScalarType) -> Result<String, S
     Ok(segment)
 }
 
-/// What Hive and all who read its folders take for no value.
-const NO_VALUE: &str = "__HIVE_DEFAULT_PARTITION__";
 /// What file systems take.
 const MAX_SEGMENT_BYTES: usize = 255;
 
