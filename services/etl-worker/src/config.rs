@@ -62,10 +62,11 @@ impl Settings for Config {
     fn check(&self) -> Result<(), SettingError> {
         self.games.check()?;
         self.output.check()?;
-        let tables = self.games.etl_dataset.iter().flat_map(|dataset| dataset.tables.iter());
-        match tables.filter(|table| !table.partition().is_empty()).map(|table| table.name()).next() {
+        let mut tables = self.games.etl_dataset.iter().flat_map(|dataset| dataset.tables.iter());
+        match tables.find(|table| !table.partition().is_empty()) {
             Some(table) if self.output.etl_layout == Layout::Flat => {
-                Err(SettingError::new("ETL_LAYOUT", format!("must be partitioned, as the table {table} is")))
+                let reason = format!("must be partitioned, as the table {} is", table.name());
+                Err(SettingError::new("ETL_LAYOUT", reason))
             }
             _ => Ok(()),
         }

@@ -17,7 +17,6 @@ pub(super) fn definition(
 ) -> Result<Definition, String> {
     let column_type = parse_type(&file.column_type)?;
     let (scalar, is_nullable) = (column_type.scalar, file.nullable);
-    let own_place = names.member.iter().position(|named| named.name == name).unwrap_or_default();
     let is_integer = !column_type.is_list && matches!(scalar, ScalarType::Integer { .. });
     let nullable =
         |what: &str| if is_nullable { Ok(()) } else { Err(format!("{what} needs nullable = true")) };
@@ -56,6 +55,7 @@ pub(super) fn definition(
         if rank.is_empty() {
             return Err("a rank needs something to rank by".to_owned());
         }
+        let own_place = names.member.iter().position(|named| named.name == name).unwrap_or_default();
         let keys = rank.iter().map(|key| {
             let by = names.find_ordered(&key.by, scope)?;
             let least = key.least.map(|least| {

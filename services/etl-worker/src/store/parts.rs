@@ -63,8 +63,8 @@ impl Store {
         let client = self.pool.next();
         let read = client.smembers(self.key(Key::EtlOpenParts));
         let parts: Vec<Value> = self.wait_replicas.confirm(client, read).await?;
-        let name = |path: String| path.rsplit_once('/').map_or(path.clone(), |(_, name)| name.to_owned());
-        Ok(parts.iter().map(lossy_text).map(name).collect())
+        let name = |part: &Value| lossy_text(part).rsplit('/').next().unwrap_or_default().to_owned();
+        Ok(parts.iter().map(name).collect())
     }
 
     /// Marks games as done whose parts are published, and cleans their records up. True where this worker still owned
