@@ -62,7 +62,7 @@ impl Hub {
 
     /// Publishes a line to the viewers of its channel. Ids must grow from call to call.
     pub(crate) fn publish(&self, channel: Arc<str>, line: Line) {
-        let shard = &self.0.shards[shard_index(&channel, self.0.shards.len())];
+        let shard = self.shard(&channel);
         if shard.queued_bytes.load(Ordering::Relaxed) > MAX_QUEUED_BYTES {
             if !shard.is_dropping.swap(true, Ordering::Relaxed) {
                 warn!("lines arrive faster than they can be sent: some are dropped, and a gap is announced");
@@ -115,28 +115,30 @@ impl Hub {
     ) -> ViewerGuard {
         let viewer = self.0.next_viewer.fetch_add(1, Ordering::Relaxed);
         let channels = prepared.channels.clone();
-        // All channels of a run are in one shard.
-        let shard = shard_index(channels.run().as_str(), self.0.shards.len());
         let replaced = replaced.iter().map(|guard| guard.viewer).collect();
         let has_history = prepared.resume.is_some().then(CancellationToken::new);
         let end = has_history.clone().map(CancellationToken::drop_guard);
         let request = JoinRequest { viewer, client, prepared, notice, replaced, end };
-        self.0.shards[shard].send(ShardCommand::Join(Box::new(request)));
-        ViewerGuard { hub: self.clone(), shard, viewer, channels, has_history }
+        self.shard(channels.run().as_str()).send(ShardCommand::Join(Box::new(request)));
+        ViewerGuard { hub: self.clone(), viewer, channels, has_history }
     }
 
     /// Sends a client a message behind all lines of the run so far, and before all later ones.
     pub(crate) fn notify(&self, client: &Client, run: &str, message: Bytes) {
-        let shard = &self.0.shards[shard_index(run, self.0.shards.len())];
-        shard.send(ShardCommand::Notice(client.clone(), message));
+        self.shard(run).send(ShardCommand::Notice(client.clone(), message));
     }
 
     /// Waits until the run's shard has carried out what it was told so far.
     pub(crate) async fn settle(&self, run: &str) {
         let (sender, settled) = oneshot::channel();
-        self.0.shards[shard_index(run, self.0.shards.len())].send(ShardCommand::Settle(sender));
+        self.shard(run).send(ShardCommand::Settle(sender));
         // Without an answer the process is ending.
         let _ = settled.await;
+    }
+
+    /// The shard of a channel or of a run: all channels of a run are in the same one.
+    fn shard(&self, channel: &str) -> &ShardHandle {
+        &self.0.shards[shard_index(channel, self.0.shards.len())]
     }
 }
 
@@ -150,7 +152,6 @@ impl ShardHandle {
 /// Keeps a client watching until it is dropped.
 pub(crate) struct ViewerGuard {
     hub: Hub,
-    shard: usize,
     viewer: ViewerId,
     channels: RunChannels,
     /// Cancelled when the client has got the history that it asked for.
@@ -175,15 +176,19 @@ impl ViewerGuard {
         let Some(channels) = self.channels.only(stays) else { return false };
         if channels != self.channels {
             self.channels = channels.clone();
-            self.hub.0.shards[self.shard].send(ShardCommand::Narrow(self.viewer, channels, client.clone()));
+            self.send(ShardCommand::Narrow(self.viewer, channels, client.clone()));
         }
         true
+    }
+
+    fn send(&self, command: ShardCommand) {
+        self.hub.shard(self.channels.run().as_str()).send(command);
     }
 }
 
 impl Drop for ViewerGuard {
     fn drop(&mut self) {
-        self.hub.0.shards[self.shard].send(ShardCommand::Leave(self.viewer));
+        self.send(ShardCommand::Leave(self.viewer));
     }
 }
 
