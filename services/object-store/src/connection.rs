@@ -97,7 +97,7 @@ impl Connection {
         }
         let Self { node, stream, client, input, output, .. } = self;
         if reason.may_reconnect() {
-            client.detach(input.decoder.pending_header(), output.taken);
+            client.detach(input.decoder.pending_header(), output.into_unsent());
         } else if node.sessions.close(&client.session, &client.signals) {
             node.store.backend.cancel_waiting(client.session.id);
         }

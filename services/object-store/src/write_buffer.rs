@@ -21,12 +21,18 @@ pub(crate) struct WriteBuffer {
     /// Written after the parts.
     tail: BytesMut,
     len: usize,
+    written: u64,
 }
 
 impl WriteBuffer {
     /// Number of bytes that are not written yet.
     pub(crate) fn len(&self) -> usize {
         self.len
+    }
+
+    /// Number of bytes that have been written.
+    pub(crate) fn written(&self) -> u64 {
+        self.written
     }
 
     pub(crate) fn push_bytes(&mut self, bytes: &[u8]) {
@@ -70,6 +76,7 @@ impl WriteBuffer {
 
     fn advance(&mut self, mut written: usize) {
         self.len -= written;
+        self.written += written as u64;
         while let Some(part) = self.parts.front_mut() {
             if written < part.len() {
                 return part.advance(written);

@@ -14,8 +14,8 @@ pub(super) struct Output {
     pub(super) buffer: WriteBuffer,
     /// Responses taken from the session, to be encoded into the buffer.
     pub(super) taken: VecDeque<OutgoingResponse>,
-    /// The responses in the buffer, and where in it they begin.
-    encoded: Vec<(usize, OutgoingResponse)>,
+    /// The responses in the buffer, each with the number of bytes that are written before it.
+    encoded: Vec<(u64, OutgoingResponse)>,
     /// Responses were taken since the session was last told that all are written.
     pub(super) has_taken: bool,
     /// Clients that must read their responses before this client reads the one to the request that made them possible.
@@ -45,7 +45,8 @@ impl Output {
         payload: Bytes,
         again: OutgoingResponse,
     ) {
-        self.encoded.push((self.buffer.len(), again));
+        let start = self.buffer.written() + self.buffer.len() as u64;
+        self.encoded.push((start, again));
         self.buffer.push_response(header, payload);
     }
 
@@ -54,13 +55,11 @@ impl Output {
         self.encoded.clear();
     }
 
-    /// The rest of the buffer, which had this length, cannot be written: responses of which the client has received nothing are
-    /// to be sent again.
-    pub(super) fn take_back(&mut self, length: usize) {
-        let written = length - self.buffer.len();
-        for (_, response) in self.encoded.drain(..).rev().filter(|(start, _)| *start >= written) {
-            self.taken.push_front(response);
-        }
+    /// What is to be sent over the client's next connection: the responses of which it has received nothing.
+    pub(super) fn into_unsent(self) -> VecDeque<OutgoingResponse> {
+        let written = self.buffer.written();
+        let unsent = self.encoded.into_iter().filter(|(start, _)| *start >= written);
+        unsent.map(|(_, response)| response).chain(self.taken).collect()
     }
 }
 
@@ -72,12 +71,12 @@ mod tests {
         OutgoingResponse::Encoded { header: [n; HEADER_LEN], payload: Bytes::new(), refusal: None }
     }
 
-    fn numbers(output: &Output) -> Vec<u8> {
+    fn unsent(output: Output) -> Vec<u8> {
         let number = |response: &OutgoingResponse| match response {
             OutgoingResponse::Encoded { header, .. } => header[0],
             OutgoingResponse::Remote { .. } => 0,
         };
-        output.taken.iter().map(number).collect()
+        output.into_unsent().iter().map(number).collect()
     }
 
     #[tokio::test]
@@ -87,11 +86,9 @@ mod tests {
             output.push_response(&[n; HEADER_LEN], Bytes::new(), response(n));
         }
         output.taken.push_back(response(4));
-        let length = output.buffer.len();
         let (_client, mut socket) = tokio::io::duplex(50);
         output.buffer.write(&mut socket).await.unwrap();
-        output.take_back(length);
-        assert_eq!(numbers(&output), [2, 3, 4], "the first one was begun");
+        assert_eq!(unsent(output), [2, 3, 4], "the first one was begun");
     }
 
     #[tokio::test]
@@ -101,7 +98,6 @@ mod tests {
         output.buffer.write(&mut tokio::io::sink()).await.unwrap();
         output.mark_written();
         output.push_response(&[2; HEADER_LEN], Bytes::new(), response(2));
-        output.take_back(output.buffer.len());
-        assert_eq!(numbers(&output), [2]);
+        assert_eq!(unsent(output), [2]);
     }
 }

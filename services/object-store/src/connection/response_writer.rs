@@ -95,7 +95,7 @@ impl Connection {
             biased;
             read = reading => read,
             () = self.client.replaced() => {
-                session.push(OutgoingResponse::Remote { request: request.clone(), object });
+                self.output.taken.push_front(OutgoingResponse::Remote { request: request.clone(), object });
                 return Err(CloseReason::Replaced);
             }
         };
@@ -125,16 +125,6 @@ impl Connection {
     }
 
     async fn flush_claimed(&mut self, claim: Option<&Claim>) -> Result<(), CloseReason> {
-        let length = self.output.buffer.len();
-        let flushed = self.write_buffer(claim).await;
-        match flushed {
-            Ok(()) => self.output.mark_written(),
-            Err(_) => self.output.take_back(length),
-        }
-        flushed
-    }
-
-    async fn write_buffer(&mut self, claim: Option<&Claim>) -> Result<(), CloseReason> {
         if self.phase.recipient() == Recipient::NextConnection {
             return Ok(());
         }
@@ -158,6 +148,7 @@ impl Connection {
             }
         }
         self.stream.flush().await.map_err(|_| CloseReason::Reset)?;
+        self.output.mark_written();
         if std::mem::take(&mut self.output.has_taken) {
             self.client.mark_written();
         }

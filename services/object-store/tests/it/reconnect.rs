@@ -1,7 +1,7 @@
 //! A client whose connection was reset: what it had sent is executed, whichever connection the node sees first.
 
 use object_store::header::RequestKind;
-use test_support::TestRedis;
+use test_support::{TestRedis, eventually};
 use tokio::io::AsyncWriteExt;
 
 use crate::client::{Client, Node, SET, id, size};
@@ -51,6 +51,36 @@ async fn a_large_payload_that_a_reset_cut_off_may_come_again_over_the_next_conne
     let response = client.receive().await;
     assert_eq!((response.request_id, response.kind), (request, SET));
     assert!(client.get(&id(1)).await == data);
+}
+
+#[tokio::test]
+async fn a_response_that_was_still_to_be_written_when_a_large_payload_was_cut_off_comes_over_the_next_connection()
+ {
+    let node = Node::memory(&[]).await;
+    let executed = async || node.process.metric("object_store_requests_total").await;
+    let data = vec![7; 3_000_000];
+    for is_reset_first in [true, false] {
+        let mut first = Client::connect(node.port, "one").await;
+        first.set(&id(1), b"x").await;
+        let before = executed().await;
+        let (mut bytes, get) = first.encode_request(RequestKind::Get, &id(1), u64::MAX, None);
+        let (whole, set) = first.encode_request(RequestKind::Set, &id(2), data.len() as u64, Some(&data));
+        bytes.extend_from_slice(&whole[..1_000]);
+        first.stream.write_all(&bytes).await.unwrap();
+        eventually("the get is executed", async || executed().await > before).await;
+        let mut second = if is_reset_first {
+            first.reset();
+            node.wait_until_nobody_is_connected().await;
+            Client::connect(node.port, "one").await
+        } else {
+            let second = Client::connect(node.port, "one").await;
+            first.reset();
+            second
+        };
+        assert_eq!(second.receive_response_to(get).await.payload, b"x");
+        second.stream.write_all(&whole[88..]).await.unwrap();
+        assert_eq!(second.receive_response_to(set).await.kind, SET);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
