@@ -25,7 +25,6 @@ struct Read {
 }
 
 /// Keeps what an object has of the budget while it is being sent.
-#[derive(Clone)]
 pub(crate) struct ReadClaim(Arc<OnceCell<Read>>);
 
 impl SharedReads {

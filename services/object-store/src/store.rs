@@ -136,25 +136,24 @@ impl ObjectStore {
         id: &ObjectId,
         reads: Option<&SharedReads>,
     ) -> Result<Option<(Object, Option<ReadClaim>)>, StoreError> {
-        let (mut whole, mut claim) = (false, None);
+        let mut whole = false;
         loop {
             match self.call(Request::Get { id: id.clone(), or_wait: false, whole }).await? {
-                Response::Object(object) => return Ok(Some((object, claim))),
+                Response::Object(object) => return Ok(Some((object, None))),
                 Response::Remote(remote) => {
                     let reading = self.backend.fetch(&remote, remote.length);
-                    let object = match reads {
-                        None => reading.await,
+                    let (object, claim) = match reads {
+                        None => (reading.await, None),
                         Some(reads) => {
-                            let (object, shared) = reads.get(&remote, reading).await;
-                            claim = Some(shared);
-                            object
+                            let (object, claim) = reads.get(&remote, reading).await;
+                            (object, Some(claim))
                         }
                     };
                     if let Some(object) = object {
                         return Ok(Some((object, claim)));
                     }
                     // The object was replaced or deleted while it was read. Get what is there now.
-                    (whole, claim) = (true, None);
+                    whole = true;
                 }
                 Response::Refused(refused) => return Err(refused.into()),
                 _ => return Ok(None),

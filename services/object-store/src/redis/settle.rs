@@ -89,17 +89,17 @@ pub(super) fn settle(on_reply: OnReply, reply: &[Bytes]) -> Settled {
             (Some(upload), b"absent") => Next::Upload { upload, id, content, metadata, reply_to }.into(),
             (upload, _) => stored(&content, &metadata, upload.as_deref(), rest, reply_to),
         },
-        OnReply::Get { id, ticket, cached, reply_to } => match (word, cached, ticket) {
-            (b"unchanged", Some(object), _) => Next::Respond(reply_to, object.response()).into(),
-            (b"object", _, _) => match LoadedObject::parse(rest) {
+        OnReply::Get { id, ticket, cached, reply_to } => match (word, cached) {
+            (b"unchanged", Some(object)) => Next::Respond(reply_to, object.response()).into(),
+            (b"object", _) => match LoadedObject::parse(rest) {
                 Some(object) => {
                     let next = Next::Respond(reply_to, object.response());
                     Settled { learned: Some(Learned::Object(id, object)), ..next.into() }
                 }
                 None => Next::Damaged(id, "its content is damaged", reply_to).into(),
             },
-            (b"legacy", _, _) => Next::Respond(reply_to, legacy(id, rest)).into(),
-            (word, _, ticket) => unavailable(word, id.clone(), reply_to)
+            (b"legacy", _) => Next::Respond(reply_to, legacy(id, rest)).into(),
+            (word, _) => unavailable(word, id.clone(), reply_to)
                 .unwrap_or_else(|reply_to| match ticket {
                     Some(ticket) => Next::Wait { ticket, id, waiter: Waiter::Get(reply_to) },
                     None => Next::Respond(reply_to, Response::Absent),
