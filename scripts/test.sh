@@ -51,11 +51,19 @@ run_failed_again() {
   [ "$(grep -c ' \.\.\. ok$' "$log.again")" -ge ${#flaky[@]} ]
 }
 
+# The names of the tests that failed, and of those that were still running when the time was over.
+name_failed() {
+  awk '/^failures:$/ { list = 1; next } /^(----|test result:)/ { list = 0 } list && /^    [^ ]/ { print "  failed:" $0 }
+    / has been running for over / { running[$2] = 1 }
+    /^test .* \.\.\. / { delete running[$2] }
+    END { for (name in running) print "  did not end:    " name }' "$log" | sort -u
+}
+
 say "running the tests"
 log=$target/test.log
 run --no-fail-fast "$@" | tee "$log" ||
   { [ "${TEST_AGAIN-}" = 1 ] && run_failed_again; } ||
-  fail "tests failed, or took longer than $limit; all of the output is in $log"
+  { name_failed; fail "tests failed, or took longer than $limit; all of the output is in $log"; }
 
 awk -v again=${#flaky[@]} '/^test result: / { passed += $4; ignored += $8; runs++ }
   END { printf "\n== %d tests passed in %d test programs, %d ignored\n", passed + again, runs, ignored }' "$log"
