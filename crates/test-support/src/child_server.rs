@@ -1,11 +1,14 @@
 use std::fs::File;
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
+use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
-use crate::eventually;
+use crate::eventually::patience;
+use crate::test_limit::limit_test;
+use crate::{eventually, within_patience};
 
 /// A child process that listens on a port. It is killed when this is dropped.
 pub(crate) struct ChildServer {
@@ -17,21 +20,21 @@ impl ChildServer {
     pub(crate) async fn start(mut command: Command, port: u16, log: &Path) -> Self {
         let mut server = Self::spawn(&mut command, log);
         let program = command.as_std().get_program().to_string_lossy().into_owned();
-        for _ in 0.. {
-            if TcpStream::connect(("127.0.0.1", port)).await.is_ok() {
-                break;
-            }
-            if let Ok(Some(status)) = server.child.try_wait() {
+        let deadline = Instant::now() + patience();
+        while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+            let status = server.child.try_wait().ok().flatten();
+            if status.is_some() || Instant::now() > deadline {
                 let log = std::fs::read_to_string(log).unwrap_or_default();
-                panic!("{program} ended with {status} before it served port {port}: {log}");
+                panic!("{program} ended with {status:?}, or does not serve port {port} in time: {log}");
             }
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
         server
     }
 
     /// Starts `command` with its output in `log`.
     pub(crate) fn spawn(command: &mut Command, log: &Path) -> Self {
+        limit_test();
         let program = command.as_std().get_program().to_string_lossy().into_owned();
         close_inherited_files(command);
         let output = File::options().create(true).append(true).open(log).expect("open the child's log");
@@ -56,7 +59,7 @@ impl ChildServer {
 
     /// Waits until it has ended.
     pub(crate) async fn wait(&mut self) -> ExitStatus {
-        self.child.wait().await.expect("wait for the child")
+        within_patience("the end of a child", self.child.wait()).await.expect("wait for the child")
     }
 
     /// Its process id.

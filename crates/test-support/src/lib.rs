@@ -21,9 +21,10 @@ mod sentinel;
 mod service_process;
 mod size;
 mod strangers;
+mod test_limit;
 
 pub use browser::Browser;
-pub use eventually::{eventually, eventually_ok};
+pub use eventually::{eventually, eventually_ok, within_patience};
 pub use flaky_proxy::FlakyProxy;
 pub use free_port::free_port;
 pub use haproxy::Haproxy;

@@ -7,6 +7,7 @@ use tempfile::TempDir;
 use tokio::process::Command;
 
 use crate::child_server::{ChildServer, wait_until_port_closed};
+use crate::eventually::patience;
 use crate::{eventually_ok, free_port};
 
 /// Messages that may wait for a test that subscribes. fred's default is 32, and then it drops the oldest; on
@@ -79,8 +80,10 @@ impl TestRedis {
         let mut config = Config::from_url(&format!("{}/{db}", self.url()))?;
         (config.username, config.password) = (Some(ADMIN.to_owned()), Some(ADMIN.to_owned()));
         let mut builder = Builder::from_config(config);
-        builder
-            .with_performance_config(|performance| performance.broadcast_channel_capacity = EVENT_CAPACITY);
+        builder.with_performance_config(|performance| {
+            performance.broadcast_channel_capacity = EVENT_CAPACITY;
+            performance.default_command_timeout = patience();
+        });
         let client = builder.build()?;
         client.init().await?;
         Ok(client)

@@ -1,9 +1,11 @@
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 use tokio::process::Command;
 
 use crate::child_server::ChildServer;
+use crate::eventually::patience;
 use crate::{eventually, free_port};
 
 /// A running binary of this repository, with its `LISTEN_ADDR` on a free port of 127.0.0.1.
@@ -23,12 +25,11 @@ impl ServiceProcess {
     /// When it ends before that. Its log is in the message.
     pub async fn start(binary: &str, vars: &[(&str, &str)]) -> Self {
         let mut service = Self::spawn(binary, vars);
-        for _ in 0.. {
-            if service.get("/health").await.0 == 200 {
-                break;
-            }
+        let deadline = Instant::now() + patience();
+        while service.get("/health").await.0 != 200 {
             assert!(service.server.try_wait().is_none(), "{binary} ended: {}", service.log());
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            assert!(Instant::now() < deadline, "{binary} is not healthy in time: {}", service.log());
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
         service
     }
@@ -75,7 +76,8 @@ impl ServiceProcess {
 
     /// The status and the body of a GET. The status is 0 if there was no response.
     pub async fn get(&self, path: &str) -> (u16, String) {
-        let Ok(response) = reqwest::get(format!("{}{path}", self.base_url())).await else {
+        let request = reqwest::Client::new().get(format!("{}{path}", self.base_url())).timeout(patience());
+        let Ok(response) = request.send().await else {
             return (0, String::new());
         };
         (response.status().as_u16(), response.text().await.unwrap_or_default())
