@@ -48,9 +48,10 @@ def confluent_kafka(broker, topic):
 
 
 def serializers(broker, topic, registry):
-    """An order by each of confluent-kafka's serializers, and keys by the one for Avro: the second order is deleted."""
+    """Orders by each of confluent-kafka's serializers, and keys by the one for Avro: the second order is deleted, and the
+    fifth has one field more."""
     from confluent_kafka import Producer
-    from confluent_kafka.schema_registry import SchemaRegistryClient
+    from confluent_kafka.schema_registry import SchemaRegistryClient, topic_record_subject_name_strategy
     from confluent_kafka.schema_registry.avro import AvroSerializer
     from confluent_kafka.schema_registry.json_schema import JSONSerializer
     from confluent_kafka.schema_registry.protobuf import ProtobufSerializer
@@ -74,16 +75,21 @@ def serializers(broker, topic, registry):
         {"name": "at", "type": {"type": "long", "logicalType": "timestamp-millis"}},
         {"name": "note", "type": ["null", "string"]},
     ]}
-    avro = AvroSerializer(client, json.dumps(avro_schema))
+    # A registry does not let a schema of another type follow in a subject.
+    by_record = {"subject.name.strategy": topic_record_subject_name_strategy}
+    avro = AvroSerializer(client, json.dumps(avro_schema), conf=by_record)
     at = datetime.datetime(2026, 11, 28, 12, tzinfo=datetime.timezone.utc)
+    order = {"customer": {"name": "Ann"}, "amount": decimal.Decimal("12.50"), "at": at, "note": None}
     for id in 1, 2:
-        amount = decimal.Decimal("12.50")
-        send(id, avro, {"id": id, "customer": {"name": "Ann"}, "amount": amount, "at": at, "note": None})
-    json_schema = {"title": "Order", "type": "object", "properties": {"id": {"type": "integer"}, "amount": {"type": "number"}}}
-    send(3, JSONSerializer(json.dumps(json_schema), client), {"id": 3, "amount": 12.5})
+        send(id, avro, order | {"id": id})
+    json_schema = {"title": "JsonOrder", "type": "object", "properties": {"id": {"type": "integer"}, "amount": {"type": "number"}}}
+    send(3, JSONSerializer(json.dumps(json_schema), client, conf=by_record), {"id": 3, "amount": 12.5})
     message = protobuf_order()
-    send(4, ProtobufSerializer(type(message), client, {"use.deprecated.format": False}), message)
+    send(4, ProtobufSerializer(type(message), client, {"use.deprecated.format": False} | by_record), message)
     send(2, None, None)
+    avro_schema["fields"].append({"name": "site", "type": "string", "default": "south"})
+    evolved = AvroSerializer(client, json.dumps(avro_schema), conf=by_record)
+    send(5, evolved, order | {"id": 5, "site": "north"})
     assert producer.flush(30) == 0
 
 

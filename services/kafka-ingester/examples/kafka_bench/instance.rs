@@ -19,6 +19,7 @@ impl Instance {
             ("REDIS_PORT", &world.redis_port),
             ("SCHEMA_REGISTRY_URL", &world.registry_url),
             ("REDIS_WAIT_REPLICAS", world.wait_replicas),
+            ("KEY_TEMPLATE", world.key_template),
             ("LISTEN_ADDR", "127.0.0.1:0"),
             ("LOG_LEVEL", "ERROR"),
             ("KAFKA_CONF_HEARTBEAT_INTERVAL_MS", "300"),

@@ -17,7 +17,9 @@ mod world;
 
 use avro::AvroMessages;
 use throughput::{measure_bare_consumer, measure_ingesters, measure_without_kafka};
-use world::{KEYS, PARTITIONS, World, env_var, message, message_or_bad};
+use world::{
+    KEYS, NESTED_KEY, PARTITIONS, TOP_LEVEL_KEY, World, env_var, message, message_or_bad, nested_message,
+};
 
 /// Messages per second of Kafka Connect with Redis's sink, quoted from another machine. It is not run here.
 const KAFKA_CONNECT: f64 = 32_000.0;
@@ -41,12 +43,15 @@ async fn main() {
     let avro = AvroMessages::new();
     // In turns, and the best of three: whatever else the machine does can only slow a run down.
     let ((mut one, mut cpu_s), (mut bad, mut bad_cpu_s)) = ((0.0, 0.0), (0.0, 0.0));
-    let mut framed = (0.0, 0.0);
+    let (mut framed, mut nested) = ((0.0, 0.0), (0.0, 0.0));
     for _ in 0..3 {
         (one, cpu_s) = better((one, cpu_s), measure_ingesters(&world, 1, total, message).await);
         (bad, bad_cpu_s) =
             better((bad, bad_cpu_s), measure_ingesters(&world, 1, total, message_or_bad).await);
         framed = better(framed, measure_ingesters(&world, 1, total, |number| avro.message(number)).await);
+        world.key_template = NESTED_KEY;
+        nested = better(nested, measure_ingesters(&world, 1, total, nested_message).await);
+        world.key_template = TOP_LEVEL_KEY;
     }
     print_rate("one instance", one, &format!("{:.0} % of without Kafka (limit 80)", 100.0 * one / alone));
     println!("{:48}{:>10.1} times (limit 20)", "  beside the original's loop", one / original);
@@ -65,6 +70,9 @@ async fn main() {
     let share = 100.0 * framed.0 / one;
     print_rate("one instance, Avro with a registry", framed.0, &format!("{share:.0} % of JSON (limit 70)"));
     println!("{:48}{:>10.2} s a million", "  its own CPU", framed.1);
+    let share = 100.0 * nested.0 / one;
+    print_rate("one instance, nested keys", nested.0, &format!("{share:.0} % of top-level ones (limit 90)"));
+    println!("{:48}{:>10.2} s a million", "  its own CPU", nested.1);
     let (three, _) = measure_ingesters(&world, 3, total, message).await;
     let share = 100.0 * three / alone;
     print_rate("three instances together", three, &format!("{share:.0} % of without Kafka (limit 60)"));

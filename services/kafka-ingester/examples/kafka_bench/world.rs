@@ -16,6 +16,10 @@ use rdkafka::{Offset, TopicPartitionList};
 
 pub(crate) const PARTITIONS: usize = 6;
 pub(crate) const KEYS: usize = 10_000;
+/// The key of [`message`].
+pub(crate) const TOP_LEVEL_KEY: &str = "battery:{battery_id}:data";
+/// The key of [`nested_message`].
+pub(crate) const NESTED_KEY: &str = "battery:{meta.battery_id}:data";
 
 pub(crate) struct World {
     pub(crate) mock: Option<MockCluster<'static, DefaultProducerContext>>,
@@ -27,6 +31,8 @@ pub(crate) struct World {
     pub(crate) registry_url: String,
     /// `REDIS_WAIT_REPLICAS` of the ingesters.
     pub(crate) wait_replicas: &'static str,
+    /// Their `KEY_TEMPLATE`.
+    pub(crate) key_template: &'static str,
 }
 
 pub(crate) fn env_var(name: &str) -> Option<String> {
@@ -52,6 +58,14 @@ pub(crate) fn message(number: usize) -> Vec<u8> {
     text.into_bytes()
 }
 
+/// The same report, and as many fields to store, with the id inside of one.
+pub(crate) fn nested_message(number: usize) -> Vec<u8> {
+    let text = String::from_utf8(message(number)).unwrap();
+    let (id, fields) = text[1..].split_once(',').unwrap();
+    let (fields, ts) = fields.rsplit_once(',').unwrap();
+    format!(r#"{{"meta":{{{id},{ts},{fields}}}"#).into_bytes()
+}
+
 /// The same, but each hundredth is not JSON.
 pub(crate) fn message_or_bad(number: usize) -> Vec<u8> {
     let mut value = message(number);
@@ -71,7 +85,16 @@ impl World {
         let redis = Builder::from_config(config).build().unwrap();
         redis.init().await.unwrap();
         let (bin, registry_url) = (env_var("BIN").unwrap(), env_var("REGISTRY_URL").unwrap());
-        Self { mock, broker, redis_port, bin, redis, registry_url, wait_replicas: "0" }
+        Self {
+            mock,
+            broker,
+            redis_port,
+            bin,
+            redis,
+            registry_url,
+            wait_replicas: "0",
+            key_template: TOP_LEVEL_KEY,
+        }
     }
 
     pub(crate) fn config(&self) -> ClientConfig {

@@ -28,7 +28,15 @@ pub(super) fn read(path: &Path) -> Result<Mappings, SettingError> {
     let name = path.display().to_string();
     let text = std::fs::read_to_string(path)
         .map_err(|error| SettingError::new("INGEST_CONFIG", format!("must be a file: {name}: {error}")))?;
-    IngestFile { name: &name, text: &text }.mappings()
+    parse(&name, &text)
+}
+
+/// Reads the text of a file with this name.
+///
+/// # Errors
+/// Names the line of what cannot be used.
+pub(super) fn parse(name: &str, text: &str) -> Result<Mappings, SettingError> {
+    IngestFile { name, text }.mappings()
 }
 
 struct IngestFile<'a> {
@@ -102,7 +110,7 @@ mod tests {
     use super::*;
 
     fn mappings(text: &str) -> Result<Mappings, String> {
-        IngestFile { name: "f.toml", text }.mappings().map_err(|error| error.to_string())
+        parse("f.toml", text).map_err(|error| error.to_string())
     }
 
     #[test]

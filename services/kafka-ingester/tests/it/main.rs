@@ -18,6 +18,7 @@ mod oauth;
 mod poisoned;
 mod policies;
 mod producers;
+mod public_events;
 mod recipes;
 mod redis_outages;
 mod refusals;

@@ -1,5 +1,5 @@
 //! Messages of the clients that people have, with each codec and with the serializers of a schema registry. The registry is
-//! a stand-in: `tests/stand_in_registry.py`.
+//! the one that `SCHEMA_REGISTRY_URL` names, or a stand-in: `tests/stand_in_registry.py`.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ use test_support::find_python;
 use tokio::process::Command;
 
 use super::shapes::{hash, read_hash};
-use crate::support::{Registry, World, env_var, report_not_run};
+use crate::support::{Registry, World, env_var, framed, report_not_run};
 
 async fn succeed(command: &mut Command) {
     let output = command.kill_on_drop(true).output().await.unwrap();
@@ -67,8 +67,8 @@ async fn orders_of_the_serializers_for_avro_json_schema_and_protobuf_are_applied
     else {
         return;
     };
-    let (world, registry) = (World::new(1).await, Registry::start().await);
-    let url = registry.url();
+    let (world, stand_in) = (World::new(1).await, Registry::start().await);
+    let url = env_var("SCHEMA_REGISTRY_URL").unwrap_or_else(|| stand_in.url());
     let vars = [
         ("SCHEMA_REGISTRY_URL", &*url),
         ("KEY_TEMPLATE", "order:{id}"),
@@ -77,14 +77,22 @@ async fn orders_of_the_serializers_for_avro_json_schema_and_protobuf_are_applied
     ];
     let service = world.start_ingester(&vars).await;
     produce(&python, &["serializers", &world.kafka.broker, &world.topic, &url]).await;
-    world.wait_for_offset(0, 5).await;
+    // The registry has no such schema.
+    world.kafka.enqueue(&world.topic, 0, None, Some(&framed(999_999, b"x")));
+    world.wait_for_offset(0, 7).await;
     let customer = |name: &str| format!(r#"{{"name":"{name}"}}"#);
     let (ann, bob) = (customer("Ann"), customer("Bob"));
     let avro = [("customer", &*ann), ("amount", "12.50"), ("at", "2026-11-28T12:00:00Z"), ("note", "null")];
     let protobuf = [("customer", &*bob), ("at", "1970-01-01T00:00:01Z"), ("amount", "0.0")];
+    let evolved = [&avro[..], &[("site", "north")]].concat();
     assert_eq!(read_hash(&world, "order:1").await, hash(&avro));
+    assert_eq!(read_hash(&world, "order:5").await, hash(&evolved));
     assert_eq!(read_hash(&world, "order:2").await, hash(&[]));
     assert_eq!(read_hash(&world, "order:3").await, hash(&[("amount", "12.5")]));
     assert_eq!(read_hash(&world, "order:4").await, hash(&protobuf));
-    assert_eq!(world.count_dead_letters().await, 0, "{}", service.log());
+    let reason = world.dead_letter_reason().await;
+    let is_expected =
+        reason.starts_with("schema: schema 999999 of the registry: ") && reason.ends_with("(40403)");
+    assert!(is_expected, "{reason}");
+    assert_eq!(service.get("/ready").await.0, 200);
 }

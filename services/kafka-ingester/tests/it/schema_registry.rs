@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use test_support::{ServiceProcess, eventually};
+use test_support::{ServiceProcess, eventually, is_full_size};
 
 use super::dead_letters::run_command;
 use super::shapes::{hash, read_hash};
-use crate::support::{Registry, World, avro, env_var, framed};
+use crate::support::{Registry, World, avro, framed};
 
 const BATTERY: &str = r#"{"type":"record","name":"Battery","fields":[
     {"name":"battery_id","type":"long"},{"name":"soc","type":"int"}]}"#;
@@ -73,7 +73,7 @@ async fn a_registry_that_is_away_pauses_the_partition_and_nothing_is_lost() {
     world.kafka.enqueue(&world.topic, 1, None, Some(br#"{"battery_id":2,"soc":2}"#));
     world.wait_for_offset(1, 1).await;
     assert_eq!(world.read_offset(0).await, Some(1));
-    let away = Duration::from_secs(if env_var("KAFKA_INGESTER_TEST_FULL").is_some() { 30 } else { 2 });
+    let away = Duration::from_secs(if is_full_size("KAFKA_INGESTER_TEST_FULL") { 30 } else { 2 });
     let since = Instant::now();
     eventually("it was away for long enough", async || {
         assert_eq!(service.get("/ready").await.0, 503);

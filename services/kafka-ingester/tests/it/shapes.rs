@@ -47,32 +47,6 @@ async fn a_key_field_may_be_a_path() {
     world.wait_for_field("event:a-1", "meta", r#"{"id":"a-1","dt":"2026-11-28"}"#).await;
 }
 
-/// Events in the form that the documentations of Wikimedia's EventStreams (recentchange) and of GitHub's REST API show.
-#[tokio::test]
-async fn documented_events_of_wikimedia_and_github_go_in_by_their_nested_ids() {
-    let world = World::new(1).await;
-    let events = include_str!("../documented_events.ndjson");
-    for event in events.lines() {
-        world.send(event);
-    }
-    let count = events.lines().count() as i64;
-    let of_wikimedia = ["event:{meta.id}", "event:b0caf18d-6c7f-4403-947d-2712bbe28610", "wiki", "jawiki"];
-    let of_github = ["user:{actor.login}", "user:octocat", "type", "WatchEvent"];
-    for [template, key, field, value] in [of_wikimedia, of_github] {
-        let vars = [("KEY_TEMPLATE", template), ("ID_SET", "none"), ("KAFKA_GROUP", template)];
-        let _service = world.start_ingester(&vars).await;
-        world.wait_for_field(key, field, value).await;
-        let offsets = format!("kafka-ingester:{template}:{}:offsets", world.topic);
-        test_support::eventually("all are handled", async || {
-            world.client.hget::<Option<i64>, _, _>(&offsets, "0").await.unwrap() == Some(count)
-        })
-        .await;
-        // The other half has no such field.
-        let dead: i64 = world.client.hget(&offsets, "0:dead").await.unwrap();
-        assert_eq!(dead, count / 2, "{template}");
-    }
-}
-
 /// As Debezium's PostgreSQL connector writes a row's insert, update and delete with its tombstone.
 #[tokio::test]
 async fn a_table_of_debezium_is_mirrored_with_its_deletes() {

@@ -12,7 +12,7 @@ use std::io::Write;
 pub(crate) use avro::{avro, framed};
 pub(crate) use kafka::Kafka;
 pub(crate) use registry::Registry;
-pub(crate) use traffic::{Model, TRAFFIC_VARS, random};
+pub(crate) use traffic::{Model, TRAFFIC_VARS, Wire, random};
 pub(crate) use world::World;
 
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_kafka-ingester");

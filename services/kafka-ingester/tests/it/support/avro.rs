@@ -5,9 +5,13 @@ use serde_json::Value;
 
 /// The bytes of a value by a schema.
 pub(crate) fn avro(schema: &str, value: Value) -> Vec<u8> {
-    let schema = Schema::parse_str(schema).unwrap();
-    let value = apache_avro::types::Value::from(value).resolve(&schema).unwrap();
-    apache_avro::to_avro_datum(&schema, value).unwrap()
+    encode(&Schema::parse_str(schema).unwrap(), value)
+}
+
+/// The same by a schema that was parsed before.
+pub(crate) fn encode(schema: &Schema, value: Value) -> Vec<u8> {
+    let value = apache_avro::types::Value::from(value).resolve(schema).unwrap();
+    apache_avro::to_avro_datum(schema, value).unwrap()
 }
 
 /// The same in the frame of a registry.
