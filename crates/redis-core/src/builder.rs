@@ -9,6 +9,9 @@ use fred_socket2::TcpKeepalive;
 /// A command that is not answered within this time has failed, and its connection counts as lost.
 pub(crate) const COMMAND_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// A question about the server itself that is not answered within this time is asked of another.
+pub(crate) const QUESTION_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// The capacity for a client's events about itself, where nobody subscribes: fred takes the memory for all of them at once.
 pub(crate) const NO_EVENTS: usize = 32;
 

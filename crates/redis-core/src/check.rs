@@ -14,13 +14,16 @@ use std::time::Duration;
 
 use fred::clients::{Client, Pipeline};
 use fred::interfaces::ClientLike;
-use fred::types::{Builder, ClusterHash, ConnectHandle, CustomCommand, InfoKind, Value};
+use fred::types::config::Server;
+use fred::types::{Builder, ClusterHash, CustomCommand, InfoKind, Value};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use crate::RedisConfig;
+use crate::cluster::Redirect;
 use crate::error::{ErrorClass, NO_ANSWER, RedisError, reason, reason_at};
 use crate::needs::Needs;
-use crate::state::{Source, StateBoard};
+use crate::single_connection::SingleConnection;
+use crate::state::{Source, State, StateBoard};
 
 /// Time between two checks.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -48,9 +51,15 @@ pub(crate) async fn run(
         let check = async {
             let connection = match connected.take() {
                 Some(connection) => connection,
-                None => CheckConnection::open(&builder).await?,
+                // Not one that is made again by itself: there the commands behind a lost MULTI would run.
+                None => {
+                    let connection = SingleConnection::open(&builder).await?;
+                    board.set(Source::Mode, check_mode(&connection.client, &config).await);
+                    connection
+                }
             };
-            let mut refused = refused(&connection.client, &user, &needs).await?;
+            let is_cluster_node = config.is_cluster_node();
+            let mut refused = refused(&connection.client, &user, &needs, is_cluster_node).await?;
             if refused.is_none() && wait_replicas.is_enabled() {
                 let written = wait_replicas.confirm(&connection.client, async { Ok(()) }).await;
                 refused = written.err().map(|error| reason(&error));
@@ -76,33 +85,16 @@ pub(crate) async fn run(
     }
 }
 
-/// A connection that is never made again by itself: on a second connection, the commands behind a lost MULTI would run.
-struct CheckConnection {
-    client: Client,
-    task: ConnectHandle,
-}
-
-impl CheckConnection {
-    async fn open(builder: &Builder) -> Result<Self, RedisError> {
-        let client = builder.build()?;
-        let connection = Self { task: client.connect(), client };
-        connection.client.wait_for_connect().await?;
-        Ok(connection)
-    }
-}
-
-impl Drop for CheckConnection {
-    fn drop(&mut self) {
-        // fred's task would outlive the client.
-        self.task.abort();
-    }
-}
-
 /// The first need that Redis would refuse now, in words. It is two round trips, however many needs there are.
 ///
 /// # Errors
 /// When the connection is of no use any more.
-async fn refused(client: &Client, user: &str, needs: &Needs) -> Result<Option<String>, RedisError> {
+async fn refused(
+    client: &Client,
+    user: &str,
+    needs: &Needs,
+    is_cluster_node: bool,
+) -> Result<Option<String>, RedisError> {
     // Alone, because without it the commands behind it would run.
     let multi = CustomCommand::new_static("MULTI", None, false);
     match client.custom::<Value, _>(multi, Vec::<String>::new()).await {
@@ -128,6 +120,8 @@ async fn refused(client: &Client, user: &str, needs: &Needs) -> Result<Option<St
             ErrorClass::Forbidden => {
                 refused.get_or_insert(format!("user {user} may not {}", need.words));
             }
+            // The user may: that is judged first. The rest is up to the node that has the key.
+            ErrorClass::Cluster if is_cluster_node && is_redirection(&error) => {}
             _ => {
                 refused.get_or_insert(reason(&error));
             }
@@ -135,6 +129,23 @@ async fn refused(client: &Client, user: &str, needs: &Needs) -> Result<Option<St
     }
     replies.next().transpose()?;
     Ok(refused)
+}
+
+fn is_redirection(error: &RedisError) -> bool {
+    Redirect::of(error, &Server::new("", 0)).is_some()
+}
+
+/// Whether the server is what the settings say: one Redis, or a node of a Cluster.
+async fn check_mode(client: &Client, config: &RedisConfig) -> State {
+    let info: String = client.info(Some(InfoKind::Server)).await.unwrap_or_default();
+    if info.contains("redis_mode:cluster") && !config.is_cluster_node() {
+        let (scheme, nodes) = (config.scheme(), config.nodes());
+        let server = nodes.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+        return Err(format!(
+            "{scheme}://{server} is a node of a Redis Cluster; use {scheme}-cluster://{server}"
+        ));
+    }
+    Ok(None)
 }
 
 async fn queue(pipeline: &Pipeline<Client>, command: &[String]) -> Result<(), RedisError> {

@@ -7,13 +7,13 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use fred::types::config::{Config, ServerConfig, TlsConnector};
+use fred::types::config::{Config, Server, ServerConfig, TlsConnector};
 use serde::Deserialize;
 use tls_client::{PemFile, TlsClient};
 
 pub use self::error::ConfigError;
 use self::url::RedisUrl;
-use crate::WaitReplicas;
+use crate::{Layout, WaitReplicas};
 
 /// Where Redis is and how to sign in.
 ///
@@ -25,7 +25,7 @@ use crate::WaitReplicas;
 #[command(next_help_heading = "Redis")]
 #[serde(default)]
 pub struct RedisConfig {
-    /// redis://[user:password@]host[:port][/db], rediss:// for TLS, redis+unix:///path/to/socket, or redis-sentinel://host:port[/db]?sentinelServiceName=NAME[&node=host:port]; valkey instead of redis is the same
+    /// redis://[user:password@]host[:port][/db], rediss:// for TLS, redis+unix:///path/to/socket, redis-sentinel://host:port[/db]?sentinelServiceName=NAME[&node=host:port], or redis-cluster://host:port,host:port; valkey instead of redis is the same
     #[arg(long, env = "REDIS_URL", value_parser = url::parse, hide_env_values = true)]
     #[serde(deserialize_with = "parse::url")]
     redis_url: Option<RedisUrl>,
@@ -96,6 +96,41 @@ impl RedisConfig {
         self.redis_url.as_ref().and_then(|url| url.config.database).unwrap_or(self.redis_db)
     }
 
+    /// How keys are named on this Redis.
+    pub fn layout(&self) -> Layout {
+        if self.is_cluster() || self.is_cluster_node() { Layout::Cluster } else { Layout::One }
+    }
+
+    /// Whether the URL names the nodes of a Redis Cluster.
+    pub(crate) fn is_cluster(&self) -> bool {
+        self.redis_url.as_ref().is_some_and(|url| url.config.server.is_clustered())
+    }
+
+    /// Whether this is [`at`](Self::at) one node of a Cluster.
+    pub(crate) fn is_cluster_node(&self) -> bool {
+        self.redis_url.as_ref().is_some_and(|url| url.is_cluster_node)
+    }
+
+    /// The same settings for one node of the Cluster.
+    pub(crate) fn at(&self, node: &Server) -> Self {
+        let mut config = self.clone();
+        if let Some(url) = &mut config.redis_url {
+            url.config.server = ServerConfig::Centralized { server: node.clone() };
+            url.is_cluster_node = true;
+        }
+        config
+    }
+
+    /// The nodes that the URL of a Cluster names.
+    pub(crate) fn nodes(&self) -> Vec<Server> {
+        self.server().server.hosts()
+    }
+
+    /// How the URL begins, for messages.
+    pub(crate) fn scheme(&self) -> &'static str {
+        if self.redis_url.as_ref().is_some_and(|url| url.tls) { "rediss" } else { "redis" }
+    }
+
     /// How many replicas must have a write before it is acknowledged.
     pub fn wait_replicas(&self) -> WaitReplicas {
         WaitReplicas(self.redis_wait_replicas)
@@ -115,6 +150,9 @@ impl RedisConfig {
             return Err(ConfigError::new(
                 "REDIS_TLS_CA, REDIS_TLS_CERT and REDIS_TLS_KEY need a REDIS_URL with rediss://",
             ));
+        }
+        if self.layout() == Layout::Cluster && self.db() != 0 {
+            return Err(ConfigError::new(format!("REDIS_DB must be 0: {}", url::CLUSTER_DB)));
         }
         config.database = Some(self.db());
         config.username = config.username.or_else(|| self.redis_username.clone());

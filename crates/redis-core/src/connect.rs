@@ -3,12 +3,16 @@
 //! A connection starts in the background and never gives up: it retries 50 ms to 0.5 s apart. Its [`State`] says whether
 //! it works, so that readiness can follow it. One-shot commands use [`connected_pool`], which fails instead.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use fred::clients::{Client, Pool, SubscriberClient};
+use fred::error::ErrorKind;
 use fred::interfaces::ClientLike;
 use fred::types::config::Config;
 use tokio::sync::watch;
+use tokio::task::AbortHandle;
+use tokio::time::timeout;
 
 use crate::builder::{COMMAND_TIMEOUT, NO_EVENTS, background, builder, forever, subscribing};
 use crate::error::{RedisError, hint, reason};
@@ -25,6 +29,16 @@ pub struct Connection<C> {
     pub state: watch::Receiver<State>,
     board: StateBoard,
     fred: Config,
+    /// fred's tasks, one for each connection that was started here.
+    tasks: Arc<[AbortHandle]>,
+}
+
+impl<C: ClientLike> Connection<C> {
+    /// Ends the connections. What still waits for an answer after a moment fails.
+    pub(crate) async fn close(&self) {
+        let _ = timeout(CLOSE_TIMEOUT, self.client.quit()).await;
+        self.tasks.iter().for_each(AbortHandle::abort);
+    }
 }
 
 impl<C> Connection<C> {
@@ -49,8 +63,18 @@ pub struct ConnectError {
 }
 
 impl ConnectError {
-    fn new(config: &RedisConfig, error: &RedisError) -> Self {
-        Self { server: config.to_string(), reason: reason(error) }
+    pub(crate) fn new(config: &RedisConfig, error: &RedisError) -> Self {
+        Self::because(config, reason(error))
+    }
+
+    pub(crate) fn because(config: &RedisConfig, reason: impl ToString) -> Self {
+        Self { server: config.to_string(), reason: reason.to_string() }
+    }
+}
+
+impl From<ConnectError> for RedisError {
+    fn from(error: ConnectError) -> Self {
+        Self::new(ErrorKind::Config, error.to_string())
     }
 }
 
@@ -73,8 +97,7 @@ pub fn pool(config: &RedisConfig) -> Result<Connection<Pool>, ConnectError> {
 pub async fn connected(config: &RedisConfig) -> Result<Connection<Pool>, ConnectError> {
     let fred = Config { fail_fast: true, ..fred_config(config)? };
     let uses_tls = fred.uses_tls();
-    let fail =
-        |error| ConnectError { server: config.to_string(), reason: reason(&error) + hint(uses_tls, &error) };
+    let fail = |error| ConnectError::because(config, reason(&error) + hint(uses_tls, &error));
     let pool = forever(builder(fred.clone(), COMMAND_TIMEOUT, NO_EVENTS))
         .build_pool(config.pool_size())
         .map_err(fail)?;
@@ -83,7 +106,7 @@ pub async fn connected(config: &RedisConfig) -> Result<Connection<Pool>, Connect
     for number in 0..pool.clients().len() {
         connection.board.set(Source::Connection(number), Ok(None));
     }
-    watcher::ping(pool.clients(), &connection.board, Duration::ZERO);
+    watcher::ping(pool.clients(), config, &connection.board, Duration::ZERO);
     Ok(connection)
 }
 
@@ -106,9 +129,8 @@ pub fn client(config: &RedisConfig) -> Result<Connection<Client>, ConnectError> 
         .build()
         .map_err(|error| ConnectError::new(config, &error))?;
     let connection = Connection::new(config, fred, client.clone(), std::slice::from_ref(&client));
-    watcher::ping(std::slice::from_ref(&client), &connection.board, MAX_BLOCKING);
-    client.connect();
-    Ok(connection)
+    watcher::ping(std::slice::from_ref(&client), config, &connection.board, MAX_BLOCKING);
+    Ok(connection.started(std::slice::from_ref(&client)))
 }
 
 /// A connection for a caller that subscribes by itself. Its channels hold `event_capacity` events and take about 700 bytes
@@ -141,11 +163,26 @@ pub fn subscriber(config: &RedisConfig) -> Result<Connection<SubscriberClient>, 
 /// Messages that a [`subscriber`]'s channel holds before its slowest receiver lags: 6 MB.
 pub const EVENT_CAPACITY: usize = 8_192;
 
+/// After this time connections that are to end are cut.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// The longest time that a command of a [`client`] may block.
 pub const MAX_BLOCKING: Duration = Duration::from_secs(5);
 
 fn fred_config(config: &RedisConfig) -> Result<Config, ConnectError> {
-    config.to_fred().map_err(|error| ConnectError { server: config.to_string(), reason: error.to_string() })
+    if config.is_cluster() {
+        return Err(ConnectError::because(
+            config,
+            format!("{} does not run on a Redis Cluster yet", program()),
+        ));
+    }
+    config.to_fred().map_err(|error| ConnectError::because(config, error))
+}
+
+/// The name of this program.
+fn program() -> String {
+    let path = std::env::current_exe().unwrap_or_default();
+    path.file_stem().map_or_else(|| "this program".to_owned(), |name| name.to_string_lossy().into_owned())
 }
 
 impl<C> Connection<C> {
@@ -153,7 +190,13 @@ impl<C> Connection<C> {
         let (board, state) = StateBoard::new(connections.len());
         watcher::follow_events(connections, &config.to_string(), fred.uses_tls(), &board);
         follow::start(&fred, connections, &board);
-        Self { client, state, board, fred }
+        Self { client, state, board, fred, tasks: Arc::default() }
+    }
+
+    /// Starts fred's tasks.
+    fn started<E: ClientLike>(self, connections: &[E]) -> Self {
+        let tasks = connections.iter().map(|connection| connection.connect().abort_handle()).collect();
+        Self { tasks, ..self }
     }
 }
 
@@ -165,7 +208,6 @@ fn start<C: ClientLike, E: watcher::Watched>(
     connections: &[E],
 ) -> Connection<C> {
     let connection = Connection::new(config, fred, client, connections);
-    watcher::ping(connections, &connection.board, Duration::ZERO);
-    connection.client.connect();
-    connection
+    watcher::ping(connections, config, &connection.board, Duration::ZERO);
+    connection.started(connections)
 }

@@ -86,7 +86,7 @@ impl<C: Watched> Followed<C> {
     }
 }
 
-async fn reconnect<C: Watched>(connection: &C) {
+pub(crate) async fn reconnect<C: Watched>(connection: &C) {
     let _ = timeout(Duration::from_secs(2), connection.force_reconnection()).await;
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::Layout;
 use crate::id::{CustomerId, GameToken, RunId, UserToken};
 
 /// The layout of a key: `to_string()` is its name in Redis.
@@ -141,6 +142,26 @@ pub enum Key<'a> {
     ObjectTotalSize(&'a str),
 }
 
+impl Key<'_> {
+    /// Its name in this layout.
+    pub fn name(&self, layout: Layout) -> String {
+        match layout {
+            Layout::One => self.to_string(),
+            Layout::Cluster => self.on_cluster(),
+        }
+    }
+
+    /// What has another name on a Cluster than on one Redis, because it must be in one hash slot with other keys, or must not:
+    /// what is in braces decides the slot.
+    fn on_cluster(&self) -> String {
+        match self {
+            Key::StatusHistory(channel) => format!("status-proxy:history:{{{channel}}}"),
+            same => same.to_string(),
+        }
+    }
+}
+
+/// The name on one Redis.
 impl fmt::Display for Key<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -234,8 +255,8 @@ pub const GAMES_OF_PLAYERS_PREFIX: &str = "games:players:";
 pub const GAMES_OF_PARTICIPANTS_PREFIX: &str = "games:participants:";
 
 /// The hash slot of a name, as Redis Cluster computes it: 0 to 16383. scenario-player partitions its customers by it.
-pub fn hash_slot(name: &str) -> u16 {
-    fred::util::redis_keyslot(name.as_bytes())
+pub fn hash_slot(name: impl AsRef<[u8]>) -> u16 {
+    fred::util::redis_keyslot(name.as_ref())
 }
 
 #[cfg(test)]

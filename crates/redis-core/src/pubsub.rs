@@ -4,6 +4,7 @@
 //! command, or for nothing if that is not sent yet. So each subscription is proven by the number of subscriptions that the
 //! connection has, of which Redis tells (CLIENT INFO).
 
+mod link;
 mod proof;
 
 use std::collections::HashSet;
@@ -12,7 +13,8 @@ use std::time::Duration;
 
 use fred::clients::{Client, WithOptions};
 use fred::error::ErrorKind;
-use fred::interfaces::{ClientLike, EventInterface, PubsubInterface};
+use fred::interfaces::{ClientLike, PubsubInterface};
+use fred::types::Message;
 use fred::types::config::{Options, Server};
 use parking_lot::Mutex;
 use tokio::sync::broadcast::Receiver;
@@ -20,6 +22,7 @@ use tokio::sync::broadcast::error::TryRecvError;
 use tokio::sync::watch;
 
 use crate::{Connection, ErrorClass, RedisError, State};
+pub(crate) use link::Link;
 use proof::{ConnectionInfo, Proof};
 
 /// A command on this connection that takes longer has failed.
@@ -31,7 +34,7 @@ const BATCH_SIZE: usize = 512;
 ///
 /// One caller at a time may change subscriptions.
 pub struct PubSubConnection {
-    connection: Connection<Client>,
+    link: Link,
     proof: Proof,
     subscriptions: Mutex<Subscriptions>,
     reconnects: Mutex<Receiver<Server>>,
@@ -49,18 +52,33 @@ struct Subscriptions {
 impl PubSubConnection {
     /// `connection` is a [`listener`](crate::connect::listener) that nobody else subscribes with.
     pub fn new(connection: Connection<Client>) -> Self {
-        let reconnects = Mutex::new(connection.client.reconnect_rx());
-        Self { connection, proof: Proof::default(), subscriptions: Mutex::default(), reconnects }
+        Self::of_link(Link::fixed(connection))
     }
 
-    /// The client, for its events.
-    pub fn client(&self) -> &Client {
-        &self.connection.client
+    pub(crate) fn of_link(link: Link) -> Self {
+        let reconnects = Mutex::new(link.reconnect_rx());
+        Self { link, proof: Proof::default(), subscriptions: Mutex::default(), reconnects }
+    }
+
+    /// The client of the present connection, for its events. From [`Redis::pubsub`](crate::Redis::pubsub) on a Cluster it
+    /// changes: see [`message_rx`](Self::message_rx).
+    pub fn client(&self) -> Client {
+        self.link.client()
+    }
+
+    /// What is published from now on, on whatever connection.
+    pub fn message_rx(&self) -> Receiver<Message> {
+        self.link.message_rx()
+    }
+
+    /// A value for each new connection.
+    pub fn reconnect_rx(&self) -> Receiver<Server> {
+        self.link.reconnect_rx()
     }
 
     /// Whether the connection works.
     pub fn state(&self) -> watch::Receiver<State> {
-        self.connection.state.clone()
+        self.link.state()
     }
 
     /// Subscribes to channels. When this returns, Redis has confirmed it, for all but those that it returns: the user may
@@ -175,7 +193,7 @@ impl PubSubConnection {
     /// Drops the connection and makes a new one.
     pub async fn reconnect(&self) {
         // An error means that the connection is lost already; then fred makes a new one anyway.
-        let _ = tokio::time::timeout(TIMEOUT, self.connection.client.force_reconnection()).await;
+        let _ = tokio::time::timeout(TIMEOUT, self.client().force_reconnection()).await;
     }
 
     /// Forgets what was subscribed to on an earlier connection.
@@ -219,7 +237,7 @@ impl PubSubConnection {
     fn without_retries(&self) -> WithOptions<Client> {
         let options =
             Options { max_attempts: Some(1), fail_fast: true, timeout: Some(TIMEOUT), ..Options::default() };
-        self.connection.client.with_options(&options)
+        self.client().with_options(&options)
     }
 }
 

@@ -24,6 +24,8 @@ pub fn publish_state(sender: &watch::Sender<State>, state: State) {
 pub(crate) enum Source {
     /// The connection with this number.
     Connection(usize),
+    /// Whether it is one Redis or a Cluster, as the settings say.
+    Mode,
     /// Whether Redis answers on the connection with this number, and would write.
     Ping(usize),
     /// Whether Redis would run what the service [needs](crate::Needs).

@@ -24,6 +24,11 @@ impl Table {
         self.0.iter().map(Row::name).collect()
     }
 
+    /// The row with this name.
+    pub(crate) fn row(&self, name: &str) -> &Row {
+        self.0.iter().find(|row| row.name() == name).expect("a row of this table")
+    }
+
     /// The row that says most exactly what this name is: of those whose pattern matches, the only one with the most letters of
     /// its own.
     pub(crate) fn row_of(&self, name: &str) -> &Row {
@@ -49,6 +54,20 @@ impl Row {
 
     pub(crate) fn cell(&self, number: usize) -> &str {
         &self.0[number]
+    }
+
+    /// Whether the last cell, in which values stand in angles, is the form of this name.
+    pub(crate) fn is_on_cluster(&self, name: &str) -> bool {
+        let form = self.0.last().map_or("", |cell| cell.trim_matches('`'));
+        // Braces are those of the name there.
+        let words = |text: &str| text.replace('{', "\u{1}").replace('}', "\u{2}");
+        let form = words(form).replace('⟨', "{").replace('⟩', "}");
+        matches(&form, &words(name))
+    }
+
+    /// Whether it says that the key has the same name on a Cluster.
+    pub(crate) fn is_the_same_on_cluster(&self) -> bool {
+        self.0.last().is_some_and(String::is_empty)
     }
 }
 

@@ -9,14 +9,16 @@ use fred::error::ErrorKind;
 use fred::interfaces::{ClientLike, EventInterface, KeysInterface, PubsubInterface};
 use fred::types::config::Options;
 use tokio::sync::broadcast::error::RecvError;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{sleep, timeout};
 
-use crate::Key;
-use crate::error::{ErrorClass, RedisError, hint, reason, reason_at};
+use crate::error::{ErrorClass, RETRY_INTERVAL_MS, RedisError, hint, reason, reason_at};
 use crate::state::{Source, StateBoard};
+use crate::{Key, RedisConfig};
 
 /// Time between two questions. A server with `timeout 3` would close a connection that is idle for longer.
-const PING_INTERVAL: Duration = Duration::from_secs(2);
+pub(crate) const PING_INTERVAL: Duration = Duration::from_secs(2);
+/// The same where there was no answer.
+const PING_RETRY_INTERVAL: Duration = Duration::from_millis(RETRY_INTERVAL_MS);
 /// An answer that takes longer turns the state to an error.
 const PING_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -103,27 +105,41 @@ pub(crate) fn resubscribe(client: &SubscriberClient) {
 
 /// Asks each connection for a sign of life, until nobody looks at the state any more. Where a command may block, the answer
 /// may come that much later.
-pub(crate) fn ping<C: Watched>(connections: &[C], board: &StateBoard, blocking: Duration) {
+///
+/// A node of a Cluster says MOVED where it has not the slot of the key, and that is an answer too.
+pub(crate) fn ping<C: Watched>(
+    connections: &[C],
+    config: &RedisConfig,
+    board: &StateBoard,
+    blocking: Duration,
+) {
+    let is_cluster_node = config.is_cluster_node();
     for (number, connection) in connections.iter().enumerate() {
         let (connection, board) = (connection.clone(), board.clone());
         tokio::spawn(async move {
-            let mut ticks = interval(PING_INTERVAL);
-            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            let mut pause = Duration::ZERO;
             while !board.is_closed() {
                 tokio::select! {
-                    _ = ticks.tick() => {}
+                    () = sleep(pause) => {}
                     () = board.trouble() => {}
                 }
                 let error = match connection.ask(blocking).await {
                     Ok(()) => None,
                     // Not every user may; whether the service may do its work is checked elsewhere.
                     Err(error) if ErrorClass::of(&error) == ErrorClass::Forbidden => None,
+                    Err(error) if is_cluster_node && ErrorClass::of(&error) == ErrorClass::Cluster => None,
                     Err(error) => Some(error),
                 };
                 board.set(Source::Ping(number), error.as_ref().map_or(Ok(None), |error| Err(reason(error))));
-                if error.is_some_and(|error| needs_another_connection(&error)) {
-                    let _ = connection.force_reconnection().await;
-                }
+                pause = match &error {
+                    None => PING_INTERVAL,
+                    Some(error) if needs_another_connection(error) => {
+                        let _ = connection.force_reconnection().await;
+                        PING_INTERVAL
+                    }
+                    // A connection that was just made is known to be good a moment later.
+                    Some(_) => PING_RETRY_INTERVAL,
+                };
             }
         });
     }

@@ -40,9 +40,13 @@ impl TestRedis {
 
     /// Starts one of another version: see [`redis_versions`](crate::redis_versions).
     pub async fn start_binary(binary: &Path, args: &[&str]) -> Self {
+        Self::start_on(free_port(), binary, args).await
+    }
+
+    pub(crate) async fn start_on(port: u16, binary: &Path, args: &[&str]) -> Self {
         let mut redis = Self {
             binary: binary.to_owned(),
-            port: free_port(),
+            port,
             args: args.iter().map(ToString::to_string).collect(),
             dir: tempfile::tempdir().expect("make a folder for redis"),
             server: None,
@@ -87,6 +91,11 @@ impl TestRedis {
         let client = builder.build()?;
         client.init().await?;
         Ok(client)
+    }
+
+    /// Whether it was started, and not killed since.
+    pub(crate) fn is_running(&self) -> bool {
+        self.server.is_some()
     }
 
     /// Runs a command as a user who may do everything: `redis.admin("CONFIG SET maxmemory 1")`. Words in it are separated

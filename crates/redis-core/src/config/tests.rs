@@ -153,3 +153,21 @@ fn the_readme_names_every_variable_with_its_default() {
     }
     assert_eq!(named, table.names().into_iter().map(str::to_owned).collect());
 }
+
+#[test]
+fn a_cluster_url_names_nodes_and_has_database_0_only() {
+    let cluster = config(&["--redis-url=redis-cluster://ann:key@a:7000,b,[::1]:7002/0"]);
+    let fred = cluster.to_fred().unwrap();
+    assert_eq!((fred.username.as_deref(), fred.password.as_deref()), (Some("ann"), Some("key")));
+    let nodes: Vec<String> = cluster.nodes().iter().map(ToString::to_string).collect();
+    assert_eq!((nodes[0].as_str(), nodes[1].as_str(), nodes.len()), ("a:7000", "b:6379", 3));
+    assert_eq!(cluster.layout(), Layout::Cluster);
+    assert_eq!(config(&["--redis-url=redis://a"]).layout(), Layout::One);
+    let node = cluster.at(&Server::new("c", 7003));
+    assert_eq!((node.to_string(), node.layout()), ("c:7003/0".to_owned(), Layout::Cluster));
+    assert!(config(&["--redis-url=valkeys-cluster://a"]).to_fred().unwrap().uses_tls());
+    let refusal = "a Redis Cluster has database 0 only";
+    assert_eq!(url::parse("redis-cluster://a:7000/2").err().unwrap(), refusal);
+    let other = config(&["--redis-url=redis-cluster://a", "--redis-db=2"]).to_fred().err().unwrap();
+    assert_eq!(other.to_string(), format!("REDIS_DB must be 0: {refusal}"));
+}

@@ -12,7 +12,8 @@ pub use fred::error::Error as RedisError;
 pub enum ErrorClass {
     /// There was no answer: the connection is lost, or the time is over.
     Unreachable,
-    /// It passes by itself: the server is loading its data or is busy (LOADING, BUSY, MASTERDOWN, TRYAGAIN, …).
+    /// It passes by itself: the server is loading its data or is busy, or its Cluster has no primary for the key (LOADING,
+    /// BUSY, MASTERDOWN, TRYAGAIN, CLUSTERDOWN, …).
     Busy,
     /// This connection leads to a server that takes no writes, usually a primary that became a replica (READONLY).
     WrongServer,
@@ -20,7 +21,8 @@ pub enum ErrorClass {
     CannotWrite,
     /// The user may not run this command, or not on this key or channel (NOPERM).
     Forbidden,
-    /// The server is a node of a Redis Cluster (MOVED, ASK, CROSSSLOT, CLUSTERDOWN).
+    /// A node of a Redis Cluster does not run this command (MOVED, ASK, CROSSSLOT). [`Redis::run`](crate::Redis::run) follows
+    /// the first two.
     Cluster,
     /// The user or the password is wrong, or missing (WRONGPASS, NOAUTH).
     Unauthenticated,
@@ -71,6 +73,7 @@ const CODES: [(&str, ErrorClass); 21] = [
     ("LOADING", ErrorClass::Busy),
     ("BUSY ", ErrorClass::Busy),
     ("TRYAGAIN", ErrorClass::Busy),
+    ("CLUSTERDOWN", ErrorClass::Busy),
     ("MASTERDOWN", ErrorClass::Busy),
     ("ERR max number of clients", ErrorClass::Busy),
     ("READONLY", ErrorClass::WrongServer),
@@ -83,7 +86,6 @@ const CODES: [(&str, ErrorClass); 21] = [
     ("MOVED", ErrorClass::Cluster),
     ("ASK ", ErrorClass::Cluster),
     ("CROSSSLOT", ErrorClass::Cluster),
-    ("CLUSTERDOWN", ErrorClass::Cluster),
     ("NOAUTH", ErrorClass::Unauthenticated),
     ("WRONGPASS", ErrorClass::Unauthenticated),
     ("ERR invalid password", ErrorClass::Unauthenticated),
@@ -91,8 +93,10 @@ const CODES: [(&str, ErrorClass); 21] = [
     ("DENIED", ErrorClass::Unauthenticated),
 ];
 
-/// What an error reply says somewhere, where its code is a plain ERR.
-const PHRASES: [(&str, ErrorClass); 7] = [
+/// What an error reply says somewhere, where its code is a plain ERR; and what fred says where a client was closed.
+const PHRASES: [(&str, ErrorClass); 9] = [
+    ("Client is not initialized", ErrorClass::Unreachable),
+    ("Failed to send command to router", ErrorClass::Unreachable),
     ("WAIT cannot be used with replica instances", ErrorClass::WrongServer),
     ("ACL failure in script", ErrorClass::Forbidden),
     ("The user executing the script can't", ErrorClass::Forbidden),

@@ -105,7 +105,7 @@ const REPLIES: &[(&str, ErrorClass)] = &[
     ("MOVED 12706 127.0.0.1:7001", ErrorClass::Cluster),
     ("ASK 12706 127.0.0.1:7001", ErrorClass::Cluster),
     ("CROSSSLOT Keys in request don't hash to the same slot", ErrorClass::Cluster),
-    ("CLUSTERDOWN Hash slot not served", ErrorClass::Cluster),
+    ("CLUSTERDOWN Hash slot not served", ErrorClass::Busy),
     ("ERR SELECT is not allowed in cluster mode", ErrorClass::Cluster),
     (
         "ERR Error running script (call to f_d223ed8c7345b684e8ed044ed472601f536fa58b): @user_script:1: @user_script: 1: Lua script attempted to access a non local key in a cluster node",

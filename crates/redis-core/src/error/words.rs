@@ -30,8 +30,9 @@ pub fn reason(error: &RedisError) -> String {
             "Redis has fewer replicas than min-replicas-to-write and refuses writes"
         }
         ErrorClass::CannotWrite => "Redis cannot save to its disk and refuses writes (MISCONF)",
+        ErrorClass::Cluster if error.details().contains("CROSSSLOT") => error.details(),
         ErrorClass::Cluster => {
-            "Redis is a node of a Redis Cluster; REDIS_URL must name a single primary, or Sentinel"
+            "Redis is a node of a Redis Cluster; REDIS_URL must begin with redis-cluster://"
         }
         ErrorClass::Unauthenticated if error.details().starts_with("DENIED") => {
             "Redis is in protected mode and accepts local connections only"
@@ -41,6 +42,12 @@ pub fn reason(error: &RedisError) -> String {
             return format!("Redis refused the user name or the password ({code})");
         }
         ErrorClass::Busy if error.details().contains("LOADING") => "Redis is loading its data",
+        ErrorClass::Busy if error.details().contains("CLUSTERDOWN") => {
+            "the Redis Cluster is down for some of its keys, or for all"
+        }
+        ErrorClass::Invalid if error.details().contains("cluster support disabled") => {
+            "Redis is no node of a Redis Cluster; use redis://"
+        }
         ErrorClass::Busy if error.details().contains("BUSY") => "Redis is busy with a script",
         ErrorClass::Busy | ErrorClass::Forbidden | ErrorClass::Invalid => without_script(error.details()),
     };

@@ -88,6 +88,40 @@ fn every_layout_is_the_literal_text_of_its_contract() {
     assert_eq!(tested, variants(include_str!("../key.rs"), "Key"));
 }
 
+/// Every key that has another name on a Cluster, with the literal text of it.
+fn for_each_on_cluster(mut test: impl FnMut(Key<'_>, &str)) {
+    test(Key::StatusHistory("upset-reckoning:wepp"), "status-proxy:history:{upset-reckoning:wepp}");
+}
+
+#[test]
+fn every_name_on_a_cluster_is_the_literal_text_and_all_others_are_the_same() {
+    let variant = |key: Key<'_>| format!("{key:?}").split([' ', '(']).next().unwrap_or_default().to_owned();
+    let mut tagged = BTreeSet::new();
+    for_each_on_cluster(|key, literal| {
+        assert_eq!(key.name(Layout::Cluster), literal);
+        tagged.insert(variant(key));
+    });
+    for_each(|key, literal, _| {
+        assert_eq!(key.name(Layout::One), literal);
+        if !tagged.contains(&variant(key)) {
+            assert_eq!(key.name(Layout::Cluster), literal);
+        }
+    });
+}
+
+#[test]
+fn the_readme_says_which_keys_have_another_name_on_a_cluster() {
+    let table = Table::read("| key |");
+    let mut tagged = BTreeSet::new();
+    for_each_on_cluster(|key, literal| {
+        let row = table.row_of(&key.to_string());
+        assert!(row.is_on_cluster(literal), "{literal} is not as the README says");
+        tagged.insert(row.name());
+    });
+    let rows = table.names().into_iter().filter(|name| !table.row(name).is_the_same_on_cluster());
+    assert_eq!(rows.collect::<BTreeSet<_>>(), tagged);
+}
+
 #[test]
 fn the_readme_has_one_row_for_every_key_and_its_type() {
     let table = Table::read("| key |");

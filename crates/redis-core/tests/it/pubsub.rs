@@ -55,7 +55,7 @@ async fn a_subscription_that_is_gone_is_noticed_and_a_new_connection_starts_with
     pubsub.subscribe(&channels(&["open1", "open2"])).await.unwrap();
     assert!(pubsub.stands().await.unwrap());
     // As nobody but a fault would: fred knows nothing of it.
-    fred::interfaces::PubsubInterface::unsubscribe(pubsub.client(), "open1").await.unwrap();
+    fred::interfaces::PubsubInterface::unsubscribe(&pubsub.client(), "open1").await.unwrap();
     assert!(!pubsub.stands().await.unwrap());
     for _ in 0..3 {
         let mut reconnects = pubsub.client().reconnect_rx();

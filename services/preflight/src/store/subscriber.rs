@@ -52,7 +52,7 @@ impl Subscriber {
         self.pubsub.state()
     }
 
-    fn client(&self) -> &Client {
+    fn client(&self) -> Client {
         self.pubsub.client()
     }
 

@@ -1,0 +1,38 @@
+use std::sync::Arc;
+
+use fred::types::config::Server;
+
+use super::slot_map::SLOTS;
+use crate::Shard;
+
+/// What is known of a Cluster at one time. Of one Redis: a single shard with all slots.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Topology {
+    /// The shards that have slots.
+    pub(crate) shards: Arc<[Shard]>,
+    /// By slot, the place of its shard.
+    pub(super) places: Arc<[Option<u16>]>,
+    /// All primaries, also those without a slot.
+    pub(super) primaries: Arc<[Shard]>,
+    /// All nodes that are not down, primaries first.
+    pub(crate) servers: Arc<[Server]>,
+}
+
+impl Topology {
+    /// That of one Redis.
+    pub(crate) fn one(shard: Shard) -> Self {
+        let places = vec![Some(0); usize::from(SLOTS)].into();
+        Self { shards: Arc::from([shard]), places, ..Self::default() }
+    }
+
+    /// The shard that has this slot.
+    pub(crate) fn shard_of(&self, slot: u16) -> Option<&Shard> {
+        let place = self.places.get(usize::from(slot)).copied().flatten()?;
+        self.shards.get(usize::from(place))
+    }
+
+    /// The primary at this address.
+    pub(crate) fn primary_at(&self, server: &Server) -> Option<&Shard> {
+        self.primaries.iter().find(|shard| shard.server() == Some(server))
+    }
+}

@@ -1,0 +1,232 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use fred::clients::{Client, Pool};
+use fred::error::ErrorKind;
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::builder::COMMAND_TIMEOUT;
+use crate::cluster::{Follower, Redirect, Topology, first_view};
+use crate::key::hash_slot;
+use crate::pubsub::Link;
+use crate::state::publish_state;
+use crate::{
+    ConnectError, Connection, Layout, Needs, PubSubConnection, RedisConfig, RedisError, Shard, State,
+    Subscriber, connect,
+};
+
+/// The time after which a command that is sent from node to node has failed.
+const REDIRECT_TIMEOUT: Duration = COMMAND_TIMEOUT;
+/// The pause before a command is tried again elsewhere. A slot that is being moved, or a failover, need some such pauses.
+const PAUSE: Duration = Duration::from_millis(10);
+/// The longest wait for news of the topology before a command is tried again.
+const NEWS_TIMEOUT: Duration = Duration::from_millis(200);
+
+/// The Redis of the settings: one server, or the shards of a Redis Cluster, whose topology is followed.
+///
+/// Cloning shares it.
+#[derive(Clone)]
+pub struct Redis {
+    config: RedisConfig,
+    topology: watch::Receiver<Topology>,
+    state: watch::Receiver<State>,
+    redirected: Arc<Notify>,
+    /// On one Redis nothing changes, and nobody else keeps this.
+    _one: Option<Arc<watch::Sender<Topology>>>,
+}
+
+impl Redis {
+    /// Starts to connect in the background. The state also says whether each server would do what the service needs, as
+    /// [`Connection::check`].
+    ///
+    /// # Errors
+    /// When the configuration cannot be used at all; an absent server is not an error here.
+    pub fn connect(config: &RedisConfig, needs: Needs) -> Result<Self, ConnectError> {
+        if config.layout() == Layout::Cluster {
+            // The files of TLS, and the database.
+            config.to_fred().map_err(|error| ConnectError::because(config, error))?;
+            return Ok(Self::follow(config, Some(needs)));
+        }
+        Ok(Self::one(config, connect::pool(config)?.check(config, needs)))
+    }
+
+    /// Connects before it returns, for programs that end soon.
+    ///
+    /// # Errors
+    /// When the first attempt to connect fails, to any shard.
+    pub async fn connected(config: &RedisConfig) -> Result<Self, ConnectError> {
+        if config.layout() == Layout::One {
+            return Ok(Self::one(config, connect::connected(config).await?));
+        }
+        config.to_fred().map_err(|error| ConnectError::because(config, error))?;
+        first_view(config, &config.nodes()).await.map_err(|error| ConnectError::new(config, &error))?;
+        let redis = Self::follow(config, None);
+        let mut state = redis.state.clone();
+        let _ = timeout(COMMAND_TIMEOUT, state.wait_for(State::is_ok)).await;
+        let state = state.borrow().clone();
+        state.map(|_| redis).map_err(|reason| ConnectError::because(config, reason))
+    }
+
+    fn one(config: &RedisConfig, pool: Connection<Pool>) -> Self {
+        let state = pool.state.clone();
+        let (sender, topology) = watch::channel(Topology::one(Shard::new(None, config.clone(), pool)));
+        let redirected = Arc::default();
+        Self { config: config.clone(), topology, state, redirected, _one: Some(Arc::new(sender)) }
+    }
+
+    fn follow(config: &RedisConfig, needs: Option<Needs>) -> Self {
+        let (sender, topology) = watch::channel(Topology::default());
+        let (states, state) = watch::channel(Ok(None));
+        publish_state(&states, Err("not connected yet".to_owned()));
+        let redirected = Arc::new(Notify::new());
+        tokio::spawn(Follower::new(config, needs, sender, states, Arc::clone(&redirected)).run());
+        Self { config: config.clone(), topology, state, redirected, _one: None }
+    }
+
+    /// How keys are named here.
+    pub fn layout(&self) -> Layout {
+        self.config.layout()
+    }
+
+    /// Changes whenever Redis begins or ceases to do what the service needs, on any shard.
+    pub fn state(&self) -> watch::Receiver<State> {
+        self.state.clone()
+    }
+
+    /// The shards that have slots now. Empty until the Cluster was reached for the first time; one Redis is one shard.
+    pub fn shards(&self) -> Arc<[Shard]> {
+        Arc::clone(&self.topology.borrow().shards)
+    }
+
+    /// Waits until these are not the shards any more: a failover, or a node that got its first slot or lost its last.
+    pub async fn shards_changed(&self, known: &[Shard]) -> Arc<[Shard]> {
+        let mut topology = self.topology.clone();
+        let is_new = |topology: &Topology| *topology.shards != *known;
+        match topology.wait_for(is_new).await {
+            Ok(topology) => Arc::clone(&topology.shards),
+            Err(_) => std::future::pending().await,
+        }
+    }
+
+    /// The shard that has this key now; `None` if none is known that has.
+    pub fn shard_of(&self, key: impl AsRef<[u8]>) -> Option<Shard> {
+        self.shard_of_slot(hash_slot(key))
+    }
+
+    /// As [`shard_of`](Self::shard_of), by slot.
+    pub fn shard_of_slot(&self, slot: u16) -> Option<Shard> {
+        self.topology.borrow().shard_of(slot).cloned()
+    }
+
+    /// Runs `op` on the shard that has this key, and again where that shard says that another has it.
+    ///
+    /// `op` is one command, one script or one transaction, on keys of the same slot. More commands in one `op` are possible if
+    /// all may be repeated: while their slot is being moved they may fail, and are run again from the first.
+    ///
+    /// # Errors
+    /// That of `op`. What is lost with a connection is not tried again here.
+    pub async fn run<T, F: Future<Output = Result<T, RedisError>>>(
+        &self,
+        key: impl AsRef<[u8]>,
+        op: impl Fn(Client) -> F,
+    ) -> Result<T, RedisError> {
+        self.run_on_slot(hash_slot(key), op).await
+    }
+
+    /// As [`run`](Self::run), by slot.
+    ///
+    /// # Errors
+    /// The same.
+    pub async fn run_on_slot<T, F: Future<Output = Result<T, RedisError>>>(
+        &self,
+        slot: u16,
+        op: impl Fn(Client) -> F,
+    ) -> Result<T, RedisError> {
+        let deadline = Instant::now() + REDIRECT_TIMEOUT;
+        let mut told = None;
+        loop {
+            let known = self.topology.borrow().clone();
+            let told_shard = told.take().and_then(|server| known.primary_at(&server));
+            let (error, redirect) = match told_shard.or_else(|| known.shard_of(slot)) {
+                Some(shard) => match attempt(shard, &known, &op).await {
+                    Ok(value) => return Ok(value),
+                    Err(failed) => failed,
+                },
+                None => (
+                    RedisError::new(ErrorKind::IO, "no node is known that has the key"),
+                    Some(Redirect::Unknown),
+                ),
+            };
+            let Some(redirect) = redirect.filter(|_| Instant::now() < deadline) else { return Err(error) };
+            match redirect {
+                Redirect::Moved(server) if known.primary_at(&server).is_some() => {
+                    self.redirected.notify_one();
+                    told = Some(server);
+                }
+                Redirect::TryAgain => {}
+                Redirect::Moved(_) | Redirect::Ask(_) | Redirect::Unknown => self.wait_for_news(&known).await,
+            }
+            sleep(PAUSE).await;
+        }
+    }
+
+    /// Has the topology asked for, and waits for a short time until it is another one than this.
+    async fn wait_for_news(&self, known: &Topology) {
+        self.redirected.notify_one();
+        let mut topology = self.topology.clone();
+        let _ = timeout(NEWS_TIMEOUT, topology.wait_for(|topology| topology != known)).await;
+    }
+
+    /// A connection for a caller that subscribes by itself and must know what stands; on a Cluster to any node, and to another
+    /// when that is down. What is published on any node is heard on each. Its channels hold `event_capacity` events, as
+    /// [`connect::listener`] says.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect).
+    pub fn pubsub(&self, event_capacity: usize) -> Result<PubSubConnection, ConnectError> {
+        self.link(event_capacity).map(PubSubConnection::of_link)
+    }
+
+    /// A subscriber, which subscribes again after every reconnect; on a Cluster as [`pubsub`](Self::pubsub). Its channel holds
+    /// [`EVENT_CAPACITY`](connect::EVENT_CAPACITY) messages.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect).
+    pub fn subscriber(&self) -> Result<Subscriber, ConnectError> {
+        self.link(connect::EVENT_CAPACITY).map(Subscriber::new)
+    }
+
+    fn link(&self, event_capacity: usize) -> Result<Link, ConnectError> {
+        match self.layout() {
+            Layout::One => connect::listener(&self.config, event_capacity).map(Link::fixed),
+            Layout::Cluster => Link::to_any_node(&self.config, self.topology.clone(), event_capacity),
+        }
+    }
+
+    /// Ends all connections of the pools.
+    pub async fn quit(self) {
+        for shard in self.shards().iter() {
+            shard.close().await;
+        }
+    }
+}
+
+/// Runs `op` on a shard, and where that shard says ASK on the other. An error comes with what is to be done about it.
+async fn attempt<T, F: Future<Output = Result<T, RedisError>>>(
+    shard: &Shard,
+    known: &Topology,
+    op: &impl Fn(Client) -> F,
+) -> Result<T, (RedisError, Option<Redirect>)> {
+    let result = op(shard.client().clone()).await;
+    let Some(server) = shard.server() else { return result.map_err(|error| (error, None)) };
+    let Err(error) = result else { return result.map_err(|error| (error, None)) };
+    let redirect = Redirect::of(&error, server);
+    let Some(Redirect::Ask(other)) = &redirect else { return Err((error, redirect)) };
+    let Some(other) = known.primary_at(other) else { return Err((error, redirect)) };
+    other.run_asking(op).await.map_err(|error| {
+        // It has the slot only for who comes from the other node.
+        let redirect = Redirect::of(&error, server).map(|_| Redirect::TryAgain);
+        (error, redirect)
+    })
+}
