@@ -1,12 +1,17 @@
 #!/usr/bin/env bash
-# Tests deploy/ on a real Docker engine, in a Compose project of its own: `scripts/check_stack.sh [paths|scale|kill|restart…]`,
-# all of them if none is named. Fails if one of the six paths does not work, or if more is lost or repeated than the
-# services promise while containers are scaled, killed and restarted under load.
+# Tests deploy/ on a real Docker engine, in a Compose project of its own:
+# `scripts/check_stack.sh [-f FILE…] [paths|scale|kill|restart…]`, all of them if none is named, with more Compose files if any
+# are. Fails if one of the six paths does not work, or if more is lost or repeated than the services promise while containers
+# are scaled, killed and restarted under load.
 set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 source scripts/docker.sh
-[ $# -gt 0 ] || set -- paths scale kill restart
 use_compose || fail "there is no Docker engine with Compose"
+while [ "${1-}" = -f ]; do
+  compose+=(-f "$2")
+  shift 2
+done
+[ $# -gt 0 ] || set -- paths scale kill restart
 compose+=(--project-name backplane-check)
 
 need python3
@@ -22,7 +27,7 @@ for check; do
   case $check in
     paths) "${compose[@]}" run --rm -T check ;;
     scale | kill | restart) disruptions+=("$check") ;;
-    *) fail "usage: scripts/check_stack.sh [paths|scale|kill|restart…]" ;;
+    *) fail "usage: scripts/check_stack.sh [-f FILE…] [paths|scale|kill|restart…]" ;;
   esac
 done
 [ ${#disruptions[@]} -eq 0 ] || COMPOSE="${compose[*]}" DOCKER="${docker[*]}" "${BACKPLANE_PYTHON:?the packages of deploy/check/requirements.txt}" deploy/check/chaos.py "${disruptions[@]}"

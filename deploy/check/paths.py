@@ -7,14 +7,13 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.request
 import uuid
 
 import pyarrow.dataset
 from websockets.sync.client import connect
 
 from stack import (CLUSTER, ENTRY, KAFKA_TOPIC, OBJECTS, PLAYER, PREFLIGHT, RECORDING, RUN, STATUS, WORKER_CHANNEL,
-                   CheckFailed, http, kafka_producer, mqtt_subscriber, redis_client, wait_until)
+                   CheckFailed, http, http_bytes, kafka_producer, mqtt_subscriber, redis_client, wait_until)
 
 
 def report(text):
@@ -198,9 +197,8 @@ def objects_over_nodes():
     content, url = os.urandom(100_000), f"{ENTRY}/object-store/objects/{uuid.uuid4().hex}"
     http("PUT", url, content)
     for _ in range(4):  # haproxy sends each to another node, if there are several
-        with urllib.request.urlopen(url, timeout=10) as response:
-            if response.read() != content:
-                raise CheckFailed("an object that was read is not the one that was put")
+        if http_bytes("GET", url) != content:
+            raise CheckFailed("an object that was read is not the one that was put")
     http("DELETE", url)
     report("an object that was put into one node was read from every node")
     cluster = subprocess.run([sys.executable, CLUSTER, OBJECTS, OBJECTS, OBJECTS, "--tasks", "200", "--largest", "1000000"],

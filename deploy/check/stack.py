@@ -40,6 +40,12 @@ RECORDING = file("decimal-pleasing.jsonl", "crates/run-events/examples/data/deci
 CLUSTER = file("cluster.py", "services/object-store/tests/peer/cluster.py")
 
 
+def secret(name):
+    """A secret from the environment or from the file that `NAME_FILE` names, as the services read it; None without."""
+    path = os.environ.get(f"{name}_FILE")
+    return pathlib.Path(path).read_text().strip() if path else os.environ.get(name) or None
+
+
 class CheckFailed(Exception):
     """Something that the stack must do did not happen."""
 
@@ -57,11 +63,19 @@ def wait_until(what, condition, within=30):
 
 
 def http(method, url, body=None):
+    """Sends a request and returns the body of the response as text. Raises if the status is no success."""
+    return http_bytes(method, url, body).decode()
+
+
+def http_bytes(method, url, body=None):
     """Sends a request and returns the body of the response. Raises if the status is no success."""
     data = json.dumps(body).encode() if isinstance(body, (dict, list)) else body
-    request = urllib.request.Request(url, data=data, method=method, headers={"Content-Type": "application/json"})
+    headers = {"Content-Type": "application/json"}
+    if token := secret("OPERATOR_TOKEN"):
+        headers["Authorization"] = f"Bearer {token}"
+    request = urllib.request.Request(url, data=data, method=method, headers=headers)
     with urllib.request.urlopen(request, timeout=10) as response:
-        return response.read().decode()
+        return response.read()
 
 
 def ready_counts():
@@ -70,8 +84,7 @@ def ready_counts():
 
 
 def redis_client(**more):
-    password = os.environ.get("REDIS_PASSWORD") or None
-    return redis.Redis(HOST, port("REDIS", 6379), password=password, decode_responses=True, **more)
+    return redis.Redis(HOST, port("REDIS", 6379), password=secret("REDIS_PASSWORD"), decode_responses=True, **more)
 
 
 def kafka_producer(**more):
@@ -92,6 +105,7 @@ def mqtt_subscriber(on_message, client_id=""):
     client.on_connect = lambda client, *_: client.subscribe("customer/#", qos=1)
     client.on_subscribe = lambda *_: subscribed.append(True)
     client.on_message = lambda _client, _data, message: on_message(message.topic, json.loads(message.payload))
+    client.username_pw_set(os.environ.get("MQTT_USERNAME") or None, secret("MQTT_PASSWORD"))
     client.reconnect_delay_set(1, 1)
     client.connect(HOST, port("MOSQUITTO", 1883))
     client.loop_start()

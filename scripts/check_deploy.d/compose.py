@@ -1,9 +1,9 @@
-"""Checks deploy/docker-compose.yml and deploy/.env.example against the --help of the services.
+"""Checks the Compose files and deploy/.env.example against the --help of the services.
 
 compose.py BIN    the folder of the built services
 
-The Compose file passes every setting of a service to its container, and nothing else. The example lists every variable
-that the Compose file reads.
+The Compose file passes every setting of a service to its container, and nothing else. The files that are used together with
+it set settings only. The example lists every variable that the Compose file reads.
 """
 
 import re
@@ -40,12 +40,23 @@ def find_problems(programs):
         for name in given - settings:
             if not name.startswith(prefixes or "none"):
                 yield f"{service}: {name} is not a setting"
+    yield from find_unknown_in_additions(programs)
     passed_through = {name for service in services.values() for name, value in (service.get("environment") or {}).items() if value is None}
     read = passed_through | set(re.findall(r"\$\{([A-Z_]+)", text))
     listed = re.findall(r"^([A-Z_]+)=", Path("deploy/.env.example").read_text(), re.MULTILINE)
     yield from (f".env.example: {name} is missing" for name in read - set(listed))
     yield from (f".env.example: the Compose file does not read {name}" for name in set(listed) - read)
     yield from (f".env.example: {name} is listed twice" for name in set(listed) if listed.count(name) > 1)
+
+
+def find_unknown_in_additions(programs):
+    for path in sorted(Path("deploy").glob("docker-compose.*.yml")):
+        for service, changed in yaml.safe_load(path.read_text())["services"].items():
+            if service not in SERVICES:
+                continue
+            for name in (changed.get("environment") or {}).keys() - settings_of(programs / service):
+                if name.removesuffix("_FILE") not in settings_of(programs / service):
+                    yield f"{path.name}: {service}: {name} is not a setting"
 
 
 problems = sorted(find_problems(Path(sys.argv[1])))
