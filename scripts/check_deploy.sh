@@ -108,6 +108,15 @@ else
   without "Prometheus's configurations and rules" "promtool is not installed: Debian's package is prometheus"
 fi
 
+use_node deploy/node @grafana/schema@13.2.3 typescript@5.9.3
+if [ -n "${BACKPLANE_NODE_MODULES-}" ]; then
+  say "the dashboard, by the types of Grafana's own package"
+  cat scripts/check_deploy.d/dashboard.ts deploy/grafana/backplane.json >"$tools/node/dashboard.mts"
+  "$BACKPLANE_NODE_MODULES/.bin/tsc" --noEmit --strict --skipLibCheck --module nodenext --target es2022 "$tools/node/dashboard.mts"
+else
+  without "the types of the dashboard" "npm's packages cannot be installed"
+fi
+
 if [ -n "${BACKPLANE_PYTHON-}" ] && has haproxy; then
   say "metrics in the rules and the dashboard"
   port=$(free_port)

@@ -124,10 +124,11 @@ use_redis() {
   export "$1=${!1-$folder/$3}"
 }
 
-# use_node PACKAGE@VERSION… : installs packages of npm, where node is there, for tests in which a peer runs in node. Sets
-# BACKPLANE_NODE_MODULES. Where they cannot be installed it says so and sets nothing.
+# use_node FOLDER PACKAGE@VERSION… : installs packages of npm into a folder of target/, where node is there, for tests in which
+# a peer runs in node. Sets BACKPLANE_NODE_MODULES. Where they cannot be installed it says so and sets nothing.
 use_node() {
-  local folder=$target/node
+  local folder=$target/$1
+  shift
   if [ "$(cat "$folder/installed" 2>/dev/null)" != "$*" ]; then
     rm -rf "$folder" && mkdir -p "$folder"
     if ! timeout 300 npm install --prefix "$folder" --no-save --no-audit --no-fund --ignore-scripts "$@" \

@@ -165,7 +165,7 @@ def panel(title, unit, *queries):
         "title": title,
         "datasource": SOURCE,
         "fieldConfig": {"defaults": {"unit": unit, "min": 0}, "overrides": []},
-        "options": {"legend": {"displayMode": "list", "placement": "bottom"}, "tooltip": {"mode": "multi", "sort": "desc"}},
+        "options": {"legend": {"displayMode": "list", "placement": "bottom", "showLegend": True, "calcs": []}, "tooltip": {"mode": "multi", "sort": "desc"}},
         "targets": [
             {"refId": chr(ord("A") + place), "datasource": SOURCE, "legendFormat": legend, "expr": expression}
             for place, (legend, expression) in enumerate(queries)
