@@ -11,4 +11,4 @@ mod view;
 
 pub(crate) use self::follower::{Follower, first_view};
 pub(crate) use self::redirect::Redirect;
-pub(crate) use self::topology::Topology;
+pub use self::topology::Topology;

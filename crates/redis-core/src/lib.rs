@@ -24,6 +24,7 @@ mod tables;
 mod watcher;
 
 pub use channel::Channel;
+pub use cluster::Topology;
 pub use config::{ConfigError, RedisConfig};
 pub use connect::{ConnectError, Connection};
 pub use error::{ErrorClass, RedisError};

@@ -196,6 +196,11 @@ impl PubSubConnection {
         let _ = tokio::time::timeout(TIMEOUT, self.client().force_reconnection()).await;
     }
 
+    /// Ends the connection.
+    pub async fn close(&self) {
+        self.link.close().await;
+    }
+
     /// Forgets what was subscribed to on an earlier connection.
     async fn know_connection(&self) -> Result<(), RedisError> {
         while !matches!(self.reconnects.lock().try_recv(), Err(TryRecvError::Empty | TryRecvError::Closed)) {

@@ -99,16 +99,6 @@ impl Redis {
         Arc::clone(&self.topology.borrow().shards)
     }
 
-    /// Waits until these are not the shards any more: a failover, or a node that got its first slot or lost its last.
-    pub async fn shards_changed(&self, known: &[Shard]) -> Arc<[Shard]> {
-        let mut topology = self.topology.clone();
-        let is_new = |topology: &Topology| *topology.shards != *known;
-        match topology.wait_for(is_new).await {
-            Ok(topology) => Arc::clone(&topology.shards),
-            Err(_) => std::future::pending().await,
-        }
-    }
-
     /// The shard that has this key now; `None` if none is known that has.
     pub fn shard_of(&self, key: impl AsRef<[u8]>) -> Option<Shard> {
         self.shard_of_slot(hash_slot(key))
@@ -117,6 +107,21 @@ impl Redis {
     /// As [`shard_of`](Self::shard_of), by slot.
     pub fn shard_of_slot(&self, slot: u16) -> Option<Shard> {
         self.topology.borrow().shard_of(slot).cloned()
+    }
+
+    /// Changes whenever slots get another shard. On one Redis it never does.
+    pub fn topology(&self) -> watch::Receiver<Topology> {
+        self.topology.clone()
+    }
+
+    /// Where to publish on this channel: on a Cluster any node will do, and this is always the same, so that messages do not
+    /// overtake each other; another only while that shard is away. `None` if no server is known yet.
+    pub fn publisher(&self, channel: &str) -> Option<Client> {
+        let works = |shard: &Shard| shard.state().borrow().is_ok();
+        let own = self.shard_of(channel);
+        let other = || self.shards().iter().find(|shard| works(shard)).cloned();
+        let shard = own.clone().filter(works).or_else(other).or(own)?;
+        shard.pool().clients().first().cloned()
     }
 
     /// Runs `op` on the shard that has this key, and again where that shard says that another has it.

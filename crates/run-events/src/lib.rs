@@ -3,7 +3,7 @@
 pub mod blocking;
 mod dump;
 mod error;
-mod owned_pool;
+mod owned_redis;
 mod redis_prep;
 mod status_messenger;
 

@@ -8,7 +8,7 @@ use redis_core::{Key, RedisConfig, RedisError};
 use tokio::sync::Mutex;
 use tokio::task;
 
-use crate::owned_pool::OwnedPool;
+use crate::owned_redis::OwnedRedis;
 use crate::{Error, RunId, dump};
 
 /// The hash of one run in Redis. preflight computes the run's checklist from it.
@@ -35,7 +35,7 @@ use crate::{Error, RunId, dump};
 ///
 /// See `examples/prepare.rs` for a complete program.
 pub struct RedisPrep {
-    redis: OwnedPool,
+    redis: OwnedRedis,
     key: String,
     dump: PathBuf,
     // Held from a change until its file is written. Otherwise an older hash could replace a newer one in the file.
@@ -56,7 +56,7 @@ impl RedisPrep {
         working_directory: impl Into<PathBuf>,
     ) -> Result<Self, Error> {
         Ok(Self {
-            redis: OwnedPool::connect(redis).await?,
+            redis: OwnedRedis::connect(redis).await?,
             key: Key::Run(&run).to_string(),
             dump: working_directory.into().join("redisprep.dump"),
             write_order: Mutex::new(()),
@@ -85,10 +85,12 @@ impl RedisPrep {
     /// # Errors
     /// Like [`timestamp`](Self::timestamp).
     pub async fn remove_timestamp(&self, task: &str) -> Result<(), Error> {
-        let removed = async {
-            self.redis.hset::<(), _, _>(&self.key, LOADED).await?;
-            self.redis.hdel(&self.key, format!("timestamps:{task}")).await
-        };
+        let (key, field) = (self.key.as_str(), format!("timestamps:{task}"));
+        let field = field.as_str();
+        let removed = self.redis.run(key, |client| async move {
+            client.hset::<(), _, _>(key, LOADED).await?;
+            client.hdel(key, field).await
+        });
         self.change("remove a timestamp", removed).await
     }
 
@@ -113,15 +115,18 @@ impl RedisPrep {
     /// # Errors
     /// [`Error::Redis`].
     pub async fn fields(&self) -> Result<BTreeMap<String, String>, Error> {
-        let fields: HashMap<Bytes, Bytes> =
-            self.redis.hgetall(&self.key).await.map_err(Error::redis("read the run"))?;
+        let key = self.key.as_str();
+        let read = self.redis.run(key, |client| async move { client.hgetall(key).await });
+        let fields: HashMap<Bytes, Bytes> = read.await.map_err(Error::redis("read the run"))?;
         let text = |bytes: Bytes| String::from_utf8(bytes.to_vec()).ok();
         Ok(fields.into_iter().filter_map(|(field, value)| Some((text(field)?, text(value)?))).collect())
     }
 
     async fn set(&self, field: String, value: String) -> Result<(), Error> {
         let fields = vec![(field, value), (LOADED.0.to_owned(), LOADED.1.to_owned())];
-        self.change("set a field of the run", self.redis.hset(&self.key, fields)).await
+        let (key, fields) = (self.key.as_str(), &fields);
+        let set = self.redis.run(key, |client| async move { client.hset(key, fields.clone()).await });
+        self.change("set a field of the run", set).await
     }
 
     /// Makes a change, and then writes the hash to the dump file.

@@ -1,8 +1,9 @@
+use fred::error::ErrorKind;
 use fred::interfaces::PubsubInterface;
-use redis_core::{Channel, RedisConfig};
+use redis_core::{Channel, RedisConfig, RedisError};
 use tokio::sync::OnceCell;
 
-use crate::owned_pool::OwnedPool;
+use crate::owned_redis::OwnedRedis;
 use crate::{ChannelName, Error, RunId};
 
 /// Publishes the status lines of runs. status-proxy carries them to browsers.
@@ -23,14 +24,14 @@ use crate::{ChannelName, Error, RunId};
 ///
 /// See `examples/report.rs` for a complete program.
 pub struct StatusMessenger {
-    redis: RedisConfig,
-    pool: OnceCell<OwnedPool>,
+    config: RedisConfig,
+    redis: OnceCell<OwnedRedis>,
 }
 
 impl StatusMessenger {
     /// A messenger that is not connected yet.
     pub fn new(redis: RedisConfig) -> Self {
-        Self { redis, pool: OnceCell::new() }
+        Self { config: redis, redis: OnceCell::new() }
     }
 
     /// Publishes one line on a channel of a run. It may be any text.
@@ -38,10 +39,12 @@ impl StatusMessenger {
     /// # Errors
     /// [`Error::Connect`] if it cannot connect, [`Error::Redis`] if Redis does not accept the line within 5 s.
     pub async fn publish(&self, run: &RunId, channel: &ChannelName, line: &str) -> Result<(), Error> {
-        let pool = self.pool.get_or_try_init(|| OwnedPool::connect(&self.redis)).await?;
+        let redis = self.redis.get_or_try_init(|| OwnedRedis::connect(&self.config)).await?;
         let channel = Channel::Status(run, channel).to_string();
-        // Always the same connection: lines on two connections could overtake each other.
-        let connection = &pool.clients()[0];
-        connection.publish(channel, line).await.map_err(Error::redis("publish a status line"))
+        let publish = async {
+            let unknown = || RedisError::new(ErrorKind::IO, "no node of the Redis Cluster is known");
+            redis.publisher(&channel).ok_or_else(unknown)?.publish(channel.as_str(), line).await
+        };
+        publish.await.map_err(Error::redis("publish a status line"))
     }
 }

@@ -5,9 +5,9 @@ use fred::types::config::Server;
 use super::slot_map::SLOTS;
 use crate::Shard;
 
-/// What is known of a Cluster at one time. Of one Redis: a single shard with all slots.
+/// Which shard has which hash slots at one time. One Redis is a single shard with all slots.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Topology {
+pub struct Topology {
     /// The shards that have slots.
     pub(crate) shards: Arc<[Shard]>,
     /// By slot, the place of its shard.
@@ -25,8 +25,13 @@ impl Topology {
         Self { shards: Arc::from([shard]), places, ..Self::default() }
     }
 
+    /// The shards that have slots. Empty as long as the Cluster was never reached.
+    pub fn shards(&self) -> &[Shard] {
+        &self.shards
+    }
+
     /// The shard that has this slot.
-    pub(crate) fn shard_of(&self, slot: u16) -> Option<&Shard> {
+    pub fn shard_of(&self, slot: u16) -> Option<&Shard> {
         let place = self.places.get(usize::from(slot)).copied().flatten()?;
         self.shards.get(usize::from(place))
     }

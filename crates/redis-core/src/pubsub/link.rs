@@ -82,6 +82,12 @@ impl Link {
         self.current.lock().client.clone()
     }
 
+    /// Ends the present connection. One that stays at its server makes no other.
+    pub(crate) async fn close(&self) {
+        let connection = self.current.lock().clone();
+        connection.close().await;
+    }
+
     /// Whether the connection works.
     pub(crate) fn state(&self) -> watch::Receiver<State> {
         self.state.clone()
