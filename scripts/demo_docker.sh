@@ -19,10 +19,22 @@ stop() {
 trap stop EXIT
 trap 'exit 130' INT TERM
 
-say "building the images (the first time takes as long as building the workspace)"
-quietly demo-build.log "the images could not be built" "${compose[@]}" --profile check build
+# What scripts/release.sh made, if it was run here.
+release=("$target"/release-*/*"-$(uname -m).image.tar.gz")
+if [ -e "${release[0]}" ]; then
+  say "this takes about three minutes; loading the images of the release"
+  for image in "${release[@]}"; do
+    tag=$("${docker[@]}" load --quiet --input "$image" | sed -n 's/^Loaded image: //p')
+    "${docker[@]}" tag "$tag" "${tag%:*}"
+  done
+  build=(build check)
+else
+  say "this takes about three minutes, and the first time some ten more: building the images"
+  build=(--profile check build)
+fi
+quietly demo-build.log "the images could not be built" "${compose[@]}" "${build[@]}"
 say "starting Redis, Mosquitto, Kafka, haproxy, and two instances of each service"
-quietly demo-up.log "they could not be started" "${compose[@]}" up --detach --scale scenario-player=2 --scale preflight=2 \
+quietly demo-up.log "they could not be started" "${compose[@]}" up --detach --no-build --scale scenario-player=2 --scale preflight=2 \
   --scale status-proxy=2 --scale kafka-ingester=2 --scale etl-worker=2 --scale object-store=2
 
 "${compose[@]}" run --rm -T check || fail "a path does not work"

@@ -7,7 +7,7 @@ source "$(dirname "$0")/lib.sh"
 need python3 kill redis-server redis-cli mosquitto mosquitto_sub curl haproxy
 use_python
 
-say "building (some minutes the first time)"
+say "this takes about two minutes, and the first time some ten more: building"
 quiet=()
 [ -t 2 ] || quiet=(--quiet)
 cargo build --locked "${quiet[@]}" --workspace --bins --examples
@@ -22,10 +22,11 @@ printf 'listener %s 127.0.0.1\nallow_anonymous true\n' "$MQTT_PORT" >"$work/mosq
 start "$MQTT_PORT" "$work/mosquitto.log" mosquitto -c "$work/mosquitto.conf"
 say "Redis on 127.0.0.1:$REDIS_PORT, Mosquitto on 127.0.0.1:$MQTT_PORT"
 
-failed=()
-for script in scripts/demo.d/*.sh; do
-  name=$(basename "$script" .sh)
-  say "${name#*-}: $(sed -n '2s/^# //p' "$script")"
+failed=() number=0
+scripts=(scripts/demo.d/*.sh)
+for script in "${scripts[@]}"; do
+  name=$(basename "$script" .sh) number=$((number + 1))
+  say "$number of ${#scripts[@]}, ${name#*-}: $(sed -n '2s/^# //p' "$script")"
   # Each ends by itself within 30 s. The limit is for one that hangs.
   if [ -n "${CHECK-}" ]; then set -- timeout 120 "$script"; else set -- "$script"; fi
   "$@" </dev/null || failed+=("${name#*-}")
