@@ -61,6 +61,8 @@ pub enum Key<'a> {
     StatusRecorded,
     /// status-proxy: stream, the last lines of a channel (`run:channel`).
     StatusHistory(&'a str),
+    /// status-proxy: sorted set, the channels of a run that have such a stream, by the time of their last line.
+    StatusChannels(&'a str),
 
     /// etl-worker: set, the players of a game.
     Game(&'a GameToken),
@@ -155,7 +157,12 @@ impl Key<'_> {
     /// what is in braces decides the slot.
     fn on_cluster(&self) -> String {
         match self {
-            Key::StatusHistory(channel) => format!("status-proxy:history:{{{channel}}}"),
+            // All of a run is in one slot, so that a script writes a stream and the list of the run's channels.
+            Key::StatusHistory(channel) => {
+                let (run, name) = channel.split_once(':').unwrap_or((channel, ""));
+                format!("status-proxy:history:{{{run}}}:{name}")
+            }
+            Key::StatusChannels(run) => format!("status-proxy:channels:{{{run}}}"),
             same => same.to_string(),
         }
     }
@@ -189,6 +196,7 @@ impl fmt::Display for Key<'_> {
             Key::StatusRecorder => f.write_str("status-proxy:recorder"),
             Key::StatusRecorded => f.write_str("status-proxy:recorded"),
             Key::StatusHistory(channel) => write!(f, "status-proxy:history:{channel}"),
+            Key::StatusChannels(run) => write!(f, "status-proxy:channels:{run}"),
 
             Key::Game(game) => write!(f, "games:{game}"),
             Key::GameSuperhero(game, user) => write!(f, "games:{game}{}:{user}", game_suffix::SUPERHEROS),

@@ -88,6 +88,10 @@ impl TestRedis {
             performance.broadcast_channel_capacity = EVENT_CAPACITY;
             performance.default_command_timeout = patience();
         });
+        builder.with_connection_config(|connection| {
+            connection.connection_timeout = patience();
+            connection.internal_command_timeout = patience();
+        });
         let client = builder.build()?;
         client.init().await?;
         Ok(client)

@@ -60,10 +60,11 @@ impl App {
         // Below 10^18, so that ids stay short.
         let instance = chassis::unique::instance_id() % 10u64.pow(18);
         let records = config.has_history_in_redis();
-        let (store, events) = Store::new(&config.redis, format!("{instance:x}"), records)?;
+        let retention = config.retention();
+        let recorded_age = records.then_some(retention.age);
+        let (store, events) = Store::new(&config.redis, format!("{instance:x}"), recorded_age)?;
         let store = Arc::new(store);
 
-        let retention = config.retention();
         let idle_ttl = if records { RECORDED_WITHIN } else { retention.age };
         let policy = ChannelPolicy {
             retention,

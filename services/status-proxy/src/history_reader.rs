@@ -12,7 +12,7 @@ use crate::history_pages::HistoryPages;
 use crate::line::LineId;
 use crate::position::SharedPosition;
 use crate::resume::{ResumeRequest, Since, StoredStart};
-use crate::run_channels::is_whole_run;
+use crate::run_channels::{is_whole_run, run_name};
 use crate::store::StoredPage;
 
 /// How long a line that a client has seen on another instance may take to arrive here.
@@ -58,7 +58,7 @@ impl HistoryReader {
 
     /// What the recorded history of these channels has for a client; `None` if there is nothing to read.
     pub(crate) async fn start(&self, channels: &[&str], request: ResumeRequest) -> Option<Vec<StoredStart>> {
-        let pages = self.pages.as_ref().filter(|_| !channels.iter().any(|channel| is_whole_run(channel)))?;
+        let pages = self.pages.as_ref()?;
         let start = match (request.since_id(), request.last) {
             (Some(since), _) => self.start_after(pages, channels, since).await,
             (None, Some(count)) if count > 0 => start_at_last(pages, channels, count).await,
@@ -84,18 +84,21 @@ impl HistoryReader {
         channels: &[&str],
         since: LineId,
     ) -> Result<Vec<StoredStart>, RedisError> {
+        let history = &pages.store.history;
         let deadline = Instant::now() + TAKEOVER_TIMEOUT.min(self.timeout);
         loop {
-            // No lines are needed, only what the streams prove.
-            let reads = channels.iter().map(|channel| pages.store.history.page(channel, since, 0));
-            let starts = StoredPage::starts_after(since, &try_join_all(reads).await?);
-            let complete_since = self.position.lock().complete_since;
-            let reaches_here = starts.iter().all(|start| start.complete_until.epoch >= complete_since);
-            if reaches_here || Instant::now() > deadline {
-                return Ok(starts);
+            let until = history.recorded_span().await?.until;
+            if until.epoch >= self.position.lock().complete_since || Instant::now() > deadline {
+                break;
             }
             sleep(POLL_INTERVAL).await;
         }
+        if let Some(run) = as_whole_run(channels) {
+            return Ok(vec![history.run_start_after(run, since).await?]);
+        }
+        // No lines are needed, only what the streams prove.
+        let reads = channels.iter().map(|channel| history.page(channel, since, 0));
+        Ok(StoredPage::starts_after(since, &try_join_all(reads).await?))
     }
 }
 
@@ -104,8 +107,16 @@ async fn start_at_last(
     channels: &[&str],
     count: usize,
 ) -> Result<Vec<StoredStart>, RedisError> {
+    if let Some(run) = as_whole_run(channels) {
+        return Ok(vec![pages.store.history.run_start_at_last(run, count).await?]);
+    }
     // This comes first, so that every line that it says is recorded is among those that are found.
     let span = pages.store.history.recorded_span().await?;
     let found = try_join_all(channels.iter().map(|channel| pages.find_last(channel, count))).await?;
     Ok(found.into_iter().map(|last| span.start_at_last(last)).collect())
+}
+
+/// The run, if all its channels are meant. They stand alone.
+fn as_whole_run<'a>(channels: &[&'a str]) -> Option<&'a str> {
+    channels.first().filter(|channel| is_whole_run(channel)).map(|channel| run_name(channel))
 }

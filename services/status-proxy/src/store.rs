@@ -8,8 +8,10 @@ mod history;
 mod missed;
 mod needs;
 mod page;
+mod run_history;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use fred::clients::Pool;
 use fred::interfaces::PubsubInterface;
@@ -37,22 +39,27 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    /// Starts to connect in the background. The events begin with the first connection.
+    /// Starts to connect in the background. The events begin with the first connection. `recorded_age`: with history in Redis,
+    /// how long a channel is kept there after its last line.
     ///
     /// # Errors
     /// When the configuration is wrong. An absent server is not an error here.
     pub(crate) fn new(
         config: &RedisConfig,
         instance: String,
-        has_history_in_redis: bool,
+        recorded_age: Option<Duration>,
     ) -> Result<(Self, PubSubEvents), ConnectError> {
         let subscriber = connect::listener(config, EVENT_CAPACITY)?;
         let events = PubSubEvents::new(&subscriber);
-        let needs = needs::needs(&instance, has_history_in_redis);
+        let needs = needs::needs(&instance, recorded_age.is_some());
         let pool = connect::pool(config)?.check(config, needs);
         let store = Self {
             pubsub: PubSubConnection::new(subscriber),
-            history: HistoryStore::new(pool.client.clone(), instance.clone()),
+            history: HistoryStore::new(
+                pool.client.clone(),
+                instance.clone(),
+                recorded_age.unwrap_or_default(),
+            ),
             pool,
             instance,
         };

@@ -179,7 +179,7 @@ impl Subscriber {
         pubsub.subscribe_pattern(&every).await.map_err(fail("subscribe to all channels"))?;
         let (epoch, early) = self.own_epoch().await?;
         let channels: Vec<Arc<str>> = self.table.channels().cloned().collect();
-        let missed = if self.is_first_connection || self.table.has_whole_runs() {
+        let missed = if self.is_first_connection {
             None
         } else {
             let missed = self.store.history.load_missed(&channels, self.router.latest(), epoch).await;

@@ -37,6 +37,7 @@ fn for_each(mut test: impl FnMut(Key<'_>, &str, &str)) {
     test(Key::StatusRecorder, "status-proxy:recorder", "string");
     test(Key::StatusRecorded, "status-proxy:recorded", "hash");
     test(Key::StatusHistory("upset-reckoning:wepp"), "status-proxy:history:upset-reckoning:wepp", "stream");
+    test(Key::StatusChannels("upset-reckoning"), "status-proxy:channels:upset-reckoning", "zset");
     test(Key::Game(&game), "games:g1", "set");
     test(Key::GameSuperhero(&game, &user), "games:g1:superheros:u1", "hash");
     test(Key::GameSuperheros(&game), "games:g1:superheros", "set");
@@ -90,7 +91,8 @@ fn every_layout_is_the_literal_text_of_its_contract() {
 
 /// Every key that has another name on a Cluster, with the literal text of it.
 fn for_each_on_cluster(mut test: impl FnMut(Key<'_>, &str)) {
-    test(Key::StatusHistory("upset-reckoning:wepp"), "status-proxy:history:{upset-reckoning:wepp}");
+    test(Key::StatusHistory("upset-reckoning:wepp"), "status-proxy:history:{upset-reckoning}:wepp");
+    test(Key::StatusChannels("upset-reckoning"), "status-proxy:channels:{upset-reckoning}");
 }
 
 #[test]

@@ -5,7 +5,8 @@ use std::process::Stdio;
 
 use fantoccini::Locator;
 use fred::interfaces::HashesInterface;
-use test_support::{Browser, eventually};
+use serde_json::json;
+use test_support::{Browser, eventually, within_patience};
 use tokio::process::Command;
 
 use crate::contract::FIELDS;
@@ -24,9 +25,56 @@ async fn a_python_client_written_from_the_contract_alone_works() {
     })
     .await;
     env.producer.hset::<(), _, _>("batch;;run-1", FIELDS.to_vec()).await.unwrap();
-    let output = client.wait_with_output().await.unwrap();
+    let output = within_patience("the client's end", client.wait_with_output()).await.unwrap();
     assert!(output.status.success());
     assert_eq!(String::from_utf8_lossy(&output.stdout), "as the contract says\n");
+}
+
+/// Behaves as the originals' own page does: its URL, its messages, and when it connects again.
+const ORIGINAL: &str = "
+    const [run] = arguments;
+    const seen = window.seen = { connects: 0, checklist: null };
+    const connect = () => {
+        const socket = new WebSocket(`ws://${location.host}/weppcloud-microservices/preflight/${run}`);
+        socket.onopen = () => {
+            seen.connects += 1;
+            socket.send(JSON.stringify({ type: 'init' }));
+        };
+        socket.onmessage = ({ data }) => {
+            const frame = JSON.parse(data);
+            if (frame.type === 'ping') socket.send(JSON.stringify({ type: 'pong' }));
+            if (frame.type === 'preflight') seen.checklist = frame.checklist;
+        };
+        socket.onclose = () => setTimeout(connect, 200);
+    };
+    connect();
+";
+
+#[tokio::test]
+async fn the_originals_page_gets_its_checklists_and_connects_again() {
+    let mut env =
+        TestEnv::start(&[("PREFLIGHT_PING_INTERVAL", "300ms"), ("PREFLIGHT_PONG_TIMEOUT", "5s")]).await;
+    let browser = Browser::start().await;
+    let page = &browser.client;
+    page.goto(&format!("{}/health", env.service.base_url())).await.unwrap();
+    page.execute(ORIGINAL, vec![json!("batch;;run-1")]).await.unwrap();
+    let sees = async |connects: u64, is_done: bool| {
+        eventually(&format!("checklist {is_done} at connection {connects}"), async || {
+            let seen = page.execute("return window.seen", vec![]).await.unwrap();
+            seen["connects"] == connects && seen["checklist"]["channels"] == is_done
+        })
+        .await;
+    };
+    sees(1, false).await;
+    env.set("batch;;run-1", "timestamps:build_channels", 1).await;
+    sees(1, true).await;
+    let address = format!("127.0.0.1:{}", env.service.port());
+    assert_eq!(env.service.terminate().await, 0);
+    let vars = [("REDIS_URL", env.redis.url()), ("LISTEN_ADDR", address)];
+    let vars: Vec<(&str, &str)> = vars.iter().map(|(name, text)| (*name, text.as_str())).collect();
+    let _second = test_support::ServiceProcess::spawn(crate::support::BINARY, &vars);
+    sees(2, true).await;
+    browser.close().await;
 }
 
 #[tokio::test]

@@ -58,7 +58,7 @@ impl Backfill {
         let mut buffered: Vec<Option<BufferedLines>> = self.progress.iter().map(|_| None).collect();
         while out.len() < PIECE_BYTES {
             let mut wanted = Vec::new();
-            let mut first: Option<(usize, &str, Line)> = None;
+            let mut first: Option<(usize, &str, Option<Arc<str>>, Line)> = None;
             for (index, (channel, progress)) in self.channels.channels().zip(&mut self.progress).enumerate() {
                 if progress.go_on(complete[index], latest) {
                     self.format.encode_gap(out, channel);
@@ -68,27 +68,27 @@ impl Backfill {
                         wanted.push((channel.into(), after));
                         continue;
                     }
-                    Next::Recorded(line) => Some((channel, line)),
+                    Next::Recorded(name, line) => Some((name, line)),
                     Next::Buffered(after) => buffered[index]
                         .get_or_insert_with(|| BufferedLines::new(channels.buffers(channel), after))
                         .peek()
-                        .map(|(channel, line)| (&**channel, line)),
+                        .map(|(name, line)| (Some(name), line)),
                 };
-                if let Some((channel, line)) = next
-                    && first.as_ref().is_none_or(|(_, _, first)| line.id < first.id)
+                if let Some((name, line)) = next
+                    && first.as_ref().is_none_or(|(_, _, _, first)| line.id < first.id)
                 {
-                    first = Some((index, channel, line.clone()));
+                    first = Some((index, channel, name.cloned(), line.clone()));
                 }
             }
             if !wanted.is_empty() {
                 return After::Pages(wanted);
             }
-            let Some((index, channel, line)) = first else { return After::Complete };
+            let Some((index, channel, name, line)) = first else { return After::Complete };
             if let Some(lines) = &mut buffered[index] {
                 lines.skip_one();
             }
             if self.progress[index].take(line.id) {
-                self.format.encode_status(out, channel, &line);
+                self.format.encode_status(out, name.as_deref().unwrap_or(channel), &line);
             }
         }
         After::Taken

@@ -41,8 +41,8 @@ struct RecordedPlace {
 pub(super) enum Next<'a> {
     /// In the page after this line, which has to be read.
     Page(LineId),
-    /// In the recorded history.
-    Recorded(&'a Line),
+    /// In the recorded history. The channel is named where it is one of all channels of a run.
+    Recorded(Option<&'a Arc<str>>, &'a Line),
     /// In the replay buffer, after this one.
     Buffered(LineId),
 }
@@ -54,6 +54,10 @@ impl RecordedPlace {
 
     fn line(&self) -> Option<&Line> {
         self.page.as_ref()?.lines.get(self.index)
+    }
+
+    fn channel(&self) -> Option<&Arc<str>> {
+        self.page.as_ref()?.channel(self.index)
     }
 
     /// If all that is recorded has been read: the line before which that is every line. Goes on to the next page otherwise.
@@ -124,7 +128,10 @@ impl ChannelProgress {
     /// Where the next line is, after [`go_on`](Self::go_on).
     pub(super) fn next(&self) -> Next<'_> {
         match &self.place {
-            Some(place) => place.line().map_or(Next::Page(place.after), Next::Recorded),
+            Some(place) => match place.line() {
+                Some(line) => Next::Recorded(place.channel(), line),
+                None => Next::Page(place.after),
+            },
             None => Next::Buffered(self.after),
         }
     }
@@ -183,7 +190,7 @@ mod tests {
             }
             let id = match progress.next() {
                 Next::Page(after) => return (taken, Some(after)),
-                Next::Recorded(line) => line.id,
+                Next::Recorded(_, line) => line.id,
                 Next::Buffered(after) => match buffer.lines_after(after).next() {
                     Some(line) => line.id,
                     None => return (taken, None),

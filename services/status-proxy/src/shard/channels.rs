@@ -17,7 +17,7 @@ use super::waits::Waits;
 use crate::frame::FrameFormat;
 use crate::line::{Line, LineId};
 use crate::metrics::Metrics;
-use crate::run_channels::RunChannels;
+use crate::run_channels::{RunChannels, is_whole_run, run_name};
 
 pub(super) struct Channels {
     policy: ChannelPolicy,
@@ -126,8 +126,14 @@ impl Channels {
     /// The missed lines up to `id` have been published to every subscribed channel. The other channels have a gap.
     pub(super) fn catch_up(&mut self, id: LineId) {
         self.watermark = self.watermark.max(id);
-        for (_, state) in self.channels.iter_mut().filter(|(_, state)| state.guard.is_none()) {
-            state.buffer.mark_gap(id);
+        // A run that is subscribed as a whole comes before its channels.
+        let mut whole_run = None;
+        for (channel, state) in self.channels.iter_mut() {
+            if state.guard.is_none() && whole_run != Some(run_name(channel)) {
+                state.buffer.mark_gap(id);
+            } else if is_whole_run(channel) {
+                whole_run = Some(run_name(channel));
+            }
         }
     }
 

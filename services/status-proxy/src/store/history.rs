@@ -13,6 +13,7 @@ use super::page::{RecordedSpan, StoredPage};
 use crate::line::{Line, LineId};
 use crate::replay_buffer::Retention;
 use crate::resume::StoredLines;
+use crate::run_channels::{is_whole_run, run_name};
 
 /// How long the recorder may be silent before another instance takes over.
 const LEASE: Duration = Duration::from_secs(3);
@@ -22,6 +23,8 @@ const CALL_BYTES: i64 = 1024 * 1024;
 /// The recorded history.
 pub(crate) struct HistoryStore {
     pub(super) pool: Pool,
+    /// How long a stream is kept after its last line.
+    age: Duration,
     /// The name of this instance in the recorder's lease.
     pub(super) instance: String,
     record: Script,
@@ -41,9 +44,10 @@ pub(crate) struct RecordingState {
 }
 
 impl HistoryStore {
-    pub(super) fn new(pool: Pool, instance: String) -> Self {
+    pub(super) fn new(pool: Pool, instance: String, age: Duration) -> Self {
         Self {
             pool,
+            age,
             instance,
             record: Script::from_lua(include_str!("record.lua")),
             load: Script::from_lua(include_str!("load.lua")),
@@ -70,7 +74,25 @@ impl HistoryStore {
         retention: Retention,
         lines: &[(Arc<str>, Line)],
     ) -> Result<RecordingState, RedisError> {
+        let mut channels: Vec<&str> = Vec::new();
+        let mut numbered: Vec<Value> = Vec::with_capacity(3 * lines.len());
+        for (channel, line) in lines {
+            let index = channels.iter().position(|known| **known == **channel).unwrap_or_else(|| {
+                channels.push(channel);
+                channels.len() - 1
+            });
+            // Lua counts from 1.
+            numbered.extend([
+                (index as i64 + 1).into(),
+                line.id.to_string().into(),
+                line.text.to_string().into(),
+            ]);
+        }
         let mut keys = vec![Key::StatusRecorder.to_string(), Key::StatusRecorded.to_string()];
+        for channel in &channels {
+            keys.push(Key::StatusHistory(channel).to_string());
+            keys.push(Key::StatusChannels(run_name(channel)).to_string());
+        }
         let mut args: Vec<Value> = vec![
             self.instance.as_str().into(),
             (LEASE.as_millis() as i64).into(),
@@ -80,20 +102,10 @@ impl HistoryStore {
             (retention.age.as_millis() as i64).into(),
             (retention.bytes as i64).into(),
             CALL_BYTES.into(),
+            (channels.len() as i64).into(),
         ];
-        for (channel, line) in lines {
-            let key = Key::StatusHistory(channel).to_string();
-            let index = keys.iter().position(|known| *known == key).unwrap_or_else(|| {
-                keys.push(key);
-                keys.len() - 1
-            });
-            args.extend([
-                // Lua counts from 1.
-                (index as i64 + 1).into(),
-                line.id.to_string().into(),
-                line.text.to_string().into(),
-            ]);
-        }
+        args.extend(channels.into_iter().map(Value::from));
+        args.extend(numbered);
         let (is_recorder, complete_until, count): (bool, u64, usize) =
             self.record.evalsha_with_reload(self.pool.next(), keys, args).await?;
         Ok(RecordingState { is_recorder, complete_until, count })
@@ -101,25 +113,36 @@ impl HistoryStore {
 
     /// Which lines are recorded. What others have written in the place of the state is no state.
     pub(crate) async fn recorded_span(&self) -> Result<RecordedSpan, RedisError> {
-        let fields = self.pool.hmget(Key::StatusRecorded.to_string(), vec!["upto", "complete"]).await;
-        match fields {
-            Ok((until, since)) => Ok(RecordedSpan::new(&until, &since)),
-            Err(error) if ErrorClass::of(&error).is_invalid() => {
-                Ok(RecordedSpan::new(&Value::Null, &Value::Null))
-            }
+        let names = vec!["upto", "complete", "listed", "listed_upto"];
+        match self.pool.hmget::<Vec<Value>, _, _>(Key::StatusRecorded.to_string(), names).await {
+            Ok(fields) => Ok(RecordedSpan::parse(&fields)),
+            Err(error) if ErrorClass::of(&error).is_invalid() => Ok(RecordedSpan::parse(&[])),
             Err(error) => Err(error),
         }
     }
 
-    /// Loads the channel's recorded lines after this one: as many as have about so many bytes.
+    /// Loads the recorded lines of a channel, or of all channels of a run, after this one: as many as have about so many bytes.
     pub(crate) async fn page(
         &self,
         channel: &str,
         after: LineId,
         bytes: usize,
     ) -> Result<StoredPage, RedisError> {
+        if is_whole_run(channel) {
+            self.run_page(run_name(channel), after, bytes).await
+        } else {
+            self.channel_page(channel, after, bytes).await
+        }
+    }
+
+    pub(super) async fn channel_page(
+        &self,
+        channel: &str,
+        after: LineId,
+        bytes: usize,
+    ) -> Result<StoredPage, RedisError> {
         let keys = vec![Key::StatusRecorded.to_string(), Key::StatusHistory(channel).to_string()];
-        let args = vec![after.to_string(), bytes.to_string()];
+        let args = vec![after.to_string(), bytes.to_string(), self.age.as_millis().to_string()];
         StoredPage::parse(self.load.evalsha_with_reload(self.pool.next(), keys, args).await?)
     }
 
@@ -129,21 +152,43 @@ impl HistoryStore {
         channel: &str,
         count: usize,
     ) -> Result<Option<StoredLines>, RedisError> {
-        let mut lines: Option<StoredLines> = None;
+        Ok(self.last(channel, count, "").await?.0)
+    }
+
+    /// The ids of the channel's last recorded lines.
+    pub(super) async fn last_ids(&self, channel: &str, count: usize) -> Result<Vec<LineId>, RedisError> {
+        Ok(self.last(channel, count, "ids").await?.1)
+    }
+
+    /// `ids`: as `find_last.lua` says.
+    async fn last(
+        &self,
+        channel: &str,
+        count: usize,
+        ids: &str,
+    ) -> Result<(Option<StoredLines>, Vec<LineId>), RedisError> {
+        let (mut lines, mut all): (Option<StoredLines>, Vec<LineId>) = (None, Vec::new());
         let mut before = "+".to_owned();
         loop {
             let keys = vec![Key::StatusHistory(channel).to_string()];
             let wanted = count - lines.map_or(0, |lines| lines.count);
-            let args = vec![before, wanted.to_string(), CALL_BYTES.to_string()];
-            let (found, oldest, newest, is_all, next): (usize, String, String, bool, String) =
-                self.find_last.evalsha_with_reload(self.pool.next(), keys, args).await?;
+            let args = vec![before, wanted.to_string(), CALL_BYTES.to_string(), ids.to_owned()];
+            let (found, oldest, newest, is_all, next, more): (
+                usize,
+                String,
+                String,
+                bool,
+                String,
+                Vec<String>,
+            ) = self.find_last.evalsha_with_reload(self.pool.next(), keys, args).await?;
             if let (Ok(oldest), Ok(newest)) = (oldest.parse(), newest.parse()) {
                 let lines = lines.get_or_insert(StoredLines { count: 0, oldest, newest });
                 lines.count += found;
                 lines.oldest = oldest;
             }
+            all.extend(more.iter().filter_map(|id| id.parse::<LineId>().ok()));
             if is_all {
-                return Ok(lines);
+                return Ok((lines, all));
             }
             before = next;
         }

@@ -1,8 +1,9 @@
 -- Loads a page of the recorded lines of a channel. It has about as many bytes as wanted, so that no other client of Redis
 -- waits for long.
--- KEYS: recording, stream. ARGV: the id after which to begin, bytes (0: no lines).
--- Returns {upto, complete, exists, newest id up to the given one or '', is the end, id after which to go on, {id, text, …}}.
+-- KEYS: recording, stream. ARGV: the id after which to begin, bytes (0: no lines), how long a stream is kept in ms.
+-- Returns {upto, complete, exists, newest id up to the given one or '', is the end, id after which to go on, {id, text, …}, kept}.
 --   Every line from epoch `complete` on and before epoch `upto` is recorded. A key of another type exists, and has no lines.
+--   A stream that does not exist had no line from epoch `kept` on.
 
 -- What an entry counts beside its text, and how many are read between two looks at the bytes.
 local ENTRY, STEP = 512, 4
@@ -29,4 +30,6 @@ if kind == 'stream' then
     if #entries < STEP then is_end = 1 end
   end
 end
-return {recording[1] or '0', recording[2] or '0', kind == 'none' and 0 or 1, anchor, is_end, from, lines}
+local time = redis.call('TIME')
+local kept = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000) - ARGV[3])
+return {recording[1] or '0', recording[2] or '0', kind == 'none' and 0 or 1, anchor, is_end, from, lines, kept}

@@ -1,5 +1,6 @@
 //! The lines that this instance missed and another one recorded.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,6 +13,7 @@ use tracing::warn;
 use super::history::HistoryStore;
 use super::page::PAGE_BYTES;
 use crate::line::{Line, LineId};
+use crate::run_channels::{is_whole_run, run_name};
 
 /// How long viewers wait, after a lost connection, for the lines that another instance recorded meanwhile.
 const CATCH_UP_TIMEOUT: Duration = Duration::from_millis(700);
@@ -22,7 +24,7 @@ const CHANNELS_AT_ONCE: usize = 64;
 const MAX_BYTES: usize = 64 * 1024 * 1024;
 
 impl HistoryStore {
-    /// Loads the lines of these channels after `since` and before `epoch`, if another instance records all of them. Waits
+    /// Loads the lines of these channels, among them all of a run, after `since` and before `epoch`, if another instance records all of them. Waits
     /// for it, but not longer than [`CATCH_UP_TIMEOUT`]. What cannot be read counts as not recorded.
     pub(crate) async fn load_missed(
         &self,
@@ -46,11 +48,13 @@ impl HistoryStore {
         epoch: u64,
     ) -> Result<Option<Vec<(Arc<str>, Line)>>, RedisError> {
         let deadline = Instant::now() + CATCH_UP_TIMEOUT;
+        let of_runs = channels.iter().any(|channel| is_whole_run(channel));
         loop {
             let recorder: Option<String> = self.pool.get(Key::StatusRecorder.to_string()).await?;
             let span = self.recorded_span().await?;
             let no_other_records = recorder.is_none_or(|recorder| recorder == self.instance);
-            if no_other_records || span.since > since || Instant::now() > deadline {
+            let recorded_since = if of_runs { span.of_run().since } else { span.since };
+            if no_other_records || recorded_since > since || Instant::now() > deadline {
                 return Ok(None);
             }
             if span.until >= LineId::start_of(epoch) {
@@ -58,8 +62,9 @@ impl HistoryStore {
             }
             tokio::time::sleep(POLL_INTERVAL).await;
         }
+        let Some(channels) = self.single_channels(channels).await? else { return Ok(None) };
         let (mut all, mut bytes) = (Vec::new(), 0);
-        let mut pages = stream::iter(channels.to_vec())
+        let mut pages = stream::iter(channels)
             .map(|channel| self.lines_after(channel, since).boxed())
             .flatten_unordered(CHANNELS_AT_ONCE);
         while let Some(lines) = pages.try_next().await? {
@@ -72,6 +77,20 @@ impl HistoryStore {
         }
         all.retain(|(_, line)| line.id.epoch < epoch);
         all.sort_by_key(|(_, line)| line.id);
+        Ok(Some(all))
+    }
+
+    /// The channels, each once and with those of whole runs by their names. `None`: some are not known.
+    async fn single_channels(&self, channels: &[Arc<str>]) -> Result<Option<BTreeSet<Arc<str>>>, RedisError> {
+        let mut all = BTreeSet::new();
+        for channel in channels {
+            if !is_whole_run(channel) {
+                all.insert(channel.clone());
+                continue;
+            }
+            let Some(listed) = self.run_channels(run_name(channel)).await? else { return Ok(None) };
+            all.extend(listed);
+        }
         Ok(Some(all))
     }
 

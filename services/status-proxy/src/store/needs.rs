@@ -2,6 +2,8 @@
 
 use redis_core::{Channel, Key, Needs};
 
+use crate::run_channels::run_name;
+
 /// A stream like those of the recording.
 const HISTORY: &str = "check:check";
 
@@ -23,8 +25,9 @@ fn with_recording(mut needs: Needs) -> Needs {
     let (every, epochs) = (&*Channel::StatusPattern.to_string(), &*Channel::StatusEpochs.to_string());
     let (epoch, recorder) = (&*Key::StatusEpoch.to_string(), &*Key::StatusRecorder.to_string());
     let (recorded, history) = (&*Key::StatusRecorded.to_string(), &*Key::StatusHistory(HISTORY).to_string());
+    let channels = &*Key::StatusChannels(run_name(HISTORY)).to_string();
     let no_script = "0".repeat(40);
-    let commands: [&[&str]; 22] = [
+    let commands: [&[&str]; 25] = [
         &["PSUBSCRIBE", every],
         &["SUBSCRIBE", epochs],
         &["PUBLISH", epochs, "0"],
@@ -47,6 +50,9 @@ fn with_recording(mut needs: Needs) -> Needs {
         &["XTRIM", history, "MINID", "1-0"],
         &["PEXPIRE", history, "1000"],
         &["DEL", history],
+        &["ZADD", channels, "1", "check"],
+        &["ZREMRANGEBYSCORE", channels, "-inf", "1"],
+        &["ZRANGE", channels, "0", "1"],
     ];
     for command in commands {
         let words = match *command {
@@ -54,6 +60,7 @@ fn with_recording(mut needs: Needs) -> Needs {
             [name @ ("EVALSHA" | "TIME"), ..] => name.to_owned(),
             [name @ ("PSUBSCRIBE" | "SUBSCRIBE" | "PUBLISH"), channel, ..] => format!("{name} to {channel}"),
             [name, key, ..] if key == history => format!("{name} status-proxy:history:*"),
+            [name, key, ..] if key == channels => format!("{name} status-proxy:channels:*"),
             [name, key, ..] => format!("{name} {key}"),
             _ => continue,
         };

@@ -18,8 +18,14 @@ pub(crate) struct StoredPage {
     /// The channel has a stream.
     pub(crate) exists: bool,
     /// The last entry that is not after the line that was asked for.
-    anchor: Option<LineId>,
+    pub(super) anchor: Option<LineId>,
     pub(crate) lines: Vec<Line>,
+    /// In a page of all channels of a run: the channel of each line.
+    pub(super) channels: Vec<Arc<str>>,
+    /// In a page of all channels of a run: up to where lines of one of them may be missing.
+    pub(super) missing: Option<LineId>,
+    /// A channel without a stream had no line from this epoch on.
+    pub(super) kept_since: u64,
     /// No further line was recorded when this was read.
     pub(crate) is_end: bool,
     /// The next page begins after this one.
@@ -31,18 +37,29 @@ pub(crate) struct StoredPage {
 pub(crate) struct RecordedSpan {
     pub(crate) since: LineId,
     pub(crate) until: LineId,
+    /// Every channel with a line from here on is in the list of its run.
+    pub(crate) listed_since: LineId,
 }
 
 /// No line is proven to be complete: no id is greater than this one.
-const NOTHING_COMPLETE: LineId = LineId { epoch: u64::MAX, sequence: u64::MAX };
+pub(super) const NOTHING_COMPLETE: LineId = LineId { epoch: u64::MAX, sequence: u64::MAX };
 
 impl RecordedSpan {
-    pub(super) fn new(until: &Value, since: &Value) -> Self {
-        let epoch = |value: &Value| LineId::start_of(value.as_u64().unwrap_or(0));
-        let until = epoch(until);
+    /// Parses the fields `upto`, `complete`, `listed` and `listed_upto` as far as there are any.
+    pub(super) fn parse(fields: &[Value]) -> Self {
+        let epoch = |index: usize| fields.get(index).and_then(Value::as_u64).map(LineId::start_of);
+        let until = epoch(0).unwrap_or_default();
         // Without its state, nobody knows when the lines were recorded.
-        let since = if until == LineId::default() { NOTHING_COMPLETE } else { epoch(since) };
-        Self { since, until }
+        let is_known = until != LineId::default();
+        let since = if is_known { epoch(1).unwrap_or_default() } else { NOTHING_COMPLETE };
+        let are_listed = is_known && epoch(3) == Some(until);
+        let listed_since = epoch(2).filter(|_| are_listed).unwrap_or(NOTHING_COMPLETE);
+        Self { since, until, listed_since }
+    }
+
+    /// What is recorded of all channels of a run.
+    pub(super) fn of_run(self) -> Self {
+        Self { since: self.since.max(self.listed_since), ..self }
     }
 
     /// What this proves, read before the last lines of a channel were found, to a client that asks for them.
@@ -63,7 +80,7 @@ impl StoredPage {
     /// # Errors
     /// If it is none of `load.lua`.
     pub(super) fn parse(reply: Value) -> Result<Self, RedisError> {
-        let (until, since, exists, anchor, is_end, next, entries): (
+        let (until, since, exists, anchor, is_end, next, entries, kept_since): (
             Value,
             Value,
             bool,
@@ -71,13 +88,17 @@ impl StoredPage {
             bool,
             String,
             Vec<Value>,
+            u64,
         ) = reply.convert()?;
         let line = |pair: &[Value]| Some(Line { id: pair[0].as_str()?.parse().ok()?, text: text(&pair[1]) });
         Ok(Self {
-            span: RecordedSpan::new(&until, &since),
+            span: RecordedSpan::parse(&[until, since]),
             exists,
             anchor: anchor.parse().ok(),
             lines: entries.chunks_exact(2).filter_map(line).collect(),
+            channels: Vec::new(),
+            missing: None,
+            kept_since,
             is_end,
             next: next.parse().unwrap_or_default(),
         })
@@ -88,23 +109,32 @@ impl StoredPage {
         256 + self.lines.iter().map(|line| line.text.len() + 64).sum::<usize>()
     }
 
+    /// The channel of a line of a page of all channels of a run.
+    pub(crate) fn channel(&self, index: usize) -> Option<&Arc<str>> {
+        self.channels.get(index)
+    }
+
     /// Up to where lines after `after` may be missing in it. `existed`: the channel had a stream before.
     pub(crate) fn missing_until(&self, after: LineId, existed: bool) -> Option<LineId> {
         let is_anchored = self.anchor.is_some() || !(self.exists || existed);
         if is_anchored && self.span.since <= after {
-            return None;
+            return self.missing;
         }
         let first = self.lines.first().map_or(self.span.until, |line| line.id.previous());
         let until = if self.span.since > after { first.max(self.span.since) } else { first };
-        (until > after).then_some(until)
+        (until > after).then_some(until).max(self.missing)
+    }
+
+    /// Whether no line of the channel after this one has been dropped.
+    pub(super) fn has_all_after(&self, after: LineId) -> bool {
+        if self.exists { self.anchor.is_some() } else { after.epoch >= self.kept_since }
     }
 
     /// What pages of some channels, all after the line `since`, prove to a client that has seen it.
     pub(crate) fn starts_after(since: LineId, pages: &[Self]) -> Vec<StoredStart> {
         // It is a line of one of the channels. If none of the streams has it any more, lines after it may be gone too.
         let is_anchored = pages.iter().any(|page| page.anchor == Some(since));
-        let is_complete =
-            |page: &Self| since >= page.span.since && is_anchored && (!page.exists || page.anchor.is_some());
+        let is_complete = |page: &Self| since >= page.span.since && is_anchored && page.has_all_after(since);
         let start = |page| StoredStart {
             complete_after: if is_complete(page) { since } else { NOTHING_COMPLETE },
             complete_until: page.span.until,
@@ -128,9 +158,16 @@ pub(super) fn text(value: &Value) -> Arc<str> {
 pub(crate) fn test_page(anchor: Option<LineId>, sequences: &[u64], is_end: bool) -> StoredPage {
     let lines: Vec<Line> = sequences.iter().map(|sequence| crate::line::test_line(5, *sequence)).collect();
     StoredPage {
-        span: RecordedSpan { since: LineId::start_of(3), until: LineId::start_of(9) },
+        span: RecordedSpan {
+            since: LineId::start_of(3),
+            until: LineId::start_of(9),
+            listed_since: LineId::start_of(3),
+        },
         exists: true,
         anchor,
+        channels: Vec::new(),
+        missing: None,
+        kept_since: 4,
         next: lines.last().map_or(LineId::default(), |line| line.id),
         lines,
         is_end,
@@ -175,6 +212,13 @@ mod tests {
             test_page(None, &[4], true),
         ];
         assert_eq!(complete_after(since, &pages), [since, since, since, NOTHING_COMPLETE]);
+        let expired = StoredPage { exists: false, kept_since: 6, ..test_page(None, &[], true) };
+        let pages = [test_page(Some(since), &[], true), expired];
+        assert_eq!(
+            complete_after(since, &pages),
+            [since, NOTHING_COMPLETE],
+            "it may have had a line since then"
+        );
     }
 
     #[test]
@@ -194,13 +238,26 @@ mod tests {
         let gone = || StoredPage { exists: false, ..test_page(None, &[], true) };
         assert_eq!(missing(gone(), true), Some(id(9, 0)));
         assert_eq!(missing(gone(), false), None);
-        let span = RecordedSpan { since: id(6, 0), until: id(9, 0) };
+        let span = RecordedSpan { since: id(6, 0), until: id(9, 0), listed_since: id(6, 0) };
         let resumed = StoredPage { span, ..test_page(Some(id(5, 3)), &[4], true) };
         assert_eq!(missing(resumed, true), Some(id(6, 0)), "the recording was interrupted");
     }
 
     #[test]
     fn without_its_state_nothing_of_the_recording_is_complete() {
-        assert_eq!(RecordedSpan::new(&"0".into(), &"0".into()).since, NOTHING_COMPLETE);
+        assert_eq!(RecordedSpan::parse(&[]).since, NOTHING_COMPLETE);
+        assert_eq!(RecordedSpan::parse(&["0".into(), "0".into()]).since, NOTHING_COMPLETE);
+    }
+
+    #[test]
+    fn a_whole_run_is_complete_from_where_on_its_channels_are_listed() {
+        let since = |fields: [&str; 4]| RecordedSpan::parse(&fields.map(Value::from)).of_run().since;
+        assert_eq!(since(["9", "3", "5", "9"]), id(5, 0));
+        assert_eq!(since(["9", "6", "5", "9"]), id(6, 0));
+        assert_eq!(
+            since(["9", "3", "5", "8"]),
+            NOTHING_COMPLETE,
+            "an earlier version has recorded since then"
+        );
     }
 }

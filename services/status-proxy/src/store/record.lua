@@ -1,11 +1,12 @@
 -- Appends lines to their streams, if this instance holds the recorder's lease or can take it. What others have written in
 -- the place of a key is replaced.
--- KEYS: lease, recording, then a stream for each channel of this call.
+-- KEYS: lease, recording, then for each channel of this call its stream, and the list of its run's channels.
 -- ARGV: instance, lease in ms, since, until, max lines of a stream, max age in ms, max bytes of text of a stream, bytes that
---   this call may read and write, then for each line: number of its stream's key, id, text.
+--   this call may read and write, how many channels, their names, then for each line: number of its channel, id, text.
 -- An entry is {line, text, total, bytes}: the bytes of text in the stream up to and with this entry, since it began.
 --   since: every line from this epoch on is in this call or in an earlier one of this instance.
 --   until: every line before this epoch is, too.
+-- A list has the channels that have a stream, by the time of their last line. The name '' in it: others are not known.
 -- Returns {is recorder, upto, how many lines are recorded}. The others have to be passed again. Every line before epoch `upto`
 -- is recorded.
 
@@ -27,7 +28,7 @@ end
 local holder = redis.pcall('GET', KEYS[1])
 if of_wrong_type(holder) then holder = false end
 if failed(holder) then return holder end
-local recording = redis.pcall('HMGET', KEYS[2], 'upto', 'complete')
+local recording = redis.pcall('HMGET', KEYS[2], 'upto', 'complete', 'listed', 'listed_upto')
 local is_misplaced = of_wrong_type(recording)
 if is_misplaced then recording = {} end
 if failed(recording) then return recording end
@@ -36,6 +37,8 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 if upto and (complete > upto or upto > now + DAY) then upto = nil end
 local since = tonumber(ARGV[3])
+-- Every channel with a line from this epoch on is in the list of its run. An earlier version of the recorder makes no lists.
+local listed = recording[4] == recording[1] and as_epoch(recording[3])
 -- A lease ends by itself: a holder without an end is none.
 if holder and holder ~= ARGV[1] and redis.call('PTTL', KEYS[1]) >= 0 then
   return {0, string.format('%.0f', upto or 0), 0}
@@ -47,6 +50,7 @@ if not upto or upto < since then
   complete = since
   redis.call('HSET', KEYS[2], 'complete', ARGV[3])
 end
+if not listed then redis.call('HSET', KEYS[2], 'listed', ARGV[3], 'listed_upto', recording[1] or '') end
 local expired = now - ARGV[6] + 1
 -- A stream that does not exist had no line since this time. Its first entry says so.
 local first = string.format('%.0f-0', math.max(complete, expired, 1))
@@ -82,6 +86,18 @@ end
 local function total_before(entry)
   local total = total_of(entry)
   return total > 0 and total - #entry[2][2] or 0
+end
+
+-- Adds a channel to the list of its run, and removes those that have no stream any more.
+local function enlist(list, channel)
+  local added = redis.pcall('ZADD', list, now, channel)
+  if failed(added) then
+    if not of_wrong_type(added) then return added end
+    redis.call('DEL', list)
+    redis.call('ZADD', list, now, '', now, channel)
+  end
+  redis.call('ZREMRANGEBYSCORE', list, '-inf', '(' .. expired)
+  redis.call('PEXPIRE', list, ARGV[6])
 end
 
 -- What is known of the streams of this call: how many entries there are, and the totals before the first and with the last.
@@ -126,10 +142,16 @@ local function trim(stream, state)
   state.length = state.length - dropped
 end
 
-local recorded = 0
-for i = 9, #ARGV, 3 do
+local recorded, first_line, enlisted = 0, 10 + tonumber(ARGV[9]), {}
+for i = first_line, #ARGV, 3 do
   if work >= max_work then break end
-  local stream, id, text = KEYS[tonumber(ARGV[i])], ARGV[i + 1], ARGV[i + 2]
+  local channel, id, text = tonumber(ARGV[i]), ARGV[i + 1], ARGV[i + 2]
+  local stream, list = KEYS[1 + 2 * channel], KEYS[2 + 2 * channel]
+  if not enlisted[channel] then
+    local refused = enlist(list, ARGV[9 + channel])
+    if refused then return refused end
+    enlisted[channel] = true
+  end
   local state = open(stream, id)
   local added = append(stream, state, id, text)
   if failed(added) then
@@ -147,10 +169,10 @@ for i = 9, #ARGV, 3 do
 end
 
 -- The first line that is not recorded is of an epoch that is not.
-local unrecorded = ARGV[10 + 3 * recorded]
+local unrecorded = ARGV[first_line + 1 + 3 * recorded]
 local reached = unrecorded and string.match(unrecorded, '^%d+') or ARGV[4]
 if not upto or upto < tonumber(reached) then
-  redis.call('HSET', KEYS[2], 'upto', reached)
+  redis.call('HSET', KEYS[2], 'upto', reached, 'listed_upto', reached)
   upto = tonumber(reached)
 end
 return {1, string.format('%.0f', upto), recorded}

@@ -9,11 +9,12 @@ use crate::support::{Producer, Viewer, start_service};
 
 /// In the database that the test's own clients use.
 const REDIS: [(&str, &str); 2] = [("STATUS_HISTORY", "redis"), ("REDIS_DB", "0")];
-const KEYS: [&str; 4] = [
+const KEYS: [&str; 5] = [
     "status-proxy:mark",
     "status-proxy:recorder",
     "status-proxy:recorded",
     "status-proxy:history:r:poisoned",
+    "status-proxy:channels:r",
 ];
 
 /// What is put in the place of a key: commands, each word of which follows a space. `KEY` is the key.

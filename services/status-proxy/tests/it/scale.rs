@@ -47,7 +47,10 @@ async fn every_viewer_gets_every_line_in_order_over_a_constant_number_of_redis_c
 async fn ten_thousand_lines_at_once_all_arrive() {
     for history in ["memory", "redis"] {
         let redis = TestRedis::start().await;
-        let service = start_service(&redis, &[("STATUS_HISTORY", history)]).await;
+        // A busy machine may not let the viewer read for a while.
+        let patient = [("STATUS_OUTBOX_SIZE", "8MB"), ("STATUS_WRITE_TIMEOUT", "20s")];
+        let vars = [&patient[..], &[("STATUS_HISTORY", history)]].concat();
+        let service = start_service(&redis, &vars).await;
         let mut viewer = Viewer::connect(&service, "r:a?history=0").await;
         viewer.next_text().await;
         Producer::connect(&redis).await.publish_all("r:a", 10_000).await;

@@ -5,7 +5,6 @@ use bytes::BytesMut;
 use super::Channels;
 use crate::frame::FrameFormat;
 use crate::resume::{ResumeRequest, StoredStart};
-use crate::run_channels::is_whole_run;
 use crate::shard::backfill::{After, Backfill};
 use crate::shard::channel_progress::ChannelProgress;
 use crate::shard::command::{JoinRequest, PreparedViewer, ReadPage, ViewerId};
@@ -59,7 +58,7 @@ impl Channels {
         let buffers = self.channels.buffers(channel).map(|(_, buffer)| buffer);
         let start = resume.start(buffers, stored, self.latest);
         self.metrics.count_resume(start.recovered);
-        let is_recorded = self.waits.has_pages() && !is_whole_run(channel);
+        let is_recorded = self.waits.has_pages();
         let existed = stored.is_some_and(|stored| stored.exists);
         let complete_after = self.channels.complete_after(channel);
         let progress = ChannelProgress::new(start, complete_after, is_recorded, existed);
