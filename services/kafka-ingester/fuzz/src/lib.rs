@@ -55,6 +55,8 @@ mod message {
 mod checked;
 mod schemas;
 
+use std::sync::LazyLock;
+
 pub use checked::{Seen, decode, decode_made_json};
 pub use config::parse_ingest_file;
 pub use message::{
@@ -65,9 +67,11 @@ pub use schemas::{AVRO_SCHEMA, SCHEMAS, one_schema};
 
 /// What is done with messages by default, of this format.
 pub fn policy(format: Format) -> Policy {
-    let policy = config::MappingConfig::default().policy().expect("the defaults go together");
-    Policy { value: Encoding { format, schema: None }, ..policy }
+    Policy { value: Encoding { format, schema: None }, ..DEFAULT.clone() }
 }
+
+static DEFAULT: LazyLock<Policy> =
+    LazyLock::new(|| config::MappingConfig::default().policy().expect("the defaults go together"));
 
 /// A message of a value alone.
 pub fn record(value: &[u8]) -> Record<'_> {

@@ -93,6 +93,27 @@ fn avro_is_read_by_its_schema() {
 }
 
 #[test]
+fn times_of_avro_that_no_calendar_has_stay_numbers() {
+    let (int, long) = ([i32::MIN, i32::MAX].map(i64::from), [i64::MIN, i64::MAX]);
+    for (base, logical, numbers) in [
+        ("int", "date", int),
+        ("int", "date", [-7_304_485, 7_304_485]),
+        ("int", "time-millis", int),
+        ("long", "time-micros", long),
+        ("long", "timestamp-millis", long),
+        ("long", "timestamp-micros", long),
+        ("long", "local-timestamp-millis", long),
+        ("long", "local-timestamp-micros", long),
+    ] {
+        let encoding = avro(&format!(r#"{{"type":"{base}","logicalType":"{logical}"}}"#));
+        for number in numbers {
+            let bytes = apache_avro::to_avro_datum(&apache_avro::Schema::Long, number).unwrap();
+            assert_eq!(value(&encoding, &bytes), format!(r#"{{"value":{number}}}"#), "{logical}");
+        }
+    }
+}
+
+#[test]
 fn avro_of_a_stranger_takes_neither_the_stack_nor_the_memory() {
     let list = avro(r#"{"type":"record","name":"L","fields":[{"name":"next","type":["null","L"]}]}"#);
     assert_eq!(value(&list, &[2; 1_000_000]), "not_avro: it is nested more than 100 levels deep");

@@ -2,7 +2,7 @@
 
 use jiff::civil::{Date, Time, date};
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp, ToSpan};
+use jiff::{SignedDuration, Span, Timestamp};
 
 use crate::message::format::json_text::{push_display, push_quoted};
 
@@ -27,7 +27,7 @@ impl Unit {
 
 /// `days` since 1970.
 pub(super) fn push_date(out: &mut Vec<u8>, days: i64) {
-    let day = i32::try_from(days).ok().and_then(|days| EPOCH.checked_add(days.days()).ok());
+    let day = Span::new().try_days(days).and_then(|days| EPOCH.checked_add(days)).ok();
     push_or_number(out, day, days);
 }
 
