@@ -3,7 +3,8 @@
 compose.py BIN    the folder of the built services
 
 The Compose file passes every setting of a service to its container, and nothing else. The files that are used together with
-it set settings only. The example lists every variable that the Compose file reads.
+it set settings only. The example lists every variable that the Compose file reads. The files that are mounted exist, and
+kafka-ingester takes its example of INGEST_CONFIG.
 """
 
 import re
@@ -27,6 +28,13 @@ def settings_of(program):
     return set(re.findall(r"\[env: ([A-Z_*]+)", text))
 
 
+def why_refused(program, topics):
+    """Why a file is no INGEST_CONFIG, or None. The command ends with 2 then, and with 1 since there is no Redis."""
+    env = {"INGEST_CONFIG": str(topics), "REDIS_URL": "redis://127.0.0.1:1"}
+    done = subprocess.run([program, "dead-letters", "list"], capture_output=True, text=True, env=env)
+    return None if done.returncode == 1 else done.stderr
+
+
 def find_problems(programs):
     text = Path("deploy/docker-compose.yml").read_text()
     services = yaml.safe_load(text)["services"]
@@ -41,6 +49,12 @@ def find_problems(programs):
             if not name.startswith(prefixes or "none"):
                 yield f"{service}: {name} is not a setting"
     yield from find_unknown_in_additions(programs)
+    for name, service in services.items():
+        for source in (volume.split(":")[0] for volume in service.get("volumes", [])):
+            if source.startswith(".") and not (Path("deploy") / source).exists():
+                yield f"{name}: the Compose file mounts {source}, which does not exist"
+    if reason := why_refused(programs / "kafka-ingester", Path("deploy/kafka-ingester/topics.toml")):
+        yield reason
     passed_through = {name for service in services.values() for name, value in (service.get("environment") or {}).items() if value is None}
     read = passed_through | set(re.findall(r"\$\{([A-Z_]+)", text))
     listed = re.findall(r"^([A-Z_]+)=", Path("deploy/.env.example").read_text(), re.MULTILINE)

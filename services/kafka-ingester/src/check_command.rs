@@ -66,7 +66,12 @@ fn first_offsets(
     consumer: &BaseConsumer<ClientHandler>,
     mappings: &Mappings,
 ) -> anyhow::Result<TopicPartitionList> {
-    let metadata = consumer.fetch_metadata(None, REQUEST_TIMEOUT).context("ask the brokers")?;
+    let metadata = consumer.fetch_metadata(None, REQUEST_TIMEOUT);
+    if metadata.is_err() {
+        // The handler says why.
+        consumer.poll(Duration::ZERO);
+    }
+    let metadata = metadata.context("ask the brokers")?;
     let mut list = TopicPartitionList::new();
     for topic in &mappings.topics(metadata.topics().iter().map(MetadataTopic::name)) {
         let is_it = |found: &&MetadataTopic| found.name() == topic && found.error().is_none();

@@ -5,7 +5,9 @@ use std::error::Error;
 
 use rdkafka::client::{ClientContext, OAuthToken};
 use rdkafka::consumer::ConsumerContext;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::statistics::Statistics;
+use tracing::warn;
 
 use super::bootstrap_brokers::BootstrapBrokers;
 use super::oauth::TokenSource;
@@ -34,6 +36,13 @@ impl ClientContext for ClientHandler {
 
     fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
         self.tokens.token()
+    }
+
+    /// Whoever uses the client gets an error of its own. This is the cause, except that one, which comes a hundred times.
+    fn error(&self, error: KafkaError, reason: &str) {
+        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown) {
+            warn!("kafka: {reason}");
+        }
     }
 
     fn stats(&self, statistics: Statistics) {
