@@ -4,7 +4,6 @@ use std::io::Write;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use bytes::Bytes;
 use redis_core::id::GameToken;
 use serde_json::{Map, Value as Json};
 
@@ -57,7 +56,7 @@ async fn read_rows(dataset: &Dataset, store: &Store, token: &GameToken) -> anyho
     let (mut entries, mut read) = (records.entries, 0);
     while !entries.is_empty() {
         read += entries.len();
-        session.add(entries.iter().map(Bytes::as_ref))?;
+        entries.iter().try_for_each(|entry| session.add(entry))?;
         let has_more = read < records.entry_count;
         entries = if has_more { store.read_entries(token, read).await? } else { Vec::new() };
     }

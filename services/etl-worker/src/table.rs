@@ -6,7 +6,6 @@ mod reader;
 mod rows;
 mod schema;
 mod split;
-mod texts;
 mod value;
 mod writer;
 

@@ -131,8 +131,7 @@ fn literal(text: &str, column_type: ColumnType) -> Option<Value<'static>> {
     if quoted.is_none() && column_type.scalar == ScalarType::Text {
         return None;
     }
-    let mut value = Value::Text(quoted.unwrap_or(text).to_owned().into());
-    value.convert(column_type, Origin::Field).then_some(value)
+    Value::Text(quoted.unwrap_or(text).to_owned().into()).convert(column_type, Origin::Field)
 }
 
 /// Types of the same kind can be compared.

@@ -1,6 +1,5 @@
 //! Reads the records of games and computes their rows.
 
-use bytes::Bytes;
 use redis_core::id::GameToken;
 
 use super::error::RoundError;
@@ -56,8 +55,10 @@ impl Pipeline {
         let (mut entries, mut read) = (records.entries, 0);
         loop {
             read += entries.len();
-            if let Err(reason) = session.add(entries.iter().map(Bytes::as_ref)) {
-                return Ok(Err(reason));
+            for entry in &entries {
+                if let Err(reason) = session.add(entry) {
+                    return Ok(Err(reason));
+                }
             }
             if entries.is_empty() || read >= records.entry_count {
                 return Ok(session.into_rows());

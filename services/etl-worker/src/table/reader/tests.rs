@@ -48,19 +48,17 @@ fn value(column: &Column) -> Value<'static> {
 
 fn rows(table: &Arc<Table>) -> Rows {
     let mut rows = Rows::new(Arc::clone(table));
-    let full: fn(&Column) -> Value<'static> = |column| match column.column_type.is_list {
+    let full = |column: &Column| match column.column_type.is_list {
         true => Value::List(vec![value(column), value(column)]),
         false => value(column),
     };
-    let empty: fn(&Column) -> Value<'static> = |column| match (column.is_nullable, column.column_type.is_list)
-    {
+    rows.push(table.columns().iter().map(full));
+    rows.push(table.columns().iter().map(|column| match (column.is_nullable, column.column_type.is_list) {
         (true, _) => Value::Null,
         (false, true) => Value::List(vec![]),
         (false, false) => value(column),
-    };
-    for row in [full, empty, full] {
-        rows.push(&table.columns().iter().map(row).collect::<Vec<_>>());
-    }
+    }));
+    rows.push(table.columns().iter().map(full));
     rows
 }
 
