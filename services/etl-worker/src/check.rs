@@ -4,6 +4,7 @@ use std::io::Write;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
+use bytes::Bytes;
 use redis_core::id::GameToken;
 use serde_json::{Map, Value as Json};
 
@@ -56,7 +57,7 @@ async fn read_rows(dataset: &Dataset, store: &Store, token: &GameToken) -> anyho
     let (mut entries, mut read) = (records.entries, 0);
     while !entries.is_empty() {
         read += entries.len();
-        entries.iter().try_for_each(|entry| session.add(entry))?;
+        session.add(entries.iter().map(Bytes::as_ref))?;
         let has_more = read < records.entry_count;
         entries = if has_more { store.read_entries(token, read).await? } else { Vec::new() };
     }

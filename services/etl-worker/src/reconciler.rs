@@ -107,8 +107,10 @@ impl Reconciler {
         loop {
             let page = self.store.scan_games(cursor).await?;
             invalid_tokens += page.invalid_tokens;
-            if !page.games.is_empty() {
-                let settled = self.store.enqueue_settled(&page.games, self.settle).await?;
+            // Most games have a job: what else is to be known of a game is asked only for the others.
+            let games = self.store.without_job(page.games).await?;
+            if !games.is_empty() {
+                let settled = self.store.enqueue_settled(&games, self.settle).await?;
                 if settled.queued > 0 {
                     let queued = settled.queued;
                     info!(queued, "found {queued} completed games without a message");

@@ -6,6 +6,7 @@ mod reader;
 mod rows;
 mod schema;
 mod split;
+mod texts;
 mod value;
 mod writer;
 

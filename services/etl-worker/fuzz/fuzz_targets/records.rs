@@ -27,7 +27,7 @@ fuzz_target!(|input: &[u8]| {
     let players = vec![player("a", health), player("b", Some("0".to_owned()))];
     let Ok(mut session) = Session::new(&DATASET, "g", vec![], players) else { return };
     let lines: Vec<&[u8]> = lines.collect();
-    let entries = lines.iter().filter(|entry| session.add(entry).is_ok()).count();
+    let entries = lines.iter().filter(|entry| session.add([**entry]).is_ok()).count();
     let Ok(tables) = session.into_rows() else { return };
     let sum = |column: usize| -> i128 {
         let values = tables[1].values().map(|row| match row[column] {

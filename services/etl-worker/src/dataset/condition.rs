@@ -59,12 +59,12 @@ impl Condition {
     }
 
     /// Whether it holds. `None` if one of the values is not there.
-    pub(super) fn holds<'v>(&'v self, get: impl Fn(Source) -> Value<'v>) -> Option<bool> {
+    pub(super) fn holds<'v>(&'v self, get: impl Fn(Source) -> &'v Value<'v>) -> Option<bool> {
         let value = |operand: &'v Operand| match operand {
             Operand::Name(source) => get(*source),
-            Operand::Literal(literal) => literal.borrowed(),
+            Operand::Literal(literal) => literal,
         };
-        let order = compare(&value(&self.left), &value(&self.right))?;
+        let order = compare(value(&self.left), value(&self.right))?;
         Some(match self.operator {
             Operator::Equal => order.is_eq(),
             Operator::NotEqual => order.is_ne(),

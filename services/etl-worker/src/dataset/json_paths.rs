@@ -41,16 +41,14 @@ impl JsonPaths {
         }
     }
 
-    /// The values at the paths, in the order of their numbers. What is not there is null.
+    /// Reads the values at the paths into the places of their numbers. What is not there stays as it is.
     ///
     /// # Errors
     /// When the text is no JSON object, or what has a path below it is none.
-    pub(super) fn read<'j>(&self, json: &'j str, count: usize) -> Result<Vec<Value<'j>>, serde_json::Error> {
-        let mut values = vec![Value::Null; count];
+    pub(super) fn read<'j>(&self, json: &'j str, values: &mut [Value<'j>]) -> Result<(), serde_json::Error> {
         let mut deserializer = serde_json::Deserializer::from_str(json);
-        ReadObject { paths: self, values: &mut values }.deserialize(&mut deserializer)?;
-        deserializer.end()?;
-        Ok(values)
+        ReadObject { paths: self, values }.deserialize(&mut deserializer)?;
+        deserializer.end()
     }
 }
 
@@ -194,10 +192,14 @@ mod tests {
             r#"{"z": {"a": 9}, "b": {"c": "x", "c2": [], "d": {"e": -1.5}}, "a": 7, "tags": ["p", true]}"#;
         let tags = Value::List(vec![Value::Text("p".into()), Value::Boolean(true)]);
         let values = [Value::Integer(7), Value::Text("x".into()), Value::Float(-1.5), tags];
-        assert_eq!(paths.read(text, 4).unwrap(), values);
-        assert_eq!(paths.read(r#"{"b": null}"#, 4).unwrap(), vec![Value::Null; 4]);
+        let mut found = vec![Value::Null; 4];
+        paths.read(text, &mut found).unwrap();
+        assert_eq!(found, values);
+        let mut nothing = vec![Value::Null; 4];
+        paths.read(r#"{"b": null}"#, &mut nothing).unwrap();
+        assert_eq!(nothing, vec![Value::Null; 4]);
         for bad in ["", "[]", "7", "{", r#"{"b": 7}"#, "{} x"] {
-            assert!(paths.read(bad, 4).is_err(), "{bad}");
+            assert!(paths.read(bad, &mut nothing).is_err(), "{bad}");
         }
     }
 }

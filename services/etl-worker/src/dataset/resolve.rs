@@ -131,7 +131,8 @@ fn literal(text: &str, column_type: ColumnType) -> Option<Value<'static>> {
     if quoted.is_none() && column_type.scalar == ScalarType::Text {
         return None;
     }
-    Value::Text(quoted.unwrap_or(text).to_owned().into()).convert(column_type, Origin::Field)
+    let mut value = Value::Text(quoted.unwrap_or(text).to_owned().into());
+    value.convert(column_type, Origin::Field).then_some(value)
 }
 
 /// Types of the same kind can be compared.

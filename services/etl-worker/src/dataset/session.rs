@@ -1,13 +1,12 @@
 //! Computes the rows of one session from its records.
 
-use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
 use std::mem;
 use std::sync::Arc;
 
-use super::condition::order;
+use super::condition::{Condition, order};
 use super::definition::{Check, Definition, FolderKey, Fragment, How, RankKey, TablePlan, Total, TotalKind};
 use super::model::Dataset;
 use super::names::{Scope, Source};
@@ -31,7 +30,7 @@ pub struct BadSession(pub String);
 /// Adds a session's entries up one by one, so that a long list needs no more memory than a short one.
 pub struct Session<'d> {
     dataset: &'d Dataset,
-    token: &'d str,
+    token: Value<'d>,
     values: Vec<Value<'static>>,
     members: Vec<Member>,
     /// Numbers of members by their names.
@@ -44,16 +43,25 @@ pub struct Session<'d> {
 }
 
 struct Member {
-    name: String,
+    name: Value<'static>,
     values: Vec<Value<'static>>,
 }
 
 /// What a name can mean: the member, and the values and the number of the entry.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 struct Here<'v> {
     member: Option<&'v Member>,
     entry: &'v [Value<'v>],
-    number: usize,
+    number: &'v Value<'v>,
+}
+
+impl<'v> Here<'v> {
+    /// Where there are only the values of the session.
+    const SESSION: Here<'static> = Here { member: None, entry: &[], number: &Value::Null };
+
+    fn member(member: &'v Member) -> Self {
+        Here { member: Some(member), ..Here::SESSION }
+    }
 }
 
 impl<'d> Session<'d> {
@@ -81,48 +89,59 @@ impl<'d> Session<'d> {
         }
         let values = read_fields(&dataset.plan.session, &fields)
             .map_err(|reason| BadSession(format!("the {}: {reason}", words.session)))?;
+        let index = members.iter().map(|member| member.name.clone()).zip(0..).collect();
         let members = members.into_iter().map(|MemberRecord { name, fields }| {
             match read_fields(&dataset.plan.member, &fields) {
-                Ok(values) => Ok(Member { name, values }),
+                Ok(values) => Ok(Member { name: Value::Text(name.into()), values }),
                 Err(reason) => Err(BadSession(format!("{} {name}: {reason}", words.member))),
             }
         });
-        let members = members.collect::<Result<Vec<_>, _>>()?;
-        let index = members.iter().map(|member| member.name.clone()).zip(0..).collect();
+        let members = members.collect::<Result<_, _>>()?;
         let named = vec![0; dataset.plan.entry.len()];
         let rows = vec![BTreeMap::new(); dataset.tables.len()];
+        let token = Value::Text(token.into());
         Ok(Self { dataset, token, values, members, index, named, entries: 0, rows })
     }
 
-    /// Adds the next entry of the list.
+    /// Adds the next entries of the list.
     ///
     /// # Errors
-    /// When the entry is broken, or contradicts itself or the session.
-    pub fn add(&mut self, entry: &[u8]) -> Result<(), BadSession> {
-        self.entries += 1;
-        let number = self.entries;
+    /// When an entry is broken, or contradicts itself or the session.
+    pub fn add<'e>(&mut self, entries: impl IntoIterator<Item = &'e [u8]>) -> Result<(), BadSession> {
         let dataset = self.dataset;
-        self.add_entry(entry, number)
-            .map_err(|reason| BadSession(format!("{} {number}: {reason}", dataset.words.entry)))
+        let mut values = Vec::with_capacity(dataset.plan.entry.len());
+        for entry in entries {
+            self.entries += 1;
+            let number = self.entries;
+            values.clear();
+            values.resize(dataset.plan.entry.len(), Value::Null);
+            self.add_entry(entry, &mut values, number)
+                .map_err(|reason| BadSession(format!("{} {number}: {reason}", dataset.words.entry)))?;
+        }
+        Ok(())
     }
 
-    fn add_entry(&mut self, entry: &[u8], number: usize) -> Result<(), String> {
+    /// Adds an entry whose values are read into `entry`.
+    fn add_entry<'e>(
+        &mut self,
+        json: &'e [u8],
+        entry: &mut [Value<'e>],
+        number: usize,
+    ) -> Result<(), String> {
         let plan = &self.dataset.plan;
         // Checking the whole text at once is much faster than string by string, which serde does with bytes.
-        let text = str::from_utf8(entry).map_err(|error| error.to_string())?;
+        let text = str::from_utf8(json).map_err(|error| error.to_string())?;
         if !text.trim_ascii_start().starts_with('{') {
             return Err("is not a JSON object".to_owned());
         }
-        let mut entry = plan.paths.read(text, plan.entry.len()).map_err(|error| error.to_string())?;
-        for (slot, value) in entry.iter_mut().zip(&plan.entry) {
-            *slot = match mem::take(slot) {
-                Value::Null if value.is_nullable => Value::Null,
-                found => found
-                    .convert(value.column_type, Origin::Json)
-                    .ok_or_else(|| format!("{} must be {}", value.name, value.column_type.must_be()))?,
-            };
+        plan.paths.read(text, entry).map_err(|error| error.to_string())?;
+        for (value, definition) in entry.iter_mut().zip(&plan.entry) {
+            let may_be_missing = definition.is_nullable && *value == Value::Null;
+            if !may_be_missing && !value.convert(definition.column_type, Origin::Json) {
+                return Err(format!("{} must be {}", definition.name, definition.column_type.must_be()));
+            }
         }
-        let here = Here { member: None, entry: &entry, number };
+        let here = Here { entry, number: &Value::Integer(number as i128), ..Here::SESSION };
         self.check(Scope::Entry, here)?;
         for (place, value) in plan.entry.iter().enumerate().filter(|(_, value)| value.is_member) {
             let Value::Text(name) = &entry[place] else { return Err(format!("{} is no text", value.name)) };
@@ -132,16 +151,16 @@ impl<'d> Session<'d> {
         }
         for (place, definition) in plan.member.iter().enumerate() {
             if let How::Total(total @ Total { of: Some(of), .. }) = &definition.how
-                && self.counts(total, here)
+                && self.counts(&total.condition, here)
             {
-                add_up(&mut self.members[self.named[*of]].values[place], total.kind, &entry, number);
+                add_up(&mut self.members[self.named[*of]].values[place], total.kind, here);
             }
         }
         for (place, definition) in plan.session.iter().enumerate() {
             if let How::Total(total) = &definition.how
-                && self.counts(total, here)
+                && self.counts(&total.condition, here)
             {
-                add_up(&mut self.values[place], total.kind, &entry, number);
+                add_up(&mut self.values[place], total.kind, here);
             }
         }
         let mut rows = mem::take(&mut self.rows);
@@ -165,25 +184,26 @@ impl<'d> Session<'d> {
             }
         }
         for member in &self.members {
-            let here = Here { member: Some(member), ..Here::default() };
+            let here = Here::member(member);
             check_fit(&plan.member, &member.values)
                 .and_then(|()| self.check(Scope::Member, here))
                 .map_err(|reason| BadSession(format!("{} {}: {reason}", words.member, member.name)))?;
         }
         check_fit(&plan.session, &self.values)
-            .and_then(|()| self.check(Scope::Session, Here::default()))
+            .and_then(|()| self.check(Scope::Session, Here::SESSION))
             .map_err(|reason| BadSession(format!("the {}: {reason}", words.session)))?;
         let mut rows = mem::take(&mut self.rows);
         for (place, (table, rows)) in plan.tables.iter().zip(&mut rows).enumerate() {
             let mut push = |here| self.push_row(place, rows, here).map_err(BadSession);
             match table.rows {
                 Scope::Entry => {}
-                Scope::Session => push(Here::default())?,
+                Scope::Session => push(Here::SESSION)?,
                 Scope::Member => {
                     let mut members: Vec<&Member> = self.members.iter().collect();
-                    members.sort_by(|a, b| self.compare(table.sort, a, b).then_with(|| a.name.cmp(&b.name)));
+                    members
+                        .sort_by(|a, b| self.compare(table.sort, a, b).then_with(|| order(&a.name, &b.name)));
                     for member in members {
-                        push(Here { member: Some(member), ..Here::default() })?;
+                        push(Here::member(member))?;
                     }
                 }
             }
@@ -206,36 +226,32 @@ impl<'d> Session<'d> {
     /// The folder of a row. Empty in a table without partitions.
     fn folder(&self, table: &TablePlan, here: Here) -> Result<String, String> {
         let segments = table.partition.iter().map(|FolderKey { name, value }| match value {
-            Some((source, scalar)) => segment(name, &self.get(*source, here), *scalar),
+            Some((source, scalar)) => segment(name, self.get(*source, here), *scalar),
             None => Ok(format!("{name}={DAY}")),
         });
         Ok(segments.collect::<Result<Vec<_>, _>>()?.join("/"))
     }
 
     fn compare(&self, sort: Option<Source>, a: &Member, b: &Member) -> Ordering {
-        let value = |member, source| self.get(source, Here { member: Some(member), ..Here::default() });
-        sort.map_or(Ordering::Equal, |source| order(&value(a, source), &value(b, source)))
+        let value = |member, source| self.get(source, Here::member(member));
+        sort.map_or(Ordering::Equal, |source| order(value(a, source), value(b, source)))
     }
 
     /// The place of each member: 1 is best. Members that did equally well share a place, and the places after are skipped.
-    fn ranks(&self, keys: &[RankKey]) -> Vec<usize> {
-        let standing = |member: &Member| -> Vec<Value<'static>> {
-            let here = Here { member: Some(member), ..Here::default() };
-            let key = |key: &RankKey| {
-                let counts =
-                    key.condition.as_ref().is_none_or(|condition| self.holds(condition, here) == Some(true));
-                let value = if counts { self.get(key.by, here).into_owned() } else { Value::Null };
-                match &key.least {
-                    Some(least) if order(&value, least).is_lt() => least.clone(),
-                    _ => value,
-                }
+    fn ranks<'s>(&'s self, keys: &'s [RankKey]) -> Vec<usize> {
+        let standing = |member: &'s Member| -> Vec<&'s Value<'s>> {
+            let here = Here::member(member);
+            let key = |RankKey { by, least, condition }: &'s RankKey| {
+                let value = if self.counts(condition, here) { self.get(*by, here) } else { &Value::Null };
+                least.as_ref().filter(|least| order(value, least).is_lt()).unwrap_or(value)
             };
             keys.iter().map(key).collect()
         };
-        let compare = |a: &[Value], b: &[Value]| {
+        let compare = |a: &[&Value], b: &[&Value]| {
             a.iter().zip(b).map(|(a, b)| order(b, a)).find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
         };
-        let mut standings: Vec<(usize, Vec<Value>)> = self.members.iter().map(standing).enumerate().collect();
+        let mut standings: Vec<(usize, Vec<&Value>)> =
+            self.members.iter().map(standing).enumerate().collect();
         standings.sort_by(|(_, a), (_, b)| compare(a, b));
         let mut ranks = vec![1; standings.len()];
         for place in 1..standings.len() {
@@ -246,11 +262,12 @@ impl<'d> Session<'d> {
         ranks
     }
 
-    fn counts(&self, total: &Total, here: Here) -> bool {
-        total.condition.as_ref().is_none_or(|condition| self.holds(condition, here) == Some(true))
+    /// Whether the condition holds, if there is one.
+    fn counts(&self, condition: &Option<Condition>, here: Here) -> bool {
+        condition.as_ref().is_none_or(|condition| self.holds(condition, here) == Some(true))
     }
 
-    fn holds(&self, condition: &super::condition::Condition, here: Here) -> Option<bool> {
+    fn holds(&self, condition: &Condition, here: Here) -> Option<bool> {
         condition.holds(|source| self.get(source, here))
     }
 
@@ -273,17 +290,14 @@ impl<'d> Session<'d> {
         })
     }
 
-    fn get<'v>(&'v self, source: Source, here: Here<'v>) -> Value<'v> {
-        let of_member = |value: fn(&'v Member, usize) -> Value<'v>, place| {
-            here.member.map_or(Value::Null, |member| value(member, place))
-        };
+    fn get<'v>(&'v self, source: Source, here: Here<'v>) -> &'v Value<'v> {
         match source {
-            Source::Token => Value::Text(Cow::Borrowed(self.token)),
-            Source::Member => of_member(|member, _| Value::Text(Cow::Borrowed(&member.name)), 0),
-            Source::Number => Value::Integer(here.number as i128),
-            Source::OfEntry(place) => here.entry[place].borrowed(),
-            Source::OfMember(place) => of_member(|member, place| member.values[place].borrowed(), place),
-            Source::OfSession(place) => self.values[place].borrowed(),
+            Source::Token => &self.token,
+            Source::Member => here.member.map_or(&Value::Null, |member| &member.name),
+            Source::Number => here.number,
+            Source::OfEntry(place) => &here.entry[place],
+            Source::OfMember(place) => here.member.map_or(&Value::Null, |member| &member.values[place]),
+            Source::OfSession(place) => &self.values[place],
         }
     }
 }
@@ -298,10 +312,12 @@ fn read_fields(definitions: &[Definition], fields: &[Option<String>]) -> Result<
         let How::Field(name, number) = &definition.how else { return Ok(definition.initial()) };
         match fields.get(*number).and_then(Option::as_deref) {
             None if definition.is_nullable => Ok(Value::Null),
-            text => text
-                .and_then(|text| Value::Text(text.into()).convert(definition.column_type, Origin::Field))
-                .map(Value::into_owned)
-                .ok_or_else(|| format!("{name} must be {}", definition.column_type.must_be())),
+            text => {
+                let mut value = text.map_or(Value::Null, |text| Value::Text(text.into()));
+                let is_one = value.convert(definition.column_type, Origin::Field);
+                let problem = || format!("{name} must be {}", definition.column_type.must_be());
+                is_one.then(|| value.into_owned()).ok_or_else(problem)
+            }
         }
     };
     definitions.iter().map(read).collect()
@@ -318,9 +334,9 @@ fn check_fit(definitions: &[Definition], values: &[Value]) -> Result<(), String>
 }
 
 /// Adds an entry to a total.
-fn add_up(total: &mut Value<'static>, kind: TotalKind, entry: &[Value], number: usize) {
+fn add_up(total: &mut Value<'static>, kind: TotalKind, here: Here) {
     let replace_if = |total: &mut Value<'static>, place: usize, is_better: fn(Ordering) -> bool| {
-        let value = &entry[place];
+        let value = &here.entry[place];
         if *value != Value::Null && (*total == Value::Null || is_better(order(value, total))) {
             *total = value.clone().into_owned();
         }
@@ -331,14 +347,14 @@ fn add_up(total: &mut Value<'static>, kind: TotalKind, entry: &[Value], number: 
                 *count += 1;
             }
         }
-        TotalKind::Sum(place) => match (total, &entry[place]) {
+        TotalKind::Sum(place) => match (total, &here.entry[place]) {
             (Value::Integer(sum), Value::Integer(number)) => *sum += number,
             (Value::Float(sum), Value::Float(number)) => *sum += number,
             _ => {}
         },
         TotalKind::Least(place) => replace_if(total, place, Ordering::is_lt),
         TotalKind::Most(place) => replace_if(total, place, Ordering::is_gt),
-        TotalKind::First if *total == Value::Null => *total = Value::Integer(number as i128),
+        TotalKind::First if *total == Value::Null => *total = here.number.clone().into_owned(),
         TotalKind::First => {}
     }
 }

@@ -37,7 +37,7 @@ fn attack(from: &str, to: &str, damage: i64, prior: i64, post: i64) -> String {
 fn compute(records: Vec<MemberRecord>, log: &[String]) -> Result<Vec<Row>, BadSession> {
     let dataset = superhero();
     let mut session = Session::new(&dataset, "g", vec![], records)?;
-    log.iter().try_for_each(|entry| session.add(entry.as_bytes()))?;
+    session.add(log.iter().map(String::as_bytes))?;
     let tables = session.into_rows()?;
     let [meta, podium] = tables.as_slice() else { panic!("there are two tables") };
     let text = |value: &Value| value.to_string();

@@ -59,8 +59,9 @@ pub(super) fn definition(
         let keys = rank.iter().map(|key| {
             let by = names.find_ordered(&key.by, scope)?;
             let least = key.least.map(|least| {
-                let least = Value::Integer(least.into()).convert(by.column_type, Origin::Json);
-                least.ok_or_else(|| format!("least must be {}", by.column_type.must_be()))
+                let mut value = Value::Integer(least.into());
+                let is_one = value.convert(by.column_type, Origin::Json);
+                is_one.then_some(value).ok_or_else(|| format!("least must be {}", by.column_type.must_be()))
             });
             let condition = key.condition.as_deref().map(|text| names.condition(text, scope));
             let condition = condition.transpose()?;

@@ -147,6 +147,7 @@ mod tests {
             include_str!("remove_consumers.lua"),
             include_str!("renew.lua"),
             include_str!("types.lua"),
+            include_str!("without_job.lua"),
         );
         let calls = ["call('", "try('"].iter().flat_map(|call| scripts.split(call).skip(1));
         let names: Vec<&str> = calls.filter_map(|rest| rest.split('\'').next()).collect();

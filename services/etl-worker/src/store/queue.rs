@@ -38,6 +38,18 @@ impl Store {
         Ok(results.into_iter().map(parse).collect())
     }
 
+    /// Those of the games that have no job, were not written, and are no dead letters.
+    pub async fn without_job(&self, games: Vec<GameToken>) -> Result<Vec<GameToken>, RedisError> {
+        if games.is_empty() {
+            return Ok(games);
+        }
+        let states = games.iter().map(|game| self.key(Key::EtlGame(game))).collect();
+        let found: Vec<usize> = self.run(&self.scripts.without_job, states, Vec::new()).await?;
+        let mut numbers = found.into_iter().peekable();
+        let is_found = |number: usize| numbers.next_if_eq(&number).is_some();
+        Ok((1..).map(is_found).zip(games).filter_map(|(is_found, game)| is_found.then_some(game)).collect())
+    }
+
     /// Creates jobs for those of the games that ended and have not changed for `settle`.
     pub async fn enqueue_settled(
         &self,

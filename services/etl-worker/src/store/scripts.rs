@@ -4,6 +4,7 @@ use fred::types::scripts::Script;
 pub(super) struct Scripts {
     pub(super) enqueue: Script,
     pub(super) enqueue_settled: Script,
+    pub(super) without_job: Script,
     pub(super) claim: Script,
     pub(super) renew: Script,
     pub(super) read: Script,
@@ -23,6 +24,7 @@ impl Scripts {
         Self {
             enqueue: script!("try.lua", "records.lua", "enqueue.lua"),
             enqueue_settled: script!("try.lua", "records.lua", "enqueue_settled.lua"),
+            without_job: script!("try.lua", "records.lua", "without_job.lua"),
             claim: script!("claim.lua"),
             renew: script!("ownership.lua", "renew.lua"),
             read: script!("try.lua", "read.lua"),

@@ -67,8 +67,10 @@ fn read_column(reader: ColumnReader, column: &Column, count: usize, data: &mut C
     let definitions = (column.max_definition() > 0).then_some(definitions);
     let repetitions = column.column_type.is_list.then_some(repetitions);
     match (reader, values) {
-        (ColumnReader::ByteArrayColumnReader(reader), Values::Text(values)) => {
-            read_all(reader, count, definitions, repetitions, values)
+        (ColumnReader::ByteArrayColumnReader(reader), Values::Text(texts)) => {
+            let mut values = Vec::new();
+            read_all(reader, count, definitions, repetitions, &mut values)?;
+            values.iter().try_for_each(|value| value.as_utf8().map(|text| texts.push(text)))
         }
         (ColumnReader::BoolColumnReader(reader), Values::Boolean(values)) => {
             read_all(reader, count, definitions, repetitions, values)

@@ -1,9 +1,8 @@
 use std::sync::Arc;
 
-use parquet::data_type::ByteArray;
-
 use super::column::{Column, ScalarType};
 use super::schema::Table;
+use super::texts::Texts;
 use super::value::Value;
 
 /// Rows of a table, column by column in the order of its schema.
@@ -29,7 +28,7 @@ pub(super) struct ColumnData {
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Values {
-    Text(Vec<ByteArray>),
+    Text(Texts),
     Boolean(Vec<bool>),
     Int(Vec<i32>),
     Long(Vec<i64>),
@@ -64,7 +63,7 @@ impl Rows {
     }
 
     /// Adds a row. Its values must be [converted](Value::convert) to the types of the columns.
-    pub fn push<'a>(&mut self, row: impl IntoIterator<Item = Value<'a>>) {
+    pub fn push<'a>(&mut self, row: impl IntoIterator<Item = &'a Value<'a>>) {
         let columns = self.table.columns().iter().zip(&mut self.columns);
         for ((column, data), value) in columns.zip(row) {
             data.push(column, value);
@@ -113,7 +112,7 @@ impl Rows {
 impl ColumnData {
     fn new(column: &Column) -> Self {
         let values = match column.column_type.scalar {
-            ScalarType::Text => Values::Text(Vec::new()),
+            ScalarType::Text => Values::Text(Texts::default()),
             ScalarType::Boolean => Values::Boolean(Vec::new()),
             ScalarType::Integer { bits: 64, .. } | ScalarType::Decimal { .. } | ScalarType::Timestamp => {
                 Values::Long(Vec::new())
@@ -125,14 +124,14 @@ impl ColumnData {
         Self { values, definitions: Vec::new(), repetitions: Vec::new() }
     }
 
-    fn push(&mut self, column: &Column, value: Value) {
+    fn push(&mut self, column: &Column, value: &Value) {
         let max = column.max_definition();
         match value {
             Value::List(items) => {
                 if items.is_empty() {
                     self.push_levels(column, max - 1, 0);
                 }
-                for (number, item) in items.into_iter().enumerate() {
+                for (number, item) in items.iter().enumerate() {
                     self.push_levels(column, max, i16::from(number > 0));
                     self.push_value(item);
                 }
@@ -155,14 +154,14 @@ impl ColumnData {
     }
 
     /// The value was converted, so numbers fit. Parquet keeps the bits of unsigned ones in signed ones.
-    fn push_value(&mut self, value: Value) {
+    fn push_value(&mut self, value: &Value) {
         match (&mut self.values, value) {
-            (Values::Text(list), Value::Text(text)) => list.push(ByteArray::from(text.as_ref())),
-            (Values::Boolean(list), Value::Boolean(value)) => list.push(value),
-            (Values::Int(list), Value::Integer(number)) => list.push(number as i32),
-            (Values::Long(list), Value::Integer(number)) => list.push(number as i64),
-            (Values::Float(list), Value::Float(number)) => list.push(number as f32),
-            (Values::Double(list), Value::Float(number)) => list.push(number),
+            (Values::Text(list), Value::Text(text)) => list.push(text),
+            (Values::Boolean(list), Value::Boolean(value)) => list.push(*value),
+            (Values::Int(list), Value::Integer(number)) => list.push(*number as i32),
+            (Values::Long(list), Value::Integer(number)) => list.push(*number as i64),
+            (Values::Float(list), Value::Float(number)) => list.push(*number as f32),
+            (Values::Double(list), Value::Float(number)) => list.push(*number),
             (_, value) => unreachable!("{value:?} was not converted to the type of its column"),
         }
     }
@@ -195,7 +194,7 @@ impl ColumnData {
     fn value(&self, column: &Column, place: usize) -> Option<Value<'_>> {
         let is_unsigned = matches!(column.column_type.scalar, ScalarType::Integer { signed: false, .. });
         Some(match &self.values {
-            Values::Text(list) => Value::Text(String::from_utf8_lossy(list.get(place)?.data())),
+            Values::Text(list) => Value::Text(list.get(place)?.into()),
             Values::Boolean(list) => Value::Boolean(*list.get(place)?),
             Values::Int(list) if is_unsigned => Value::Integer(list.get(place)?.cast_unsigned().into()),
             Values::Int(list) => Value::Integer((*list.get(place)?).into()),
@@ -210,7 +209,7 @@ impl ColumnData {
         self.definitions.extend(&more.definitions);
         self.repetitions.extend(&more.repetitions);
         match (&mut self.values, &more.values) {
-            (Values::Text(list), Values::Text(more)) => list.extend_from_slice(more),
+            (Values::Text(list), Values::Text(more)) => list.append(more),
             (Values::Boolean(list), Values::Boolean(more)) => list.extend(more),
             (Values::Int(list), Values::Int(more)) => list.extend(more),
             (Values::Long(list), Values::Long(more)) => list.extend(more),

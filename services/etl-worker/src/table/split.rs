@@ -40,7 +40,7 @@ impl Table {
                 KeyValue::Day | KeyValue::Unknown => Ok(format!("{}={day}", key.name)),
             });
             let folder = segments.collect::<Result<Vec<_>, _>>()?.join("/");
-            split.entry(folder).or_insert_with(|| Rows::new(rows.table.clone())).push(row);
+            split.entry(folder).or_insert_with(|| Rows::new(rows.table.clone())).push(&row);
         }
         Ok(split)
     }
@@ -84,7 +84,7 @@ mod tests {
         );
         let table = Arc::new(table);
         let mut rows = Rows::new(Arc::clone(&table));
-        [1, 2, 1].into_iter().for_each(|number| rows.push([Value::Integer(number)]));
+        [1, 2, 1].into_iter().for_each(|number| rows.push(&[Value::Integer(number)]));
         let split = table.split(&rows, "x").unwrap();
         let counts: Vec<(&str, usize)> =
             split.iter().map(|(folder, rows)| (folder.as_str(), rows.len())).collect();

@@ -38,94 +38,98 @@ pub enum Origin {
 }
 
 impl<'a> Value<'a> {
-    /// The value in the form that a column of this type has. `None` if it is no such value.
-    pub fn convert(self, column_type: ColumnType, origin: Origin) -> Option<Self> {
+    /// Brings the value into the form that a column of this type has. False if it is no such value.
+    pub fn convert(&mut self, column_type: ColumnType, origin: Origin) -> bool {
         if !column_type.is_list {
             return self.convert_scalar(column_type.scalar, origin);
         }
-        let items = match self {
-            Self::List(items) => items,
-            Self::Text(text) if origin == Origin::Field => {
-                serde_json::from_str::<Vec<serde_json::Value>>(&text)
-                    .ok()?
-                    .into_iter()
-                    .map(Self::from)
-                    .collect()
+        if let Self::Text(text) = &*self
+            && origin == Origin::Field
+            && let Ok(items) = serde_json::from_str::<Vec<serde_json::Value>>(text)
+        {
+            *self = Self::List(items.into_iter().map(Self::from).collect());
+        }
+        match self {
+            Self::List(items) => {
+                items.iter_mut().all(|item| item.convert_scalar(column_type.scalar, Origin::Json))
             }
-            _ => return None,
-        };
-        let items = items.into_iter().map(|item| item.convert_scalar(column_type.scalar, Origin::Json));
-        items.collect::<Option<_>>().map(Self::List)
+            _ => false,
+        }
     }
 
-    fn convert_scalar(self, scalar: ScalarType, origin: Origin) -> Option<Self> {
-        match (scalar, self) {
-            (ScalarType::Text, Self::Text(text)) => Some(Self::Text(text)),
-            (ScalarType::Boolean, Self::Boolean(value)) => Some(Self::Boolean(value)),
-            (ScalarType::Boolean, Self::Text(text)) if origin == Origin::Field => match &*text {
-                "true" | "True" | "1" => Some(Self::Boolean(true)),
-                "false" | "False" | "0" => Some(Self::Boolean(false)),
+    fn convert_scalar(&mut self, scalar: ScalarType, origin: Origin) -> bool {
+        let converted = match scalar {
+            ScalarType::Text => return matches!(self, Self::Text(_)),
+            ScalarType::Boolean => self.to_boolean(origin).map(Self::Boolean),
+            ScalarType::Integer { bits, signed } => {
+                let (min, max) = range(bits, signed);
+                let number = self.to_integer(origin).filter(|number| (min..=max).contains(number));
+                number.map(Self::Integer)
+            }
+            ScalarType::Float | ScalarType::Double => {
+                self.to_float(origin).filter(|number| is_finite(*number, scalar)).map(Self::Float)
+            }
+            ScalarType::Decimal { precision, scale } => self.to_decimal(precision, scale).map(Self::Integer),
+            ScalarType::Timestamp => self.to_microseconds(origin).map(Self::Integer),
+        };
+        let is_one = converted.is_some();
+        if let Some(converted) = converted {
+            *self = converted;
+        }
+        is_one
+    }
+
+    fn to_boolean(&self, origin: Origin) -> Option<bool> {
+        match self {
+            Self::Boolean(value) => Some(*value),
+            Self::Text(text) if origin == Origin::Field => match &**text {
+                "true" | "True" | "1" => Some(true),
+                "false" | "False" | "0" => Some(false),
                 _ => None,
             },
-            (ScalarType::Integer { bits, signed }, value) => {
-                let number = match value {
-                    Self::Integer(number) => number,
-                    Self::Float(number) => number::from_float(number)?,
-                    Self::Text(text) if origin == Origin::Field => number::parse(&text)?,
-                    _ => return None,
-                };
-                let (min, max) = range(bits, signed);
-                (min..=max).contains(&number).then_some(Self::Integer(number))
-            }
-            (ScalarType::Float | ScalarType::Double, value) => {
-                let number = match value {
-                    Self::Integer(number) => number as f64,
-                    Self::Float(number) => number,
-                    Self::Text(text) if origin == Origin::Field => text.parse().ok()?,
-                    _ => return None,
-                };
-                is_finite(number, scalar).then_some(Self::Float(number))
-            }
-            // Decimals are often written as text, so that nobody makes a float of them.
-            (ScalarType::Decimal { precision, scale }, value) => {
-                let text = match value {
-                    Self::Integer(number) => number.to_string().into(),
-                    Self::Float(number) => number.to_string().into(),
-                    Self::Text(text) => text,
-                    _ => return None,
-                };
-                number::parse_decimal(&text, precision, scale).map(Self::Integer)
-            }
-            // RFC 3339, or milliseconds since 1970.
-            (ScalarType::Timestamp, value) => {
-                let millisecond = match value {
-                    Self::Text(text) => match text.parse::<Timestamp>() {
-                        Ok(time) => return Some(Self::Integer(time.as_microsecond().into())),
-                        Err(_) if origin == Origin::Field => number::parse::<i64>(&text)?,
-                        Err(_) => return None,
-                    },
-                    Self::Integer(number) => i64::try_from(number).ok()?,
-                    Self::Float(number) => i64::try_from(number::from_float(number)?).ok()?,
-                    _ => return None,
-                };
-                let time = Timestamp::from_millisecond(millisecond).ok()?;
-                Some(Self::Integer(time.as_microsecond().into()))
-            }
             _ => None,
         }
     }
 
-    /// The value, which borrows what this one has.
-    pub fn borrowed(&self) -> Value<'_> {
+    fn to_integer(&self, origin: Origin) -> Option<i128> {
         match self {
-            Self::Text(text) => Value::Text(Cow::Borrowed(text)),
-            Self::List(items) => Value::List(items.iter().map(Value::borrowed).collect()),
-            Self::Null => Value::Null,
-            Self::Boolean(value) => Value::Boolean(*value),
-            Self::Integer(number) => Value::Integer(*number),
-            Self::Float(number) => Value::Float(*number),
-            Self::Object => Value::Object,
+            Self::Integer(number) => Some(*number),
+            Self::Float(number) => number::from_float(*number),
+            Self::Text(text) if origin == Origin::Field => number::parse(text),
+            _ => None,
         }
+    }
+
+    fn to_float(&self, origin: Origin) -> Option<f64> {
+        match self {
+            Self::Integer(number) => Some(*number as f64),
+            Self::Float(number) => Some(*number),
+            Self::Text(text) if origin == Origin::Field => text.parse().ok(),
+            _ => None,
+        }
+    }
+
+    /// Decimals are often written as text, so that nobody makes a float of them.
+    fn to_decimal(&self, precision: u8, scale: u8) -> Option<i128> {
+        match self {
+            Self::Text(text) => number::parse_decimal(text, precision, scale),
+            Self::Integer(number) => number::parse_decimal(&number.to_string(), precision, scale),
+            Self::Float(number) => number::parse_decimal(&number.to_string(), precision, scale),
+            _ => None,
+        }
+    }
+
+    /// A time in RFC 3339, or milliseconds since 1970.
+    fn to_microseconds(&self, origin: Origin) -> Option<i128> {
+        let time = match self {
+            Self::Text(text) => text.parse().ok(),
+            _ => None,
+        };
+        let of_milliseconds = || {
+            let milliseconds = i64::try_from(self.to_integer(origin)?).ok()?;
+            Timestamp::from_millisecond(milliseconds).ok()
+        };
+        time.or_else(of_milliseconds).map(|time| time.as_microsecond().into())
     }
 
     /// Whether a number that was computed fits a column of this type.
@@ -243,9 +247,8 @@ fn range(bits: u8, signed: bool) -> (i128, i128) {
 mod tests {
     use super::*;
 
-    fn from_field(text: &str, column_type: &str) -> Option<Value<'static>> {
-        let column_type = ColumnType::parse(column_type).unwrap();
-        Value::Text(text.to_owned().into()).convert(column_type, Origin::Field)
+    fn converted(mut value: Value<'static>, column_type: &str, origin: Origin) -> Option<Value<'static>> {
+        value.convert(ColumnType::parse(column_type).unwrap(), origin).then_some(value)
     }
 
     #[test]
@@ -269,20 +272,22 @@ mod tests {
             ("[1, 2.0]", "list<int8>", Some(Value::List(vec![Value::Integer(1), Value::Integer(2)]))),
             ("[1, 200]", "list<int8>", None),
         ] {
-            assert_eq!(from_field(text, column_type), value, "{text} as {column_type}");
+            let found = converted(Value::Text(text.into()), column_type, Origin::Field);
+            assert_eq!(found, value, "{text} as {column_type}");
         }
     }
 
     #[test]
     fn in_json_text_is_no_number_and_a_number_is_no_text() {
-        let uint8 = ColumnType::parse("uint8").unwrap();
-        assert_eq!(Value::Text("7".into()).convert(uint8, Origin::Json), None);
-        assert_eq!(Value::Float(7.0).convert(uint8, Origin::Json), Some(Value::Integer(7)));
-        assert_eq!(Value::Float(7.5).convert(uint8, Origin::Json), None);
+        let in_json = |value, column_type| converted(value, column_type, Origin::Json);
+        assert_eq!(in_json(Value::Text("7".into()), "uint8"), None);
+        assert_eq!(in_json(Value::Float(7.0), "uint8"), Some(Value::Integer(7)));
+        assert_eq!(in_json(Value::Float(7.5), "uint8"), None);
+        assert_eq!(in_json(Value::Float(1e39), "float32"), None);
+        assert_eq!(in_json(Value::Integer(7), "string"), None);
+        assert_eq!(in_json(Value::Text("[1]".into()), "list<int8>"), None);
+        assert_eq!(in_json(Value::Text("1664625600000".into()), "timestamp"), None);
         let float = ColumnType::parse("float32").unwrap();
-        assert_eq!(Value::Float(1e39).convert(float, Origin::Json), None);
         assert!(!Value::Float(f64::INFINITY).fits(float) && Value::Float(1.5).fits(float));
-        let text = ColumnType::parse("string").unwrap();
-        assert_eq!(Value::Integer(7).convert(text, Origin::Json), None);
     }
 }

@@ -61,7 +61,7 @@ impl<W: Write + Send> Writer<W> {
                 };
             }
             match values {
-                Values::Text(values) => write!(ByteArrayType, values),
+                Values::Text(texts) => write!(ByteArrayType, &texts.to_byte_arrays()),
                 Values::Boolean(values) => write!(BoolType, values),
                 Values::Int(values) => write!(Int32Type, values),
                 Values::Long(values) => write!(Int64Type, values),

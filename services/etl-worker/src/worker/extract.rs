@@ -1,5 +1,6 @@
 //! Reads the records of games and computes their rows.
 
+use bytes::Bytes;
 use redis_core::id::GameToken;
 
 use super::error::RoundError;
@@ -55,10 +56,8 @@ impl Pipeline {
         let (mut entries, mut read) = (records.entries, 0);
         loop {
             read += entries.len();
-            for entry in &entries {
-                if let Err(reason) = session.add(entry) {
-                    return Ok(Err(reason));
-                }
+            if let Err(reason) = session.add(entries.iter().map(Bytes::as_ref)) {
+                return Ok(Err(reason));
             }
             if entries.is_empty() || read >= records.entry_count {
                 return Ok(session.into_rows());

@@ -1,17 +1,27 @@
-"""A storage that knows every key and has no bucket, and the services of AWS that give keys to programs without any.
+"""Stand-ins for the services of AWS that give keys to programs without any, and a storage that tells which keys it was sent.
 
-Arguments: PORT TLS_PORT CERTIFICATE KEY. On the first port are the storage, the keys of a container (/container) and what the
-storage was sent (/seen), on the second one the exchange of a web identity for keys.
+Arguments: PORT TLS_PORT CERTIFICATE KEY STORAGE. On the first port are the keys of a container (/container), those of a machine
+(IMDSv2 below /latest), what the storage was sent (/seen), and the storage, which hands everything on to the one at STORAGE. As a
+proxy it is the address 169.254.170.2 too, where ECS has the keys of a task. On the second port is the exchange of a web identity
+for keys.
 """
 
 import json
 import ssl
 import sys
+import urllib.error
+import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
+port, tls_port, certificate, key, storage = sys.argv[1:]
 seen = []
 EXPIRES = "2099-01-01T00:00:00Z"
+ROLE = "/latest/meta-data/iam/security-credentials/"
+
+
+def keys_of(name):
+    return json.dumps({"AccessKeyId": name, "SecretAccessKey": "s", "Token": "t", "Expiration": EXPIRES})
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -20,35 +30,59 @@ class Handler(BaseHTTPRequestHandler):
     def log_message(self, *_):
         pass
 
-    def reply(self, status, body):
+    def reply(self, status, body, headers=()):
+        body = body if isinstance(body, bytes) else body.encode()
         self.send_response(status)
+        for name, value in headers:
+            if name.lower() not in ("content-length", "connection", "transfer-encoding", "date", "server"):
+                self.send_header(name, value)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body.encode())
+        if self.command != "HEAD":
+            self.wfile.write(body)
 
     def handle_request(self):
-        text = self.path + self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode(errors="replace")
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         authorization = self.headers.get("Authorization", "")
-        if "AssumeRoleWithWebIdentity" in text:
-            if "web-token" not in text:
-                return self.reply(400, "<ErrorResponse><Error><Code>InvalidIdentityToken</Code></Error></ErrorResponse>")
-            keys = f"<AccessKeyId>WEB</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken><Expiration>{EXPIRES}</Expiration>"
-            name = "AssumeRoleWithWebIdentity"
-            return self.reply(200, f"<{name}Response><{name}Result><Credentials>{keys}</Credentials></{name}Result></{name}Response>")
+        if b"AssumeRoleWithWebIdentity" in self.path.encode() + body:
+            return self.exchange_web_identity(self.path.encode() + body)
+        if self.path == "http://169.254.170.2/v2/credentials/of-task":
+            return self.reply(200, keys_of("TASK"))
         if self.path == "/container":
-            if authorization != "container-token":
-                return self.reply(403, "no such token")
-            keys = {"AccessKeyId": "CONTAINER", "SecretAccessKey": "s", "Token": "t", "Expiration": EXPIRES}
-            return self.reply(200, json.dumps(keys))
+            is_known = authorization == "container-token"
+            return self.reply(200, keys_of("CONTAINER")) if is_known else self.reply(403, "no such token")
+        if self.path.startswith("/latest/"):
+            return self.machine()
         if self.path == "/seen":
             return self.reply(200, json.dumps(seen))
         seen.append(authorization)
-        self.reply(404, "<Error><Code>NoSuchBucket</Code></Error>")
+        # Without a type, urllib would name one that moto takes for a form.
+        headers = {"Content-Type": "application/octet-stream", **self.headers}
+        request = urllib.request.Request(storage + self.path, body, headers, method=self.command)
+        try:
+            with urllib.request.urlopen(request) as response:
+                self.reply(response.status, response.read(), response.getheaders())
+        except urllib.error.HTTPError as error:
+            self.reply(error.code, error.read(), error.headers.items())
+
+    def machine(self):
+        """IMDSv2: a token first, then the name of the role, then its keys."""
+        if self.command == "PUT" and self.path == "/latest/api/token" and self.headers["X-aws-ec2-metadata-token-ttl-seconds"]:
+            return self.reply(200, "machine-token")
+        if self.headers["X-aws-ec2-metadata-token"] != "machine-token":
+            return self.reply(401, "no such token")
+        return self.reply(*{ROLE: (200, "games"), ROLE + "games": (200, keys_of("MACHINE"))}.get(self.path, (404, "")))
+
+    def exchange_web_identity(self, text):
+        if b"web-token" not in text:
+            return self.reply(400, "<ErrorResponse><Error><Code>InvalidIdentityToken</Code></Error></ErrorResponse>")
+        keys = f"<AccessKeyId>WEB</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken><Expiration>{EXPIRES}</Expiration>"
+        name = "AssumeRoleWithWebIdentity"
+        return self.reply(200, f"<{name}Response><{name}Result><Credentials>{keys}</Credentials></{name}Result></{name}Response>")
 
     do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = handle_request
 
 
-port, tls_port, certificate, key = sys.argv[1:]
 with_tls = ThreadingHTTPServer(("127.0.0.1", int(tls_port)), Handler)
 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
 context.load_cert_chain(certificate, key)

@@ -2,8 +2,10 @@
 
 use test_support::{eventually, find_python, free_port};
 
+use crate::s3::Storage;
 use crate::storages::{refusing_storage, spawn};
 use crate::support::World;
+use crate::tables::read_tables;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn keys_and_regions_come_from_where_every_aws_tool_reads_them() {
@@ -13,14 +15,16 @@ async fn keys_and_regions_come_from_where_every_aws_tool_reads_them() {
     let [certificate, key, web, container, credentials, config] =
         ["cert.pem", "key.pem", "web", "container", "credentials", "config"]
             .map(|name| dir.path().join(name).to_str().unwrap().to_owned());
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    std::fs::write(&certificate, made.cert.pem()).unwrap();
-    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    write_certificate(&certificate, &key);
     let [port, tls_port] = [free_port(), free_port()].map(|port| port.to_string());
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/aws_keys.py");
-    let _server = spawn(&python, &[script, &port, &tls_port, &certificate, &key]);
+    let moto = Storage::start(python.clone()).await;
+    moto.create_bucket("games").await;
+    let storage = moto.url("");
+    let args = [script, &port, &tls_port, &certificate, &key, storage.trim_end_matches('/')];
+    let _server = spawn(&python, &args);
     let endpoint = format!("http://127.0.0.1:{port}");
-    eventually("the storage answers", async || reqwest::get(&endpoint).await.is_ok()).await;
+    eventually("the stand-ins answer", async || reqwest::get(format!("{endpoint}/seen")).await.is_ok()).await;
     std::fs::write(&web, "web-token").unwrap();
     std::fs::write(&container, "container-token").unwrap();
     std::fs::write(
@@ -49,6 +53,13 @@ async fn keys_and_regions_come_from_where_every_aws_tool_reads_them() {
             ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", token),
         ]
     };
+    // ECS has the keys of a task at an address of its own, which the stand-in is the proxy to.
+    let of_task = [
+        ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "/v2/credentials/of-task"),
+        ("HTTP_PROXY", endpoint.as_str()),
+        ("NO_PROXY", "127.0.0.1"),
+    ];
+    let of_machine = [("AWS_METADATA_ENDPOINT", endpoint.as_str())];
     let sources = [
         ([&own_key[..], &[("AWS_DEFAULT_REGION", "eu-west-3")]].concat(), "OWN", "eu-west-3"),
         (
@@ -61,11 +72,13 @@ async fn keys_and_regions_come_from_where_every_aws_tool_reads_them() {
         ([&files[..], &[("AWS_PROFILE", "games")]].concat(), "GAMES", "ap-south-1"),
         (web_identity(&web).to_vec(), "WEB", "us-east-1"),
         (of_container(&container).to_vec(), "CONTAINER", "us-east-1"),
+        (of_task.to_vec(), "TASK", "us-east-1"),
+        (of_machine.to_vec(), "MACHINE", "us-east-1"),
     ];
     let world = World::start().await;
     let storage = [("ETL_OUTPUT", "s3://games/data"), ("AWS_ENDPOINT_URL", endpoint.as_str())];
-    for (source, key, region) in sources {
-        let worker = world.spawn_worker("w", &[&storage[..], &source].concat());
+    for (source, key, region) in sources.clone() {
+        let worker = world.start_worker("w", &[&storage[..], &source].concat()).await;
         let signed = format!("Credential={key}/");
         eventually(&format!("{key} is used in {region}"), async || {
             let seen = reqwest::get(format!("{endpoint}/seen")).await.unwrap().text().await.unwrap();
@@ -73,9 +86,14 @@ async fn keys_and_regions_come_from_where_every_aws_tool_reads_them() {
             seen.iter().any(|line| line.contains(&signed) && line.contains(&format!("/{region}/s3/")))
         })
         .await;
-        eventually("the bucket is missed", async || worker.get("/ready").await.1.contains("no such bucket"))
-            .await;
+        let game = format!("by-{key}-in-{region}");
+        world.play_small_game(&game).await;
+        world.publish_game_ended(&game).await;
+        world.wait_until_done(&[&game]).await;
+        drop(worker);
     }
+    let written = read_tables(&moto.download("games", "data").await.path().join("data")).unwrap();
+    assert_eq!(written.games().len(), sources.len());
     // A token that is refused is one line, and the reason of /ready.
     for (source, reason) in [
         (web_identity(&container).to_vec(), "InvalidIdentityToken"),
@@ -87,6 +105,56 @@ async fn keys_and_regions_come_from_where_every_aws_tool_reads_them() {
         let lines = log.lines().filter(|line| line.contains(reason)).count();
         assert!(lines == 1 && !log.contains("<Error>"), "{log}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_account_and_a_machine_of_google_have_tokens_and_a_key_that_google_does_not_know_is_one_line()
+ {
+    let test = "a_service_account_and_a_machine_of_google_have_tokens";
+    let Some(python) = find_python(test) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let [certificate, key, account, refused, metadata] =
+        ["cert.pem", "key.pem", "account.json", "refused.json", "metadata"]
+            .map(|name| dir.path().join(name).to_str().unwrap().to_owned());
+    write_certificate(&certificate, &key);
+    let port = free_port().to_string();
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/fake_google.py");
+    let _server = spawn(&python, &[script, &port, &certificate, &key, dir.path().to_str().unwrap()]);
+    let endpoint = format!("https://localhost:{port}");
+    let machine = || std::fs::read_to_string(&metadata).unwrap_or_default();
+    eventually("there are keys", async || !machine().is_empty()).await;
+    let machine = machine();
+    let storage = [
+        ("ETL_OUTPUT", "gs://games/data"),
+        ("GOOGLE_BASE_URL", endpoint.as_str()),
+        ("SSL_CERT_FILE", certificate.as_str()),
+    ];
+    let world = World::start().await;
+    for (game, source) in [
+        ("by-account", ("GOOGLE_SERVICE_ACCOUNT", account.as_str())),
+        ("by-default", ("GOOGLE_APPLICATION_CREDENTIALS", account.as_str())),
+        ("by-machine", ("GCE_METADATA_HOST", machine.as_str())),
+    ] {
+        let worker = world.start_worker("w", &[&storage[..], &[source]].concat()).await;
+        world.play_small_game(game).await;
+        world.publish_game_ended(game).await;
+        world.wait_until_done(&[game]).await;
+        drop(worker);
+    }
+    let unknown = ("GOOGLE_SERVICE_ACCOUNT", refused.as_str());
+    let worker = world.spawn_worker("w", &[&storage[..], &[unknown]].concat());
+    let reason = "AuthenticationRequired";
+    eventually(reason, async || worker.get("/ready").await.1.contains(reason)).await;
+    let log = worker.log();
+    let lines = log.lines().filter(|line| line.contains(reason)).count();
+    assert!(lines == 1 && !log.contains("<Error>"), "{log}");
+}
+
+/// Of `localhost`.
+fn write_certificate(certificate: &str, key: &str) {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    std::fs::write(certificate, made.cert.pem()).unwrap();
+    std::fs::write(key, made.signing_key.serialize_pem()).unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

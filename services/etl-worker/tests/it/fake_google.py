@@ -1,5 +1,10 @@
-"""A small Google Cloud Storage: its XML API as far as etl-worker uses it. Buckets are made with POST /BUCKET. Arguments: PORT."""
+"""A small Google Cloud Storage: its XML API as far as etl-worker uses it. Buckets are made with POST /BUCKET.
 
+Arguments: PORT [CERTIFICATE KEY FOLDER]. With the last ones it has a bucket, speaks HTTPS and wants a token: that of the machine,
+which google_tokens.py gives out, or one that the key of a service account signed, whose files it writes into the folder.
+"""
+
+import ssl
 import sys
 from datetime import datetime, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -7,7 +12,13 @@ from threading import Lock
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
 
+port, *secured = sys.argv[1:]
 buckets, lock = {}, Lock()
+if secured:
+    import google_tokens
+
+    certificate, key, folder = secured
+    tokens, buckets["games"] = google_tokens.Tokens(folder), {}
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -31,6 +42,8 @@ class Handler(BaseHTTPRequestHandler):
         bucket, _, name = url.path.lstrip("/").partition("/")
         name = unquote(name)
         with lock:
+            if secured and not tokens.allow(self.headers.get("Authorization", "")):
+                return self.reply(401, b"<Error><Code>AuthenticationRequired</Code><Message>Invalid token</Message></Error>")
             if self.command == "POST":
                 buckets[bucket] = {}
                 return self.reply(200)
@@ -65,4 +78,9 @@ class Handler(BaseHTTPRequestHandler):
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = handle_request
 
 
-ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+server = ThreadingHTTPServer(("127.0.0.1", int(port)), Handler)
+if secured:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+server.serve_forever()

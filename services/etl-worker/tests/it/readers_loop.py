@@ -65,8 +65,11 @@ def spark():
 
 
 def is_gone(error):
-    """Whether a file was replaced after the reader had listed it."""
+    """Whether a file was replaced after the reader had listed it. pyarrow leaves out what is gone when it looks at what it listed:
+    if that is all, it finds no columns."""
     text = str(error)
+    if "No match for FieldRef" in text:
+        return True
     gone = ("No such file", "does not exist", "FILE_NOT_EXIST", "FileNotFoundException", "not found")
     return isinstance(error, FileNotFoundError) or any(words in text for words in gone)
 

@@ -48,17 +48,19 @@ fn value(column: &Column) -> Value<'static> {
 
 fn rows(table: &Arc<Table>) -> Rows {
     let mut rows = Rows::new(Arc::clone(table));
-    let full = |column: &Column| match column.column_type.is_list {
+    let full: fn(&Column) -> Value<'static> = |column| match column.column_type.is_list {
         true => Value::List(vec![value(column), value(column)]),
         false => value(column),
     };
-    rows.push(table.columns().iter().map(full));
-    rows.push(table.columns().iter().map(|column| match (column.is_nullable, column.column_type.is_list) {
+    let empty: fn(&Column) -> Value<'static> = |column| match (column.is_nullable, column.column_type.is_list)
+    {
         (true, _) => Value::Null,
         (false, true) => Value::List(vec![]),
         (false, false) => value(column),
-    }));
-    rows.push(table.columns().iter().map(full));
+    };
+    for row in [full, empty, full] {
+        rows.push(&table.columns().iter().map(row).collect::<Vec<_>>());
+    }
     rows
 }
 
