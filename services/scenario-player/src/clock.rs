@@ -82,6 +82,12 @@ impl Clock {
         EpochMicros::from_ms(self.now_ms()).unwrap_or_default()
     }
 
+    /// Waits until this clock shows `time`.
+    pub(crate) async fn sleep_until(&self, time: EpochMicros) {
+        let ms = time.as_micros() as f64 / 1000.0;
+        tokio::time::sleep_until(self.instant_at(ms).into()).await;
+    }
+
     /// The moment at which this clock will show `ms`.
     pub(crate) fn instant_at(&self, ms: f64) -> Instant {
         let ahead_s = (ms - self.now_ms()).max(0.0) / 1000.0;

@@ -7,6 +7,7 @@ mod claimed;
 mod clock;
 pub mod config;
 mod dead_letter;
+mod effect;
 pub mod event;
 mod hint;
 mod http;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::effect::Effect;
 use crate::hint::Hint;
 use crate::playback::Playback;
 use crate::service::ScenarioService;
@@ -29,7 +30,7 @@ async fn schedule_iterations(service: &ScenarioService) {
     for customer in service.timeline.loops_ending_by(until).await.unwrap_or_default() {
         // This fails if another instance was faster, or Redis does not answer. The next check finds what is left to do.
         let _ = service
-            .try_update_playback(&customer, |stored, now, post| {
+            .try_update_playback(&customer, Effect::Now, |stored, now, post| {
                 let next = |playback: &Playback| playback.next_iteration(now, until, post);
                 std::iter::successors(next(&stored.playback), next).last().or(Some(stored.playback.clone()))
             })

@@ -78,8 +78,9 @@ impl MemoryTimeline {
 
     pub(crate) fn update_playback(&self, update: PlaybackUpdate) -> bool {
         let mut state = self.state.lock();
-        let PlaybackUpdate { customer, old, new, remove, add } = update;
-        if state.scenarios.get(&customer).is_none_or(|stored| stored.playback != old) {
+        let PlaybackUpdate { customer, old, new, until_ms, remove, add } = update;
+        let is_too_late = until_ms.is_some_and(|until_ms| Timestamp::now().as_millisecond() > until_ms);
+        if is_too_late || state.scenarios.get(&customer).is_none_or(|stored| stored.playback != old) {
             return false;
         }
         state.changes += 1;

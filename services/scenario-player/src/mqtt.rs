@@ -30,7 +30,7 @@ use crate::config::mqtt::{BrokerConfig, MqttTarget, ProtocolVersion};
 
 /// The task that keeps a connection to the broker.
 pub(crate) struct MqttConnection {
-    pub(crate) target: MqttTarget,
+    pub(crate) target: Arc<MqttTarget>,
     /// The highest QoS of messages.
     pub(crate) max_qos: u8,
     /// Messages that may be sent and not acknowledged yet.
@@ -56,7 +56,7 @@ struct Ended {
 impl MqttConnection {
     /// Connects, and again after every loss, until `finished`.
     pub(crate) async fn run(self) -> anyhow::Result<()> {
-        let broker = match &self.target {
+        let broker = match &*self.target {
             MqttTarget::Broker(broker) => broker,
             MqttTarget::Print => {
                 let (publish_ids, _) = mpsc::unbounded_channel();

@@ -17,6 +17,10 @@ pub(crate) struct RangeQuery {
     pub(crate) start_ms: i64,
 }
 
+/// How long before it is due an event is read (ms). Longer than usual delays of Redis, and so short that a change of a playback
+/// can wait for it.
+pub(crate) const PREFETCH_MS: i64 = 100;
+
 /// The events that a [`RangeQuery`] found. They stay on the timeline.
 #[derive(Debug, Default)]
 pub(crate) struct Page {

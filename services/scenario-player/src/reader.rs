@@ -17,7 +17,7 @@ use crate::assignment::Assignment;
 use crate::claimed::ClaimedEvents;
 use crate::clock::Clock;
 use crate::hint::Hint;
-use crate::range::{ClaimedEvent, Page, RangeQuery};
+use crate::range::{ClaimedEvent, PREFETCH_MS, Page, RangeQuery};
 use crate::release_request::ReleaseRequest;
 use crate::timeline::Timeline;
 use crate::unavailable::Unavailable;
@@ -186,9 +186,6 @@ impl TimelineReader {
     }
 }
 
-/// How long before it is due an event is read. Longer than usual delays of Redis, and so short that a change of a playback
-/// releases few events.
-const PREFETCH_MS: i64 = 100;
 /// An instance without work joins this long before the next event is due.
 const JOIN_AHEAD_MS: i64 = 6_000;
 /// Between two polls, so that many small reads become one.

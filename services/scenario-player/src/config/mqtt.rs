@@ -1,5 +1,7 @@
 //! The settings of MQTT: the broker, and the messages.
 
+use std::sync::{Arc, OnceLock};
+
 use chassis::{SettingError, parsers};
 
 use super::broker::BrokerSettings;
@@ -20,6 +22,10 @@ pub struct MqttConfig {
     /// Print the messages instead of sending them
     #[arg(long, env = "TESTING_MOCK_MQTT", default_value = "false", value_parser = parsers::boolean, action = clap::ArgAction::Set)]
     testing_mock_mqtt: bool,
+
+    /// What these settings come to, once that was asked.
+    #[arg(skip)]
+    target: OnceLock<Arc<MqttTarget>>,
 }
 
 /// Where messages go.
@@ -31,11 +37,19 @@ pub enum MqttTarget {
 }
 
 impl MqttConfig {
-    /// Where messages go.
+    /// Where messages go. The first call reads the files of TLS.
     ///
     /// # Errors
     /// When no broker is named, or the settings of TLS cannot be used.
-    pub fn target(&self) -> Result<MqttTarget, SettingError> {
+    pub fn target(&self) -> Result<Arc<MqttTarget>, SettingError> {
+        if let Some(target) = self.target.get() {
+            return Ok(Arc::clone(target));
+        }
+        let target = Arc::new(self.find_target()?);
+        Ok(Arc::clone(self.target.get_or_init(|| target)))
+    }
+
+    fn find_target(&self) -> Result<MqttTarget, SettingError> {
         if self.testing_mock_mqtt {
             return Ok(MqttTarget::Print);
         }

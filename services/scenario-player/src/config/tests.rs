@@ -20,7 +20,8 @@ fn the_defaults_are_those_of_the_contract() {
     assert_eq!(config.timeline.consume_from, ConsumeFrom::Latest);
     assert_eq!((config.timeline.max_body_bytes, config.timeline.max_scenario_steps), (32 << 20, 500_000));
     assert_eq!(config.process.listen_addr, "0.0.0.0:8000");
-    let Ok(MqttTarget::Broker(broker)) = config.mqtt.target() else { panic!("MQTT_HOST is set") };
+    let target = config.mqtt.target().unwrap();
+    let MqttTarget::Broker(broker) = &*target else { panic!("MQTT_HOST is set") };
     assert_eq!(broker.keep_alive, std::time::Duration::from_secs(5));
     assert_eq!(
         (broker.url.port, config.mqtt.messages().max_qos(), broker.version),
@@ -46,8 +47,10 @@ fn the_defaults_are_those_of_the_contract() {
 fn an_exact_client_id_has_no_suffix() {
     let vars = [("MQTT_HOST", "broker"), ("MQTT_CLIENT_ID", "till-7"), ("MQTT_CLIENT_ID_EXACT", "true")];
     let config = from_vars::<Config>(vars).unwrap();
-    let Ok(MqttTarget::Broker(broker)) = config.mqtt.target() else { panic!("MQTT_HOST is set") };
+    let target = config.mqtt.target().unwrap();
+    let MqttTarget::Broker(broker) = &*target else { panic!("MQTT_HOST is set") };
     assert_eq!(broker.client_id(), "till-7");
+    assert!(Arc::ptr_eq(&target, &config.mqtt.target().unwrap()), "the files of TLS are read once");
 }
 
 #[test]
@@ -103,8 +106,10 @@ fn an_unusable_setting_is_named_in_the_error() {
 fn a_url_wins_over_the_single_variables_which_fill_in_what_it_leaves_out() {
     let broker = |vars: &[(&'static str, &'static str)]| {
         let config = from_vars::<Config>(vars.iter().copied()).unwrap();
-        let Ok(MqttTarget::Broker(broker)) = config.mqtt.target() else { panic!("a broker is named") };
-        (broker.url.address, broker.url.port, broker.tls.is_some(), broker.username, broker.password)
+        let target = config.mqtt.target().unwrap();
+        let MqttTarget::Broker(broker) = &*target else { panic!("a broker is named") };
+        let (username, password) = (broker.username.clone(), broker.password.clone());
+        (broker.url.address.clone(), broker.url.port, broker.tls.is_some(), username, password)
     };
     let single =
         [("MQTT_HOST", "short"), ("MQTT_PORT", "7"), ("MQTT_USERNAME", "ann"), ("MQTT_PASSWORD", "x")];

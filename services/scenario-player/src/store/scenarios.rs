@@ -89,7 +89,7 @@ impl Store {
     }
 
     pub(crate) async fn update_playback(&self, update: PlaybackUpdate) -> Result<bool, Unavailable> {
-        let PlaybackUpdate { customer, old, new, remove, add } = &update;
+        let PlaybackUpdate { customer, old, new, until_ms, remove, add } = &update;
         let iteration_end = new.as_ref().and_then(Playback::iteration_end).map(|end| end.as_ms().to_string());
         let mut args: Vec<Value> = vec![
             Channel::TimelineChanged.to_string().into(),
@@ -97,6 +97,7 @@ impl Store {
             playback_json(old).into(),
             new.as_ref().map(playback_json).unwrap_or_default().into(),
             iteration_end.unwrap_or_default().into(),
+            until_ms.map(|until_ms| until_ms.to_string()).unwrap_or_default().into(),
             i64::try_from(remove.len()).unwrap_or(i64::MAX).into(),
         ];
         args.extend(remove.iter().flat_map(|event| [event.member().into(), sequence_arg(event)]));

@@ -1,12 +1,14 @@
 -- Replaces a playback and its upcoming events, unless somebody else has changed the playback since it was read.
 -- KEYS: timeline, playback, loops, scenario, scenarios, meta, posts of the customer
 -- ARGV: channel of hints, customer, old playback, new playback or '' to delete the scenario, end of the loop's last scheduled
---       iteration (ms) or '', number of events to remove, for each of them: member, sequence; then the arguments of add_events
--- Returns 1, or 0 if the playback was changed.
+--       iteration (ms) or '', last moment for this (ms) or '', number of events to remove, for each of them: member, sequence;
+--       then the arguments of add_events
+-- Returns 1, or 0 if the playback was changed or it is too late.
 local channel, customer, old_playback, new_playback, iteration_end = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
-local first_removed = 7
-local first_added = first_removed + 2 * tonumber(ARGV[6])
+local until_ms, first_removed = ARGV[6], 8
+local first_added = first_removed + 2 * tonumber(ARGV[7])
 
+if until_ms ~= '' and time_ms() > tonumber(until_ms) then return 0 end
 -- A scenario that the original stored has no playback yet.
 local stored_playback = redis.call('GET', KEYS[2])
 if stored_playback and stored_playback ~= old_playback then return 0 end

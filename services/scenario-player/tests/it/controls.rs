@@ -21,9 +21,14 @@ async fn start_printing_player(servers: &TestServers, redis: bool) -> ServicePro
 
 /// The `x` of each move that was printed.
 fn printed_moves(player: &ServiceProcess) -> Vec<i64> {
-    let moves = player.log();
-    let payloads = moves.lines().filter_map(|line| line.strip_prefix("customer/move "));
-    payloads.map(|json| serde_json::from_str::<Value>(json).unwrap()["x"].as_i64().unwrap()).collect()
+    printed_moves_of(player, |_| true)
+}
+
+fn printed_moves_of(player: &ServiceProcess, is_meant: impl Fn(&Value) -> bool) -> Vec<i64> {
+    let log = player.log();
+    let payloads = log.lines().filter_map(|line| line.strip_prefix("customer/move "));
+    let steps = payloads.map(|json| serde_json::from_str::<Value>(json).unwrap());
+    steps.filter(|step| is_meant(&step["id"])).map(|step| step["x"].as_i64().unwrap()).collect()
 }
 
 async fn change_playback(player: &ServiceProcess, change: Value) -> Value {
@@ -66,6 +71,34 @@ async fn a_walk_pauses_resumes_seeks_and_changes_its_speed() {
         assert_eq!(tail, (80..100).collect::<Vec<_>>());
         // The other backend uses the same customer.
         assert_eq!(send(&player, "DELETE", "/scenarios/1", &json!({})).await.0, 204);
+    }))
+    .await;
+}
+
+#[tokio::test]
+async fn steps_that_fall_due_while_a_playback_is_changed_are_published_once() {
+    let servers = TestServers::start().await;
+    join_all([true, false].map(async |redis| {
+        let player = start_printing_player(&servers, redis).await;
+        // A step every other millisecond, so that some fall due in each change. A change also makes loops be scheduled.
+        post(&player, &walk("loop", now_ms() + 3_600_000, 1_000, 2)).await;
+        let looping = json!({"loop": true});
+        assert_eq!(send(&player, "POST", "/scenarios/loop/replay", &looping).await.0, 200);
+        post(&player, &walk("1", now_ms() + 100, 1_500, 2)).await;
+        let changes =
+            [json!({"paused": true}), json!({"paused": false}), json!({"speed": 0.7}), json!({"speed": 1})];
+        for change in changes.into_iter().cycle().take(16) {
+            change_playback(&player, change).await;
+        }
+        let walk = || printed_moves_of(&player, |id| id == "1");
+        eventually("the last step is published", async || walk().contains(&1_499)).await;
+        assert_eq!(walk(), (0..1_500).collect::<Vec<_>>());
+        let looped = printed_moves_of(&player, |id| id == "loop");
+        assert_eq!(looped, (0..1_000).cycle().take(looped.len()).collect::<Vec<_>>());
+        for customer in ["1", "loop"] {
+            let path = format!("/scenarios/{customer}");
+            assert_eq!(send(&player, "DELETE", &path, &json!({})).await.0, 204);
+        }
     }))
     .await;
 }

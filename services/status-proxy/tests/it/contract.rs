@@ -1,6 +1,6 @@
 //! The literal frames of the contract.
 
-use test_support::{TestRedis, eventually};
+use test_support::{TestRedis, eventually, within_patience};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
@@ -120,7 +120,7 @@ async fn read_until(stream: &mut TcpStream, end: &str) -> String {
     let mut received = String::new();
     while !received.ends_with(end) {
         let mut buffer = [0; 1000];
-        let count = stream.read(&mut buffer).await.unwrap();
+        let count = within_patience("an event", stream.read(&mut buffer)).await.unwrap();
         assert!(count > 0, "the stream ended after {received}");
         received.push_str(std::str::from_utf8(&buffer[..count]).unwrap());
     }
@@ -151,11 +151,9 @@ async fn a_python_client_that_is_written_from_the_contract_works() {
     let redis = TestRedis::start().await;
     let service = start_service(&redis, &[("STATUS_PING_INTERVAL", "500ms")]).await;
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/client.py");
-    let output = tokio::process::Command::new(python)
-        .args([script, &service.port().to_string(), &redis.port().to_string()])
-        .output()
-        .await
-        .unwrap();
+    let mut command = tokio::process::Command::new(python);
+    command.args([script, &service.port().to_string(), &redis.port().to_string()]);
+    let output = within_patience("the client's end", command.output()).await.unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 

@@ -1,6 +1,6 @@
 //! The shipped haproxy where it answers by itself.
 
-use test_support::{Haproxy, eventually, free_port};
+use test_support::{Haproxy, eventually, free_port, within_patience};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -11,7 +11,7 @@ async fn get(port: u16, path: &str, accept: &str) -> String {
         format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept: {accept}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut response = String::new();
-    stream.read_to_string(&mut response).await.unwrap();
+    within_patience("a response", stream.read_to_string(&mut response)).await.unwrap();
     response
 }
 

@@ -1,6 +1,6 @@
 //! History, in memory and in Redis.
 
-use test_support::TestRedis;
+use test_support::{TestRedis, within_patience};
 
 use crate::support::{Producer, Viewer, start_service};
 
@@ -147,7 +147,9 @@ async fn an_event_stream_resumes_by_its_last_event_id() {
     let mut received = String::new();
     while !received.contains("r:a 2") {
         let mut buffer = [0; 1000];
-        let count = tokio::io::AsyncReadExt::read(&mut stream, &mut buffer).await.unwrap();
+        let read = tokio::io::AsyncReadExt::read(&mut stream, &mut buffer);
+        let count = within_patience("an event", read).await.unwrap();
+        assert!(count > 0, "the stream ended after {received}");
         received.push_str(std::str::from_utf8(&buffer[..count]).unwrap());
     }
     assert!(received.contains("data: {\"type\":\"resume\",\"recovered\":true}\n\nid: "), "{received}");

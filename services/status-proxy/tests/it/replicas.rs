@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use test_support::{Haproxy, ServiceProcess, TestRedis, eventually, size_from_env};
+use test_support::{Haproxy, ServiceProcess, TestRedis, eventually, size_from_env, within_patience};
 use tokio::process::Command;
 
 use crate::support::{Producer, Viewer, start_service};
@@ -98,9 +98,9 @@ async fn check_viewers_survive(
     stop(&mut first).await;
     done.store(true, Ordering::Relaxed);
     for viewer in viewers {
-        viewer.await.unwrap();
+        within_patience("a viewer to have all lines", viewer).await.unwrap();
     }
-    publishing.await.unwrap();
+    within_patience("the producer's end", publishing).await.unwrap();
     assert_eq!(tally.lines.load(Ordering::Relaxed), count * (last + 1));
     assert!(tally.reconnects.load(Ordering::Relaxed) > 0, "some viewers had to move");
     (tally, count)

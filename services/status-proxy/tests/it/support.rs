@@ -5,16 +5,13 @@ use std::time::Duration;
 use fred::interfaces::PubsubInterface;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::Value;
-use test_support::{ServiceProcess, TestRedis};
+use test_support::{ServiceProcess, TestRedis, within_patience};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_status-proxy");
-/// Longer than any message takes.
-const TIMEOUT: Duration = Duration::from_secs(30);
-
 /// Whether the long proofs run at full size: `STATUS_PROXY_TEST_FULL=1`.
 pub(crate) fn is_full() -> bool {
     test_support::is_full_size("STATUS_PROXY_TEST_FULL")
@@ -79,7 +76,8 @@ impl Viewer {
         for (name, value) in headers {
             request.headers_mut().insert(*name, value.parse().unwrap());
         }
-        Ok(Self(tokio_tungstenite::connect_async(request).await?.0))
+        let connecting = tokio_tungstenite::connect_async(request);
+        Ok(Self(within_patience("the answer to an upgrade", connecting).await?.0))
     }
 
     /// Tries to connect, and returns the status with which the upgrade is refused.
@@ -94,8 +92,7 @@ impl Viewer {
     /// The next message, or the code with which the connection was closed.
     pub(crate) async fn next(&mut self) -> Result<String, Option<u16>> {
         loop {
-            let next = tokio::time::timeout(TIMEOUT, self.0.next()).await.expect("a message in time");
-            match next {
+            match within_patience("a message", self.0.next()).await {
                 Some(Ok(Message::Text(text))) => return Ok(text.to_string()),
                 Some(Ok(Message::Close(frame))) => return Err(frame.map(|frame| frame.code.into())),
                 Some(Ok(_)) => {}
@@ -106,13 +103,17 @@ impl Viewer {
 
     /// The next message that is not a ping.
     pub(crate) async fn next_text(&mut self) -> String {
-        loop {
-            match self.next().await {
-                Ok(ping) if ping == r#"{"type":"ping"}"# => {}
-                Ok(text) => return text,
-                Err(code) => panic!("closed with {code:?}"),
+        // Pings must not make up for a message that does not come.
+        let next = async {
+            loop {
+                match self.next().await {
+                    Ok(ping) if ping == r#"{"type":"ping"}"# => {}
+                    Ok(text) => return text,
+                    Err(code) => panic!("closed with {code:?}"),
+                }
             }
-        }
+        };
+        within_patience("a message that is no ping", next).await
     }
 
     pub(crate) async fn next_json(&mut self) -> Value {
@@ -139,31 +140,32 @@ impl Viewer {
     }
 
     pub(crate) async fn send(&mut self, text: &str) {
-        self.0.send(Message::text(text)).await.unwrap();
+        within_patience("room for a message", self.0.send(Message::text(text))).await.unwrap();
     }
 
     /// Returns when the server has read everything that was sent before.
     pub(crate) async fn ping(&mut self) {
         self.0.send(Message::Ping("settle".into())).await.unwrap();
-        loop {
-            let next = tokio::time::timeout(TIMEOUT, self.0.next()).await.expect("a pong in time");
-            if let Message::Pong(_) = next.expect("the socket is open").unwrap() {
-                return;
-            }
-        }
+        let pong = async {
+            while !matches!(self.0.next().await.expect("the socket is open").unwrap(), Message::Pong(_)) {}
+        };
+        within_patience("a pong", pong).await;
     }
 
     pub(crate) async fn close(mut self) {
         self.0.close(None).await.unwrap();
-        while self.next().await.is_ok() {}
+        self.wait_for_close().await;
     }
 
     /// Waits until the server closes the connection, and returns the code.
     pub(crate) async fn wait_for_close(&mut self) -> Option<u16> {
-        loop {
-            if let Err(code) = self.next().await {
-                return code;
+        let close = async {
+            loop {
+                if let Err(code) = self.next().await {
+                    return code;
+                }
             }
-        }
+        };
+        within_patience("the end of the connection", close).await
     }
 }
