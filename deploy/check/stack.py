@@ -84,7 +84,8 @@ def ready_counts():
 
 
 def redis_client(**more):
-    return redis.Redis(HOST, port("REDIS", 6379), password=secret("REDIS_PASSWORD"), decode_responses=True, **more)
+    kind = redis.RedisCluster if os.environ.get("REDIS_CLUSTER") else redis.Redis
+    return kind(host=HOST, port=port("REDIS", 6379), password=secret("REDIS_PASSWORD"), decode_responses=True, **more)
 
 
 def kafka_producer(**more):

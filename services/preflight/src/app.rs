@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use chassis::probe::Probes;
-use chassis::{Gate, Lifecycle, Settings};
-use tokio::sync::{mpsc, watch};
+use chassis::{Lifecycle, Settings};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 use ws_chassis::{HttpFront, drain_time};
@@ -17,7 +17,6 @@ use ws_server::{Server, page};
 use crate::config::Config;
 use crate::hub::Hub;
 use crate::metrics::Metrics;
-use crate::notification_support::NotificationSupport;
 use crate::store::Store;
 use crate::ws::{Endpoint, RunOpener};
 
@@ -70,10 +69,15 @@ impl App {
     fn spawn(self, lifecycle: &Lifecycle) {
         let Self { listener, server, store, hub, drain_time } = self;
         let readiness = lifecycle.readiness();
-        for (name, state) in ["redis subscriptions", "redis"].into_iter().zip(store.states()) {
+        let [subscriptions, redis] = store.states();
+        let states = [
+            ("redis subscriptions", subscriptions),
+            ("redis", redis),
+            ("notifications", hub.notification_note()),
+        ];
+        for (name, state) in states {
             tokio::spawn(readiness.gate(name).follow(state));
         }
-        tokio::spawn(follow_support(readiness.gate("notifications"), hub.notification_support()));
 
         let (sender, events) = mpsc::channel(EVENT_QUEUE_CAPACITY);
         // The server ends first: while it drains, the sockets that are still open must get changes.
@@ -94,20 +98,5 @@ impl App {
             let _cancel_on_end = server_ended.drop_guard();
             server.run(listener, stopping, drain_time).await.context("serve sockets")
         });
-    }
-}
-
-/// Keeps the gate's note up to date: it tells operators what to change in Redis.
-async fn follow_support(gate: Gate, mut support: watch::Receiver<Option<NotificationSupport>>) {
-    loop {
-        if let Some(support) = support.borrow_and_update().clone() {
-            match support.note() {
-                Some(note) => gate.note(note),
-                None => gate.open(),
-            }
-        }
-        if support.changed().await.is_err() {
-            return;
-        }
     }
 }

@@ -8,6 +8,7 @@ use redis_core::{ErrorClass, RedisError};
 
 use crate::run_hash::RunHash;
 use crate::run_refusal::RunRefusal;
+use crate::shard_name::ShardName;
 use crate::store::Store;
 
 /// How a request has ended.
@@ -23,12 +24,12 @@ pub(crate) enum FetchOutcome {
 }
 
 /// Whether the current connection is subscribed to a run.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Subscription {
     /// It is.
     Active,
-    /// It is not yet, and has to be.
-    Needed,
+    /// It is not yet, and has to be, at this shard.
+    Needed(ShardName),
     /// It is not, because nothing can be subscribed to.
     Unavailable,
     /// It is not, because this run may not be subscribed to.
@@ -41,8 +42,8 @@ pub(crate) async fn fetch(store: &Store, run: &RunId, subscription: Subscription
     let started = Instant::now();
     let read = async {
         let subscription = match subscription {
-            Subscription::Needed if store.subscribe(run).await? => Subscription::Active,
-            Subscription::Needed => Subscription::Forbidden,
+            Subscription::Needed(shard) if store.subscribe(&shard, run).await? => Subscription::Active,
+            Subscription::Needed(_) => Subscription::Forbidden,
             other => other,
         };
         Ok::<_, RedisError>((store.read(run).await?, subscription))
@@ -52,7 +53,7 @@ pub(crate) async fn fetch(store: &Store, run: &RunId, subscription: Subscription
             FetchOutcome::Read { hash, subscription, elapsed: started.elapsed() }
         }
         Ok((None, _)) => FetchOutcome::Refused(RunRefusal::TooLarge),
-        Err(error) if ErrorClass::of(&error) == ErrorClass::Forbidden && !store.is_refused() => {
+        Err(error) if ErrorClass::of(&error) == ErrorClass::Forbidden && !store.is_refused(run) => {
             FetchOutcome::Refused(RunRefusal::Forbidden)
         }
         Err(error) => FetchOutcome::Failed(reason(&error)),
@@ -60,8 +61,7 @@ pub(crate) async fn fetch(store: &Store, run: &RunId, subscription: Subscription
 }
 
 /// Ends a run's subscription.
-pub(crate) async fn unsubscribe(store: &Store, run: &RunId) -> FetchOutcome {
-    // If this fails the connection is lost, and with it the subscription.
-    let _ = store.unsubscribe(run).await;
+pub(crate) async fn unsubscribe(store: &Store, shard: &ShardName, run: &RunId) -> FetchOutcome {
+    store.unsubscribe(shard, run).await;
     FetchOutcome::Unsubscribed
 }

@@ -8,6 +8,7 @@
 //! wait to be let in.
 
 mod notification_state;
+mod notifications;
 mod read_queue;
 mod refusal_log;
 
@@ -15,6 +16,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use redis_core::State;
 use redis_core::id::RunId;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval};
@@ -26,14 +28,15 @@ use crate::hub_handle::{Command, Commands, HubHandle};
 use crate::intervals::ReadIntervals;
 use crate::latest_checklist::LatestChecklist;
 use crate::metrics::Metrics;
-use crate::notification_support::NotificationSupport;
 use crate::read_scheduler::ReadAction;
 use crate::rules::Rules;
 use crate::run_refusal::RunRefusal;
+use crate::shard_name::ShardName;
 use crate::store::{Event, Store};
 use crate::viewer::Viewer;
-use crate::watched_run::WatchedRun;
+use crate::watched_run::{Subscribed, WatchedRun};
 use notification_state::NotificationState;
+use notifications::Notifications;
 use read_queue::{QueueEvent, ReadQueue};
 use refusal_log::RefusalLog;
 
@@ -50,7 +53,7 @@ pub(crate) struct Hub {
     commands: Commands,
     runs: HashMap<RunId, WatchedRun>,
     reads: ReadQueue,
-    notifications: NotificationState,
+    notifications: Notifications,
     refusal_log: RefusalLog,
 }
 
@@ -73,15 +76,15 @@ impl Hub {
             commands,
             runs: HashMap::new(),
             reads: ReadQueue::default(),
-            notifications: NotificationState::default(),
+            notifications: Notifications::default(),
             refusal_log: RefusalLog::default(),
         };
         (hub, handle)
     }
 
-    /// Which changes Redis reports. `None` until a probe on the current connection has found out.
-    pub(crate) fn notification_support(&self) -> watch::Receiver<Option<NotificationSupport>> {
-        self.notifications.watch()
+    /// What an operator should know about which changes Redis reports. An error until the first probe has found out.
+    pub(crate) fn notification_note(&self) -> watch::Receiver<State> {
+        self.notifications.note()
     }
 
     /// Serves viewers until the sender of `events` is dropped.
@@ -97,7 +100,7 @@ impl Hub {
                 },
                 Some(event) = self.reads.next() => match event {
                     QueueEvent::Timer(run) => self.on_timer(run),
-                    QueueEvent::Finished(run, epoch, outcome) => self.on_outcome(run, epoch, outcome).await,
+                    QueueEvent::Finished(run, begun, outcome) => self.on_outcome(run, begun, outcome).await,
                 },
                 _ = tick.tick() => self.on_tick(),
             }
@@ -137,12 +140,13 @@ impl Hub {
             nobody.refuse_entrants(&id, RunRefusal::InstanceFull);
             return;
         }
+        let cannot_ask = self.current(&id).is_none() || self.store.is_refused(&id);
         let run = self.runs.entry(id.clone()).or_insert_with(|| WatchedRun::new(now, recheck_at));
         run.audience.enter(viewer, entrant);
         match run.verdict {
             Some(verdict) => run.decide(&id, verdict),
             // Redis cannot be asked now: they wait inside.
-            None if !self.notifications.is_known() || self.store.is_refused() => {
+            None if cannot_ask => {
                 run.audience.admit(&id, &mut run.latest);
             }
             None => {}
@@ -152,8 +156,9 @@ impl Hub {
 
     /// Reads a run for a new viewer, unless its latest checklist is known to be current.
     fn read_unless_current(&mut self, id: RunId, now: Instant) {
+        let current = self.current(&id);
         let Some(run) = self.runs.get_mut(&id) else { return };
-        let is_current = run.latest.is_some() && run.subscribed_epoch == Some(self.notifications.epoch());
+        let is_current = run.latest.is_some() && run.subscribed.is_some() && run.subscribed == current;
         // A read that is scheduled or in flight serves the new viewer too.
         if !is_current && run.scheduler.is_idle() && !run.audience.is_empty() {
             let action = run.scheduler.on_change(now);
@@ -163,29 +168,44 @@ impl Hub {
 
     fn on_event(&mut self, event: Event) {
         match event {
-            Event::RunChanged(run) => {
+            Event::Changed { shard, run } => {
                 self.metrics.events.inc();
                 if self.runs.contains_key(&run) {
-                    self.notifications.on_change();
+                    self.notifications.on_change(&shard);
                 }
                 self.on_change(run);
             }
-            Event::Lagged => self.on_change_of_any_run(),
-            Event::Connected => self.notifications.on_connected(),
-            Event::Probed(support) => {
-                self.metrics.notifications_enabled.set(i64::from(support.reports_changes()));
-                if self.notifications.on_probed(support) {
+            Event::Lagged(shard) => self.on_change_of_any_run(|of| *of == shard),
+            Event::Connected(shard) => self.notifications.on_connected(shard),
+            Event::Probed { shard, support } => {
+                let is_new = self.notifications.on_probed(&shard, support);
+                self.metrics.notifications_enabled.set(i64::from(self.notifications.reports_changes()));
+                if is_new {
                     // Changes before the probe may not have been reported.
-                    self.on_change_of_any_run();
+                    self.on_change_of_any_run(|of| *of == shard);
                 }
+            }
+            Event::Shards(shards) => {
+                self.notifications.on_shards(&shards);
+                // Runs may be on another shard now.
+                self.on_change_of_any_run(|_| true);
             }
         }
     }
 
-    fn on_change_of_any_run(&mut self) {
-        for run in self.runs.keys().cloned().collect::<Vec<_>>() {
+    /// Any run of these shards may have changed.
+    fn on_change_of_any_run(&mut self, is_of: impl Fn(&ShardName) -> bool) {
+        let is_of = |run: &&RunId| self.store.shard_of(run).is_some_and(|shard| is_of(&shard));
+        for run in self.runs.keys().filter(is_of).cloned().collect::<Vec<_>>() {
             self.on_change(run);
         }
+    }
+
+    /// The present connection that can be subscribed to a run, if its shard was probed.
+    fn current(&self, run: &RunId) -> Option<Subscribed> {
+        let shard = self.store.shard_of(run)?;
+        let state = self.notifications.of(&shard)?;
+        state.support.is_some().then_some(Subscribed { epoch: state.epoch, shard })
     }
 
     fn on_change(&mut self, id: RunId) {
@@ -209,32 +229,44 @@ impl Hub {
         while let Some(id) = self.reads.pop_ready() {
             let Some(run) = self.runs.get_mut(&id) else { continue };
             run.scheduler.on_read_started(Instant::now());
-            let epoch = self.notifications.epoch();
-            let subscription = if run.subscribed_epoch == Some(epoch) {
-                Subscription::Active
-            } else if self.notifications.can_subscribe() {
-                Subscription::Needed
-            } else {
-                Subscription::Unavailable
+            let before = run.subscribed.clone();
+            let current = self.current(&id);
+            let state = current.as_ref().and_then(|current| self.notifications.of(&current.shard));
+            let subscription = match &current {
+                Some(current) if before.as_ref() == Some(current) => Subscription::Active,
+                Some(current) if state.is_some_and(NotificationState::can_subscribe) => {
+                    Subscription::Needed(current.shard.clone())
+                }
+                _ => Subscription::Unavailable,
             };
+            // A run that moved to another shard is not told of by the former any more.
+            let former = before
+                .map(|before| before.shard)
+                .filter(|shard| matches!(&subscription, Subscription::Needed(new) if new != shard));
             let store = Arc::clone(&self.store);
             self.reads.start(async move {
+                if let Some(former) = former {
+                    store.unsubscribe(&former, &id).await;
+                }
                 let outcome = fetch::fetch(&store, &id, subscription).await;
-                (id, epoch, outcome)
+                (id, current, outcome)
             });
         }
     }
 
-    /// A request has ended that was begun in this epoch.
-    async fn on_outcome(&mut self, id: RunId, epoch: u64, outcome: FetchOutcome) {
+    /// A request has ended that was begun when this was the current connection.
+    async fn on_outcome(&mut self, id: RunId, begun: Option<Subscribed>, outcome: FetchOutcome) {
         let now = Instant::now();
+        let current = self.current(&id);
+        let state = current.as_ref().and_then(|current| self.notifications.of(&current.shard));
+        let must_poll = state.is_none_or(NotificationState::must_poll);
         let Some(run) = self.runs.get_mut(&id) else { return };
         let action = match outcome {
             FetchOutcome::Read { hash, subscription, elapsed } => {
                 self.metrics.read_seconds.observe(elapsed.as_secs_f64());
-                run.subscribed_epoch = (subscription == Subscription::Active).then_some(epoch);
-                let changes_are_reported = run.subscribed_epoch == Some(self.notifications.epoch())
-                    && !self.notifications.must_poll();
+                run.subscribed = begun.filter(|_| subscription == Subscription::Active);
+                let changes_are_reported =
+                    run.subscribed.is_some() && run.subscribed == current && !must_poll;
                 let interval =
                     if changes_are_reported { self.intervals.recheck } else { self.intervals.poll };
                 run.recheck_at = now + interval;
@@ -265,7 +297,7 @@ impl Hub {
                 run.retry(now)
             }
             FetchOutcome::Unsubscribed => {
-                run.subscribed_epoch = None;
+                run.subscribed = None;
                 let action = run.scheduler.on_read_finished(now);
                 if run.audience.is_empty() {
                     self.runs.remove(&id);
@@ -296,17 +328,17 @@ impl Hub {
 
     fn forget(&mut self, id: RunId, now: Instant) {
         let Some(run) = self.runs.get_mut(&id) else { return };
-        if run.subscribed_epoch.is_none() {
+        let Some(subscribed) = run.subscribed.clone() else {
             self.runs.remove(&id);
             return;
-        }
+        };
         // This counts as a read, so that a viewer who joins now waits for it. A new subscription made
         // meanwhile would be ended by this UNSUBSCRIBE.
         run.scheduler.on_read_started(now);
-        let (store, epoch) = (Arc::clone(&self.store), self.notifications.epoch());
+        let store = Arc::clone(&self.store);
         self.reads.start(async move {
-            let outcome = fetch::unsubscribe(&store, &id).await;
-            (id, epoch, outcome)
+            let outcome = fetch::unsubscribe(&store, &subscribed.shard, &id).await;
+            (id, None, outcome)
         });
     }
 }

@@ -12,6 +12,7 @@ mod latest_checklist;
 mod run_refusal;
 mod server_message;
 mod session;
+mod shard_name;
 mod viewer;
 mod ws;
 

@@ -2,71 +2,56 @@
 
 mod canary;
 mod error;
+mod event;
+mod listener;
+mod listeners;
 mod needs;
 mod run_reader;
 mod subscriber;
 
-use std::time::Duration;
-
-use redis_core::error::{RETRY_INTERVAL_MS, reason};
 use redis_core::id::RunId;
-use redis_core::{ConnectError, Key, RedisConfig, RedisError, State, connect};
-use tokio::sync::broadcast::error::RecvError;
+use redis_core::{ConnectError, Key, Redis, RedisConfig, RedisError, State};
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep, sleep_until};
-use tracing::debug;
 
-use crate::notification_support::NotificationSupport;
 use crate::run_hash::RunHash;
-use canary::Canary;
-use error::is_forbidden;
+use crate::shard_name::ShardName;
+use error::{is_forbidden, unknown_shard};
+pub(crate) use event::Event;
+use listeners::Listeners;
 use run_reader::RunReader;
-use subscriber::Subscriber;
 
-/// How often the subscribing connection and the notifications are probed.
-const PROBE_INTERVAL: Duration = Duration::from_secs(10);
-/// The pause after a failed probe.
-const PROBE_RETRY_DELAY: Duration = Duration::from_millis(RETRY_INTERVAL_MS);
-
-/// The connections to Redis. One connection subscribes, and a pool of others reads.
+/// The connections to Redis. To each shard one connection subscribes, and a pool of others reads.
 pub(crate) struct Store {
-    subscriber: Subscriber,
+    redis: Redis,
+    listeners: Listeners,
     reader: RunReader,
-    canary: Canary,
-}
-
-/// What the subscribing connection reports.
-#[derive(Debug)]
-pub(crate) enum Event {
-    /// The run's key was written, deleted or renamed, or has expired.
-    RunChanged(RunId),
-    /// Notifications were lost because the buffer was full. Any run may have changed.
-    Lagged,
-    /// There is a new connection. It has no subscriptions yet.
-    Connected,
-    /// A probe on the current connection has found out which changes Redis reports.
-    Probed(NotificationSupport),
 }
 
 impl Store {
     /// `max_run_bytes`: as [`read`](Self::read) says.
     pub(crate) fn new(config: &RedisConfig, max_run_bytes: usize) -> Result<Self, ConnectError> {
-        let pool = connect::pool(config)?.check(config, needs::needs());
+        let redis = Redis::connect(config, needs::needs())?;
         Ok(Self {
-            subscriber: Subscriber::new(config)?,
-            reader: RunReader { connection: pool, max_bytes: max_run_bytes },
-            canary: Canary::new(),
+            listeners: Listeners::new(redis.clone()),
+            reader: RunReader { redis: redis.clone(), max_bytes: max_run_bytes },
+            redis,
         })
     }
 
-    /// The states of the connections: the subscribing one, then the reading ones.
+    /// The states of the connections: the subscribing ones, then the reading ones.
     pub(crate) fn states(&self) -> [watch::Receiver<State>; 2] {
-        [self.subscriber.state(), self.reader.connection.state.clone()]
+        [self.listeners.state(), self.redis.state()]
     }
 
-    /// Whether Redis refuses what preflight needs of it for all runs.
-    pub(crate) fn is_refused(&self) -> bool {
-        self.reader.connection.state.borrow().is_err()
+    /// The shard that has the run now; `None` if none is known.
+    pub(crate) fn shard_of(&self, run: &RunId) -> Option<ShardName> {
+        self.redis.shard_of(Key::Run(run).name(self.redis.layout())).map(|shard| ShardName::new(&shard))
+    }
+
+    /// Whether the run's shard refuses what preflight needs of it for all runs.
+    pub(crate) fn is_refused(&self, run: &RunId) -> bool {
+        let shard = self.redis.shard_of(Key::Run(run).name(self.redis.layout()));
+        shard.is_none_or(|shard| shard.state().borrow().is_err())
     }
 
     /// The run's current hash; `None` if the names and values of its fields are longer than the limit. A key of another type
@@ -75,68 +60,26 @@ impl Store {
         self.reader.read(run).await
     }
 
-    /// Subscribes to changes of a run. When this returns `true`, Redis has confirmed it, so that every later change is
-    /// reported; `false` means that the user may not.
-    pub(crate) async fn subscribe(&self, run: &RunId) -> Result<bool, RedisError> {
-        match self.subscriber.subscribe(Key::Run(run)).await {
+    /// Subscribes to changes of a run at its shard. When this returns `true`, Redis has confirmed it, so that every later
+    /// change there is reported; `false` means that the user may not.
+    pub(crate) async fn subscribe(&self, shard: &ShardName, run: &RunId) -> Result<bool, RedisError> {
+        let listener = self.listeners.get(shard).ok_or_else(unknown_shard)?;
+        match listener.subscriber.subscribe(Key::Run(run)).await {
             Err(error) if is_forbidden(&error) => Ok(false),
             other => other.map(|()| true),
         }
     }
 
     /// Ends the subscription to a run.
-    pub(crate) async fn unsubscribe(&self, run: &RunId) -> Result<(), RedisError> {
-        self.subscriber.unsubscribe(Key::Run(run)).await
+    pub(crate) async fn unsubscribe(&self, shard: &ShardName, run: &RunId) {
+        if let Some(listener) = self.listeners.get(shard) {
+            // If this fails the connection is lost, and with it the subscription.
+            let _ = listener.subscriber.unsubscribe(Key::Run(run)).await;
+        }
     }
 
     /// Sends events until the receiver is dropped.
     pub(crate) async fn listen(&self, events: mpsc::Sender<Event>) {
-        let mut notifications = self.subscriber.notifications();
-        let mut reconnects = self.subscriber.reconnects();
-        let mut probe = Box::pin(self.probe_at(Instant::now()));
-        // The first connection may have been made before `reconnects` existed.
-        let mut next = Some(Event::Connected);
-        loop {
-            if let Some(event) = next.take()
-                && events.send(event).await.is_err()
-            {
-                return;
-            }
-            next = tokio::select! {
-                // A reconnect is handled before the notifications of the new connection.
-                biased;
-                reconnected = reconnects.recv() => {
-                    if matches!(reconnected, Err(RecvError::Closed)) {
-                        return;
-                    }
-                    probe = Box::pin(self.probe_at(Instant::now()));
-                    Some(Event::Connected)
-                }
-                notification = notifications.recv() => match notification {
-                    Ok(notification) => {
-                        let run = notification.key.as_str().and_then(|key| RunId::parse(key).ok());
-                        run.map(Event::RunChanged)
-                    }
-                    Err(RecvError::Lagged(_)) => Some(Event::Lagged),
-                    Err(RecvError::Closed) => return,
-                },
-                support = &mut probe => {
-                    probe = Box::pin(self.probe_at(Instant::now() + PROBE_INTERVAL));
-                    Some(Event::Probed(support))
-                }
-            };
-        }
-    }
-
-    /// Probes at that time, and again until a probe has a result.
-    async fn probe_at(&self, time: Instant) -> NotificationSupport {
-        sleep_until(time).await;
-        loop {
-            match self.canary.probe(&self.subscriber, &self.reader.connection.client).await {
-                Ok(support) => return support,
-                Err(error) => debug!("probe the notifications: {}", reason(&error)),
-            }
-            sleep(PROBE_RETRY_DELAY).await;
-        }
+        self.listeners.listen(events).await;
     }
 }

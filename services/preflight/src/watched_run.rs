@@ -8,6 +8,7 @@ use crate::audience::Audience;
 use crate::latest_checklist::LatestChecklist;
 use crate::read_scheduler::{ReadAction, ReadScheduler};
 use crate::run_refusal::RunRefusal;
+use crate::shard_name::ShardName;
 
 /// How long a run without viewers stays subscribed, if it exists. A page that is reloaded meanwhile needs no new
 /// subscription.
@@ -15,12 +16,20 @@ const LINGER: Duration = Duration::from_secs(10);
 /// After as many refused reads in a row, those who watch are sent away. If Redis refuses all reads, that is known sooner.
 const MAX_REFUSED_READS: u8 = 5;
 
+/// A connection that is subscribed to a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Subscribed {
+    pub(crate) shard: ShardName,
+    /// See [`crate::hub`]: another connection to the shard has another.
+    pub(crate) epoch: u64,
+}
+
 /// A run, its viewers, and the checklist that they were sent last.
 pub(crate) struct WatchedRun {
     pub(crate) audience: Audience,
     pub(crate) scheduler: ReadScheduler,
-    /// The epoch of the connection that is subscribed to the run, if one is.
-    pub(crate) subscribed_epoch: Option<u64>,
+    /// The connection that is subscribed to the run, if one is.
+    pub(crate) subscribed: Option<Subscribed>,
     /// When the run is read next if no change is reported.
     pub(crate) recheck_at: Instant,
     /// Whether it can be watched. `None` until that is known.
@@ -38,7 +47,7 @@ impl WatchedRun {
         Self {
             audience: Audience::default(),
             scheduler: ReadScheduler::default(),
-            subscribed_epoch: None,
+            subscribed: None,
             recheck_at,
             verdict: None,
             latest: None,

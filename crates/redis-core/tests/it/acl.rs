@@ -1,10 +1,11 @@
 //! The permissions that the README names, and no others.
 
-use fred::clients::{Pool, SubscriberClient};
+use fred::clients::{Client, Pool, SubscriberClient};
 use fred::interfaces::{HashesInterface, PubsubInterface};
 use fred::types::Value;
-use redis_core::{Connection, Needs, connect};
-use test_support::{TestRedis, TestSentinel, eventually, eventually_ok, redis_versions};
+use futures_util::future::join_all;
+use redis_core::{Connection, Needs, Redis, connect};
+use test_support::{RedisCluster, TestRedis, TestSentinel, eventually, eventually_ok, redis_versions};
 
 use crate::{healed, parse};
 
@@ -48,6 +49,48 @@ async fn a_user_needs_only_what_the_readme_says_on_each_version_of_redis() {
         let log = redis.admin("ACL LOG").await;
         assert!(is_empty(&log), "{name} refused {log:?}");
     }
+}
+
+#[tokio::test]
+async fn on_a_cluster_too_on_each_version_of_redis() {
+    let runs = redis_versions().into_iter().map(async |(name, binary)| {
+        let cluster = RedisCluster::start_binary(&binary, &[]).await;
+        // Redis 6.2 has no permissions for single commands of CLUSTER.
+        let single = line("+cluster|slots ");
+        let rules = if name == "REDIS_6_2" { "+cluster +asking" } else { single };
+        for node in &cluster.nodes {
+            node.admin(&format!("{} {rules}", setuser())).await;
+        }
+        let url = cluster.url().replace("redis-cluster://", "redis-cluster://app:SECRET@");
+        let config = parse(&[format!("--redis-url={url}"), "--redis-wait-replicas=1".to_owned()]);
+        let needs = Needs::default().and("HSET battery:*", ["HSET", "battery:1:data", "field", "value"]);
+        let redis = Redis::connect(&config, needs).unwrap();
+        eventually_ok("the Cluster works", async || redis.state().borrow().clone()).await;
+        let subscriber = redis.subscriber().unwrap();
+        eventually_ok("the subscriber is connected", async || subscriber.state().borrow().clone()).await;
+        subscriber.subscribe(vec!["battery:1:data".to_owned()]).await.unwrap();
+        for number in 0..20 {
+            let (key, wait) = (format!("battery:{number}:data"), config.wait_replicas());
+            let key = key.as_str();
+            let write = |client: Client| async move {
+                wait.confirm(&client, client.hset::<(), _, _>(key, ("field", "value"))).await
+            };
+            redis.run(key, write).await.unwrap();
+        }
+        for node in &cluster.nodes {
+            let log = node.admin("ACL LOG").await;
+            assert!(is_empty(&log), "{name} refused {log:?}");
+        }
+        for node in &cluster.nodes {
+            node.admin("ACL SETUSER app -hset").await;
+        }
+        eventually("the refusal is told", async || {
+            let state = redis.state().borrow().clone();
+            state.is_err_and(|reason| reason.ends_with("user app may not HSET battery:*"))
+        })
+        .await;
+    });
+    join_all(runs).await;
 }
 
 #[tokio::test]

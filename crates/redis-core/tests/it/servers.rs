@@ -3,11 +3,12 @@
 use std::fs;
 use std::path::Path;
 
+use fred::clients::Client;
 use fred::interfaces::{ClientLike, KeysInterface};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
-use redis_core::connect;
+use redis_core::{Redis, connect};
 use tempfile::TempDir;
-use test_support::{TestRedis, eventually, free_port};
+use test_support::{TestRedis, eventually, eventually_ok, free_port};
 
 use crate::parse;
 
@@ -42,12 +43,22 @@ fn path(folder: &TempDir, name: &str) -> String {
 
 /// A server with TLS on a second port, which is returned.
 async fn start_tls(folder: &TempDir, certificate: &str, auth_clients: &str) -> (TestRedis, u16) {
+    start_tls_with(folder, certificate, auth_clients, &[]).await
+}
+
+async fn start_tls_with(
+    folder: &TempDir,
+    certificate: &str,
+    auth_clients: &str,
+    more: &[&str],
+) -> (TestRedis, u16) {
     let port = free_port();
     let (cert, key) =
         (path(folder, &format!("{certificate}.pem")), path(folder, &format!("{certificate}.key")));
     let (ca, port_text) = (path(folder, "ca.pem"), port.to_string());
     let mut args = vec!["--tls-port", &*port_text, "--tls-cert-file", &cert, "--tls-key-file", &key];
     args.extend(["--tls-ca-cert-file", &ca, "--tls-auth-clients", auth_clients]);
+    args.extend(more);
     (TestRedis::start_with(&args).await, port)
 }
 
@@ -101,6 +112,25 @@ async fn a_server_that_asks_for_a_client_certificate_gets_it() {
     let mixed = [("ca", "ca.pem"), ("cert", "client.pem"), ("key", "alone.key")];
     let text = connect_once(&tls_args(port, &folder, &mixed)).await.unwrap_err();
     assert!(text.contains("REDIS_TLS_CERT") && text.contains("do not fit"), "{text}");
+}
+
+#[tokio::test]
+async fn a_cluster_with_tls_and_a_password_is_signed_in_to_at_the_addresses_that_it_names() {
+    let folder = certificates();
+    let cluster = ["--cluster-enabled", "yes", "--tls-cluster", "yes"];
+    let (node, port) = start_tls_with(&folder, "server", "yes", &cluster).await;
+    node.admin("ACL SETUSER ann on >hush ~* &* +@all").await;
+    node.admin("CLUSTER ADDSLOTSRANGE 0 16383").await;
+    let files = [("ca", "ca.pem"), ("cert", "client.pem"), ("key", "client.key")];
+    let mut args = tls_args(port, &folder, &files);
+    args[0] = format!("--redis-url=rediss-cluster://ann:hush@127.0.0.1:{port}");
+    let redis = eventually_ok("the Cluster is there", async || Redis::connected(&parse(&args)).await).await;
+    let set = |client: Client| async move { client.set::<(), _, _>("k", "v", None, None, false).await };
+    redis.run("k", set).await.unwrap();
+    assert_eq!(redis.shards()[0].to_string(), format!("127.0.0.1:{port}"));
+    args[0] = format!("--redis-url=rediss-cluster://ann:wrong@127.0.0.1:{port}");
+    let text = Redis::connected(&parse(&args)).await.err().unwrap().to_string();
+    assert!(text.ends_with("Redis refused the user name or the password (WRONGPASS)"), "{text}");
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ use tokio_util::time::DelayQueue;
 
 use crate::fetch::FetchOutcome;
 use crate::read_scheduler::ReadAction;
+use crate::watched_run::Subscribed;
 
 /// Reads in flight at once: enough to keep Redis busy, too few to fill its buffers.
 const MAX_IN_FLIGHT: usize = 128;
@@ -19,16 +20,18 @@ const MAX_IN_FLIGHT: usize = 128;
 pub(super) enum QueueEvent {
     /// The run's timer has fired.
     Timer(RunId),
-    /// A request for the run has ended that was begun in this epoch.
-    Finished(RunId, u64, FetchOutcome),
+    /// A request for the run has ended that was begun when this was its current connection.
+    Finished(RunId, Option<Subscribed>, FetchOutcome),
 }
+
+type Finished = (RunId, Option<Subscribed>, FetchOutcome);
 
 /// Holds each run at most once.
 #[derive(Default)]
 pub(super) struct ReadQueue {
     timers: DelayQueue<RunId>,
     ready: VecDeque<RunId>,
-    in_flight: FuturesUnordered<BoxFuture<'static, (RunId, u64, FetchOutcome)>>,
+    in_flight: FuturesUnordered<BoxFuture<'static, Finished>>,
 }
 
 impl ReadQueue {
@@ -49,17 +52,14 @@ impl ReadQueue {
     }
 
     /// Starts a request.
-    pub(super) fn start(
-        &mut self,
-        request: impl Future<Output = (RunId, u64, FetchOutcome)> + Send + 'static,
-    ) {
+    pub(super) fn start(&mut self, request: impl Future<Output = Finished> + Send + 'static) {
         self.in_flight.push(Box::pin(request));
     }
 
     /// The next event. `None` if no timer is set and nothing is in flight. Cancel safe.
     pub(super) async fn next(&mut self) -> Option<QueueEvent> {
         tokio::select! {
-            Some((run, epoch, outcome)) = self.in_flight.next() => Some(QueueEvent::Finished(run, epoch, outcome)),
+            Some((run, begun, outcome)) = self.in_flight.next() => Some(QueueEvent::Finished(run, begun, outcome)),
             Some(timer) = self.timers.next() => Some(QueueEvent::Timer(timer.into_inner())),
             else => None,
         }

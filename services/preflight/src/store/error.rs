@@ -10,13 +10,18 @@ pub(super) fn is_refusal(error: &RedisError) -> bool {
         return false;
     }
     match ErrorClass::of(error) {
-        ErrorClass::WrongServer
-        | ErrorClass::CannotWrite
-        | ErrorClass::Forbidden
-        | ErrorClass::Cluster
-        | ErrorClass::Invalid => true,
-        ErrorClass::Unreachable | ErrorClass::Busy | ErrorClass::Unauthenticated => false,
+        ErrorClass::WrongServer | ErrorClass::CannotWrite | ErrorClass::Forbidden | ErrorClass::Invalid => {
+            true
+        }
+        ErrorClass::Unreachable | ErrorClass::Busy | ErrorClass::Unauthenticated | ErrorClass::Cluster => {
+            false
+        }
     }
+}
+
+/// What is asked of a shard that has just gone.
+pub(super) fn unknown_shard() -> RedisError {
+    RedisError::new(ErrorKind::IO, "the shard has no part of the Redis Cluster any more")
 }
 
 /// Whether this user may not do it, here or at all.

@@ -1,12 +1,12 @@
 //! Reads runs in pages, so that no run, however large, stalls Redis or fills the memory.
 
-use fred::clients::Pool;
 use fred::error::ErrorKind;
 use fred::interfaces::ClientLike;
+use fred::types::config::Options;
 use fred::types::{ClusterHash, CustomCommand, Value};
 use redis_core::error::reason;
 use redis_core::id::RunId;
-use redis_core::{Connection, ErrorClass, Key, RedisError};
+use redis_core::{ErrorClass, Key, Layout, Redis, RedisError};
 use tracing::debug;
 
 use crate::run_hash::RunHash;
@@ -16,9 +16,9 @@ const PAGE_FIELDS: &str = "1000";
 /// The cursor of the first page, and of the last page's end.
 const START: &str = "0";
 
-/// Reads runs on a pool of connections.
+/// Reads runs on the pools of their shards.
 pub(super) struct RunReader {
-    pub(super) connection: Connection<Pool>,
+    pub(super) redis: Redis,
     /// The largest run: the bytes of its fields' names and values.
     pub(super) max_bytes: usize,
 }
@@ -26,7 +26,7 @@ pub(super) struct RunReader {
 impl RunReader {
     /// The run's current hash; `None` if it is too large. A key of another type counts as a run without fields.
     pub(super) async fn read(&self, run: &RunId) -> Result<Option<RunHash>, RedisError> {
-        let key = Key::Run(run).to_string();
+        let key = Key::Run(run).name(self.redis.layout());
         let (mut cursor, mut fields, mut bytes) = (START.to_owned(), Vec::new(), 0);
         loop {
             let page = match self.read_page(&key, cursor).await {
@@ -51,8 +51,16 @@ impl RunReader {
 
     async fn read_page(&self, key: &str, cursor: String) -> Result<Page, RedisError> {
         let scan = CustomCommand::new_static("HSCAN", ClusterHash::FirstKey, false);
-        let args = vec![key, &cursor, "COUNT", PAGE_FIELDS];
-        let reply = self.connection.client.next().custom::<Value, _>(scan, args).await?;
+        // Where one shard of several is away, its runs must not take the places of others' reads.
+        let options = Options { fail_fast: self.redis.layout() == Layout::Cluster, ..Options::default() };
+        let (scan, cursor, options) = (&scan, cursor.as_str(), &options);
+        let read = self.redis.run(key, |client| async move {
+            client
+                .with_options(options)
+                .custom::<Value, _>(scan.clone(), vec![key, cursor, "COUNT", PAGE_FIELDS])
+                .await
+        });
+        let reply = read.await?;
         Page::parse(reply).ok_or_else(|| RedisError::new(ErrorKind::IO, "the reply to HSCAN is not one"))
     }
 }

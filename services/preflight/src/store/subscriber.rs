@@ -52,6 +52,11 @@ impl Subscriber {
         self.pubsub.state()
     }
 
+    /// Ends the connection.
+    pub(super) async fn close(&self) {
+        self.pubsub.close().await;
+    }
+
     fn client(&self) -> Client {
         self.pubsub.client()
     }

@@ -20,7 +20,7 @@ async fn a_burst_of_changes_takes_at_most_two_reads_whatever_the_number_of_viewe
     }
     tokio::time::sleep(Duration::from_millis(100)).await;
     let reads_before = env.read_count().await;
-    let burst = env.producer.pipeline();
+    let burst = env.producer("run").pipeline();
     for second in 1..=32 {
         burst
             .hset::<(), _, _>("run", (format!("timestamps:task_{second}"), second.to_string()))

@@ -28,7 +28,7 @@ async fn a_viewer_gets_the_contracts_messages_on_connect_on_change_and_on_deleti
     let env = TestEnv::start(&[]).await;
     let mut viewer = env.watch("decimal-pleasing").await;
     assert_eq!(viewer.next_text().await, EMPTY);
-    env.producer.hset::<(), _, _>("decimal-pleasing", FIELDS.to_vec()).await.unwrap();
+    env.producer("decimal-pleasing").hset::<(), _, _>("decimal-pleasing", FIELDS.to_vec()).await.unwrap();
     assert_eq!(viewer.next_text().await, EXAMPLE);
     assert_eq!(env.watch("decimal-pleasing").await.next_text().await, EXAMPLE, "a second viewer");
 
@@ -40,7 +40,7 @@ async fn a_viewer_gets_the_contracts_messages_on_connect_on_change_and_on_deleti
     );
     while viewer.next_text().await != changed {}
 
-    env.producer.del::<(), _>("decimal-pleasing").await.unwrap();
+    env.producer("decimal-pleasing").del::<(), _>("decimal-pleasing").await.unwrap();
     assert_eq!(viewer.next_text().await, EMPTY);
 }
 
@@ -51,10 +51,13 @@ async fn expiry_and_renaming_of_a_run_are_seen() {
     assert_eq!((one.next_text().await, other.next_text().await), (EMPTY.to_owned(), EMPTY.to_owned()));
     env.set("one", "timestamps:a", 7).await;
     one.read_until_modified(7).await;
-    env.producer.rename::<(), _, _>("one", "other").await.unwrap();
+    if env.is_on_cluster() {
+        return; // There a key cannot get a name of another slot.
+    }
+    env.producer("one").rename::<(), _, _>("one", "other").await.unwrap();
     assert_eq!(one.next_text().await, EMPTY);
     other.read_until_modified(7).await;
-    env.producer.pexpire::<(), _>("other", 100, None).await.unwrap();
+    env.producer("other").pexpire::<(), _>("other", 100, None).await.unwrap();
     assert_eq!(other.next_text().await, EMPTY);
 }
 

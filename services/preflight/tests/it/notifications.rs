@@ -39,7 +39,7 @@ async fn with_notifications_off_watched_runs_are_polled_and_log_ready_and_metric
         env.set("run", "timestamps:a", second).await;
         viewer.read_until_modified(second).await;
     }
-    env.producer.del::<(), _>("run").await.unwrap();
+    env.producer("run").del::<(), _>("run").await.unwrap();
     viewer.read_until_modified(serde_json::Value::Null).await;
 }
 
@@ -48,7 +48,7 @@ async fn turning_notifications_on_or_off_while_it_runs_is_noticed() {
     let env = TestEnv::start_with(&[], &[POLL]).await;
     let set_flags = async |flags: &str| {
         let args = vec!["SET", "notify-keyspace-events", flags];
-        env.producer.custom::<(), _>(fred::cmd!("CONFIG"), args).await.unwrap();
+        env.producer("run").custom::<(), _>(fred::cmd!("CONFIG"), args).await.unwrap();
     };
     let mut viewer = env.watch("run").await;
     viewer.next_text().await;
@@ -73,7 +73,7 @@ async fn with_only_field_changes_reported_a_deletion_is_seen_at_the_next_recheck
     let mut viewer = env.watch("run").await;
     env.set("run", "timestamps:a", 7).await;
     viewer.read_until_modified(7).await;
-    env.producer.del::<(), _>("run").await.unwrap();
+    env.producer("run").del::<(), _>("run").await.unwrap();
     viewer.read_until_modified(serde_json::Value::Null).await;
 }
 
@@ -135,10 +135,10 @@ async fn as_a_redis_user_that_may_not_subscribe_no_viewer_gets_another_runs_chec
 #[tokio::test]
 async fn a_key_of_another_type_counts_as_a_run_without_fields() {
     let env = TestEnv::start(&[]).await;
-    env.producer.set::<(), _, _>("text", "x", None, None, false).await.unwrap();
+    env.producer("text").set::<(), _, _>("text", "x", None, None, false).await.unwrap();
     let mut viewer = env.watch("text").await;
     assert!(viewer.next_checklist().await["last_modified"].is_null());
-    env.producer.del::<(), _>("text").await.unwrap();
+    env.producer("text").del::<(), _>("text").await.unwrap();
     env.set("text", "timestamps:a", 7).await;
     viewer.read_until_modified(7).await;
 }

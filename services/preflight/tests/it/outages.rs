@@ -27,7 +27,7 @@ async fn killing_redis_closes_no_socket_and_all_checklists_are_current_after_its
 
     env.redis.restart().await;
     let restarted = Instant::now();
-    env.producer = env.redis.client().await;
+    env.connect_producer().await;
     for run in &runs {
         env.set(run, "timestamps:a", 2).await;
     }
@@ -50,11 +50,11 @@ async fn it_starts_without_redis_and_serves_once_redis_is_up() {
     redis.kill().await;
     let service = start(&redis.url(), &[]).await;
     assert_eq!(service.get("/ready").await.0, 503);
-    let env = TestEnv { producer: fred::clients::Client::default(), redis, service };
+    let env = TestEnv::without_producer(redis, service);
     let mut viewer = env.watch("run").await;
     let mut env = env;
     env.redis.restart().await;
-    env.producer = env.redis.client().await;
+    env.connect_producer().await;
     env.set("run", "timestamps:a", 1).await;
     viewer.read_until_modified(1).await;
 }
@@ -65,7 +65,7 @@ async fn a_connection_that_is_cut_or_stalls_is_replaced_and_changes_during_that_
     let proxy = FlakyProxy::start(redis.port()).await;
     let service = start(&format!("redis://127.0.0.1:{}", proxy.port()), &[]).await;
     service.wait_until_ready().await;
-    let env = TestEnv { producer: redis.client().await, redis, service };
+    let env = TestEnv::on(redis, service).await;
     let mut viewer = env.watch("run").await;
     viewer.next_text().await;
     for second in 1..=5 {
@@ -87,7 +87,9 @@ async fn a_connection_that_is_cut_or_stalls_is_replaced_and_changes_during_that_
 async fn after_a_restart_that_turned_notifications_off_runs_are_polled() {
     let mut env = TestEnv::start_with(&[], &[("PREFLIGHT_POLL_INTERVAL", "300ms")]).await;
     let args = vec!["SET", "notify-keyspace-events", "Kghxe"];
-    fred::interfaces::ClientLike::custom::<(), _>(&env.producer, fred::cmd!("CONFIG"), args).await.unwrap();
+    fred::interfaces::ClientLike::custom::<(), _>(env.producer("run"), fred::cmd!("CONFIG"), args)
+        .await
+        .unwrap();
     let mut viewer = env.watch("run").await;
     viewer.next_text().await;
     eventually("changes are reported", async || {
@@ -95,7 +97,7 @@ async fn after_a_restart_that_turned_notifications_off_runs_are_polled() {
     })
     .await;
     env.redis.restart().await;
-    env.producer = env.redis.client().await;
+    env.connect_producer().await;
     env.set("run", "timestamps:a", 1).await;
     viewer.read_until_modified(1).await;
     eventually("runs are polled", async || {

@@ -24,7 +24,7 @@ async fn a_python_client_written_from_the_contract_alone_works() {
         env.service.metric("preflight_answers_total").await == 1.0
     })
     .await;
-    env.producer.hset::<(), _, _>("batch;;run-1", FIELDS.to_vec()).await.unwrap();
+    env.producer("batch;;run-1").hset::<(), _, _>("batch;;run-1", FIELDS.to_vec()).await.unwrap();
     let output = within_patience("the client's end", client.wait_with_output()).await.unwrap();
     assert!(output.status.success());
     assert_eq!(String::from_utf8_lossy(&output.stdout), "as the contract says\n");
@@ -99,7 +99,7 @@ async fn the_page_shows_a_checklist_live_and_reconnects_after_a_restart() {
     shows("tr[data-entry=channels] td", "to do").await;
     assert!(page.current_url().await.unwrap().as_str().ends_with("/?run=decimal-pleasing"));
 
-    env.producer.hset::<(), _, _>("decimal-pleasing", FIELDS.to_vec()).await.unwrap();
+    env.producer("decimal-pleasing").hset::<(), _, _>("decimal-pleasing", FIELDS.to_vec()).await.unwrap();
     env.set("decimal-pleasing", "locked:wepp", true).await;
     shows("tr[data-entry=channels] td", "done").await;
     shows("tr[data-entry=wepp] td", "done").await;

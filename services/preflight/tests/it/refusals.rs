@@ -177,7 +177,7 @@ async fn a_key_that_is_no_run_or_has_odd_fields_costs_no_other_run_anything() {
     }
     let raw = [&b"bytes"[..], b"\xff\xfe", b"\x00\x80", b"timestamps:a", b"\xff"]
         .map(|arg| Value::Bytes(arg.into()));
-    env.producer.custom::<(), _>(fred::cmd!("HSET"), raw.to_vec()).await.unwrap();
+    env.producer("raw").custom::<(), _>(fred::cmd!("HSET"), raw.to_vec()).await.unwrap();
     viewers.push(("bytes", env.watch("bytes").await));
     let mut neighbour = env.watch("neighbour").await;
     neighbour.next_text().await;
@@ -186,7 +186,7 @@ async fn a_key_that_is_no_run_or_has_odd_fields_costs_no_other_run_anything() {
     }
     for second in 1..=20 {
         for (run, _) in &values[..5] {
-            env.producer.custom::<(), _>(fred::cmd!("EXPIRE"), vec![*run, "1000"]).await.unwrap();
+            env.producer(run).custom::<(), _>(fred::cmd!("EXPIRE"), vec![*run, "1000"]).await.unwrap();
         }
         env.set("neighbour", "timestamps:a", second).await;
         neighbour.read_until_modified(second).await;

@@ -10,7 +10,7 @@ async fn the_wepppy_checklist_is_built_in() {
     let env = TestEnv::start(&[("PREFLIGHT_RULES", "wepppy")]).await;
     let fields =
         [("timestamps:build_channels", "1"), ("timestamps:find_outlet", "2"), ("timestamps:run_rhem", "3")];
-    env.producer.hset::<(), _, _>("run", fields.to_vec()).await.unwrap();
+    env.producer("run").hset::<(), _, _>("run", fields.to_vec()).await.unwrap();
     let checklist = env.watch("run").await.next_checklist().await;
     assert_eq!(checklist["checklist"].as_object().unwrap().len(), 18);
     assert_eq!(
@@ -27,7 +27,7 @@ async fn a_rules_file_defines_the_checklist_of_another_pipeline() {
     std::fs::write(&file, rules).unwrap();
     let env = TestEnv::start(&[("PREFLIGHT_RULES", file.path().to_str().unwrap())]).await;
     let fields = [("timestamps:sources", "1"), ("timestamps:build", "2")];
-    env.producer.hset::<(), _, _>("run", fields.to_vec()).await.unwrap();
+    env.producer("run").hset::<(), _, _>("run", fields.to_vec()).await.unwrap();
     assert_eq!(
         env.watch("run").await.next_text().await,
         r#"{"type":"preflight","checklist":{"built":true},"lock_statuses":{"build":false},"last_modified":2}"#

@@ -136,7 +136,7 @@ async fn a_client_that_closes_leaves_all_its_runs_and_one_that_does_not_read_get
     let locks: Vec<(String, String)> =
         (0..100).map(|n| (format!("locked:{n}{lock}"), "true".to_owned())).collect();
     for run in &runs {
-        fred::interfaces::HashesInterface::hset::<(), _, _>(&env.producer, run.as_str(), locks.clone())
+        fred::interfaces::HashesInterface::hset::<(), _, _>(env.producer(run), run.as_str(), locks.clone())
             .await
             .unwrap();
     }

@@ -161,7 +161,7 @@ async fn a_viewer_that_does_not_read_is_closed_and_delays_no_other() {
     // A checklist of 100 KB fills the kernel's buffers after some changes.
     let locks: Vec<(String, String)> =
         (0..3000).map(|n| (format!("locked:{n:030}"), "true".to_owned())).collect();
-    env.producer.hset::<(), _, _>("run", locks).await.unwrap();
+    env.producer("run").hset::<(), _, _>("run", locks).await.unwrap();
     let (mut reader, mut stalled) = (env.watch("run").await, env.watch("run").await);
     for second in 1..=100 {
         env.set("run", "timestamps:a", second).await;

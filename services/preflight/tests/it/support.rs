@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use fred::clients::Client;
 use fred::interfaces::{ClientLike, HashesInterface};
+use fred::types::{CustomCommand, FromValue};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::Value;
-use test_support::{ServiceProcess, TestRedis, eventually};
+use test_support::{RedisCluster, ServiceProcess, TestRedis, eventually};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -30,10 +31,13 @@ pub(crate) fn is_full_size() -> bool {
 /// Arguments for a `redis-server` that reports all changes.
 pub(crate) const NOTIFICATIONS: [&str; 2] = ["--notify-keyspace-events", "Kghxe"];
 
-/// The servers of one test.
+/// The servers of one test. With `PREFLIGHT_TEST_CLUSTER=1` the service is on a Redis Cluster; tests that do something to
+/// `redis` do not hold there.
 pub(crate) struct TestEnv {
     pub(crate) redis: TestRedis,
-    pub(crate) producer: Client,
+    _cluster: Option<RedisCluster>,
+    /// One for each server that may have the run.
+    producers: Vec<Client>,
     pub(crate) service: ServiceProcess,
 }
 
@@ -46,9 +50,41 @@ impl TestEnv {
     /// Like [`TestEnv::start`], with these arguments for `redis-server`.
     pub(crate) async fn start_with(redis_args: &[&str], vars: &[(&str, &str)]) -> Self {
         let redis = TestRedis::start_with(redis_args).await;
-        let service = start(&redis.url(), vars).await;
+        let cluster = match test_support::is_full_size("PREFLIGHT_TEST_CLUSTER") {
+            true => Some(RedisCluster::start_with(redis_args).await),
+            false => None,
+        };
+        let url = cluster.as_ref().map_or_else(|| redis.url(), RedisCluster::url);
+        let service = start(&url, vars).await;
         service.wait_until_ready().await;
-        Self { producer: redis.client().await, redis, service }
+        let mut producers = Vec::new();
+        for server in cluster.as_ref().map_or(std::slice::from_ref(&redis), |cluster| &cluster.nodes[..3]) {
+            producers.push(server.client().await);
+        }
+        Self { redis, _cluster: cluster, producers, service }
+    }
+
+    /// A service that was started by itself, on this Redis.
+    pub(crate) async fn on(redis: TestRedis, service: ServiceProcess) -> Self {
+        let mut env = Self::without_producer(redis, service);
+        env.connect_producer().await;
+        env
+    }
+
+    /// The same on a Redis that is not there yet.
+    pub(crate) fn without_producer(redis: TestRedis, service: ServiceProcess) -> Self {
+        Self { producers: Vec::new(), redis, _cluster: None, service }
+    }
+
+    pub(crate) fn is_on_cluster(&self) -> bool {
+        self.producers.len() > 1
+    }
+
+    /// A client of the server that has the run.
+    pub(crate) fn producer(&self, run: &str) -> &Client {
+        let slots_each = 16_384 / self.producers.len();
+        let place = usize::from(redis_core::key::hash_slot(run)) / slots_each;
+        &self.producers[place.min(self.producers.len() - 1)]
     }
 
     /// Connects a viewer to a run.
@@ -62,42 +98,46 @@ impl TestEnv {
         (run, viewer)
     }
 
+    /// Connects the producer anew, after Redis was restarted.
+    pub(crate) async fn connect_producer(&mut self) {
+        self.producers = vec![self.redis.client().await];
+    }
+
     /// Sets a field of a run.
     pub(crate) async fn set(&self, run: &str, field: &str, value: impl ToString) {
-        self.producer.hset::<(), _, _>(run, (field, value.to_string())).await.unwrap();
+        self.producer(run).hset::<(), _, _>(run, (field, value.to_string())).await.unwrap();
     }
 
     /// How many HSCAN Redis has carried out.
     pub(crate) async fn read_count(&self) -> u64 {
-        let stats = self.info("commandstats").await;
-        stats
-            .split("cmdstat_hscan:calls=")
-            .nth(1)
-            .and_then(|rest| rest.split(',').next()?.parse().ok())
-            .unwrap_or(0)
+        let count = |stats: &String| -> Option<u64> {
+            stats.split("cmdstat_hscan:calls=").nth(1)?.split(',').next()?.parse().ok()
+        };
+        self.ask("INFO", &["commandstats"]).await.iter().filter_map(count).sum()
     }
 
     pub(crate) async fn connection_count(&self) -> usize {
-        let list: String = self.producer.custom(fred::cmd!("CLIENT"), vec!["LIST"]).await.unwrap();
-        list.lines().count()
-    }
-
-    pub(crate) async fn info(&self, section: &str) -> String {
-        self.producer.custom(fred::cmd!("INFO"), vec![section]).await.unwrap()
+        self.ask::<String>("CLIENT", &["LIST"]).await.iter().map(|list| list.lines().count()).sum()
     }
 
     /// Waits until Redis has `count` keyspace channels with subscribers, not counting the canary's.
     pub(crate) async fn wait_until_subscribed(&self, count: usize) {
         eventually("the runs are subscribed to", async || {
-            let pattern = "__keyspace@0__:*".to_owned();
-            let channels: Vec<String> = self
-                .producer
-                .custom(fred::cmd!("PUBSUB"), vec!["CHANNELS".to_owned(), pattern])
-                .await
-                .unwrap();
-            channels.iter().filter(|channel| !channel.contains("canary")).count() == count
+            let channels: Vec<Vec<String>> = self.ask("PUBSUB", &["CHANNELS", "__keyspace@0__:*"]).await;
+            channels.iter().flatten().filter(|channel| !channel.contains("canary")).count() == count
         })
         .await;
+    }
+
+    /// Asks each server.
+    async fn ask<T: FromValue>(&self, command: &'static str, args: &[&str]) -> Vec<T> {
+        let mut replies = Vec::new();
+        for producer in &self.producers {
+            let args: Vec<String> = args.iter().map(ToString::to_string).collect();
+            replies
+                .push(producer.custom(CustomCommand::new_static(command, None, false), args).await.unwrap());
+        }
+        replies
     }
 }
 

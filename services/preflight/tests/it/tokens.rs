@@ -206,7 +206,7 @@ async fn keys_are_fetched_from_a_url_and_again_for_a_key_that_is_not_known() {
     let is_told = async |text: &str| service.get("/ready").await.1.contains(text);
     eventually("it is told", async || is_told("token keys: fetch token keys from http://localhost").await)
         .await;
-    let env = TestEnv { producer: redis.client().await, redis, service };
+    let env = TestEnv::on(redis, service).await;
     let open = async |id: &str| status(&env, &format!("/run?token={}", signed(id)), &[]).await;
     assert_eq!(open("e1").await, 503, "nobody can say whether the token is valid");
 
