@@ -22,8 +22,6 @@ fuzz_target!(|input: (&[u8], &[u8])| {
             assert!([id(value), id(key)].contains(&Some(wanted.0)));
         }
         Ok(Ok(_)) => assert!(id(value).is_some() && id(key).is_some()),
-        Ok(Err(reason)) => {
-            assert!(!value.is_empty() || reason.starts_with("empty") || reason.starts_with("schema"), "{reason}");
-        }
+        Ok(Err(reason)) => assert!(!value.is_empty() || reason.starts_with("empty") || reason.ends_with("in the Kafka key")),
     }
 });

@@ -54,6 +54,9 @@ pub enum BadMessage {
     /// A field holds a nested value that the policy forbids, or that is too deep to be flattened.
     #[error("nested: the field {0} cannot be stored")]
     Nested(String),
+    /// The Kafka key is bad.
+    #[error("{0}, in the Kafka key")]
+    InKey(Box<BadMessage>),
     /// A row of the message is bad; rows count from 1.
     #[error("{0}, in row {1}")]
     InRow(Box<BadMessage>, usize),

@@ -32,7 +32,8 @@ async fn texts_and_integers_are_a_field_or_the_key() {
     world.wait_for_offset(0, 4).await;
     assert_eq!(read_hash(&world, "note:7").await, hash(&[("value", "{any \"text\"")]));
     assert_eq!(read_hash(&world, "note:8").await, hash(&[]));
-    assert_eq!(world.dead_letter_reason().await, "not_integer: 3 bytes are not 1, 2, 4 or 8");
+    let reason = "not_integer: 3 bytes are not 1, 2, 4 or 8, in the Kafka key";
+    assert_eq!(world.dead_letter_reason().await, reason);
 }
 
 #[tokio::test]
