@@ -96,6 +96,16 @@ impl RedisConfig {
         self.redis_url.as_ref().and_then(|url| url.config.database).unwrap_or(self.redis_db)
     }
 
+    /// The same settings with database 0 on a Cluster, which has no other; for a service whose default is another one.
+    #[must_use]
+    pub fn in_the_only_database(&self) -> Self {
+        let mut config = self.clone();
+        if config.layout() == Layout::Cluster {
+            config.redis_db = 0;
+        }
+        config
+    }
+
     /// How keys are named on this Redis.
     pub fn layout(&self) -> Layout {
         if self.is_cluster() || self.is_cluster_node() { Layout::Cluster } else { Layout::One }

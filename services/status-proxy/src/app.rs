@@ -61,9 +61,10 @@ impl App {
         let instance = chassis::unique::instance_id() % 10u64.pow(18);
         let records = config.has_history_in_redis();
         let retention = config.retention();
-        let recorded_age = records.then_some(retention.age);
-        let (store, events) = Store::new(&config.redis, format!("{instance:x}"), recorded_age)?;
+        let redis = config.redis.in_the_only_database();
+        let (store, events) = Store::new(&redis, format!("{instance:x}"), records)?;
         let store = Arc::new(store);
+        let history = store.history(retention.age).filter(|_| records).map(Arc::new);
 
         let idle_ttl = if records { RECORDED_WITHIN } else { retention.age };
         let policy = ChannelPolicy {
@@ -73,16 +74,16 @@ impl App {
             max_channels: config.max_channels(),
             max_bytes: config.history_total_size(),
         };
-        let pages = records.then(|| Arc::new(HistoryPages::new(store.clone())));
+        let pages = history.clone().map(|history| Arc::new(HistoryPages::new(history)));
         let (hub, shards) = Hub::new(policy, pages.as_ref(), &metrics);
         for shard in shards {
             spawn(lifecycle, "shard", shard);
         }
 
         let readiness = lifecycle.readiness();
-        let recorder = records.then(|| {
+        let recorder = history.clone().map(|history| {
             let (sender, inputs) = mpsc::unbounded_channel::<RecorderInput>();
-            let recorder = Recorder::new(store.clone(), retention, metrics.clone());
+            let recorder = Recorder::new(history, retention, metrics.clone());
             tokio::spawn(readiness.gate("recording").follow(recorder.state()));
             spawn(lifecycle, "recorder", recorder.run(inputs));
             sender
@@ -96,8 +97,8 @@ impl App {
         let table = SubscriptionTable::new(subscriptions.clone(), config.max_channels());
         let (epochs, limit) = (store.epochs_channel(), config.line_limit());
         let router = LineRouter::new(hub.clone(), metrics.clone(), recorder, position.clone(), epochs, limit);
-        let subscriber = Subscriber::new(store.clone(), events, table, router, metrics);
-        for (name, state) in [("subscription", subscriber.state()), ("redis", store.pool_state())] {
+        let subscriber = Subscriber::new(store.clone(), history, events, table, router, metrics);
+        for (name, state) in [("subscription", subscriber.state()), ("redis", store.redis_state())] {
             tokio::spawn(readiness.gate(name).follow(state));
         }
         spawn(lifecycle, "subscriber", subscriber.run(commands));
@@ -121,7 +122,7 @@ impl App {
             max_subscriptions: config.max_subscriptions_per_client(),
         })));
         let endpoint = Endpoint { front, opener };
-        info!(redis = %config.redis, "receiving status lines from {}", config.redis);
+        info!(%redis, "receiving status lines from {redis}");
         Ok(Self { listener, server: Server::new(config.socket_options(), socket_metrics, endpoint) })
     }
 }

@@ -9,7 +9,7 @@ use redis_core::RedisError;
 
 use crate::line::LineId;
 use crate::resume::StoredLines;
-use crate::store::{PAGE_BYTES, Store, StoredPage};
+use crate::store::{HistoryStore, PAGE_BYTES, StoredPage};
 
 /// The most bytes of pages that are kept.
 const MAX_BYTES: u64 = 8 * 1024 * 1024;
@@ -21,7 +21,7 @@ type PageKey = (Arc<str>, LineId);
 
 /// See [the module](self).
 pub(crate) struct HistoryPages {
-    pub(crate) store: Arc<Store>,
+    pub(crate) history: Arc<HistoryStore>,
     pages: Cache<PageKey, Arc<StoredPage>, PageSize>,
     /// The last lines of a channel. They are kept for nobody: the next moment they are others.
     last: Cache<(Arc<str>, usize), Option<StoredLines>>,
@@ -37,14 +37,14 @@ impl Weighter<PageKey, Arc<StoredPage>> for PageSize {
 }
 
 impl HistoryPages {
-    pub(crate) fn new(store: Arc<Store>) -> Self {
-        Self { store, pages: Cache::with_weighter(PAGES, MAX_BYTES, PageSize), last: Cache::new(PAGES) }
+    pub(crate) fn new(history: Arc<HistoryStore>) -> Self {
+        Self { history, pages: Cache::with_weighter(PAGES, MAX_BYTES, PageSize), last: Cache::new(PAGES) }
     }
 
     /// The recorded lines of a channel after this one, as many as make a page.
     pub(crate) async fn page(&self, channel: &str, after: LineId) -> Result<Arc<StoredPage>, RedisError> {
         let key = (channel.into(), after);
-        let read = async { self.store.history.page(channel, after, PAGE_BYTES).await.map(Arc::new) };
+        let read = async { self.history.page(channel, after, PAGE_BYTES).await.map(Arc::new) };
         let page = self.pages.get_or_insert_async(&key, read).await?;
         if page.is_end {
             // More may follow soon.
@@ -60,7 +60,7 @@ impl HistoryPages {
         count: usize,
     ) -> Result<Option<StoredLines>, RedisError> {
         let key = (channel.into(), count);
-        let found = self.last.get_or_insert_async(&key, self.store.history.find_last(channel, count)).await;
+        let found = self.last.get_or_insert_async(&key, self.history.find_last(channel, count)).await;
         self.last.remove(&key);
         found
     }

@@ -84,7 +84,7 @@ impl HistoryReader {
         channels: &[&str],
         since: LineId,
     ) -> Result<Vec<StoredStart>, RedisError> {
-        let history = &pages.store.history;
+        let history = &pages.history;
         let deadline = Instant::now() + TAKEOVER_TIMEOUT.min(self.timeout);
         loop {
             let until = history.recorded_span().await?.until;
@@ -108,10 +108,10 @@ async fn start_at_last(
     count: usize,
 ) -> Result<Vec<StoredStart>, RedisError> {
     if let Some(run) = as_whole_run(channels) {
-        return Ok(vec![pages.store.history.run_start_at_last(run, count).await?]);
+        return Ok(vec![pages.history.run_start_at_last(run, count).await?]);
     }
     // This comes first, so that every line that it says is recorded is among those that are found.
-    let span = pages.store.history.recorded_span().await?;
+    let span = pages.history.recorded_span().await?;
     let found = try_join_all(channels.iter().map(|channel| pages.find_last(channel, count))).await?;
     Ok(found.into_iter().map(|last| span.start_at_last(last)).collect())
 }

@@ -18,7 +18,7 @@ use self::backlog::Backlog;
 use crate::line::Line;
 use crate::metrics::Metrics;
 use crate::replay_buffer::Retention;
-use crate::store::Store;
+use crate::store::HistoryStore;
 
 /// How often the recorder publishes an epoch and renews its lease, and the others look how far it is.
 const TICK: Duration = Duration::from_millis(250);
@@ -39,7 +39,7 @@ pub(crate) enum RecorderInput {
 }
 
 pub(crate) struct Recorder {
-    store: Arc<Store>,
+    history: Arc<HistoryStore>,
     retention: Retention,
     metrics: Metrics,
     backlog: Backlog,
@@ -49,9 +49,9 @@ pub(crate) struct Recorder {
 }
 
 impl Recorder {
-    pub(crate) fn new(store: Arc<Store>, retention: Retention, metrics: Metrics) -> Self {
+    pub(crate) fn new(history: Arc<HistoryStore>, retention: Retention, metrics: Metrics) -> Self {
         Self {
-            store,
+            history,
             retention,
             metrics,
             backlog: Backlog::default(),
@@ -82,7 +82,7 @@ impl Recorder {
             batch.drain(..).for_each(|input| self.apply(input));
             if is_tick && self.is_recorder {
                 // Without a new epoch the recording is not known to reach further. The next epoch makes up for a failure.
-                let _ = self.store.history.publish_epoch().await;
+                let _ = self.history.publish_epoch().await;
             }
             let is_due = self.is_recorder
                 && self.state.borrow().is_ok()
@@ -120,7 +120,7 @@ impl Recorder {
             even_without_lines = false;
             let until = self.backlog.epoch_after(count);
             let lines = self.backlog.first(count);
-            let state = match self.store.history.record(since, until, self.retention, lines).await {
+            let state = match self.history.record(since, until, self.retention, lines).await {
                 Ok(state) => state,
                 Err(error) => return self.on_error(&error),
             };

@@ -1,7 +1,7 @@
 //! Everything that speaks Redis.
 //!
 //! There are two kinds of connections, however many viewers there are: one that subscribes, and a pool for everything
-//! else.
+//! else, on a Cluster one for each primary.
 
 mod events;
 mod history;
@@ -13,10 +13,9 @@ mod run_history;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fred::clients::Pool;
 use fred::interfaces::PubsubInterface;
 use redis_core::{
-    Channel, ConnectError, Connection, PubSubConnection, RedisConfig, RedisError, State, connect,
+    Channel, ConnectError, Layout, PubSubConnection, Redis, RedisConfig, RedisError, Shard, State,
 };
 use tokio::sync::watch;
 
@@ -33,42 +32,40 @@ pub(crate) const EVENT_CAPACITY: usize = 16_384;
 /// Redis, as status-proxy uses it.
 pub(crate) struct Store {
     pub(crate) pubsub: PubSubConnection,
-    pub(crate) history: HistoryStore,
-    pool: Connection<Pool>,
+    redis: Redis,
     instance: String,
 }
 
 impl Store {
-    /// Starts to connect in the background. The events begin with the first connection. `recorded_age`: with history in Redis,
-    /// how long a channel is kept there after its last line.
+    /// Starts to connect in the background. The events begin with the first connection.
     ///
     /// # Errors
     /// When the configuration is wrong. An absent server is not an error here.
     pub(crate) fn new(
         config: &RedisConfig,
         instance: String,
-        recorded_age: Option<Duration>,
+        has_history_in_redis: bool,
     ) -> Result<(Self, PubSubEvents), ConnectError> {
-        let subscriber = connect::listener(config, EVENT_CAPACITY)?;
-        let events = PubSubEvents::new(&subscriber);
-        let needs = needs::needs(&instance, recorded_age.is_some());
-        let pool = connect::pool(config)?.check(config, needs);
-        let store = Self {
-            pubsub: PubSubConnection::new(subscriber),
-            history: HistoryStore::new(
-                pool.client.clone(),
-                instance.clone(),
-                recorded_age.unwrap_or_default(),
-            ),
-            pool,
-            instance,
-        };
-        Ok((store, events))
+        let redis = Redis::connect(config, needs::needs(&instance, has_history_in_redis))?;
+        let pubsub = redis.pubsub(EVENT_CAPACITY)?;
+        let events = PubSubEvents::new(&pubsub);
+        Ok((Self { pubsub, redis, instance }, events))
+    }
+
+    /// The recorded history, which is on one Redis: `None` on a Cluster. `age`: how long a channel is kept after its last line.
+    pub(crate) fn history(&self, age: Duration) -> Option<HistoryStore> {
+        let shards = self.redis.shards();
+        let pool = shards.first().filter(|_| !self.is_cluster())?.pool().clone();
+        Some(HistoryStore::new(pool, self.instance.clone(), age))
+    }
+
+    pub(crate) fn is_cluster(&self) -> bool {
+        self.redis.layout() == Layout::Cluster
     }
 
     /// Whether Redis does what this instance needs.
-    pub(crate) fn pool_state(&self) -> watch::Receiver<State> {
-        self.pool.state.clone()
+    pub(crate) fn redis_state(&self) -> watch::Receiver<State> {
+        self.redis.state()
     }
 
     /// The channel on which this instance publishes to itself.
@@ -86,8 +83,14 @@ impl Store {
         Channel::StatusEpochs.to_string().into()
     }
 
-    pub(crate) async fn publish_probe(&self) -> Result<(), RedisError> {
-        let client = self.pool.client.next();
-        client.publish::<(), _, _>(Channel::StatusProbe(&self.instance).to_string(), "probe").await
+    /// Where a probe is published: on one Redis there; on a Cluster by each primary, since each of them tells the others.
+    pub(crate) fn publishers(&self) -> Vec<Shard> {
+        self.redis.shards().to_vec()
+    }
+
+    /// Publishes a probe by one of the [`publishers`](Self::publishers), whose name it has.
+    pub(crate) async fn publish_probe(&self, publisher: &Shard) -> Result<(), RedisError> {
+        let channel = self.probe_channel().to_string();
+        publisher.client().publish::<(), _, _>(channel, publisher.to_string()).await
     }
 }

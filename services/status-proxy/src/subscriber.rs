@@ -6,7 +6,6 @@ mod probe;
 mod router;
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use redis_core::error::RETRY_INTERVAL_MS;
@@ -16,10 +15,10 @@ use tokio::time::{Instant, MissedTickBehavior, sleep_until, timeout};
 use tracing::debug;
 
 use self::failure::SubscribeFailure;
-use self::probe::{PROBE_INTERVAL, Probe, ProbeTick};
+use self::probe::{PROBE_INTERVAL, Probe};
 pub(crate) use self::router::LineRouter;
 use crate::metrics::Metrics;
-use crate::store::{EVENT_CAPACITY, PubSubEvent, PubSubEvents, PubSubMessage, Store};
+use crate::store::{EVENT_CAPACITY, HistoryStore, PubSubEvent, PubSubEvents, PubSubMessage, Store};
 use crate::subscription_table::SubscriptionTable;
 use crate::subscriptions::SubscriptionCommand;
 
@@ -30,6 +29,8 @@ const EPOCH_INTERVAL: Duration = Duration::from_millis(250);
 
 pub(crate) struct Subscriber {
     store: Arc<Store>,
+    /// With history in Redis.
+    history: Option<Arc<HistoryStore>>,
     events: PubSubEvents,
     table: SubscriptionTable,
     router: LineRouter,
@@ -50,6 +51,7 @@ pub(crate) struct Subscriber {
 impl Subscriber {
     pub(crate) fn new(
         store: Arc<Store>,
+        history: Option<Arc<HistoryStore>>,
         events: PubSubEvents,
         table: SubscriptionTable,
         router: LineRouter,
@@ -65,6 +67,7 @@ impl Subscriber {
             is_retrying: false,
             retry: None,
             store,
+            history,
             events,
             table,
             router,
@@ -78,6 +81,8 @@ impl Subscriber {
 
     /// Runs until all senders of commands are dropped.
     pub(crate) async fn run(mut self, mut commands: mpsc::UnboundedReceiver<SubscriptionCommand>) {
+        let mut redis = self.store.redis_state();
+        let (mut worked, mut has_worked) = (false, false);
         let mut probe = tokio::time::interval(PROBE_INTERVAL);
         probe.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -114,6 +119,16 @@ impl Subscriber {
                     }
                 }
                 _ = probe.tick() => self.on_tick().await,
+                Ok(()) = redis.changed(), if self.store.is_cluster() => {
+                    // What a node that has failed took last, it may not have told the node of the subscriptions. Some of it may
+                    // still come, so that this is told once more when another has taken its place.
+                    let works = redis.borrow_and_update().is_ok();
+                    if has_worked && !(works && worked) && self.subscriptions.is_ok() {
+                        self.take_waiting_messages();
+                        self.router.announce_gap();
+                    }
+                    (worked, has_worked) = (works, has_worked || works);
+                }
                 () = async { sleep_until(retry_at.unwrap_or_else(Instant::now)).await }, if retry_at.is_some() => {
                     self.try_again().await;
                 }
@@ -153,10 +168,9 @@ impl Subscriber {
         self.retry = None;
         // The messages of the connection before this one come first. Those that it lost are part of the gap.
         self.mark_lost("subscribing");
-        let result = if self.router.has_recorder() {
-            self.start_epoch().await
-        } else {
-            self.subscribe_on_demand().await
+        let result = match self.history.clone() {
+            Some(history) => self.start_epoch(&history).await,
+            None => self.subscribe_on_demand().await,
         };
         if result.is_ok() {
             self.is_first_connection = false;
@@ -170,19 +184,19 @@ impl Subscriber {
 
     /// With history in Redis: subscribes to everything, and starts an epoch of its own, from which on it counts lines as
     /// all instances do.
-    async fn start_epoch(&mut self) -> Result<(), SubscribeFailure> {
+    async fn start_epoch(&mut self, history: &HistoryStore) -> Result<(), SubscribeFailure> {
         let pubsub = &self.store.pubsub;
         let own_channels = [self.probe.channel().clone(), self.router.epochs_channel().clone()];
         let fail = SubscribeFailure::of;
         pubsub.subscribe_together(&own_channels).await.map_err(fail("subscribe to the epochs"))?;
         let every = self.store.every_channel();
         pubsub.subscribe_pattern(&every).await.map_err(fail("subscribe to all channels"))?;
-        let (epoch, early) = self.own_epoch().await?;
+        let (epoch, early) = self.own_epoch(history).await?;
         let channels: Vec<Arc<str>> = self.table.channels().cloned().collect();
         let missed = if self.is_first_connection {
             None
         } else {
-            let missed = self.store.history.load_missed(&channels, self.router.latest(), epoch).await;
+            let missed = history.load_missed(&channels, self.router.latest(), epoch).await;
             missed.map_err(fail("read the missed lines"))?
         };
         self.router.start_epoch(epoch, missed, &early);
@@ -196,11 +210,14 @@ impl Subscriber {
     ///
     /// In a failover the connections change to the new primary one after another, and what the pool has published at the old
     /// one never arrives at the new one.
-    async fn own_epoch(&mut self) -> Result<(u64, Vec<PubSubMessage>), SubscribeFailure> {
+    async fn own_epoch(
+        &mut self,
+        history: &HistoryStore,
+    ) -> Result<(u64, Vec<PubSubMessage>), SubscribeFailure> {
         let deadline = Instant::now() + EPOCH_TIMEOUT;
         let (mut epochs, mut early) = (Vec::new(), Vec::new());
         loop {
-            let published = self.store.history.publish_epoch().await;
+            let published = history.publish_epoch().await;
             epochs.push(published.map_err(SubscribeFailure::of("publish an epoch"))?);
             let arrival = self.events.messages_before(self.router.epochs_channel(), &epochs, &mut early);
             match timeout(EPOCH_INTERVAL, arrival).await {
@@ -216,7 +233,7 @@ impl Subscriber {
 
     fn handle_message(&mut self, message: &PubSubMessage) {
         if *message.channel() == **self.probe.channel() {
-            self.probe.on_arrival();
+            self.probe.on_arrival(&message.text());
         } else {
             self.router.route(message);
         }
@@ -273,20 +290,10 @@ impl Subscriber {
         if self.subscriptions.is_err() {
             return;
         }
-        match self.probe.tick() {
-            ProbeTick::Send => {
-                let (store, failed) = (self.store.clone(), self.probe.failure());
-                tokio::spawn(async move {
-                    let is_failed = store.publish_probe().await.is_err();
-                    failed.store(is_failed, Ordering::Relaxed);
-                });
-            }
-            ProbeTick::Wait => {}
-            ProbeTick::TimedOut => {
-                self.mark_lost("a probe did not arrive");
-                self.store.pubsub.reconnect().await;
-                return;
-            }
+        if !self.probe.tick(&self.store) {
+            self.mark_lost("a probe did not arrive");
+            self.store.pubsub.reconnect().await;
+            return;
         }
         // Where Redis does not answer, the other checks find out.
         if matches!(self.store.pubsub.stands().await, Ok(false)) {

@@ -170,4 +170,6 @@ fn a_cluster_url_names_nodes_and_has_database_0_only() {
     assert_eq!(url::parse("redis-cluster://a:7000/2").err().unwrap(), refusal);
     let other = config(&["--redis-url=redis-cluster://a", "--redis-db=2"]).to_fred().err().unwrap();
     assert_eq!(other.to_string(), format!("REDIS_DB must be 0: {refusal}"));
+    let other = config(&["--redis-url=redis-cluster://a", "--redis-db=2"]).in_the_only_database();
+    assert!(other.to_fred().is_ok());
 }

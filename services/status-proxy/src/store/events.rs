@@ -2,11 +2,9 @@
 
 use std::sync::Arc;
 
-use fred::clients::Client;
-use fred::interfaces::EventInterface;
 use fred::types::config::Server;
 use fred::types::{Message, MessageKind};
-use redis_core::{Connection, State};
+use redis_core::{PubSubConnection, State};
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::{broadcast, watch};
 
@@ -33,12 +31,8 @@ pub(crate) struct PubSubEvents {
 }
 
 impl PubSubEvents {
-    pub(super) fn new(connection: &Connection<Client>) -> Self {
-        Self {
-            messages: connection.client.message_rx(),
-            connects: connection.client.reconnect_rx(),
-            state: connection.state.clone(),
-        }
+    pub(super) fn new(pubsub: &PubSubConnection) -> Self {
+        Self { messages: pubsub.message_rx(), connects: pubsub.reconnect_rx(), state: pubsub.state() }
     }
 
     /// The next event: changes of the connection before messages. Cancelling this loses none.

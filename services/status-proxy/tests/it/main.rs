@@ -1,6 +1,7 @@
 //! Tests status-proxy as its clients and producers use it: the real binary, with a real Redis.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod cluster;
 mod contract;
 mod drain;
 mod failovers;
