@@ -99,6 +99,20 @@ fn a_file_of_another_table_or_with_other_columns_is_refused() {
     assert!(changed.contains("the file's columns are not those of ALL_TYPES/3"), "{changed}");
 }
 
+/// In a file of one game a dictionary would be larger than what it saves.
+#[test]
+fn columns_of_many_rows_have_dictionaries() {
+    let table = table();
+    let mut many = Rows::new(Arc::clone(&table));
+    (0..100).for_each(|_| many.append(&rows(&table)));
+    for (rows, has_dictionary) in [(many, true), (rows(&table), false)] {
+        let file = Bytes::from(encode(&rows, Codec::Gzip).unwrap());
+        let reader = SerializedFileReader::new(file).unwrap();
+        let text = reader.metadata().row_group(0).column(0);
+        assert_eq!(text.dictionary_page_offset().is_some(), has_dictionary, "{} rows", rows.len());
+    }
+}
+
 #[test]
 fn every_column_has_statistics() {
     let table = table();
