@@ -141,6 +141,19 @@ use_node() {
   export BACKPLANE_NODE_MODULES=$folder/node_modules
 }
 
+# use_go VARIABLE FOLDER : builds the Go program of the folder, and sets the variable to its binary. Where it cannot be built it says
+# so and sets nothing: tests that need it are left out.
+use_go() {
+  local binary
+  binary=$target/go/$(basename "$2")
+  if ! (type -P go && cd "$2" && timeout 300 go build -o "$binary" .) >"$target/go.log" 2>&1 </dev/null; then
+    tail -n 5 "$target/go.log" >&2
+    say "$2 could not be built with Go ($target/go.log): tests with $1 are left out"
+    return 0
+  fi
+  export "$1=$binary"
+}
+
 # Prints a port of 127.0.0.1 that nobody listens on, below the range of outgoing connections.
 free_port() {
   local port

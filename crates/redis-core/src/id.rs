@@ -50,6 +50,11 @@ id!(
     CustomerId, "a customer id", "a text of 1 to 256 characters", |text| (1..=256).contains(&text.chars().count())
 );
 id!(
+    /// A recording of messages, as it may stand in a URL.
+    RecordingName, "a recording's name", "1 to 128 of A-Z a-z 0-9 _ . - and not begin with a .",
+    |text| plain(text, "_.-", 128) && !text.starts_with('.')
+);
+id!(
     /// A run of the pipelines that preflight and status-proxy watch.
     RunId, "a run id", "1 to 256 of A-Z a-z 0-9 _ . ; -", |text| plain(text, "_.;-", 256)
 );
@@ -98,6 +103,14 @@ mod tests {
         assert!(CustomerId::parse("a|b:c\n{}ü").is_ok());
         assert!(CustomerId::parse("").is_err());
         assert!(CustomerId::parse("x".repeat(257)).is_err());
+    }
+
+    #[test]
+    fn a_recording_can_be_named_in_a_url() {
+        assert!(RecordingName::parse("walk_1.2-b").is_ok());
+        for bad in ["", ".", "..", "a/b", "a:b", "a b"] {
+            assert!(RecordingName::parse(bad).is_err(), "{bad:?}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::Layout;
-use crate::id::{CustomerId, GameToken, RunId, UserToken};
+use crate::id::{CustomerId, GameToken, RecordingName, RunId, UserToken};
 
 /// The layout of a key: `to_string()` is its name in Redis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +28,14 @@ pub enum Key<'a> {
     TimelineDeadLetters,
     /// scenario-player: string, the posts of a customer that have begun and not ended, and those with a key.
     TimelinePosts(&'a CustomerId),
+    /// scenario-player: hash, the messages of a recording by their index, their times, and a digest of all.
+    Recording(&'a RecordingName),
+    /// scenario-player: sorted set, the recordings.
+    Recordings,
+    /// scenario-player: string, how a recording is being played.
+    RecordingPlayback(&'a RecordingName),
+    /// scenario-player: sorted set, looping recordings by the end of their last scheduled iteration.
+    RecordingLoops,
 
     /// kafka-ingester: hash, the newest values of one battery.
     Battery(&'a str),
@@ -182,6 +190,10 @@ impl fmt::Display for Key<'_> {
             Key::TimelineLoops => f.write_str("TIMELINE:LOOPS"),
             Key::TimelineDeadLetters => f.write_str("TIMELINE:DEAD"),
             Key::TimelinePosts(customer) => write!(f, "TIMELINE:POSTS:{customer}"),
+            Key::Recording(name) => write!(f, "RECORDING:{name}"),
+            Key::Recordings => f.write_str("RECORDINGS"),
+            Key::RecordingPlayback(name) => write!(f, "RECORDINGS:PLAYBACK:{name}"),
+            Key::RecordingLoops => f.write_str("RECORDINGS:LOOPS"),
 
             Key::Battery(id) => write!(f, "battery:{id}:data"),
             Key::DeadLetters => f.write_str("kafka-ingester:dead-letters"),

@@ -60,7 +60,7 @@ impl Acker {
     async fn bury(&self, refused: &[RefusedEvent], warnings: &WarnOnce) {
         for RefusedEvent { claimed, reason } in refused {
             if warnings.is_first(reason) {
-                let customer = claimed.event.customer.as_str();
+                let customer = claimed.event.owner();
                 warn!(customer, "a step becomes a dead letter, and so do others for this reason: {reason}");
             }
         }

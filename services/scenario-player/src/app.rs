@@ -12,14 +12,18 @@ use chassis::probe::Probes;
 use chassis::{Lifecycle, Settings};
 
 use self::parts::Shared;
-use crate::config::Config;
+use crate::config::{Command, Config};
 use crate::metrics::Metrics;
+use crate::record;
 
-/// Runs the service until a signal or a failed task ends it.
+/// Runs the command that was given, or the service until a signal or a failed task ends it.
 ///
 /// # Errors
-/// When the port is taken or a part cannot be built.
+/// When the port is taken or a part cannot be built, or the command fails.
 pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
+    if let Some(Command::Record { topics }) = &config.command {
+        return record::run(&config.mqtt, topics).await;
+    }
     let lifecycle = Lifecycle::new(&config.process);
     let server = Server::bind(&config.process, &config.http)?;
     spawn(&config, server, &lifecycle)?;

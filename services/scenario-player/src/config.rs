@@ -2,6 +2,7 @@
 
 mod broker;
 mod broker_url;
+mod command;
 mod messages;
 pub mod mqtt;
 #[cfg(test)]
@@ -13,7 +14,8 @@ use chassis::{ProcessSettings, Service, SettingError, Settings};
 use redis_core::RedisConfig;
 
 pub(crate) use self::broker_url::Transport;
-use self::mqtt::MqttConfig;
+pub use self::command::Command;
+use self::mqtt::{MqttConfig, MqttTarget};
 pub use self::timeline::ConsumeFrom;
 use self::timeline::TimelineConfig;
 
@@ -35,6 +37,9 @@ pub struct Config {
     /// The process.
     #[command(flatten)]
     pub process: ProcessSettings,
+    /// What to do instead of serving.
+    #[command(subcommand)]
+    pub command: Option<Command>,
 }
 
 impl Settings for Config {
@@ -50,6 +55,12 @@ impl Settings for Config {
     }
 
     fn check(&self) -> Result<(), SettingError> {
+        if self.command.is_some() {
+            return match *self.mqtt.target()? {
+                MqttTarget::Print => Err(SettingError::new("TESTING_MOCK_MQTT", "must be false to record")),
+                MqttTarget::Broker(_) => Ok(()),
+            };
+        }
         if self.timeline.use_redis_backend && !self.redis.is_set() {
             return Err(SettingError::new("REDIS_HOST", "must be set when USE_REDIS_BACKEND=true"));
         }

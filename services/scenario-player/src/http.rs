@@ -5,6 +5,8 @@
 //! | `POST /scenario`, `POST /scenario_draft`, `GET /state` | as in the contract |
 //! | `GET /scenarios`, `GET`, `DELETE /scenarios/{customer_id}` | what is stored |
 //! | `POST /scenarios/{customer_id}/replay`, `GET`, `PATCH /scenarios/{customer_id}/playback` | how it is played |
+//! | `GET`, `POST /recordings`, `DELETE /recordings/{name}` | the recordings |
+//! | `POST /recordings/{name}/replay`, `GET`, `PATCH /recordings/{name}/playback` | how they are played |
 //! | `GET /timeline` | the next steps |
 //! | `GET /events` | each step when it is published, as Server-Sent Events |
 //! | `GET`, `DELETE /dead_letters`, `DELETE /dead_letters/{id}` | what the broker refused for good |
@@ -20,6 +22,7 @@ mod openapi;
 mod page;
 mod params;
 mod playbacks;
+mod recordings;
 mod scenarios;
 mod state;
 mod wire;
@@ -50,6 +53,18 @@ pub(crate) fn routes(state: AppState) -> impl Fn(&mut ServiceConfig) + Clone + S
                 web::resource("/scenarios/{customer_id}/playback")
                     .route(web::get().to(playbacks::playback))
                     .route(web::patch().to(playbacks::change)),
+            )
+            .service(
+                web::resource("/recordings")
+                    .route(web::get().to(recordings::list))
+                    .route(web::post().to(recordings::post)),
+            )
+            .service(web::resource("/recordings/{name}").route(web::delete().to(recordings::delete)))
+            .service(web::resource("/recordings/{name}/replay").route(web::post().to(recordings::replay)))
+            .service(
+                web::resource("/recordings/{name}/playback")
+                    .route(web::get().to(recordings::playback))
+                    .route(web::patch().to(recordings::change)),
             )
             .service(web::resource("/timeline").route(web::get().to(events::timeline)))
             .service(web::resource("/events").route(web::get().to(events::events)))

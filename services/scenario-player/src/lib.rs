@@ -24,6 +24,8 @@ mod post_id;
 mod publish_queue;
 mod range;
 mod reader;
+mod record;
+mod recording;
 mod records;
 mod release_request;
 pub mod scenario;
@@ -33,6 +35,7 @@ mod store;
 mod template;
 pub mod time;
 mod timeline;
+mod track;
 mod unavailable;
 mod warn_once;
 

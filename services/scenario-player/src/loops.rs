@@ -1,4 +1,4 @@
-//! Keeps looping scenarios going: puts the events of their next iterations on the timeline.
+//! Keeps looping scenarios and recordings going: puts the events of their next iterations on the timeline.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,10 +27,10 @@ pub(crate) async fn run(service: Arc<ScenarioService>, stopping: CancellationTok
 
 async fn schedule_iterations(service: &ScenarioService) {
     let until = service.now().plus(SCHEDULE_AHEAD_US);
-    for customer in service.timeline.loops_ending_by(until).await.unwrap_or_default() {
+    for id in service.timeline.loops_ending_by(until).await.unwrap_or_default() {
         // This fails if another instance was faster, or Redis does not answer. The next check finds what is left to do.
         let _ = service
-            .try_update_playback(&customer, Effect::Now, |stored, now, post| {
+            .try_update_playback(&id, Effect::Now, |stored, now, post| {
                 let next = |playback: &Playback| playback.next_iteration(now, until, post);
                 std::iter::successors(next(&stored.playback), next).last().or(Some(stored.playback.clone()))
             })

@@ -3,6 +3,9 @@
 mod dead_letters;
 mod keyed_posts;
 mod posts;
+mod recording;
+mod recordings;
+mod tracks;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,17 +13,17 @@ use std::sync::Arc;
 use bytes::Bytes;
 use jiff::Timestamp;
 use parking_lot::Mutex;
-use redis_core::id::CustomerId;
+use redis_core::id::{CustomerId, RecordingName};
 use tokio::sync::broadcast;
 
 use self::keyed_posts::KeyedPosts;
+use self::recording::Recording;
 use crate::dead_letter::{DeadLetter, DeadLetterId};
 use crate::event::{Event, Sequence};
 use crate::hint::{BROADCAST_CAPACITY, Hint};
 use crate::partitions::partition_of;
 use crate::range::{ClaimedEvent, Page, RangeQuery};
-use crate::records::{PlaybackUpdate, ScenarioSummary, StoredScenario};
-use crate::time::EpochMicros;
+use crate::records::StoredScenario;
 
 /// Scenarios and upcoming events. The lock is never held across an await.
 pub(crate) struct MemoryTimeline {
@@ -35,6 +38,7 @@ struct State {
     keyed_posts: KeyedPosts,
     changes: u64,
     scenarios: BTreeMap<Arc<CustomerId>, StoredScenario>,
+    recordings: BTreeMap<Arc<RecordingName>, Recording>,
     /// By due time in milliseconds. The sequence makes the key unique.
     events: BTreeMap<(i64, Sequence), Event>,
     dead_letters: BTreeMap<DeadLetterId, DeadLetter>,
@@ -62,56 +66,6 @@ impl MemoryTimeline {
         self.state.lock().next_post()
     }
 
-    pub(crate) fn load(&self, customer: &CustomerId) -> Option<StoredScenario> {
-        self.state.lock().scenarios.get(customer).cloned()
-    }
-
-    pub(crate) fn summary(&self, customer: &CustomerId) -> Option<ScenarioSummary> {
-        let state = self.state.lock();
-        let stored = state.scenarios.get(customer)?;
-        Some(ScenarioSummary { steps: stored.steps.len(), playback: stored.playback.clone() })
-    }
-
-    pub(crate) fn customers(&self) -> Vec<Arc<CustomerId>> {
-        self.state.lock().scenarios.keys().cloned().collect()
-    }
-
-    pub(crate) fn update_playback(&self, update: PlaybackUpdate) -> bool {
-        let mut state = self.state.lock();
-        let PlaybackUpdate { customer, old, new, until_ms, remove, add } = update;
-        let is_too_late = until_ms.is_some_and(|until_ms| Timestamp::now().as_millisecond() > until_ms);
-        if is_too_late || state.scenarios.get(&customer).is_none_or(|stored| stored.playback != old) {
-            return false;
-        }
-        state.changes += 1;
-        for (key, _) in remove.into_iter().map(with_key) {
-            state.events.remove(&key);
-        }
-        state.events.extend(add.into_iter().map(with_key));
-        match new {
-            Some(playback) => {
-                if let Some(stored) = state.scenarios.get_mut(&customer) {
-                    stored.playback = playback;
-                }
-            }
-            None => {
-                state.scenarios.remove(&customer);
-            }
-        }
-        drop(state);
-        self.send_hint(Hint::Reset);
-        true
-    }
-
-    pub(crate) fn loops_ending_by(&self, until: EpochMicros) -> Vec<Arc<CustomerId>> {
-        let state = self.state.lock();
-        let ending = state
-            .scenarios
-            .iter()
-            .filter(|(_, stored)| stored.playback.iteration_end().is_some_and(|end| end <= until));
-        ending.map(|(customer, _)| Arc::clone(customer)).collect()
-    }
-
     pub(crate) fn upcoming(&self, limit: usize) -> Vec<Event> {
         self.state.lock().events.values().take(limit).cloned().collect()
     }
@@ -122,9 +76,10 @@ impl MemoryTimeline {
         let state = self.state.lock();
         let claimed = |((due_ms, _), event): (&(i64, Sequence), &Event)| ClaimedEvent {
             due_ms: *due_ms,
-            partition: partition_of(&event.customer),
+            partition: partition_of(event.owner()),
             event: event.clone(),
             member: Bytes::new(),
+            message: None,
         };
         let events: Vec<ClaimedEvent> = state.events.range(from..after).take(limit).map(claimed).collect();
         Page {
@@ -167,5 +122,5 @@ impl MemoryTimeline {
 }
 
 fn with_key(event: Event) -> ((i64, Sequence), Event) {
-    ((event.step.time.as_ms(), event.sequence), event)
+    ((event.time().as_ms(), event.sequence), event)
 }

@@ -1,6 +1,6 @@
-//! What a step becomes for the broker.
+//! Messages, and what a step becomes for the broker.
 
-use crate::event::Event;
+use crate::event::CustomerStep;
 use crate::scenario::StepKind;
 use crate::template::{PayloadTemplate, TopicTemplate};
 
@@ -32,18 +32,23 @@ pub(crate) struct StepMessages {
 }
 
 impl StepMessages {
-    /// The message of an event.
-    pub(crate) fn message(&self, event: &Event) -> Message {
-        let of_kind = match event.step.kind {
+    /// The message of a step.
+    pub(crate) fn message(&self, step: &CustomerStep) -> Message {
+        let of_kind = self.of_kind(step.step.kind);
+        Message {
+            topic: of_kind.topic.render(step),
+            payload: of_kind.payload.render(step),
+            qos: of_kind.qos,
+            retain: of_kind.retain,
+        }
+    }
+
+    /// How the steps of this kind are published.
+    pub(crate) fn of_kind(&self, kind: StepKind) -> &StepMessage {
+        match kind {
             StepKind::Enter => &self.enter,
             StepKind::Move | StepKind::Focus => &self.r#move,
             StepKind::Exit => &self.exit,
-        };
-        Message {
-            topic: of_kind.topic.render(event),
-            payload: of_kind.payload.render(event),
-            qos: of_kind.qos,
-            retain: of_kind.retain,
         }
     }
 

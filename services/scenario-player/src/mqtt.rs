@@ -8,6 +8,8 @@ mod event_loop;
 mod limits;
 mod options;
 mod protocol;
+mod receive;
+mod receiver;
 mod session;
 mod v4;
 mod v5;
@@ -24,6 +26,8 @@ use tracing::warn;
 pub(crate) use self::event_loop::Answer;
 use self::event_loop::{EventLoop, LoopEvent, Lost};
 use self::limits::Limits;
+pub(crate) use self::receive::receive;
+pub(crate) use self::receiver::ReceiveError;
 use self::session::Publisher;
 pub(crate) use self::session::{Ack, Published, Session};
 use crate::config::mqtt::{BrokerConfig, MqttTarget, ProtocolVersion};
@@ -31,7 +35,7 @@ use crate::config::mqtt::{BrokerConfig, MqttTarget, ProtocolVersion};
 /// The task that keeps a connection to the broker.
 pub(crate) struct MqttConnection {
     pub(crate) target: Arc<MqttTarget>,
-    /// The highest QoS of messages.
+    /// The highest QoS of steps.
     pub(crate) max_qos: u8,
     /// Messages that may be sent and not acknowledged yet.
     pub(crate) max_inflight: u16,
@@ -98,7 +102,7 @@ impl MqttConnection {
         blame: Option<Arc<str>>,
     ) -> Option<Ended> {
         let (sender, publish_ids) = mpsc::unbounded_channel();
-        let limits = Limits::unknown(broker, self.max_qos, self.max_inflight);
+        let limits = Limits::unknown(broker, self.max_inflight);
         let session =
             |publisher| Session::new(session_id, publisher, limits, blame, sender, self.acks.clone());
         match broker.version {

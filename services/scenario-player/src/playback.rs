@@ -1,8 +1,9 @@
-//! How a stored scenario is played: its position, its speed, and which of its steps are still due.
+//! How a stored scenario or recording is played: its position, its speed, and what of it is still due. Below, its items are
+//! a scenario's steps, or a recording's messages.
 //!
-//! A position counts from the scenario's earliest step. A playback is a list of segments. A segment begins at a time and a
+//! A position counts from the earliest item. A playback is a list of segments. A segment begins at a time and a
 //! position, and runs at one speed. Every change of the playback begins a new segment. Position and due times follow from
-//! the segments and the stored steps. So a change of the playback only writes one small record, and replaces the upcoming
+//! the segments and the stored items. So a change of the playback only writes one small record, and replaces the upcoming
 //! events on the timeline.
 
 mod segment;
@@ -15,9 +16,9 @@ use serde::{Deserialize, Serialize};
 use self::segment::Segment;
 pub use self::speed::Speed;
 use crate::scenario::{Step, StepKind};
-use crate::time::EpochMicros;
+use crate::time::{EpochMicros, Timed};
 
-/// The playback of one scenario. The fields are stored under these names.
+/// The playback of one scenario or recording. The fields are stored under these names.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Playback {
     length_us: i64,
@@ -31,14 +32,25 @@ pub struct Playback {
 /// What a playback is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PlaybackState {
-    /// Its first step is still due.
+    /// Its first item is still due.
     Waiting,
     /// It is being played.
     Running,
     /// It stays at its position until it is resumed.
     Paused,
-    /// Its last step was due.
+    /// Its last item was due.
     Ended,
+}
+
+/// An item that is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Due {
+    /// The number of the post or the change that put it on the timeline.
+    pub post: u32,
+    /// Which item it is.
+    pub index: u32,
+    /// When it is due.
+    pub time: EpochMicros,
 }
 
 /// A change of a playback. `None` leaves a property as it is.
@@ -60,10 +72,10 @@ impl Playback {
         Self::start(steps, first_time(steps), Speed::NORMAL, false, post)
     }
 
-    /// Plays `steps` from the beginning, starting at `now`.
-    pub fn start(steps: &[Step], now: EpochMicros, speed: Speed, looping: bool, post: u32) -> Self {
+    /// Plays `items` from the beginning, starting at `now`.
+    pub fn start<T: Timed>(items: &[T], now: EpochMicros, speed: Speed, looping: bool, post: u32) -> Self {
         let segment = Segment { from_us: now.as_micros(), position_us: 0, rate: speed.thousandths(), post };
-        Self { length_us: length_us(steps), speed, paused: false, looping, segments: vec![segment] }
+        Self { length_us: length_us(items), speed, paused: false, looping, segments: vec![segment] }
     }
 
     /// The same playback after a change at `now`. `post` is the number for the events that this puts on the timeline.
@@ -82,8 +94,8 @@ impl Playback {
         let begins_segment =
             change.position_us.is_some() || new.paused != self.paused || new.speed != self.speed;
         if begins_segment {
-            // The new segment begins exactly at the first step that is due now or later. So no step is published twice or
-            // left out.
+            // The new segment begins exactly at the first item that is due now or later. So none is published twice or left
+            // out.
             let current_us = new.current_segment(now).first_pending_position(now).min(new.length_us + 1);
             let position_us = change.position_us.map_or(current_us, |target| target.clamp(0, new.length_us));
             new.begin_segment(now, position_us, post);
@@ -109,22 +121,21 @@ impl Playback {
         Some(end.plus(ITERATION_GAP_US))
     }
 
-    /// The steps that are due at `since` or later: the number of their post, their index in `steps`, and the step with its
-    /// due time.
-    pub fn due_since(&self, steps: &[Step], since: EpochMicros) -> Vec<(u32, u32, Step)> {
-        let origin_us = first_time(steps).as_micros();
+    /// The items that are due at `since` or later.
+    pub fn due_since<T: Timed>(&self, items: &[T], since: EpochMicros) -> Vec<Due> {
+        let origin_us = first_time(items).as_micros();
         let ends = self.segments.iter().skip(1).map(|next| next.from_us).chain([i64::MAX]);
         let segments = self.segments.iter().zip(ends).filter(|(_, end_us)| *end_us > since.as_micros());
-        let mut due_steps = Vec::new();
+        let mut all = Vec::new();
         for (segment, end_us) in segments {
-            for (index, step) in (0u32..).zip(steps) {
-                let due = segment.due_time(step.time.as_micros() - origin_us);
+            for (index, item) in (0u32..).zip(items) {
+                let due = segment.due_time(item.time().as_micros() - origin_us);
                 if let Some(time) = due.filter(|due| *due >= since && due.as_micros() < end_us) {
-                    due_steps.push((segment.post, index, Step { time, ..*step }));
+                    all.push(Due { post: segment.post, index, time });
                 }
             }
         }
-        due_steps
+        all
     }
 
     /// The last step that was due by `time`, with its due time. `None` before the first step and after an EXIT.
@@ -154,7 +165,7 @@ impl Playback {
         self.current_segment(now).position_at(now).clamp(0, self.length_us)
     }
 
-    /// From the earliest step to the latest (µs).
+    /// From the earliest item to the latest (µs).
     pub fn length_us(&self) -> i64 {
         self.length_us
     }
@@ -182,17 +193,17 @@ impl Playback {
     }
 }
 
-/// The earliest time of any step. Steps may be given in any order.
-fn first_time(steps: &[Step]) -> EpochMicros {
-    steps.iter().map(|step| step.time).min().unwrap_or_default()
+/// The earliest time of any item. They may be given in any order.
+fn first_time<T: Timed>(items: &[T]) -> EpochMicros {
+    items.iter().map(Timed::time).min().unwrap_or_default()
 }
 
-fn length_us(steps: &[Step]) -> i64 {
-    let last_us = steps.iter().map(|step| step.time.as_micros()).max().unwrap_or_default();
-    last_us - first_time(steps).as_micros()
+fn length_us<T: Timed>(items: &[T]) -> i64 {
+    let last_us = items.iter().map(|item| item.time().as_micros()).max().unwrap_or_default();
+    last_us - first_time(items).as_micros()
 }
 
-/// From the last step of one iteration of a loop to the first step of the next.
+/// From the last item of one iteration of a loop to the first item of the next.
 const ITERATION_GAP_US: i64 = 1_000_000;
 /// Segments that a playback keeps, so that `GET /state` can answer for times in the past.
 const MAX_SEGMENTS: usize = 64;

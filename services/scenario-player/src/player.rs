@@ -15,7 +15,8 @@ use self::flow::Flow;
 use self::suspect::Suspect;
 use crate::assignment::Assignment;
 use crate::clock::Clock;
-use crate::message::StepMessages;
+use crate::event::Item;
+use crate::message::{Message, StepMessages};
 use crate::metrics::Metrics;
 use crate::mqtt::{Ack, Answer, Published, Session};
 use crate::publish_queue::PublishQueue;
@@ -111,7 +112,7 @@ impl Player {
             if due_ms > now_ms {
                 return Wait::Until(self.clock.instant_at(due_ms));
             }
-            if !flow.allows(queue.inflight_len()) {
+            if !flow.allows(queue.inflight_len(), session.max_inflight(self.qos(next))) {
                 // An answer of the broker is what comes next.
                 return Wait::Other;
             }
@@ -121,7 +122,11 @@ impl Player {
             }
             let Ok(permit) = self.permits.try_acquire() else { return Wait::Permit };
             permit.forget();
-            match session.publish(queue.next_publish_id(), self.messages.message(&next.event)) {
+            let Some(message) = self.message(next) else {
+                self.refuse_front(queue, "its recording is gone".into());
+                continue;
+            };
+            match session.publish(queue.next_publish_id(), message) {
                 Published::Sent => queue.mark_published(),
                 Published::SessionOver => {
                     // When `sessions` changes, this event is requeued.
@@ -131,15 +136,35 @@ impl Player {
                 Published::TooLarge => {
                     let bytes = session.max_packet_bytes();
                     let reason = format!("it is larger than the {bytes} bytes that the broker takes").into();
-                    if let Some(claimed) = queue.take_front() {
-                        self.settle(Settled::Refused(RefusedEvent { claimed, reason }));
-                    }
+                    self.refuse_front(queue, reason);
                     continue;
                 }
             }
             self.metrics.count_published(self.clock.now_ms() - due_ms);
         }
         Wait::Other
+    }
+
+    fn qos(&self, claimed: &ClaimedEvent) -> u8 {
+        match &claimed.event.item {
+            Item::Step(step) => self.messages.of_kind(step.step.kind).qos,
+            Item::Message(_) => claimed.message.as_ref().map(|message| message.qos).unwrap_or_default(),
+        }
+    }
+
+    /// What an event is for the broker. `None` if it is of a recording that is gone.
+    fn message(&self, claimed: &ClaimedEvent) -> Option<Message> {
+        match &claimed.event.item {
+            Item::Step(step) => Some(self.messages.message(step)),
+            Item::Message(_) => claimed.message.as_deref().cloned(),
+        }
+    }
+
+    /// Gives up the event to publish next.
+    fn refuse_front(&self, queue: &mut PublishQueue, reason: Arc<str>) {
+        if let Some(claimed) = queue.take_front() {
+            self.settle(Settled::Refused(RefusedEvent { claimed, reason }));
+        }
     }
 
     fn may_publish(&mut self) -> bool {
@@ -160,7 +185,7 @@ impl Player {
         }
         session.clone_from(&self.sessions.borrow_and_update());
         let Some(session) = session else { return };
-        flow.begin(session.max_inflight());
+        flow.begin();
         if let Some((event, reason)) = suspect.on_session(session)
             && let Some(claimed) = queue.take_waiting_event(&event)
         {

@@ -119,8 +119,8 @@ mod tests {
     fn claimed(due_ms: i64, index: u32) -> ClaimedEvent {
         let step = Step { time: EpochMicros::new(due_ms * 1000).unwrap(), x: 0, y: 0, kind: StepKind::Move };
         let customer = Arc::new(CustomerId::parse("c").unwrap());
-        let event = Event { customer, step, sequence: Sequence { post: 1, index } };
-        ClaimedEvent { due_ms, partition: 0, event, member: Bytes::new() }
+        let event = Event::of_step(&customer, step, Sequence { post: 1, index });
+        ClaimedEvent { due_ms, partition: 0, event, member: Bytes::new(), message: None }
     }
 
     fn publish(queue: &mut PublishQueue) -> (u64, u32) {

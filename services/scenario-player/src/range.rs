@@ -1,8 +1,11 @@
 //! Reading the timeline: a range of due times, and the events in it.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use crate::event::Event;
+use crate::message::Message;
 
 /// Which events to read.
 #[derive(Debug, Clone, Copy)]
@@ -50,4 +53,6 @@ pub(crate) struct ClaimedEvent {
     pub(crate) event: Event,
     /// The member of the sorted set in Redis, exactly as it was read, to be removed by. Empty in the memory backend.
     pub(crate) member: Bytes,
+    /// The message, if the event is one of a recording, once it was looked up. `None` then: the recording is gone.
+    pub(crate) message: Option<Arc<Message>>,
 }

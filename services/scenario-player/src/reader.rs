@@ -111,7 +111,13 @@ impl TimelineReader {
             // A partition must be ours both when the read began and now: another instance may have had it in between. The
             // first is checked here, the second by `claim`.
             let ours = events.into_iter().filter(|claimed| partitions[claimed.partition]).collect();
-            state.prefetched.extend(self.claimed.claim(ours));
+            let mut claimed = self.claimed.claim(ours);
+            if let Err(error) = self.timeline.fill_in_messages(&mut claimed).await {
+                self.claimed.release(&claimed);
+                state.rewind();
+                return Err(error);
+            }
+            state.prefetched.extend(claimed);
             return Ok(next_poll);
         }
     }

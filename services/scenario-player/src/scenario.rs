@@ -2,7 +2,7 @@
 
 use redis_core::id::CustomerId;
 
-use crate::time::EpochMicros;
+use crate::time::{EpochMicros, Timed};
 
 /// A customer and the steps of their visit, in the order they were given.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,6 +24,12 @@ pub struct Step {
     pub y: i32,
     /// What happens.
     pub kind: StepKind,
+}
+
+impl Timed for Step {
+    fn time(&self) -> EpochMicros {
+        self.time
+    }
 }
 
 /// The type of a step.

@@ -1,7 +1,8 @@
-//! What can be done with scenarios: post, show, replay, change and delete them.
+//! What can be done with scenarios and recordings: post, show, replay, change and delete them.
 
 mod dead_letters;
 mod playbacks;
+mod recordings;
 
 use std::sync::Arc;
 
@@ -13,10 +14,11 @@ use crate::event::Event;
 use crate::metrics::Metrics;
 use crate::playback::Playback;
 use crate::post_id::PostId;
-use crate::records::{BegunPost, NewSteps, ScenarioSummary, StoredScenario};
+use crate::records::{BegunPost, NewSteps, StoredScenario, TrackSummary};
 use crate::scenario::{DraftStep, Scenario, Step, expand_draft, move_to_start};
 use crate::time::EpochMicros;
 use crate::timeline::Timeline;
+use crate::track::TrackId;
 use crate::unavailable::Unavailable;
 
 /// The stored scenarios.
@@ -28,18 +30,24 @@ pub(crate) struct ScenarioService {
     pub(crate) metrics: Metrics,
 }
 
-/// Why something could not be done with a scenario.
+/// Why something could not be done with a scenario or a recording.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ScenarioError {
     /// No scenario of this customer is stored.
     #[error("no scenario of this customer is stored")]
     NotFound,
+    /// There is no recording of this name.
+    #[error("there is no recording of this name")]
+    NoRecording,
     /// There is no such dead letter.
     #[error("there is no such dead letter")]
     NoDeadLetter,
     /// Another request has had the same key.
     #[error("Idempotency-Key: another request has had this key")]
     KeyOfAnother,
+    /// Another recording has the same name.
+    #[error("name: another recording has this name; delete it first")]
+    NameOfAnother,
     /// Other clients changed the same playback at each attempt.
     #[error("this playback is being changed by others; try again")]
     Conflict,
@@ -120,7 +128,7 @@ impl ScenarioService {
         let indexed = (first_index..).zip(steps.iter().copied());
         let mut events: Vec<Event> = Event::of_steps(&customer, indexed, post).collect();
         // A long post is put on the timeline in parts. In this order no event can be published before an earlier one.
-        events.sort_by_key(|event| event.step.time);
+        events.sort_by_key(Event::time);
         let (count, replaces) = (steps.len(), self.overwrite);
         self.timeline.post(NewSteps { id, post, customer, steps, replaces, playback, events }).await?;
         self.metrics.count_posted_steps(count);
@@ -133,13 +141,18 @@ impl ScenarioService {
     }
 
     /// All stored scenarios, without their steps.
-    pub(crate) async fn summaries(&self) -> Result<Vec<(Arc<CustomerId>, ScenarioSummary)>, ScenarioError> {
-        self.load_all(async |customer| self.timeline.summary(customer).await).await
+    pub(crate) async fn summaries(&self) -> Result<Vec<(Arc<CustomerId>, TrackSummary)>, ScenarioError> {
+        let customers = self.timeline.customers().await?;
+        load_all(customers, async |customer| {
+            self.timeline.summary(&TrackId::Scenario(Arc::clone(customer))).await
+        })
+        .await
     }
 
     /// Where every customer is at `time`. Customers before their first step, and after their EXIT, are left out.
     pub(crate) async fn state_at(&self, time: EpochMicros) -> Result<Vec<CustomerState>, ScenarioError> {
-        let scenarios = self.load_all(async |customer| self.timeline.load(customer).await).await?;
+        let customers = self.timeline.customers().await?;
+        let scenarios = load_all(customers, async |customer| self.timeline.load(customer).await).await?;
         let state = |(customer, stored): (_, StoredScenario)| {
             Some(CustomerState { customer, step: stored.playback.step_at(&stored.steps, time)? })
         };
@@ -151,26 +164,25 @@ impl ScenarioService {
         Ok(self.timeline.upcoming(limit).await?)
     }
 
-    /// What `load` returns for every customer that has a scenario. One whose data is unusable is left out.
-    async fn load_all<T>(
-        &self,
-        load: impl AsyncFn(&CustomerId) -> Result<Option<T>, Unavailable>,
-    ) -> Result<Vec<(Arc<CustomerId>, T)>, ScenarioError> {
-        let customers = self.timeline.customers().await?;
-        let loads = stream::iter(customers).map(|customer| async {
-            let loaded = match load(&customer).await {
-                Err(Unavailable::BadData(_)) => None,
-                loaded => loaded?,
-            };
-            Ok::<_, ScenarioError>(loaded.map(|loaded| (customer, loaded)))
-        });
-        let loaded: Vec<_> = loads.buffered(MAX_CONCURRENT_LOADS).try_collect().await?;
-        Ok(loaded.into_iter().flatten().collect())
-    }
-
     async fn stored_steps(&self, customer: &CustomerId) -> Result<Vec<Step>, ScenarioError> {
         Ok(self.timeline.load(customer).await?.map(|stored| stored.steps).unwrap_or_default())
     }
+}
+
+/// What `load` returns for each name. One whose data is unusable is left out.
+async fn load_all<N, T>(
+    names: Vec<Arc<N>>,
+    load: impl AsyncFn(&Arc<N>) -> Result<Option<T>, Unavailable>,
+) -> Result<Vec<(Arc<N>, T)>, ScenarioError> {
+    let loads = stream::iter(names).map(|name| async {
+        let loaded = match load(&name).await {
+            Err(Unavailable::BadData(_)) => None,
+            loaded => loaded?,
+        };
+        Ok::<_, ScenarioError>(loaded.map(|loaded| (name, loaded)))
+    });
+    let loaded: Vec<_> = loads.buffered(MAX_CONCURRENT_LOADS).try_collect().await?;
+    Ok(loaded.into_iter().flatten().collect())
 }
 
 const MAX_CONCURRENT_LOADS: usize = 64;

@@ -9,10 +9,12 @@ mod hints;
 mod key_types;
 mod membership;
 mod needs;
+mod playback_args;
 mod posts;
-mod scenarios;
+mod recordings;
 mod scripts;
 mod timeline_watch;
+mod tracks;
 
 pub(crate) use self::client::Store;
 pub(crate) use self::membership::{JoinReply, JoinRequest, MembershipStatus};

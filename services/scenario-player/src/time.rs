@@ -10,6 +10,18 @@ use jiff::tz::Offset;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct EpochMicros(i64);
 
+/// Something that has a time.
+pub trait Timed {
+    /// When it happens.
+    fn time(&self) -> EpochMicros;
+}
+
+impl Timed for EpochMicros {
+    fn time(&self) -> EpochMicros {
+        *self
+    }
+}
+
 /// Why a text or a number is not a time.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TimeError {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use redis_core::id::CustomerId;
+use redis_core::id::{CustomerId, RecordingName};
 use tokio::sync::broadcast;
 
 use crate::assignment::Assignment;
@@ -12,10 +12,14 @@ use crate::hint::Hint;
 use crate::memory::MemoryTimeline;
 use crate::post_id::PostId;
 use crate::range::{ClaimedEvent, Page, RangeQuery};
-use crate::records::{BegunPost, NewSteps, PlaybackUpdate, ScenarioSummary, StoredScenario};
+use crate::records::{
+    BegunPost, NewRecording, NewSteps, PlaybackUpdate, RecordingStart, RecordingStored, StoredScenario,
+    StoredTrack, TrackSummary,
+};
 use crate::settled::RefusedEvent;
 use crate::store::Store;
 use crate::time::EpochMicros;
+use crate::track::TrackId;
 use crate::unavailable::Unavailable;
 
 /// Where scenarios and upcoming events are kept. Clones share it.
@@ -67,17 +71,43 @@ impl Timeline {
         dispatch!(self, memory => memory.load(customer), store => store.load(customer).await)
     }
 
-    /// The same without the steps.
-    pub(crate) async fn summary(
-        &self,
-        customer: &CustomerId,
-    ) -> Result<Option<ScenarioSummary>, Unavailable> {
-        dispatch!(self, memory => memory.summary(customer), store => store.summary(customer).await)
+    /// A stored scenario or recording.
+    pub(crate) async fn track(&self, id: &TrackId) -> Result<Option<StoredTrack>, Unavailable> {
+        dispatch!(self, memory => memory.track(id), store => store.track(id).await)
+    }
+
+    /// The same without what it consists of.
+    pub(crate) async fn summary(&self, id: &TrackId) -> Result<Option<TrackSummary>, Unavailable> {
+        dispatch!(self, memory => memory.summary(id), store => store.summary(id).await)
     }
 
     /// The customers that have a stored scenario.
     pub(crate) async fn customers(&self) -> Result<Vec<Arc<CustomerId>>, Unavailable> {
         dispatch!(self, memory => memory.customers(), store => store.customers().await)
+    }
+
+    /// The stored recordings.
+    pub(crate) async fn recordings(&self) -> Result<Vec<Arc<RecordingName>>, Unavailable> {
+        dispatch!(self, memory => memory.recordings(), store => store.recordings().await)
+    }
+
+    /// Stores the messages of a recording. It is kept for ten minutes, unless it begins.
+    pub(crate) async fn store_recording(&self, new: &NewRecording) -> Result<RecordingStored, Unavailable> {
+        dispatch!(self, memory => memory.store_recording(new), store => store.store_recording(new).await)
+    }
+
+    /// Begins to play a recording whose messages are stored, unless it has begun. False if they are not stored any more.
+    pub(crate) async fn begin_recording(
+        &self,
+        new: &NewRecording,
+        start: RecordingStart,
+    ) -> Result<bool, Unavailable> {
+        dispatch!(self, memory => memory.begin_recording(new, start), store => store.begin_recording(new, start).await)
+    }
+
+    /// Looks up the messages of those events that are messages of recordings.
+    pub(crate) async fn fill_in_messages(&self, events: &mut [ClaimedEvent]) -> Result<(), Unavailable> {
+        dispatch!(self, memory => memory.fill_in_messages(events), store => store.fill_in_messages(events).await)
     }
 
     /// Changes a playback and its upcoming events. False if somebody else changed the playback first, or if it is too late; then
@@ -86,11 +116,8 @@ impl Timeline {
         dispatch!(self, memory => memory.update_playback(update), store => store.update_playback(update).await)
     }
 
-    /// The customers whose loop has an iteration that ends by `until`.
-    pub(crate) async fn loops_ending_by(
-        &self,
-        until: EpochMicros,
-    ) -> Result<Vec<Arc<CustomerId>>, Unavailable> {
+    /// What has a loop whose last scheduled iteration ends by `until`.
+    pub(crate) async fn loops_ending_by(&self, until: EpochMicros) -> Result<Vec<TrackId>, Unavailable> {
         dispatch!(self, memory => memory.loops_ending_by(until), store => store.loops_ending_by(until).await)
     }
 

@@ -3,16 +3,17 @@
 // For tests: scenarioPlayer.positions() returns what the floor shows, [{customer_id, x, y, status, timestamp, screen}]. x and y
 // are as published last. screen is {x, y} in CSS pixels of #floor, where the (moving) marker was last drawn.
 // #connection[data-state] is connecting, live or reconnecting. li.scenario[data-customer] has a customer's controls.
-// li.dead[data-id] is a dead letter.
+// li.recording[data-recording] is a recording with its controls, li.dead[data-id] a dead letter.
 import { customers, fitBounds, isPresent, labelOf, refreshState, removeExpired, updateCustomer } from "./customers.js";
 import { refreshDeadLetters, startDeadLetters } from "./dead_letters.js";
 import { $, plural, setText } from "./dom.js";
 import { floorState, startDrawing } from "./floor.js";
 import { renewExample, startForm } from "./form.js";
+import { refreshRecordings, showRecordings } from "./recordings.js";
 import {
   onPublishedStep, refreshScenarios, scenarios, selectCustomer, showRows, startScenarios,
 } from "./scenarios.js";
-import { refreshUpcoming, showUpcoming, upcoming } from "./upcoming.js";
+import { refreshUpcoming, showUpcoming, upcomingLocations } from "./upcoming.js";
 
 let publishedCount = 0, publishedCountBefore = 0;
 let lastPublished = null;
@@ -20,8 +21,14 @@ let lastPublished = null;
 function onPublished(step) {
   publishedCount++;
   lastPublished = step;
+  if (step.recording !== undefined) return;
   updateCustomer(step.customer_id, step.location, step.type, step.timestamp);
   onPublishedStep(step);
+}
+
+function describe({ recording, index, customer_id, type, location }) {
+  if (recording !== undefined) return `message ${index + 1} of ${recording}`;
+  return `${type} of ${labelOf(customer_id)} at ${location.x}, ${location.y}`;
 }
 
 function setConnection(state, text) {
@@ -30,7 +37,7 @@ function setConnection(state, text) {
 }
 
 const refreshAll = () => {
-  for (const refresh of [refreshState, refreshScenarios, refreshUpcoming, refreshDeadLetters]) refresh();
+  for (const refresh of [refreshState, refreshScenarios, refreshUpcoming, refreshRecordings, refreshDeadLetters]) refresh();
 };
 
 function subscribe() {
@@ -58,10 +65,10 @@ function render() {
   $("floor-empty").hidden = customers.size > 0;
   $("floor").setAttribute("aria-label", `Shop floor: ${present ? plural(present, "customer") : "nobody is here"}`);
   if (lastPublished) {
-    const { customer_id, type, location } = lastPublished;
-    setText($("last"), `Last published: ${type} of ${labelOf(customer_id)} at ${location.x}, ${location.y}`);
+    setText($("last"), `Last published: ${describe(lastPublished)}`);
   }
   showRows();
+  showRecordings();
   showUpcoming();
   renewExample();
 }
@@ -77,7 +84,7 @@ startDrawing(selectCustomer);
 startScenarios();
 startForm();
 startDeadLetters();
-$("fit").onclick = () => fitBounds([...floorState.plannedPath, ...upcoming.map(({ location }) => location)]);
+$("fit").onclick = () => fitBounds([...floorState.plannedPath, ...upcomingLocations()]);
 setInterval(render, 250);
 setInterval(() => {
   setText($("count-rate"), (publishedCount - publishedCountBefore).toLocaleString("en"));

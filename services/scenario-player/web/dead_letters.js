@@ -1,5 +1,5 @@
-// The dead letters: steps that the broker refused for good. Their section is there while there are any.
-import { $, askBefore, plural, setText } from "./dom.js";
+// The dead letters: steps and messages that the broker refused for good. Their section is there while there are any.
+import { $, askBefore, describeEvent, plural, setText } from "./dom.js";
 import { poll, request, runAction } from "./server.js";
 import { refreshUpcoming } from "./upcoming.js";
 
@@ -12,20 +12,21 @@ async function act(method, path) {
   refreshUpcoming();
 }
 
-function makeRow({ id, type, customer_id, location, reason, refused_at }) {
+function makeRow({ id, reason, refused_at, ...event }) {
+  const { type, owner, place } = describeEvent(event);
   const item = $("dead-row").content.firstElementChild.cloneNode(true);
   const part = (name) => item.querySelector(name);
   item.dataset.id = id;
   setText(part(".type"), type);
-  setText(part("bdi"), customer_id);
-  setText(part(".position"), `${location.x}, ${location.y}`);
+  setText(part("bdi"), owner);
+  setText(part(".position"), place);
   setText(part(".reason"), reason);
   const time = part("time");
   time.dateTime = refused_at;
   setText(time, new Date(refused_at).toLocaleString("en"));
-  part(".replay").setAttribute("aria-label", `Replay ${type} of ${customer_id}`);
+  part(".replay").setAttribute("aria-label", `Replay ${type} of ${owner}`);
   part(".replay").onclick = () => act("POST", `dead_letters/${id}/replay`);
-  askBefore(part(".drop"), `Drop ${type} of ${customer_id}`, () => act("DELETE", `dead_letters/${id}`));
+  askBefore(part(".drop"), `Drop ${type} of ${owner}`, () => act("DELETE", `dead_letters/${id}`));
   return item;
 }
 

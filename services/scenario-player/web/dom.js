@@ -24,4 +24,10 @@ export function askBefore(button, label, act) {
   show(false);
 }
 
+// What a list shows of a customer's step, or of a recording's message.
+export function describeEvent({ recording, index, customer_id, type, location }) {
+  if (recording !== undefined) return { type: "MESSAGE", owner: recording, place: `${index + 1}` };
+  return { type, owner: customer_id, place: `${location.x}, ${location.y}` };
+}
+
 export const plural = (count, noun) => `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;

@@ -1,12 +1,12 @@
 // The stored scenarios and their controls.
+import { makeControls, showControls } from "./controls.js";
 import { clearTrail, colourOf, customers, extendBounds, isPresent, refreshState } from "./customers.js";
-import { $, askBefore, setText } from "./dom.js";
+import { $, setText } from "./dom.js";
 import { floorState, palette, requestDraw } from "./floor.js";
 import { poll, reportProblem, request, runAction, scenarioPath } from "./server.js";
 import { refreshUpcoming } from "./upcoming.js";
 
 const ROWS_PER_PAGE = 10;
-const ROW_PARTS = ["name", "position", "state", "pause", "seek", "time", "speed", "loop", "replay", "delete"];
 
 export const scenarios = new Map(); // id -> {steps, playback, updatedAt}
 let pendingSelection = null; // the id of a scenario that was posted and is not listed yet
@@ -38,21 +38,6 @@ function updatePlayback(playback) {
   requestDraw();
 }
 
-function positionOf({ playback: { state, speed, loop, position_ms, length_ms }, updatedAt }) {
-  if (state !== "running") return Math.max(0, position_ms);
-  if (speed === "max") return length_ms;
-  const position = position_ms + (performance.now() - updatedAt) * speed;
-  // Between two iterations of a loop there is a second.
-  return Math.min(loop ? position % (length_ms + 1_000 * speed) : position, length_ms);
-}
-
-function formatTime(ms) {
-  const tenths = Math.floor(ms / 100);
-  const seconds = Math.floor(tenths / 10), minutes = Math.floor(seconds / 60), hours = Math.floor(minutes / 60);
-  const pad = (number) => String(number).padStart(2, "0");
-  return `${hours ? `${hours}:${pad(minutes % 60)}` : minutes}:${pad(seconds % 60)}.${tenths % 10}`;
-}
-
 async function changeScenario(action) {
   const playback = await runAction(action);
   if (playback?.customer_id !== undefined) updatePlayback(playback);
@@ -60,48 +45,21 @@ async function changeScenario(action) {
   refreshUpcoming();
 }
 
-const changePlayback = (id, change) =>
-  changeScenario(async () => request("PATCH", scenarioPath(id, "/playback"), JSON.stringify(change)));
-
 function makeRow(id) {
   const item = $("scenario-row").content.firstElementChild.cloneNode(true);
-  const part = (name) => item.querySelector(`.${name}`);
-  const row = { item, seeking: false };
-  for (const name of ROW_PARTS) row[name] = part(name);
+  const part = (name) => item.querySelector(name);
   item.dataset.customer = id;
-  item.querySelector("bdi").textContent = id;
-  row.dot = item.querySelector("i");
+  setText(part("bdi"), id);
+  const row = { item, dot: part("i"), name: part(".name"), position: part(".position") };
   row.name.title = `${id}: show on the floor`;
-  row.seek.setAttribute("aria-label", `Position of ${id}`);
-  row.speed.setAttribute("aria-label", `Speed of ${id}`);
-  row.loop.setAttribute("aria-label", `Loop ${id}`);
-  row.replay.setAttribute("aria-label", `Replay ${id} from its start`);
   row.name.onclick = () => selectCustomer(floorState.selected === id ? null : id);
-  row.pause.onclick = () => changePlayback(id, { paused: scenarios.get(id)?.playback.state !== "paused" });
-  row.seek.oninput = () => {
-    row.seeking = true;
-    showRow(id, row);
-  };
-  row.seek.onchange = async () => {
-    clearTrail(id);
-    const length_ms = scenarios.get(id)?.playback.length_ms ?? 0;
-    await changePlayback(id, { position_ms: Math.min(Number(row.seek.value), length_ms) });
-    row.seeking = false;
-    refreshState();
-  };
-  row.speed.onchange = () => {
-    if (row.speed.value && row.speed.reportValidity()) changePlayback(id, { speed: Number(row.speed.value) });
-  };
-  row.loop.onchange = () => changePlayback(id, { loop: row.loop.checked });
-  row.replay.onclick = () => {
-    clearTrail(id);
-    const isMax = row.speed.value === "" && scenarios.get(id)?.playback.speed === "max";
-    const speed = isMax ? "max" : row.speed.value && row.speed.checkValidity() ? Number(row.speed.value) : 1;
-    const replay = JSON.stringify({ speed, loop: row.loop.checked });
-    changeScenario(async () => request("POST", scenarioPath(id, "/replay"), replay));
-  };
-  askBefore(row.delete, `Delete ${id}`, () => {
-    changeScenario(async () => request("DELETE", scenarioPath(id))).then(refreshState);
+  row.controls = makeControls(item, {
+    label: id,
+    stored: () => scenarios.get(id),
+    path: (rest) => scenarioPath(id, rest),
+    change: changeScenario,
+    beforeJump: () => clearTrail(id),
+    afterJump: refreshState,
   });
   return row;
 }
@@ -109,29 +67,12 @@ function makeRow(id) {
 function showRow(id, row) {
   const scenario = scenarios.get(id);
   if (!scenario) return;
-  const { state, speed, loop, length_ms } = scenario.playback;
   const customer = customers.get(id);
   row.item.classList.toggle("selected", floorState.selected === id);
   row.name.setAttribute("aria-pressed", floorState.selected === id);
   row.dot.style.background = palette.customers[colourOf(id)];
   setText(row.position, customer && isPresent(customer) ? `${customer.x}, ${customer.y}` : "");
-  setText(row.state, state);
-  row.state.dataset.state = state;
-  setText(row.pause, state === "paused" ? "Resume" : "Pause");
-  row.pause.setAttribute("aria-label", `${state === "paused" ? "Resume" : "Pause"} ${id}`);
-  row.pause.disabled = state === "ended";
-  row.seek.disabled = length_ms === 0;
-  const step = Math.max(1, Math.ceil(length_ms / 200));
-  row.seek.step = step;
-  row.seek.max = Math.ceil(length_ms / step) * step;
-  if (!row.seeking) row.seek.value = positionOf(scenario);
-  const position = formatTime(row.seeking ? Number(row.seek.value) : positionOf(scenario));
-  setText(row.time, `${position} / ${formatTime(length_ms)}`);
-  row.seek.setAttribute("aria-valuetext", `${position} of ${formatTime(length_ms)}`);
-  row.speed.placeholder = speed === "max" ? "max" : "";
-  row.speed.required = speed !== "max";
-  if (document.activeElement !== row.speed) row.speed.value = speed === "max" ? "" : speed;
-  row.loop.checked = loop;
+  showControls(row.controls, scenario);
 }
 
 function shownIds() {

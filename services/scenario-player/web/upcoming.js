@@ -1,19 +1,22 @@
 // The list of the next steps, with the time until each is due.
 import { extendBounds } from "./customers.js";
-import { $, setText } from "./dom.js";
+import { $, describeEvent, setText } from "./dom.js";
 import { poll, request, serverNow } from "./server.js";
 
 const MAX_STEPS = 50;
 
-export let upcoming = [];
+let upcoming = [];
 let loadedAt = 0; // by the server's clock
 
 function updateUpcoming(steps, requestedAt) {
   upcoming = steps.map((step) => ({ ...step, due: Date.parse(step.timestamp) }));
   loadedAt = requestedAt;
-  for (const { location } of upcoming) extendBounds(location.x, location.y);
+  for (const { x, y } of upcomingLocations()) extendBounds(x, y);
   showUpcoming();
 }
+
+// Where the next steps are. Messages of recordings are nowhere.
+export const upcomingLocations = () => upcoming.flatMap(({ location }) => location ?? []);
 
 export function showUpcoming() {
   const now = serverNow();
@@ -30,9 +33,10 @@ export function showUpcoming() {
     const isLate = step.due <= loadedAt - 1_000;
     item.className = isLate ? "late" : seconds <= 0 ? "now" : "";
     setText(item.children[0], isLate ? `${duration(-seconds)} late` : seconds <= 0 ? "now" : `in ${duration(seconds)}`);
-    setText(item.children[1], step.type);
-    setText(item.children[2], step.customer_id);
-    setText(item.children[3], `${step.location.x}, ${step.location.y}`);
+    const { type, owner, place } = describeEvent(step);
+    setText(item.children[1], type);
+    setText(item.children[2], owner);
+    setText(item.children[3], place);
   });
   $("upcoming-empty").hidden = shown.length > 0;
 }

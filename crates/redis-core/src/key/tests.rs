@@ -26,6 +26,11 @@ fn for_each(mut test: impl FnMut(Key<'_>, &str, &str)) {
     test(Key::TimelineLoops, "TIMELINE:LOOPS", "zset");
     test(Key::TimelineDeadLetters, "TIMELINE:DEAD", "stream");
     test(Key::TimelinePosts(&customer), "TIMELINE:POSTS:1", "string");
+    let recording = RecordingName::parse("walk").unwrap();
+    test(Key::Recording(&recording), "RECORDING:walk", "hash");
+    test(Key::Recordings, "RECORDINGS", "zset");
+    test(Key::RecordingPlayback(&recording), "RECORDINGS:PLAYBACK:walk", "string");
+    test(Key::RecordingLoops, "RECORDINGS:LOOPS", "zset");
     test(Key::Battery("7"), "battery:7:data", "hash");
     test(Key::DeadLetters, "kafka-ingester:dead-letters", "stream");
     test(Key::DeadLettersForwarder, "kafka-ingester:dead-letters:forwarder", "string");

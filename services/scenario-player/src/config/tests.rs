@@ -5,7 +5,7 @@ use redis_core::id::CustomerId;
 
 use super::mqtt::{MqttTarget, ProtocolVersion};
 use super::*;
-use crate::event::{Event, Sequence};
+use crate::event::CustomerStep;
 use crate::scenario::{Step, StepKind};
 use crate::time::EpochMicros;
 
@@ -37,7 +37,7 @@ fn the_defaults_are_those_of_the_contract() {
     ] {
         let step = Step { time: EpochMicros::parse("1976-02-04T23:00:00Z").unwrap(), x: 5, y: -6, kind };
         let customer = Arc::new(CustomerId::parse("1\"27").unwrap());
-        let message = messages.message(&Event { customer, step, sequence: Sequence::default() });
+        let message = messages.message(&CustomerStep { customer, step });
         assert_eq!((&*message.topic, message.qos, message.retain), (topic, 1, false));
         assert_eq!(String::from_utf8(message.payload).unwrap(), payload);
     }

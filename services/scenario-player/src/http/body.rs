@@ -53,6 +53,11 @@ impl Body {
         PostId::of_request(action, &self.bytes, self.key.as_ref().map(HeaderValue::as_bytes))
     }
 
+    /// Its bytes, and its share, which is to be kept until what is made of them is gone.
+    pub(super) fn into_parts(self) -> (Bytes, Share) {
+        (self.bytes, self.share)
+    }
+
     /// Parses it as JSON. An error says where in the body it is. What was parsed needs memory as well, so the share is to be
     /// kept until that is gone.
     pub(super) fn parse<T: DeserializeOwned>(self) -> Result<(T, Share), ApiError> {

@@ -49,9 +49,11 @@ impl ApiError {
 impl From<ScenarioError> for ApiError {
     fn from(error: ScenarioError) -> Self {
         let status = match error {
-            ScenarioError::NotFound | ScenarioError::NoDeadLetter => StatusCode::NOT_FOUND,
+            ScenarioError::NotFound | ScenarioError::NoRecording | ScenarioError::NoDeadLetter => {
+                StatusCode::NOT_FOUND
+            }
             ScenarioError::KeyOfAnother => StatusCode::UNPROCESSABLE_ENTITY,
-            ScenarioError::Conflict => StatusCode::CONFLICT,
+            ScenarioError::Conflict | ScenarioError::NameOfAnother => StatusCode::CONFLICT,
             ScenarioError::Unavailable(Unavailable::Refused(_)) => StatusCode::SERVICE_UNAVAILABLE,
             ScenarioError::Unavailable(Unavailable::BadData(_)) => StatusCode::INTERNAL_SERVER_ERROR,
         };

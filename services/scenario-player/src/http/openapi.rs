@@ -2,7 +2,7 @@
 
 use utoipa::OpenApi;
 
-use super::{dead_letters, events, playbacks, scenarios};
+use super::{dead_letters, events, playbacks, recordings, scenarios};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -22,6 +22,12 @@ use super::{dead_letters, events, playbacks, scenarios};
         playbacks::replay,
         playbacks::playback,
         playbacks::change,
+        recordings::post,
+        recordings::list,
+        recordings::delete,
+        recordings::replay,
+        recordings::playback,
+        recordings::change,
         events::timeline,
         events::events,
         dead_letters::list,

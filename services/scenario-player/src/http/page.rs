@@ -24,15 +24,17 @@ pub(super) fn routes(routes: &mut ServiceConfig) {
 }
 
 const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
-const FILES: [(&str, &str, &str); 11] = [
+const FILES: [(&str, &str, &str); 13] = [
     ("/", "text/html; charset=utf-8", include_str!("../../web/index.html")),
     ("/style.css", "text/css; charset=utf-8", include_str!("../../web/style.css")),
     ("/app.js", JAVASCRIPT, include_str!("../../web/app.js")),
+    ("/controls.js", JAVASCRIPT, include_str!("../../web/controls.js")),
     ("/customers.js", JAVASCRIPT, include_str!("../../web/customers.js")),
     ("/dead_letters.js", JAVASCRIPT, include_str!("../../web/dead_letters.js")),
     ("/dom.js", JAVASCRIPT, include_str!("../../web/dom.js")),
     ("/floor.js", JAVASCRIPT, include_str!("../../web/floor.js")),
     ("/form.js", JAVASCRIPT, include_str!("../../web/form.js")),
+    ("/recordings.js", JAVASCRIPT, include_str!("../../web/recordings.js")),
     ("/scenarios.js", JAVASCRIPT, include_str!("../../web/scenarios.js")),
     ("/server.js", JAVASCRIPT, include_str!("../../web/server.js")),
     ("/upcoming.js", JAVASCRIPT, include_str!("../../web/upcoming.js")),

@@ -4,6 +4,7 @@ use actix_web::web::Path;
 use redis_core::id::CustomerId;
 
 use super::error::ApiError;
+use crate::playback::Speed;
 use crate::time::{EpochMicros, TimeError};
 
 /// The customer that the path names.
@@ -18,6 +19,12 @@ pub(super) fn limit(text: Option<&str>) -> Result<usize, ApiError> {
     limit
         .filter(|limit| (1..=1000).contains(limit))
         .ok_or_else(|| ApiError::unprocessable("limit: must be a whole number from 1 to 1000"))
+}
+
+/// A speed: a factor, or `max`.
+pub(super) fn speed(text: &str) -> Result<Speed, ApiError> {
+    let speed = if text == "max" { Some(Speed::MAX) } else { text.parse().ok().and_then(Speed::new) };
+    speed.ok_or_else(|| ApiError::unprocessable("speed: must lie between 0.1 and 1000, or be max"))
 }
 
 /// A time: ISO 8601, or a number since the epoch. A `+` in a query that is not percent-encoded arrives as a space.

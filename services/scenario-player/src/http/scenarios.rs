@@ -13,8 +13,9 @@ use super::body::Body;
 use super::error::{ApiError, Detail};
 use super::params::{customer_id, parse_time};
 use super::state::AppState;
-use super::wire::{DraftBody, Id, PlaybackBody, Posted, ScenarioBody, State, Summary};
-use crate::records::ScenarioSummary;
+use super::wire::{DraftBody, Id, Posted, ScenarioBody, ScenarioPlayback, State, Summary};
+use crate::records::TrackSummary;
+use crate::track::TrackId;
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -99,10 +100,10 @@ pub(super) async fn state(
 pub(super) async fn list(state: Data<AppState>) -> Result<Json<Vec<Summary>>, ApiError> {
     let now = state.service.now();
     let scenarios = state.service.summaries().await?;
-    let summary = |(customer, summary): &(Arc<CustomerId>, ScenarioSummary)| Summary {
+    let summary = |(customer, summary): &(Arc<CustomerId>, TrackSummary)| Summary {
         customer_id: Id((**customer).clone()),
-        steps: summary.steps,
-        playback: PlaybackBody::of(customer, &summary.playback, now),
+        steps: summary.items,
+        playback: ScenarioPlayback::of(customer, &summary.playback, now),
     };
     Ok(Json(scenarios.iter().map(summary).collect()))
 }
@@ -121,7 +122,7 @@ pub(super) async fn show(state: Data<AppState>, path: Path<String>) -> Result<Js
     (status = 204), (status = 404, body = Detail), (status = 409, body = Detail), (status = 422, body = Detail),
     (status = 503, body = Detail)))]
 pub(super) async fn delete(state: Data<AppState>, path: Path<String>) -> Result<HttpResponse, ApiError> {
-    state.service.delete(&customer_id(path)?).await?;
+    state.service.delete(&TrackId::from(&customer_id(path)?)).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 

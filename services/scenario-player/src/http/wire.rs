@@ -8,11 +8,13 @@ use redis_core::id::CustomerId;
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
-pub(super) use self::playback::{PlaybackBody, PlaybackChange, Replay, Summary};
+pub(super) use self::playback::{
+    PlaybackChange, RecordingBody, RecordingPlayback, Replay, ScenarioPlayback, Summary,
+};
 pub(super) use self::scalar::Id;
 use self::scalar::{Coordinate, Kind, Time, TimeSchema};
 use crate::dead_letter::DeadLetter;
-use crate::event::Event;
+use crate::event::{CustomerStep, Event, Item, MessageRef};
 use crate::scenario::{DraftStep, Scenario, Step};
 use crate::service::CustomerState;
 
@@ -94,9 +96,17 @@ pub(super) struct State {
     timestamp: Time,
 }
 
-/// A step that is due next, or was published.
+/// What is due next, or was published.
 #[derive(Serialize, ToSchema)]
-pub(super) struct EventBody {
+#[serde(untagged)]
+pub(super) enum EventBody {
+    Step(StepEvent),
+    Message(MessageEvent),
+}
+
+/// A step of a customer.
+#[derive(Serialize, ToSchema)]
+pub(super) struct StepEvent {
     #[schema(value_type = String)]
     customer_id: Id,
     #[serde(rename = "type")]
@@ -107,13 +117,24 @@ pub(super) struct EventBody {
     timestamp: Time,
 }
 
-/// A step that the broker refused for good.
+/// A message of a recording.
+#[derive(Serialize, ToSchema)]
+pub(super) struct MessageEvent {
+    /// The name of the recording.
+    recording: String,
+    /// Which message, from 0 on.
+    index: u32,
+    #[schema(value_type = String, format = DateTime)]
+    timestamp: Time,
+}
+
+/// A step or message that the broker refused for good.
 #[derive(Serialize, ToSchema)]
 pub(super) struct DeadLetterBody {
     /// Later ones have greater ids.
     id: String,
     #[serde(flatten)]
-    step: EventBody,
+    event: EventBody,
     /// Why the broker did not take it.
     reason: String,
     #[schema(value_type = String, format = DateTime)]
@@ -200,11 +221,18 @@ impl State {
 
 impl EventBody {
     pub(super) fn of(event: &Event) -> Self {
-        Self {
-            customer_id: Id((*event.customer).clone()),
-            kind: Kind(event.step.kind),
-            location: Location::of(&event.step),
-            timestamp: Time(event.step.time),
+        match &event.item {
+            Item::Step(CustomerStep { customer, step }) => Self::Step(StepEvent {
+                customer_id: Id((**customer).clone()),
+                kind: Kind(step.kind),
+                location: Location::of(step),
+                timestamp: Time(step.time),
+            }),
+            Item::Message(MessageRef { recording, index, time }) => Self::Message(MessageEvent {
+                recording: recording.to_string(),
+                index: *index,
+                timestamp: Time(*time),
+            }),
         }
     }
 }
@@ -213,7 +241,7 @@ impl DeadLetterBody {
     pub(super) fn of(letter: &DeadLetter) -> Self {
         Self {
             id: letter.id.to_string(),
-            step: EventBody::of(&letter.event),
+            event: EventBody::of(&letter.event),
             reason: letter.reason.clone(),
             refused_at: Time(letter.refused_at),
         }

@@ -7,6 +7,8 @@ use crate::config::mqtt::{BrokerConfig, ProtocolVersion};
 pub(crate) struct Limits {
     /// Messages that may be sent and not acknowledged yet.
     pub(crate) max_inflight: u16,
+    /// The same when one of QoS 2 is to follow.
+    pub(crate) max_inflight_qos2: u16,
     /// The highest QoS.
     pub(crate) max_qos: u8,
     /// Whether it keeps the last message of a topic.
@@ -22,18 +24,27 @@ impl Limits {
     ///
     /// Mosquitto by default has room for 20 messages of QoS 2 whose delivery is under way, HiveMQ for 10, and drops what is
     /// beyond. MQTT 3.1.1 cannot tell.
-    pub(super) fn unknown(broker: &BrokerConfig, qos: u8, max_inflight: u16) -> Self {
-        let is_silent = broker.version == ProtocolVersion::MQTTv311 && qos == 2;
-        let max_inflight = if is_silent { max_inflight.min(SILENT_QOS2_INFLIGHT) } else { max_inflight };
+    pub(super) fn unknown(broker: &BrokerConfig, max_inflight: u16) -> Self {
+        let max_inflight_qos2 = match broker.version {
+            ProtocolVersion::MQTTv311 => max_inflight.min(SILENT_QOS2_INFLIGHT),
+            ProtocolVersion::MQTTv5 => max_inflight,
+        };
         // Each has an identifier and two lengths.
         let properties = broker.user_properties.iter();
         let properties_bytes = properties.map(|(name, value)| 5 + name.len() + value.len()).sum();
-        Self { properties_bytes, ..Self::none(max_inflight) }
+        Self { max_inflight_qos2, properties_bytes, ..Self::none(max_inflight) }
     }
 
     /// Those of a target that takes everything.
     pub(super) fn none(max_inflight: u16) -> Self {
-        Self { max_inflight, max_qos: 2, retains: true, max_packet_bytes: u32::MAX, properties_bytes: 0 }
+        Self {
+            max_inflight,
+            max_inflight_qos2: max_inflight,
+            max_qos: 2,
+            retains: true,
+            max_packet_bytes: u32::MAX,
+            properties_bytes: 0,
+        }
     }
 
     /// Whether a message fits.

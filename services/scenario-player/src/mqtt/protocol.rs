@@ -21,6 +21,16 @@ macro_rules! protocol {
         use crate::config::mqtt::BrokerConfig;
         use crate::message::Message;
 
+        fn options($broker: &BrokerConfig, $limits: Limits) -> MqttOptions {
+            let mut $options = MqttOptions::new($broker.client_id(), &$broker.url.address, $broker.url.port);
+            $options.set_keep_alive($broker.keep_alive).set_transport(transport($broker));
+            $begin_session;
+            if let Some(username) = &$broker.username {
+                $options.set_credentials(username, $broker.password.as_deref().unwrap_or_default());
+            }
+            $options
+        }
+
         #[derive(Clone)]
         pub(super) struct Publisher {
             client: AsyncClient,
@@ -42,13 +52,8 @@ macro_rules! protocol {
 
         /// A client, and the events of its connection. The session is a new one: the broker keeps nothing of an earlier one.
         pub(super) fn connect($broker: &BrokerConfig, $limits: Limits) -> (Publisher, Events) {
-            let mut $options = MqttOptions::new($broker.client_id(), &$broker.url.address, $broker.url.port);
-            $options.set_keep_alive($broker.keep_alive).set_transport(transport($broker));
-            $begin_session;
-            if let Some(username) = &$broker.username {
-                $options.set_credentials(username, $broker.password.as_deref().unwrap_or_default());
-            }
-            let (client, events) = AsyncClient::new($options, usize::from($limits.max_inflight));
+            let options = options($broker, $limits);
+            let (client, events) = AsyncClient::new(options, usize::from($limits.max_inflight));
             (
                 Publisher { client, user_properties: Arc::clone(&$broker.user_properties) },
                 Events {

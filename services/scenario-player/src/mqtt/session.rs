@@ -68,9 +68,10 @@ impl Session {
         self.id
     }
 
-    /// Messages that may be in flight, from the first unanswered one on.
-    pub(crate) fn max_inflight(&self) -> usize {
-        self.limits.max_inflight.into()
+    /// Messages that may be in flight, from the first unanswered one on, when one of this QoS is to follow.
+    pub(crate) fn max_inflight(&self, qos: u8) -> usize {
+        let limits = &self.limits;
+        usize::from(if qos.min(limits.max_qos) == 2 { limits.max_inflight_qos2 } else { limits.max_inflight })
     }
 
     /// The largest packet that the broker takes, in bytes.

@@ -3,18 +3,37 @@
 
 use rumqttc::{
     AsyncClient, ConnAck, ConnectionError, Event, EventLoop as RumqttEventLoop, MqttOptions, Outgoing,
-    Packet, PubAck, PubComp, PubRec, QoS, StateError,
+    Packet, PubAck, PubComp, PubRec, Publish, QoS, StateError, SubAck, SubscribeFilter, SubscribeReasonCode,
 };
 
 use super::event_loop::Answer;
+use super::receiver::{MAX_PACKET_BYTES, RECEIVER_INFLIGHT, ReceiveError, Received};
 
 super::protocol::protocol!(|options, broker, limits| options
     .set_clean_session(true)
-    .set_inflight(limits.max_inflight));
+    .set_inflight(limits.max_inflight)
+    .set_max_packet_size(10 << 10, MAX_PACKET_BYTES as usize));
+super::receiver::receiver!();
 
 /// It has no user properties.
 fn try_publish(client: &AsyncClient, _: &[(String, String)], message: Message, qos: QoS) -> bool {
     client.try_publish(message.topic, qos, message.retain, message.payload).is_ok()
+}
+
+fn take_large_packets(options: &mut MqttOptions) {
+    options.set_max_packet_size(MAX_PACKET_BYTES as usize, 10 << 10);
+}
+
+fn filter(filter: &str) -> SubscribeFilter {
+    SubscribeFilter::new(filter.to_owned(), QoS::ExactlyOnce)
+}
+
+fn suback(ack: &SubAck) -> Result<(), String> {
+    if ack.return_codes.contains(&SubscribeReasonCode::Failure) { Err("Failure".to_owned()) } else { Ok(()) }
+}
+
+fn topic(message: &Publish) -> String {
+    message.topic.clone()
 }
 
 fn accept(_: &mut RumqttEventLoop, limits: Limits, _: Duration, _: &ConnAck) -> Limits {

@@ -3,20 +3,22 @@
 use rumqttc::Outgoing;
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{
-    ConnAck, DisconnectReasonCode, Packet, PubAck, PubAckReason, PubComp, PubCompReason, PubRec,
-    PubRecReason, PublishProperties,
+    ConnAck, DisconnectReasonCode, Filter, Packet, PubAck, PubAckReason, PubComp, PubCompReason, PubRec,
+    PubRecReason, Publish, PublishProperties, SubAck, SubscribeReasonCode,
 };
 use rumqttc::v5::{
     AsyncClient, ConnectionError, Event, EventLoop as RumqttEventLoop, MqttOptions, StateError,
 };
 
 use super::event_loop::Answer;
+use super::receiver::{MAX_PACKET_BYTES, RECEIVER_INFLIGHT, ReceiveError, Received};
 
 super::protocol::protocol!(|options, broker, limits| options
     .set_clean_start(true)
     .set_session_expiry_interval(broker.session_expiry)
     .set_user_properties(broker.user_properties.to_vec())
     .set_outgoing_inflight_upper_limit(limits.max_inflight));
+super::receiver::receiver!();
 
 fn try_publish(
     client: &AsyncClient,
@@ -32,6 +34,25 @@ fn try_publish(
     client.try_publish_with_properties(topic, qos, retain, payload, properties).is_ok()
 }
 
+fn take_large_packets(options: &mut MqttOptions) {
+    options.set_max_packet_size(Some(MAX_PACKET_BYTES));
+}
+
+/// With each message's own retain flag, which says otherwise only whether it was sent because of the subscription.
+fn filter(filter: &str) -> Filter {
+    Filter { preserve_retain: true, ..Filter::new(filter, QoS::ExactlyOnce) }
+}
+
+fn suback(ack: &SubAck) -> Result<(), String> {
+    let refusal = ack.return_codes.iter().find(|code| !matches!(code, SubscribeReasonCode::Success(_)));
+    let text = ack.properties.as_ref().and_then(|properties| properties.reason_string.as_deref());
+    refusal.map_or(Ok(()), |code| Err(with_text(&format!("{code:?}"), text)))
+}
+
+fn topic(message: &Publish) -> String {
+    String::from_utf8_lossy(&message.topic).into_owned()
+}
+
 /// The limits that the broker gives. Its keep alive is obeyed as well: rumqttc takes it, but sends no pause between two pings
 /// if it is 0, and notices late that a broker is gone if it is long.
 fn accept(events: &mut RumqttEventLoop, limits: Limits, keep_alive: Duration, connack: &ConnAck) -> Limits {
@@ -42,8 +63,10 @@ fn accept(events: &mut RumqttEventLoop, limits: Limits, keep_alive: Duration, co
     {
         events.options.set_keep_alive(keep_alive);
     }
+    let max_inflight = properties.receive_max.map_or(limits.max_inflight, |max| max.min(limits.max_inflight));
     Limits {
-        max_inflight: properties.receive_max.map_or(limits.max_inflight, |max| max.min(limits.max_inflight)),
+        max_inflight,
+        max_inflight_qos2: max_inflight,
         max_qos: properties.max_qos.unwrap_or(limits.max_qos),
         retains: properties.retain_available != Some(0),
         max_packet_bytes: properties.max_packet_size.unwrap_or(limits.max_packet_bytes),
@@ -78,8 +101,11 @@ fn pubcomp(complete: &PubComp) -> Answer {
 }
 
 fn refused(reason: &str, text: Option<&str>) -> Answer {
-    let text = text.map(|text| format!(": {text}")).unwrap_or_default();
-    Answer::Refused(format!("the broker refuses it: {reason}{text}").into())
+    Answer::Refused(format!("the broker refuses it: {}", with_text(reason, text)).into())
+}
+
+fn with_text(reason: &str, text: Option<&str>) -> String {
+    text.map_or_else(|| reason.to_owned(), |text| format!("{reason}: {text}"))
 }
 
 fn lost(error: &ConnectionError) -> Lost {

@@ -18,7 +18,7 @@ fn due_times(playback: &Playback, now: i64) -> Vec<(u32, i64)> {
     playback
         .due_since(&steps(), at_s(now).plus(1))
         .iter()
-        .map(|(_, index, step)| (*index, step.time.as_micros() / SECOND_US))
+        .map(|due| (due.index, due.time.as_micros() / SECOND_US))
         .collect()
 }
 
@@ -57,7 +57,7 @@ fn a_paused_playback_has_no_steps_due_and_resumes_at_its_position() {
 fn a_change_at_the_very_moment_of_a_step_neither_loses_nor_repeats_it() {
     for factor in [0.1, 0.333, 1.0, 7.7, 1000.0] {
         let fast = Playback::start(&steps(), at_s(1000), Speed::new(factor).unwrap(), false, 1);
-        let moment = fast.due_since(&steps(), at_s(1000))[2].2.time;
+        let moment = fast.due_since(&steps(), at_s(1000))[2].time;
         for now in [moment.plus(-1), moment, moment.plus(1)] {
             let before = fast.due_since(&steps(), at_s(1000)).len() - fast.due_since(&steps(), now).len();
             let paused = fast.changed(change(Some(true), None, None), now, 2);
@@ -70,7 +70,7 @@ fn a_change_at_the_very_moment_of_a_step_neither_loses_nor_repeats_it() {
 #[test]
 fn a_change_of_speed_scales_the_time_until_later_steps() {
     let playback = Playback::as_recorded(&steps(), 1).changed(change(None, Some(2.0), None), at_s(105), 2);
-    assert_eq!(playback.due_since(&steps(), at_s(105))[0].2.time.as_micros(), 107_500_000);
+    assert_eq!(playback.due_since(&steps(), at_s(105))[0].time.as_micros(), 107_500_000);
     assert_eq!(due_times(&playback, 108), [(2, 112), (3, 117)]);
     assert_eq!([0.1, 1000.0].map(|factor| Speed::new(factor).unwrap().factor()), [0.1, 1000.0]);
     assert_eq!([0.09, 1001.0, f64::NAN].map(Speed::new), [None; 3]);
@@ -82,7 +82,7 @@ fn a_seek_plays_the_step_at_the_new_position() {
         Playback::as_recorded(&steps(), 1).changed(change(None, None, Some(20 * SECOND_US)), at_s(105), 2);
     let due = playback.due_since(&steps(), at_s(105));
     assert_eq!(
-        due.iter().map(|(post, index, step)| (*post, *index, step.time)).collect::<Vec<_>>(),
+        due.iter().map(|due| (due.post, due.index, due.time)).collect::<Vec<_>>(),
         [(2, 2, at_s(105)), (2, 3, at_s(115))]
     );
     let ended = Playback::as_recorded(&steps(), 1).changed(change(None, None, Some(0)), at_s(900), 2);
@@ -136,9 +136,9 @@ proptest! {
         for playback in [Playback::as_recorded(&steps, 1), started.clone(), started.changed(change, later, 2)] {
             for moment in [now, later] {
                 let next = playback.next_iteration(moment, later, 3).unwrap_or_else(|| playback.clone());
-                for (_, _, step) in next.due_since(&steps, moment) {
-                    prop_assert!(!step.time.display_iso().to_string().is_empty());
-                    prop_assert_eq!(EpochMicros::parse(&step.time.display_redis().to_string()), Ok(step.time));
+                for due in next.due_since(&steps, moment) {
+                    prop_assert!(!due.time.display_iso().to_string().is_empty());
+                    prop_assert_eq!(EpochMicros::parse(&due.time.display_redis().to_string()), Ok(due.time));
                 }
                 let _ = (next.step_at(&steps, moment), next.state(moment), next.position_us(moment), next.iteration_end());
             }

@@ -5,8 +5,6 @@ use std::time::{Duration, Instant};
 /// Begins with one message after trouble, and opens by one with each that the broker accepts. So when the broker ends the
 /// connection again, few messages can have been the cause.
 pub(super) struct Flow {
-    /// What the session allows.
-    limit: usize,
     /// What is allowed now.
     open: usize,
     pause: Duration,
@@ -15,18 +13,18 @@ pub(super) struct Flow {
 
 impl Flow {
     pub(super) fn new() -> Self {
-        Self { limit: 0, open: usize::MAX, pause: MIN_PAUSE, resume_at: None }
+        Self { open: usize::MAX, pause: MIN_PAUSE, resume_at: None }
     }
 
     /// A session begins.
-    pub(super) fn begin(&mut self, limit: usize) {
-        self.limit = limit;
+    pub(super) fn begin(&mut self) {
         self.resume_at = None;
     }
 
-    /// Whether one more may follow, when the messages from the first unanswered one on are so many.
-    pub(super) fn allows(&self, inflight: usize) -> bool {
-        inflight < self.limit.min(self.open)
+    /// Whether one more may follow, when the messages from the first unanswered one on are so many, and the session allows
+    /// `limit`.
+    pub(super) fn allows(&self, inflight: usize, limit: usize) -> bool {
+        inflight < limit.min(self.open)
     }
 
     /// The broker has accepted a message.
@@ -66,12 +64,11 @@ mod tests {
     #[test]
     fn after_a_loss_it_begins_with_one_and_opens_with_each_accepted_one_up_to_the_limit() {
         let mut flow = Flow::new();
-        flow.begin(3);
-        assert!(flow.allows(2) && !flow.allows(3));
+        assert!(flow.allows(2, 3) && !flow.allows(3, 3));
         flow.on_lost();
-        assert!(flow.allows(0) && !flow.allows(1));
+        assert!(flow.allows(0, 3) && !flow.allows(1, 3));
         (0..5).for_each(|_| flow.on_accepted());
-        assert!(flow.allows(2) && !flow.allows(3));
+        assert!(flow.allows(2, 3) && !flow.allows(3, 3));
     }
 
     #[test]

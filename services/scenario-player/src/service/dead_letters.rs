@@ -3,7 +3,6 @@
 use super::{ScenarioError, ScenarioService};
 use crate::dead_letter::{DeadLetter, DeadLetterId};
 use crate::event::{Event, Sequence};
-use crate::scenario::Step;
 
 impl ScenarioService {
     /// The oldest dead letters, or those that follow `after`.
@@ -57,13 +56,9 @@ impl ScenarioService {
 
     /// Puts the steps on the timeline, due now and in the order in which they were due. False if one is gone.
     async fn revive(&self, mut letters: Vec<DeadLetter>) -> Result<bool, ScenarioError> {
-        letters.sort_by_key(|letter| (letter.event.step.time, letter.event.sequence));
+        letters.sort_by_key(|letter| (letter.event.time(), letter.event.sequence));
         let (post, now) = (self.timeline.next_post().await?, self.now());
-        let event = |(index, letter): (u32, &DeadLetter)| Event {
-            customer: letter.event.customer.clone(),
-            step: Step { time: now, ..letter.event.step },
-            sequence: Sequence { post, index },
-        };
+        let event = |(index, letter): (u32, &DeadLetter)| letter.event.moved(now, Sequence { post, index });
         let events: Vec<Event> = (0..).zip(&letters).map(event).collect();
         let ids: Vec<DeadLetterId> = letters.iter().map(|letter| letter.id).collect();
         Ok(self.timeline.revive(&ids, &events).await?)

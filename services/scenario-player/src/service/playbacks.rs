@@ -1,57 +1,51 @@
-//! How scenarios are played: replay, change, delete, and what all changes of a playback have in common.
+//! How scenarios and recordings are played: replay, change, delete, and what all changes of a playback have in common.
 
 use std::collections::HashSet;
-use std::sync::Arc;
-
-use redis_core::id::CustomerId;
 
 use super::{ScenarioError, ScenarioService};
 use crate::effect::Effect;
 use crate::event::Event;
 use crate::playback::{Change, Playback, Speed};
-use crate::records::{PlaybackUpdate, StoredScenario};
+use crate::records::{PlaybackUpdate, StoredTrack};
 use crate::time::EpochMicros;
+use crate::track::TrackId;
 use crate::unavailable::Unavailable;
 
 impl ScenarioService {
-    /// Plays a stored scenario from its beginning, starting now. Its upcoming events are taken off the timeline first.
+    /// Plays it from its beginning, a moment from now. Its upcoming events are taken off the timeline first.
     pub(crate) async fn replay(
         &self,
-        customer: &CustomerId,
+        id: &TrackId,
         speed: Speed,
         looping: bool,
     ) -> Result<Playback, ScenarioError> {
-        self.update_playback(customer, Effect::Now, |stored, now, post| {
-            Some(Playback::start(&stored.steps, now, speed, looping, post))
+        self.update_playback(id, Effect::EXACT, |stored, at, post| {
+            Some(stored.track.start(at, speed, looping, post))
         })
         .await
     }
 
-    /// Changes how a scenario is played. Returns when that has taken effect.
-    pub(crate) async fn change(
-        &self,
-        customer: &CustomerId,
-        change: Change,
-    ) -> Result<Playback, ScenarioError> {
-        self.update_playback(customer, Effect::EXACT, |stored, at, post| {
+    /// Changes how it is played. Returns when that has taken effect.
+    pub(crate) async fn change(&self, id: &TrackId, change: Change) -> Result<Playback, ScenarioError> {
+        self.update_playback(id, Effect::EXACT, |stored, at, post| {
             Some(stored.playback.changed(change, at, post))
         })
         .await
     }
 
-    /// Deletes a scenario, and takes its upcoming and overdue events off the timeline.
-    pub(crate) async fn delete(&self, customer: &CustomerId) -> Result<(), ScenarioError> {
-        self.update_playback(customer, Effect::Now, |_, _, _| None).await.map(drop)
+    /// Deletes it, and takes its upcoming and overdue events off the timeline.
+    pub(crate) async fn delete(&self, id: &TrackId) -> Result<(), ScenarioError> {
+        self.update_playback(id, Effect::Now, |_, _, _| None).await.map(drop)
     }
 
     async fn update_playback(
         &self,
-        customer: &CustomerId,
+        id: &TrackId,
         mut effect: Effect,
-        new_playback: impl Fn(&StoredScenario, EpochMicros, u32) -> Option<Playback>,
+        new_playback: impl Fn(&StoredTrack, EpochMicros, u32) -> Option<Playback>,
     ) -> Result<Playback, ScenarioError> {
         for _ in 0..MAX_ATTEMPTS {
-            if let Some(playback) = self.try_update_playback(customer, effect, &new_playback).await? {
+            if let Some(playback) = self.try_update_playback(id, effect, &new_playback).await? {
                 return Ok(playback);
             }
             effect = effect.relaxed();
@@ -59,18 +53,21 @@ impl ScenarioService {
         Err(ScenarioError::Conflict)
     }
 
-    /// Stores what `new_playback` makes of the stored scenario, the time at which it takes effect, and the number for new
-    /// events. `None` from it deletes the scenario. Returns `None` if somebody else changed the playback in the meantime, or if
-    /// it took too long.
+    /// Stores what `new_playback` makes of what is stored, the time at which it takes effect, and the number for new events.
+    /// `None` from it deletes the scenario or recording. Returns `None` if somebody else changed the playback in the meantime,
+    /// or if it took too long.
     pub(crate) async fn try_update_playback(
         &self,
-        customer: &CustomerId,
+        id: &TrackId,
         effect: Effect,
-        new_playback: impl Fn(&StoredScenario, EpochMicros, u32) -> Option<Playback>,
+        new_playback: impl Fn(&StoredTrack, EpochMicros, u32) -> Option<Playback>,
     ) -> Result<Option<Playback>, ScenarioError> {
-        let stored = self.scenario(customer).await?;
+        let stored = self.timeline.track(id).await?.ok_or(match id {
+            TrackId::Scenario(_) => ScenarioError::NotFound,
+            TrackId::Recording(_) => ScenarioError::NoRecording,
+        })?;
         let post = self.timeline.next_post().await?;
-        let (now, customer) = (self.now(), Arc::new(customer.clone()));
+        let now = self.now();
         let (until_ms, at) = (effect.store_until_ms(now), effect.at(now));
         let new = new_playback(&stored, at, post);
         let old = stored.playback.clone();
@@ -83,19 +80,15 @@ impl ScenarioService {
             None => self.first_due().await?.unwrap_or(now).min(now),
         };
         let events = |playback: &Playback| -> HashSet<Event> {
-            let due = playback.due_since(&stored.steps, since).into_iter();
-            due.flat_map(|(post, index, step)| {
-                Event::of_steps(&customer, [(index, step)], post).collect::<Vec<_>>()
-            })
-            .collect()
+            stored.track.events_since(playback, since).into_iter().collect()
         };
         let (before, after) = (events(&old), new.as_ref().map(events).unwrap_or_default());
         // What stays as it is must not be put on the timeline again: it may have been published by now.
         let remove = before.difference(&after).cloned().collect();
         let mut add: Vec<Event> = after.difference(&before).cloned().collect();
-        add.sort_by_key(|event| (event.step.time, event.sequence));
+        add.sort_by_key(|event| (event.time(), event.sequence));
         let result = new.clone().unwrap_or_else(|| old.clone());
-        let update = PlaybackUpdate { customer, old, new, until_ms, remove, add };
+        let update = PlaybackUpdate { id: id.clone(), old, new, until_ms, remove, add };
         if !self.timeline.update_playback(update).await? {
             return Ok(None);
         }
@@ -107,7 +100,7 @@ impl ScenarioService {
 
     /// When the first event on the timeline is or was due.
     async fn first_due(&self) -> Result<Option<EpochMicros>, Unavailable> {
-        Ok(self.timeline.upcoming(1).await?.first().map(|event| event.step.time))
+        Ok(self.timeline.upcoming(1).await?.first().map(Event::time))
     }
 }
 

@@ -95,8 +95,8 @@ mod tests {
     fn claimed(due_ms: i64) -> ClaimedEvent {
         let step = Step { time: EpochMicros::default(), x: 0, y: 0, kind: StepKind::Move };
         let customer = Arc::new(CustomerId::parse("c").unwrap());
-        let event = Event { customer, step, sequence: Sequence::default() };
-        ClaimedEvent { due_ms, partition: 0, event, member: Bytes::new() }
+        let event = Event::of_step(&customer, step, Sequence::default());
+        ClaimedEvent { due_ms, partition: 0, event, member: Bytes::new(), message: None }
     }
 
     #[test]

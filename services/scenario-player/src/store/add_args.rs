@@ -13,7 +13,7 @@ pub(super) fn add_args<'a>(
     events: &'a [Event],
     before: Option<&'a Event>,
 ) -> impl Iterator<Item = Value> + 'a {
-    let score = |event: &Event| event.step.time.as_ms();
+    let score = |event: &Event| event.time().as_ms();
     let before_each = iter::once(before).chain(events.iter().map(Some));
     events.iter().zip(before_each).flat_map(move |(event, before)| {
         let tied = before.is_some_and(|before| score(before) == score(event));
@@ -40,10 +40,9 @@ mod tests {
     #[test]
     fn an_event_is_tied_to_the_one_before_it_even_if_that_is_in_another_part() {
         let customer = Arc::new(CustomerId::parse("c").unwrap());
-        let event = |us| Event {
-            customer: Arc::clone(&customer),
-            step: Step { time: EpochMicros::new(us).unwrap(), x: 0, y: 0, kind: StepKind::Move },
-            sequence: Sequence::default(),
+        let event = |us| {
+            let step = Step { time: EpochMicros::new(us).unwrap(), x: 0, y: 0, kind: StepKind::Move };
+            Event::of_step(&customer, step, Sequence::default())
         };
         let events = [event(1_000), event(1_999), event(2_000), event(2_000)];
         let tied = |before: Option<&Event>, events: &[Event]| -> Vec<String> {

@@ -75,9 +75,10 @@ impl Store {
         };
         Some(ClaimedEvent {
             due_ms,
-            partition: partition_of(&event.customer),
+            partition: partition_of(event.owner()),
             event,
             member: member.clone().into_bytes()?,
+            message: None,
         })
     }
 }

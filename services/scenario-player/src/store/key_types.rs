@@ -13,13 +13,15 @@ use redis_core::{Key, RedisError};
 use super::client::Store;
 
 /// The keys, and the type of each as `TYPE` names it.
-const KEY_TYPES: [(Key<'static>, &str); 7] = [
+const KEY_TYPES: [(Key<'static>, &str); 9] = [
     (Key::Timeline, "zset"),
     (Key::TimelineMeta, "hash"),
     (Key::TimelineInstances, "zset"),
     (Key::TimelinePartitions, "hash"),
     (Key::TimelineLoops, "zset"),
     (Key::Scenarios, "zset"),
+    (Key::Recordings, "zset"),
+    (Key::RecordingLoops, "zset"),
     (Key::TimelineDeadLetters, "stream"),
 ];
 

@@ -3,7 +3,7 @@ use redis_core::Needs;
 /// What an instance does in Redis, in the form in which it could do it. Redis judges these commands and runs none of them.
 ///
 /// Commands that the scripts run are here as well: Redis checks permissions inside of scripts too.
-const COMMANDS: [&str; 40] = [
+const COMMANDS: [&str; 54] = [
     "TIME",
     "TYPE TIMELINE:CURRENT",
     "ZADD TIMELINE:CURRENT 0 check",
@@ -34,6 +34,20 @@ const COMMANDS: [&str; 40] = [
     "GET PLAYBACK:check",
     "SET PLAYBACK:check {}",
     "DEL PLAYBACK:check",
+    "HGET RECORDING:check digest",
+    "HMGET RECORDING:check 0",
+    "HLEN RECORDING:check",
+    "HSET RECORDING:check 0 {}",
+    "PEXPIRE RECORDING:check 1",
+    "PERSIST RECORDING:check",
+    "DEL RECORDING:check",
+    "GET RECORDINGS:PLAYBACK:check",
+    "SET RECORDINGS:PLAYBACK:check {}",
+    "ZADD RECORDINGS 0 check",
+    "ZREM RECORDINGS check",
+    "ZRANGE RECORDINGS 0 0",
+    "ZADD RECORDINGS:LOOPS 0 check",
+    "ZREM RECORDINGS:LOOPS check",
     "GET TIMELINE:POSTS:check",
     "SET TIMELINE:POSTS:check {}",
     "XADD TIMELINE:DEAD * reason check",
@@ -52,7 +66,8 @@ pub(super) fn needs() -> Needs {
         .and("SCRIPT LOAD", ["SCRIPT", "LOAD", "return 1"]);
     COMMANDS.iter().fold(needs, |needs, command| {
         let words: Vec<&str> = command.split(' ').collect();
-        let target = words.iter().find(|word| word.contains(':') || **word == "SCENARIOS");
+        let target =
+            words.iter().find(|word| word.contains(':') || ["SCENARIOS", "RECORDINGS"].contains(*word));
         needs
             .and(target.map_or_else(|| words[0].to_owned(), |target| format!("{} {target}", words[0])), words)
     })
@@ -72,6 +87,7 @@ mod tests {
             include_str!("ack.lua"),
             include_str!("add_events.lua"),
             include_str!("begin_post.lua"),
+            include_str!("begin_recording.lua"),
             include_str!("bury.lua"),
             include_str!("end_post.lua"),
             include_str!("join.lua"),
@@ -79,6 +95,7 @@ mod tests {
             include_str!("post.lua"),
             include_str!("posts.lua"),
             include_str!("revive.lua"),
+            include_str!("store_messages.lua"),
             include_str!("update_playback.lua"),
         );
         let names: Vec<&str> =

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::add_args::add_args;
 use super::client::Store;
-use super::scenarios::playback_json;
+use super::playback_args::playback_json;
 use super::scripts::flag;
 use crate::event::stored_step;
 use crate::post_id::PostId;

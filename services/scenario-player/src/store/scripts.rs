@@ -8,6 +8,8 @@ pub(super) struct Scripts {
     pub(super) post: Script,
     pub(super) end_post: Script,
     pub(super) update_playback: Script,
+    pub(super) store_messages: Script,
+    pub(super) begin_recording: Script,
     pub(super) ack: Script,
     pub(super) bury: Script,
     pub(super) revive: Script,
@@ -29,6 +31,11 @@ impl Scripts {
                 include_str!("posts.lua"),
                 include_str!("add_events.lua"),
                 include_str!("update_playback.lua")
+            )),
+            store_messages: Script::from_lua(include_str!("store_messages.lua")),
+            begin_recording: Script::from_lua(concat!(
+                include_str!("add_events.lua"),
+                include_str!("begin_recording.lua")
             )),
             ack: Script::from_lua(include_str!("ack.lua")),
             bury: Script::from_lua(include_str!("bury.lua")),

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::event::Event;
+use crate::event::CustomerStep;
 
 /// A field of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,10 +47,10 @@ impl Field {
     }
 
     /// Appends the field as plain text.
-    pub(super) fn write(self, event: &Event, out: &mut impl fmt::Write) -> fmt::Result {
-        let step = &event.step;
+    pub(super) fn write(self, step: &CustomerStep, out: &mut impl fmt::Write) -> fmt::Result {
+        let CustomerStep { customer, step } = step;
         match self {
-            Field::Id => out.write_str(event.customer.as_str()),
+            Field::Id => out.write_str(customer.as_str()),
             Field::Seconds => write!(out, "{}", step.time.as_secs()),
             Field::Millis => write!(out, "{}", step.time.as_ms()),
             Field::Time => write!(out, "{}", step.time.display_iso()),

@@ -7,7 +7,7 @@ use redis_core::id::CustomerId;
 use serde::de::IgnoredAny;
 
 use super::field::Field;
-use crate::event::{Event, Sequence};
+use crate::event::CustomerStep;
 use crate::scenario::{Step, StepKind};
 use crate::time::EpochMicros;
 
@@ -26,16 +26,16 @@ struct Placeholder {
 }
 
 impl PayloadTemplate {
-    /// The payload of an event.
-    pub(crate) fn render(&self, event: &Event) -> Vec<u8> {
+    /// The payload of a step.
+    pub(crate) fn render(&self, step: &CustomerStep) -> Vec<u8> {
         let mut payload = self.prefix.clone();
         for (Placeholder { field, is_in_text }, after) in &self.parts {
             if field.is_number() {
                 // Writing to a text cannot fail.
-                let _ = field.write(event, &mut payload);
+                let _ = field.write(step, &mut payload);
             } else {
                 let mut text = String::new();
-                let _ = field.write(event, &mut text);
+                let _ = field.write(step, &mut text);
                 let json = serde_json::to_string(&text).unwrap_or_default();
                 payload.push_str(if *is_in_text { &json[1..json.len() - 1] } else { &json });
             }
@@ -84,8 +84,8 @@ fn placeholder(text: &str) -> Option<(&str, &str)> {
 }
 
 /// A step, to try a template with.
-fn example() -> Result<Event, String> {
+fn example() -> Result<CustomerStep, String> {
     let customer = CustomerId::parse("\"").map_err(|error| error.to_string())?;
     let step = Step { time: EpochMicros::default(), x: 0, y: 0, kind: StepKind::Move };
-    Ok(Event { customer: Arc::new(customer), step, sequence: Sequence::default() })
+    Ok(CustomerStep { customer: Arc::new(customer), step })
 }

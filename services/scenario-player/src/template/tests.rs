@@ -3,23 +3,23 @@ use std::sync::Arc;
 use redis_core::id::CustomerId;
 
 use super::*;
-use crate::event::{Event, Sequence};
+use crate::event::CustomerStep;
 use crate::scenario::{Step, StepKind};
 use crate::time::EpochMicros;
 
-fn event(customer: &str) -> Event {
+fn step(customer: &str) -> CustomerStep {
     let time = EpochMicros::parse("1976-02-04T23:00:00.5Z").unwrap();
     let customer = Arc::new(CustomerId::parse(customer).unwrap());
     let step = Step { time, x: 5, y: -6, kind: StepKind::Focus };
-    Event { customer, step, sequence: Sequence::default() }
+    CustomerStep { customer, step }
 }
 
 fn topic(template: &str, customer: &str) -> String {
-    template.parse::<TopicTemplate>().unwrap().render(&event(customer))
+    template.parse::<TopicTemplate>().unwrap().render(&step(customer))
 }
 
 fn payload(template: &str, customer: &str) -> String {
-    String::from_utf8(template.parse::<PayloadTemplate>().unwrap().render(&event(customer))).unwrap()
+    String::from_utf8(template.parse::<PayloadTemplate>().unwrap().render(&step(customer))).unwrap()
 }
 
 #[test]

@@ -6,7 +6,7 @@ use chassis::parsers;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use super::field::Field;
-use crate::event::Event;
+use crate::event::CustomerStep;
 
 /// A topic with placeholders.
 #[derive(Debug, Clone)]
@@ -17,15 +17,15 @@ pub(crate) struct TopicTemplate {
 }
 
 impl TopicTemplate {
-    /// The topic of an event. What has a meaning in topics is percent-encoded in a field, so that no customer's id reaches
+    /// The topic of a step. What has a meaning in topics is percent-encoded in a field, so that no customer's id reaches
     /// another topic.
-    pub(crate) fn render(&self, event: &Event) -> String {
+    pub(crate) fn render(&self, step: &CustomerStep) -> String {
         let mut topic = self.prefix.clone();
         let mut text = String::new();
         for (field, after) in &self.parts {
             text.clear();
             // Writing to a text cannot fail.
-            let _ = field.write(event, &mut text);
+            let _ = field.write(step, &mut text);
             topic.extend(utf8_percent_encode(&text, SPECIAL));
             topic.push_str(after);
         }

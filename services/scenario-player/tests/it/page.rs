@@ -141,6 +141,41 @@ async fn dead_letters_are_shown_with_their_reason_and_can_be_replayed_and_droppe
 }
 
 #[tokio::test]
+async fn recordings_are_listed_with_controls_and_their_messages_are_among_the_next() {
+    let (service, browser) = (start_player().await, Browser::start().await);
+    let page = Page::open(&browser, service.port()).await;
+    let is_hidden = async || page.text("#recordings-section[hidden] h2").await == "Recordings";
+    assert!(is_hidden().await, "there is no section without a recording");
+    let line = |n: usize| json!({"time": n * 500, "topic": "shop/1", "payload": n.to_string()}).to_string();
+    let lines: Vec<String> = (0..600).map(line).collect();
+    let url = format!("{}/recordings?name=walk.1", service.base_url());
+    let answer = reqwest::Client::new().post(url).body(lines.join("\n")).send().await.unwrap();
+    assert_eq!(answer.status().as_u16(), 200);
+
+    let state = async || page.text("[data-recording='walk.1'] .state").await;
+    eventually("it is listed", async || state().await == "running").await;
+    assert_eq!(page.text(".recording .count").await, "600 messages");
+    eventually("its messages are among the next", async || page.text("#upcoming .type").await == "MESSAGE")
+        .await;
+    eventually("its messages are published", async || {
+        page.text("#last").await.starts_with("Last published: message ")
+    })
+    .await;
+    assert_eq!(browser.find_violations().await, Vec::<String>::new());
+    page.click(".recording .pause").await;
+    eventually("it is paused", async || state().await == "paused").await;
+    page.fill(".recording .speed", "1000\n").await;
+    page.click(".recording .pause").await;
+    eventually("it has ended", async || state().await == "ended").await;
+    page.click(".recording .delete").await;
+    assert_eq!(page.text(".recording .delete").await, "Really?");
+    page.click(".recording .delete").await;
+    eventually("the section is hidden again", is_hidden).await;
+    assert_eq!(service.get("/recordings").await.1, "[]");
+    browser.close().await;
+}
+
+#[tokio::test]
 async fn a_page_that_lost_the_service_says_so_and_reconnects_by_itself() {
     let (service, browser) = (start_player().await, Browser::start().await);
     let proxy = FlakyProxy::start(service.port()).await;
