@@ -109,7 +109,8 @@ impl Redis {
         self.topology.borrow().shard_of(slot).cloned()
     }
 
-    /// Changes whenever slots get another shard. On one Redis it never does.
+    /// Changes whenever slots get another shard, or nodes come and go: see [`Topology::has_same_slots`]. On one Redis it never
+    /// does.
     pub fn topology(&self) -> watch::Receiver<Topology> {
         self.topology.clone()
     }

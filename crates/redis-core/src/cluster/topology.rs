@@ -36,6 +36,11 @@ impl Topology {
         self.shards.get(usize::from(place))
     }
 
+    /// Whether every slot is where it is in the other.
+    pub fn has_same_slots(&self, other: &Self) -> bool {
+        (&self.shards, &self.places) == (&other.shards, &other.places)
+    }
+
     /// The primary at this address.
     pub(crate) fn primary_at(&self, server: &Server) -> Option<&Shard> {
         self.primaries.iter().find(|shard| shard.server() == Some(server))

@@ -43,7 +43,7 @@ impl Listeners {
         let (mut tasks, state_changed) = (JoinSet::new(), Arc::new(Notify::new()));
         let mut running = BTreeMap::new();
         loop {
-            topology.borrow_and_update();
+            let known = topology.borrow_and_update().clone();
             for listener in self.replace() {
                 let (events, changed) = (events.clone(), Arc::clone(&state_changed));
                 let name = listener.name.clone();
@@ -72,6 +72,7 @@ impl Listeners {
                 publish_state(&self.state, self.find_state());
                 tokio::select! {
                     changed = topology.changed() => match changed {
+                        Ok(()) if topology.borrow_and_update().has_same_slots(&known) => {}
                         Ok(()) => break,
                         Err(_) => return,
                     },
