@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use serde_json::Value;
@@ -108,6 +109,21 @@ async fn a_second_broker_whose_quota_is_exceeded_is_asked_again() {
     assert_eq!(mochi.messages().last(), Some(&("customer/exit".to_owned(), 1, None)));
     let published = player.metric("scenario_player_events_published_total").await;
     assert!((published - 13.0).abs() < 0.5, "{published} messages, 3 of them refused");
+}
+
+#[tokio::test]
+async fn a_recorder_whose_subscription_is_refused_says_so_and_ends() {
+    let Some(mochi) = Mochi::start("2", "1024").await else { return };
+    let url = format!("mqtt://127.0.0.1:{}", mochi.port);
+    for (version, reason) in [("MQTTv5", "NotAuthorized"), ("MQTTv311", "Failure")] {
+        let mut command = Command::new(BINARY);
+        command.args(["record", "--topic", "shop/#", "--topic", "secret/#"]).env_clear();
+        command.envs([("MQTT_URL", &*url), ("MQTT_PROTOCOL_VERSION", version)]).kill_on_drop(true);
+        let output = tokio::time::timeout(Duration::from_secs(60), command.output()).await.unwrap().unwrap();
+        let log = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{log}");
+        assert!(log.contains(&format!("subscribe: the broker refuses it: {reason}")), "{log}");
+    }
 }
 
 #[tokio::test]

@@ -1,7 +1,6 @@
 //! Recordings: the messages of a broker, recorded, posted and played.
 
 use std::path::Path;
-use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,7 +10,7 @@ use rumqttc::v5::mqttbytes::v5::PubAckReason;
 use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS};
 use serde_json::{Value, json};
 use test_support::{ServiceProcess, TestMosquitto, TestRedis, eventually, eventually_ok};
-use tokio::process::{Child, Command};
+use tokio::process::Command;
 
 use crate::fake_broker::{FakeBroker, Reply, no_properties};
 use crate::support::{BINARY, get_json, send, start_player, start_standalone};
@@ -56,16 +55,12 @@ impl Client {
 }
 
 /// `scenario-player record`, whose output is a file.
-fn start_recording(port: u16, version: &str, output: &Path) -> Child {
-    Command::new(BINARY)
-        .args(["record", "--topic", "shop/#"])
-        .env_clear()
-        .envs([("MQTT_URL", &*format!("mqtt://127.0.0.1:{port}")), ("MQTT_PROTOCOL_VERSION", version)])
-        .stdout(std::fs::File::create(output).unwrap())
-        .stderr(Stdio::inherit())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap()
+fn recorder(port: u16, version: &str, output: &Path) -> Command {
+    let mut command = Command::new(BINARY);
+    command.args(["record", "--topic", "shop/#"]).env_clear();
+    command.envs([("MQTT_URL", &*format!("mqtt://127.0.0.1:{port}")), ("MQTT_PROTOCOL_VERSION", version)]);
+    command.stdout(std::fs::File::create(output).unwrap()).kill_on_drop(true);
+    command
 }
 
 fn lines(file: &Path) -> Vec<Value> {
@@ -114,7 +109,7 @@ async fn what_was_recorded_is_played_with_the_same_messages_in_their_order_and_d
         publish("shop/open", QoS::AtLeastOnce, true, b"since nine".to_vec()).await;
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("walk.jsonl");
-        let mut recorder = start_recording(mqtt.port(), version, &file);
+        let mut recorder = recorder(mqtt.port(), version, &file).spawn().unwrap();
         eventually("the recorder has got the retained message", async || lines(&file).len() == 1).await;
 
         let qos = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce];
@@ -351,6 +346,30 @@ async fn a_message_that_the_broker_refuses_is_a_dead_letter_that_can_be_replayed
             .await;
     }))
     .await;
+}
+
+#[tokio::test]
+async fn a_recorder_goes_on_after_the_broker_was_away_and_says_that_messages_are_missing() {
+    let mut mqtt = TestMosquitto::start().await;
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("walk.jsonl");
+    let log = dir.path().join("log");
+    let mut command = recorder(mqtt.port(), "MQTTv5", &file);
+    let _recorder = command.stderr(std::fs::File::create(&log).unwrap()).spawn().unwrap();
+    // The broker keeps a message for those who subscribe later.
+    let keep = async |port: u16, id: &str, payload: &str| {
+        let publisher = Client::start(port, id).await;
+        publisher.client.publish("shop/a", QoS::AtLeastOnce, true, payload).await.unwrap();
+        eventually("it is recorded", async || {
+            lines(&file).last().is_some_and(|line| line["payload"] == payload)
+        })
+        .await;
+    };
+    keep(mqtt.port(), "first", "before").await;
+    mqtt.restart().await;
+    keep(mqtt.port(), "second", "after").await;
+    let log = std::fs::read_to_string(&log).unwrap();
+    assert!(log.contains("so messages will be missing") && log.contains("connected again"), "{log}");
 }
 
 #[tokio::test]

@@ -1,5 +1,5 @@
 // A second broker of MQTT 5: mochi-mqtt. It serves on a port, with the Maximum QoS and the Receive Maximum that it is given.
-// Nobody may publish to customer/enter, and for the first messages of customer/exit its quota is exceeded. Each message that it
+// Nobody may publish to customer/enter or subscribe to secret/#, and for the first messages of customer/exit its quota is exceeded. Each message that it
 // takes is a line of its output: topic, QoS, payload.
 package main
 
@@ -31,7 +31,10 @@ func (r *rules) Provides(b byte) bool {
 func (r *rules) OnConnectAuthenticate(_ *mqtt.Client, _ packets.Packet) bool { return true }
 
 func (r *rules) OnACLCheck(_ *mqtt.Client, topic string, write bool) bool {
-	return !write || topic != "customer/enter"
+	if write {
+		return topic != "customer/enter"
+	}
+	return topic != "secret/#"
 }
 
 func (r *rules) OnPublish(_ *mqtt.Client, packet packets.Packet) (packets.Packet, error) {
