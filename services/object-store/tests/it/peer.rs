@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use tempfile::NamedTempFile;
 use test_support::{Haproxy, TestRedis, eventually};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
@@ -43,10 +44,31 @@ async fn install() -> Option<PathBuf> {
     Some(python)
 }
 
+/// What a Python process and its children log. It is printed if the test fails.
+struct PeerLog(NamedTempFile);
+
+impl PeerLog {
+    /// The log, and the standard error to start the process with.
+    fn new() -> (Self, Stdio) {
+        let file = NamedTempFile::new().unwrap();
+        let stderr = file.reopen().unwrap().into();
+        (Self(file), stderr)
+    }
+}
+
+impl Drop for PeerLog {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}", std::fs::read_to_string(self.0.path()).unwrap_or_default());
+        }
+    }
+}
+
 /// A scheduler, two workers and a client that use these nodes.
 struct Cluster {
     process: Child,
     stdout: Lines<BufReader<ChildStdout>>,
+    _log: PeerLog,
 }
 
 impl Cluster {
@@ -56,17 +78,19 @@ impl Cluster {
 
     /// The store's addresses for the scheduler, the workers and the client.
     fn start_with(python: &Path, stores: [String; 3], options: &[&str]) -> Self {
+        let (log, stderr) = PeerLog::new();
         let mut process = Command::new(python)
             .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peer/cluster.py"))
             .args(stores)
             .args(options)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            .stderr(stderr)
             .kill_on_drop(true)
             .spawn()
             .unwrap();
         let stdout = BufReader::new(process.stdout.take().unwrap()).lines();
-        Self { process, stdout }
+        Self { process, stdout, _log: log }
     }
 
     /// Waits until the cluster prints a line that begins with `start`.
@@ -74,7 +98,7 @@ impl Cluster {
         let line = async {
             loop {
                 let line =
-                    self.stdout.next_line().await.unwrap().expect("the cluster failed; see its log above");
+                    self.stdout.next_line().await.unwrap().expect("the cluster failed; see its log");
                 eprintln!("{line}");
                 if line.starts_with(start) {
                     return line;
@@ -180,10 +204,12 @@ async fn a_released_client_that_reads_late_reconnects_to_a_node_that_was_stopped
 }
 
 async fn reads_late_and_reconnects(python: &Path, mut node: Node) {
+    let (_log, stderr) = PeerLog::new();
     let mut released = Command::new(python)
         .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peer/late.py"))
         .args([node.address(), id(1).to_string(), id(2).to_string()])
         .stdout(Stdio::piped())
+        .stderr(stderr)
         .kill_on_drop(true)
         .spawn()
         .unwrap();
