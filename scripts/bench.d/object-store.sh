@@ -74,3 +74,10 @@ node "${on_redis[@]}"
 without=$target
 node "${on_redis[@]}" REDIS_WAIT_REPLICAS=1
 measure wait "$without" "$target"
+stop_children
+
+# Last, since the machine writes 9 GiB to its disk meanwhile.
+node OBJECT_STORE_MAX_MEMORY=1GB "OBJECT_STORE_SPILL_DIR=$work"
+spilling=$target
+node
+measure spill "$spilling" "$target"

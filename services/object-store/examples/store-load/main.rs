@@ -9,6 +9,7 @@ mod large;
 mod redis;
 mod resident;
 mod small;
+mod spill;
 mod target;
 mod wake;
 
@@ -33,6 +34,8 @@ enum Measurement {
     Redis { one: Target, two: Target, memory: Target, redis: Target },
     /// Say what a set in Redis through another process costs at least
     Floor { bare: Target, redis: Target },
+    /// Compare hot objects of a node that spills with those of one that does not
+    Spill { spilling: Target, plain: Target },
     /// Compare a node that waits for a replica with one that does not
     Wait { without: Target, with: Target },
 }
@@ -51,6 +54,7 @@ fn main() {
         }
         Measurement::Resident { target } => resident::measure(target),
         Measurement::Wait { without, with } => redis::wait(without, with),
+        Measurement::Spill { spilling, plain } => spill::measure(spilling, plain),
         Measurement::Floor { bare, redis } => floor::measure(bare, redis),
         Measurement::Redis { one, two, memory, redis } => {
             redis::compare(one, redis);
