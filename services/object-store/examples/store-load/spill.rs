@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use object_store::header::ResponseKind;
 
-use crate::client::{Client, get, set};
+use crate::client::{Client, get};
 use crate::target::Target;
 
 const OBJECT: usize = 1 << 20;
@@ -15,14 +15,19 @@ const GETS: u64 = 400;
 
 /// Compares a node that spills with one that has few objects. Checks that every tenth object comes back as it was.
 pub(crate) fn measure(spilling: Target, plain: Target) {
-    println!("hot objects of 1 MiB while 10 GiB are stored in 1 GiB of memory, and without spilling   (p99 <= 1.2 x)");
+    println!(
+        "hot objects of 1 MiB while 10 GiB are stored in 1 GiB of memory, and without spilling   (p99 <= 1.2 x)"
+    );
     let mut clients = [spilling, plain].map(|target| Client::connect(target.port, "hot"));
     for (client, objects) in clients.iter_mut().zip([OBJECTS, HOT]) {
         (0..objects).for_each(|id| client.set(id, &content(id)));
     }
     for id in (0..OBJECTS).step_by(10) {
         clients[0].send(&get(id));
-        assert!(clients[0].receive(1, ResponseKind::Got, OBJECT) == content(id), "object {id} is another one");
+        assert!(
+            clients[0].receive(1, ResponseKind::Got, OBJECT) == content(id),
+            "object {id} is another one"
+        );
     }
     let mut rounds = [vec![], vec![]];
     for _ in 0..9 {

@@ -51,6 +51,8 @@ async fn serves_objects(node: &Node, backend: &str) {
     assert_eq!((info["type"].as_str(), info["object_count"].as_u64()), (Some(backend), Some(2)));
     assert_eq!(info["total_size_bytes"], 4 + 5 + 2_000_000 + 4 + 9);
     assert_eq!(info["max_object_size_mb"], 2);
+    assert!(info["used_memory"].as_u64() > Some(100_000), "that of the process, or of Redis");
+    assert_eq!(info["redis_used_memory"].is_u64(), backend == "redis");
 
     assert_eq!(http.delete(&url).send().await.unwrap().status(), 204);
     assert_eq!(http.delete(&url).send().await.unwrap().status(), 404);

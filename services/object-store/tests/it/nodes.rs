@@ -163,6 +163,7 @@ async fn with_a_full_redis_sets_are_refused_and_everything_else_works() {
     for length in [10, 50_000, 100_000] {
         assert_eq!(client.set(&id(9), &vec![7; length]).await, NOT_EXISTS);
     }
+    assert!(node.process.log().contains("redis is full: its maxmemory is reached"));
     assert_eq!(client.get(&id(1)).await, b"before");
     assert_eq!(client.delete(&id(2)).await, DELETED);
     let waiting = client.send_get(&id(3)).await;

@@ -97,8 +97,7 @@ impl Cluster {
     async fn wait_for_line(&mut self, start: &str) -> String {
         let line = async {
             loop {
-                let line =
-                    self.stdout.next_line().await.unwrap().expect("the cluster failed; see its log");
+                let line = self.stdout.next_line().await.unwrap().expect("the cluster failed; see its log");
                 eprintln!("{line}");
                 if line.starts_with(start) {
                     return line;
