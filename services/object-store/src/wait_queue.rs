@@ -52,25 +52,22 @@ impl<W> WaitQueue<W> {
     /// Removes and returns the requests that wait for `id`, oldest first.
     pub(crate) fn take(&mut self, id: &ObjectId) -> Vec<W> {
         let tickets = self.by_id.get(id).cloned().unwrap_or_default();
-        self.take_each(tickets).map(|(_, _, waiter)| waiter).collect()
+        self.take_each(tickets).into_iter().map(|(_, _, waiter)| waiter).collect()
     }
 
     /// Removes one request, if it still waits. Returns it with the id that it waited for.
     pub(crate) fn take_one(&mut self, ticket: u64) -> Option<(ObjectId, W)> {
-        self.take_each([ticket]).next().map(|(_, id, waiter)| (id, waiter))
+        self.take_each([ticket]).pop().map(|(_, id, waiter)| (id, waiter))
     }
 
     /// Removes the requests of `owner`. Returns them with their tickets and the ids that they waited for.
     pub(crate) fn take_owner(&mut self, owner: u64) -> Vec<(u64, ObjectId, W)> {
         let tickets = self.by_owner.get(&owner).cloned().unwrap_or_default();
-        self.take_each(tickets).collect()
+        self.take_each(tickets)
     }
 
     /// Removes those of these requests that still wait. Returns them with their tickets and the ids that they waited for.
-    pub(crate) fn take_each<I: IntoIterator<Item = u64>>(
-        &mut self,
-        tickets: I,
-    ) -> impl Iterator<Item = (u64, ObjectId, W)> + use<W, I> {
+    pub(crate) fn take_each(&mut self, tickets: impl IntoIterator<Item = u64>) -> Vec<(u64, ObjectId, W)> {
         let taken = tickets.into_iter().filter_map(|ticket| Some((ticket, self.by_ticket.remove(&ticket)?)));
         let taken: Vec<_> = taken.collect();
         // Thousands may wait for one object: their tickets are removed together.
@@ -83,7 +80,7 @@ impl<W> WaitQueue<W> {
         // Hundreds of thousands may have waited.
         shrink(&mut self.by_id);
         shrink(&mut self.by_owner);
-        taken.into_iter().map(|(ticket, entry)| (ticket, entry.id, entry.waiter))
+        taken.into_iter().map(|(ticket, entry)| (ticket, entry.id, entry.waiter)).collect()
     }
 
     /// Number of waiting requests of `owner`.

@@ -1,6 +1,6 @@
 //! What a client sends: received into a buffer, and decoded.
 
-use bytes::{BufMut, BytesMut};
+use bytes::BytesMut;
 
 use super::close_reason::CloseReason;
 use super::socket::{READ_MAX, READ_MIN, read};
@@ -32,25 +32,19 @@ impl Input {
         }
     }
 
-    /// Receives what is available, at least one byte and at most the size of a read.
+    /// Receives what is available, at least one byte.
     pub(super) async fn receive(&mut self, stream: &mut Stream) -> Result<(), CloseReason> {
         self.buffer.reserve(self.read_size);
         let was_mid_message = self.is_mid_message();
-        let count = read(stream, &mut (&mut self.buffer).limit(self.read_size)).await?;
+        let count = read(stream, &mut self.buffer).await?;
         if was_mid_message {
             self.timeouts.count(count)
         } else {
             self.timeouts.restart()
         }
-        self.read_size = if count == self.read_size { READ_MAX } else { READ_MIN };
+        let is_filled = self.buffer.len() == self.buffer.capacity();
+        self.read_size = if is_filled { READ_MAX } else { READ_MIN };
         Ok(())
-    }
-
-    /// A large payload was received by itself. What is read with the header of the next one has to be copied, so it is little.
-    pub(super) fn large_payload_received(&mut self) {
-        self.decoder.payload_received();
-        self.timeouts.restart();
-        self.read_size = READ_MIN;
     }
 
     /// The next complete message, if there is one.

@@ -75,7 +75,8 @@ impl Connection {
         let receiving = large_payload::receive(&self.node, &mut self.stream, input, length, replaced);
         let mut content = Box::pin(receiving).await?;
         self.node.store.backend.make_room(&mut content).await;
-        self.input.large_payload_received();
+        self.input.decoder.payload_received();
+        self.input.timeouts.restart();
         if self.node.store.backend.uploads(length) {
             self.order.upload_started();
         }

@@ -75,12 +75,15 @@ impl NodeOperations {
         }
     }
 
-    /// This request was answered. If the notification and a recheck crossed, Redis may believe again that it waits. To answer a
-    /// get twice does no harm, but a duplicate must not be executed again later.
-    pub(super) fn cancel_rechecked(&mut self, ticket: u64, id: &ObjectId, waiter: &Waiter) {
-        if waiter.duplicate_id().is_some() && self.recheck.may_have_checked(ticket) {
-            self.due.push_back(Operation::cancel(ticket, id, waiter));
-        }
+    /// These requests were answered. If the notification and a recheck crossed, Redis may believe again that one waits. To
+    /// answer a get twice does no harm, but a duplicate must not be executed again later.
+    pub(super) fn cancel_rechecked<'a>(
+        &mut self,
+        answered: impl Iterator<Item = (u64, &'a ObjectId, &'a Waiter)>,
+    ) {
+        let rechecked = answered.filter(|(ticket, _, _)| self.recheck.may_have_checked(*ticket));
+        let duplicates = rechecked.filter(|(_, _, waiter)| waiter.duplicate_id().is_some());
+        self.due.extend(duplicates.map(|(ticket, id, waiter)| Operation::cancel(ticket, id, waiter)));
     }
 
     pub(super) fn len(&self) -> usize {

@@ -18,7 +18,7 @@ use crate::id::ObjectId;
 use crate::reply_to::{ReplyTo, Waiter};
 use crate::request::{Refused, Response, Totals};
 
-/// Waiting requests that are answered without a pause.
+/// Waiting requests that are answered at a time.
 const WAKE_MAX: usize = 256;
 /// Damaged objects that are remembered, so that each is logged once.
 const LOGGED_MAX: NonZeroUsize = NonZeroUsize::new(1_000).unwrap();
@@ -155,19 +155,21 @@ impl ReplyHandler {
 
     /// Answers requests that need not wait any more.
     async fn wake(&mut self, woken: &Woken) {
-        let waiters = self.backend.waiting().take_each(woken.tickets.iter().copied());
-        for (count, (ticket, id, waiter)) in waiters.enumerate() {
-            if count % WAKE_MAX == WAKE_MAX - 1 {
-                // Thousands may have waited for one object: the first are written to while the others are answered.
+        for part in woken.tickets.chunks(WAKE_MAX) {
+            let waiters = self.backend.waiting().take_each(part.iter().copied());
+            self.own.cancel_rechecked(waiters.iter().map(|(ticket, id, waiter)| (*ticket, id, waiter)));
+            for (_, _, waiter) in waiters {
+                let response = match (&woken.outcome, &waiter) {
+                    (Outcome::Stored(object), Waiter::Get(_)) => object.response(),
+                    (Outcome::Stored(_), Waiter::Duplicate { .. }) => Response::Done,
+                    (Outcome::Refused, _) => Response::Refused(Refused::SetRefused),
+                };
+                waiter.into_reply_to().send(response);
+            }
+            if part.len() == WAKE_MAX {
+                // Thousands may have waited for one object: the first are written to while the others are looked up.
                 yield_now().await;
             }
-            self.own.cancel_rechecked(ticket, &id, &waiter);
-            let response = match (&woken.outcome, &waiter) {
-                (Outcome::Stored(object), Waiter::Get(_)) => object.response(),
-                (Outcome::Stored(_), Waiter::Duplicate { .. }) => Response::Done,
-                (Outcome::Refused, _) => Response::Refused(Refused::SetRefused),
-            };
-            waiter.into_reply_to().send(response);
         }
     }
 }
