@@ -1,7 +1,7 @@
 //! Watches the connections of a client: what fred says of them, and whether Redis answers on each.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fred::bytes_utils::Str;
 use fred::clients::{Client, SubscriberClient};
@@ -123,6 +123,7 @@ pub(crate) fn ping<C: Watched>(
                     () = sleep(pause) => {}
                     () = board.trouble() => {}
                 }
+                let asked = Instant::now();
                 let error = match connection.ask(blocking).await {
                     Ok(()) => None,
                     // Not every user may; whether the service may do its work is checked elsewhere.
@@ -135,7 +136,8 @@ pub(crate) fn ping<C: Watched>(
                     None => PING_INTERVAL,
                     Some(error) if needs_another_connection(error) => {
                         let _ = connection.force_reconnection().await;
-                        PING_INTERVAL
+                        // At once, where it took that long to find that there is no answer.
+                        PING_INTERVAL.saturating_sub(asked.elapsed())
                     }
                     // A connection that was just made is known to be good a moment later.
                     Some(_) => PING_RETRY_INTERVAL,

@@ -16,9 +16,9 @@ fuzz_target!(|input: (&[u8], &[u8])| {
         _ => None,
     };
     match decoded {
-        // A schema is asked for only if it is not known.
+        // A schema is asked for only if it is not known. That there is no 4 is forgotten after a while.
         Err(wanted) => {
-            assert!(!(1..=4).contains(&wanted.0));
+            assert!(!(1..=3).contains(&wanted.0));
             assert!([id(value), id(key)].contains(&Some(wanted.0)));
         }
         Ok(Ok(_)) => assert!(id(value).is_some() && id(key).is_some()),
