@@ -1,0 +1,101 @@
+#!/usr/bin/env bash
+# Makes a release in target/release-VERSION: `scripts/release.sh [x86_64|aarch64…]`, this machine's architecture if none is named.
+# For each: an archive of the six binaries, and Debian packages. Once: the packages of the clients, an SBOM of each service, with
+# Docker an image of each, and the checksums. On Debian it installs what it needs to compile for another architecture.
+set -euo pipefail
+source "$(dirname "$0")/lib.sh"
+source scripts/docker.sh
+
+services=(services/*)
+services=("${services[@]#services/}")
+version=$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml)
+out=$target/release-$version
+here=$(uname -m)
+[ $# -gt 0 ] || set -- "$here"
+export PATH=$PATH:$target/tools/bin
+# Line tables are most of a binary's size. Backtraces have names without them.
+export CARGO_PROFILE_RELEASE_DEBUG=0 CARGO_TERM_COLOR=never
+
+# need_cargo NAME VERSION : installs a subcommand of Cargo, once.
+need_cargo() {
+  type -P "$1" >/dev/null || {
+    say "installing $1 (some minutes, once)"
+    quietly "$1.log" "$1 could not be installed" cargo install --quiet --locked "$1@$2" --root "$target/tools"
+  }
+}
+
+# A compiler, a linker and the libraries of another architecture, from Debian's packages for it.
+use_cross_compiler() {
+  local arch=$1 triple=$2 debian=${1/aarch64/arm64}
+  debian=${debian/x86_64/amd64}
+  say "installing a compiler for $arch"
+  [ "$(id -u)" = 0 ] || fail "compiling for $arch installs Debian packages: run this as root, or in a container"
+  quietly apt.log "the compiler for $arch could not be installed" bash -c \
+    "dpkg --add-architecture $debian && apt-get update -qq && apt-get install -y -qq gcc-${arch/_/-}-linux-gnu g++-${arch/_/-}-linux-gnu libssl-dev:$debian zlib1g-dev:$debian"
+  rustup target add "$triple"
+  local name=${triple//-/_}
+  export "CC_$name=$arch-linux-gnu-gcc" "CXX_$name=$arch-linux-gnu-g++" "AR_$name=$arch-linux-gnu-ar" \
+    "CARGO_TARGET_${name^^}_LINKER=$arch-linux-gnu-gcc" "PKG_CONFIG_PATH_$name=/usr/lib/$arch-linux-gnu/pkgconfig" \
+    PKG_CONFIG_ALLOW_CROSS=1
+}
+
+build() {
+  local arch=$1 triple=$1-unknown-linux-gnu name=backplane-$version-$1-linux
+  [ "$arch" = "$here" ] || use_cross_compiler "$arch" "$triple"
+  say "compiling for $arch"
+  CARGO_PROFILE_RELEASE_STRIP=symbols cargo build --release --locked --bins --target "$triple"
+
+  say "$name.tar.gz"
+  local folder=$out/$name
+  mkdir "$folder"
+  cp "${services[@]/#/$target/$triple/release/}" LICENSE "$folder/"
+  cp -r deploy/systemd "$folder/"
+  file "${services[@]/#/$folder/}" | sed "s|^$out/||; s|, BuildID.*, |, |"
+  tar -C "$out" --owner=0 --group=0 -czf "$out/$name.tar.gz" "$name"
+  rm -r "$folder"
+
+  say "Debian packages"
+  local package
+  for package in chassis "${services[@]}"; do
+    cargo deb --quiet --no-build --no-strip --target "$triple" --package "$package" --output "$out/"
+  done
+}
+
+# From the binaries that are there: they take the place of the Dockerfile's stage that compiles.
+build_images() {
+  local service built=$out/built
+  if ! use_docker || ! "${docker[@]}" buildx version >/dev/null 2>&1; then
+    say "NOT made: images (there is no Docker engine with BuildKit)"
+    return
+  fi
+  mkdir -p "$built/src/target/release"
+  cp "${services[@]/#/$target/$here-unknown-linux-gnu/release/}" "$built/src/target/release/"
+  for service in "${services[@]}"; do
+    say "image of $service"
+    "${docker[@]}" buildx build --quiet --load --build-context "builder=$built" --build-arg "SERVICE=$service" \
+      --tag "backplane/$service:$version" --file deploy/Dockerfile .
+    "${docker[@]}" save "backplane/$service:$version" | gzip >"$out/$service-$version-$here.image.tar.gz"
+  done
+  rm -r "$built"
+}
+
+need file
+need_cargo cargo-deb 3.8.0
+need_cargo cargo-cyclonedx 0.5.9
+rm -rf "$out" && mkdir -p "$out"
+for arch; do build "$arch"; done
+
+say "SBOM"
+for service in "${services[@]}"; do
+  cargo cyclonedx --quiet --format json --manifest-path "services/$service/Cargo.toml" --override-filename "sbom"
+  mv "services/$service/sbom.json" "$out/$service-$version.cdx.json"
+done
+[[ " $* " != *" $here "* ]] || build_images
+
+say "client packages"
+scripts/clients.sh pack
+cp "$target"/clients/* "$out/"
+
+(cd "$out" && sha256sum -- * >SHA256SUMS)
+say "$out:"
+(cd "$out" && ls -sh)
