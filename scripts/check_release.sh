@@ -15,7 +15,7 @@ export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq
 apt-get install -y -qq --no-install-recommends redis-server systemd /release/backplane-*_"$(dpkg --print-architecture)".deb >/dev/null
 redis-server --notify-keyspace-events Kghxe --daemonize yes >/dev/null
-export REDIS_URL=redis://127.0.0.1 LISTEN_HOST=127.0.0.1 KAFKA_BROKER=127.0.0.1:9 KAFKA_TOPIC=none MQTT_HOST=127.0.0.1
+export REDIS_URL=redis://127.0.0.1 LISTEN_HOST=127.0.0.1 KAFKA_BROKER=127.0.0.1:9 KAFKA_TOPIC=none KAFKA_GROUP=none MQTT_HOST=127.0.0.1
 install -d -o backplane /var/lib/backplane
 cd /var/lib/backplane
 port=9900

@@ -61,22 +61,22 @@ build() {
   done
 }
 
-# From the binaries that are there: they take the place of the Dockerfile's stage that compiles.
+# The last stage of the Dockerfile, with the binaries that are there in place of those of the stage that compiles.
 build_images() {
-  local service built=$out/built
-  if ! use_docker || ! "${docker[@]}" buildx version >/dev/null 2>&1; then
-    say "NOT made: images (there is no Docker engine with BuildKit)"
+  local service context=$out/context
+  if ! use_docker; then
+    say "NOT made: images (there is no Docker engine)"
     return
   fi
-  mkdir -p "$built/src/target/release"
-  cp "${services[@]/#/$target/$here-unknown-linux-gnu/release/}" "$built/src/target/release/"
+  mkdir "$context"
+  sed -n '/^FROM debian/,$ { s|--from=builder /src/target/release/||; p; }' deploy/Dockerfile >"$context/Dockerfile"
+  cp "${services[@]/#/$target/$here-unknown-linux-gnu/release/}" "$context/"
   for service in "${services[@]}"; do
     say "image of $service"
-    "${docker[@]}" buildx build --quiet --load --build-context "builder=$built" --build-arg "SERVICE=$service" \
-      --tag "backplane/$service:$version" --file deploy/Dockerfile .
+    "${docker[@]}" build --quiet --build-arg "SERVICE=$service" --tag "backplane/$service:$version" "$context"
     "${docker[@]}" save "backplane/$service:$version" | gzip >"$out/$service-$version-$here.image.tar.gz"
   done
-  rm -r "$built"
+  rm -r "$context"
 }
 
 need file
@@ -86,10 +86,10 @@ rm -rf "$out" && mkdir -p "$out"
 for arch; do build "$arch"; done
 
 say "SBOM"
-for service in "${services[@]}"; do
-  cargo cyclonedx --quiet --format json --manifest-path "services/$service/Cargo.toml" --override-filename "sbom"
-  mv "services/$service/sbom.json" "$out/$service-$version.cdx.json"
-done
+# It writes one beside the manifest of each member of the workspace.
+cargo cyclonedx --quiet --format json --override-filename sbom
+for service in "${services[@]}"; do mv "services/$service/sbom.json" "$out/$service-$version.cdx.json"; done
+rm -f crates/*/sbom.json
 [[ " $* " != *" $here "* ]] || build_images
 
 say "client packages"
