@@ -100,4 +100,4 @@ redis-cli -p "$redis" flushall >/dev/null
 start_player "${on_redis[@]}"; sleep 5
 commands() { redis-cli -p "$redis" info stats | awk -F: '/^total_commands_processed/ { print $2 + 0 }'; }
 before=$(commands); sleep 40; after=$(commands)
-awk -v n=$((after - before - 1)) 'BEGIN { printf "an idle instance: %.2f Redis commands/s (limit: 0.5)\n", n / 40 }'
+awk -v n=$((after - before - 1)) 'BEGIN { printf "an idle instance: %.2f Redis commands/s, with those that ask the connections (limit: 0.5 of its own)\n", n / 40 }'
