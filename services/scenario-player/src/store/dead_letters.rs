@@ -58,11 +58,8 @@ impl Store {
         let mut args: Vec<Value> = vec![Channel::TimelineChanged.to_string().into(), count.into()];
         args.extend(ids.iter().map(|id| Value::from(id.to_string())));
         args.extend(add_args(events, None));
-        let client = self.client();
         let keys = [Key::Timeline, Key::TimelineMeta, Key::TimelineDeadLetters];
-        let revive = self.run_script_on::<i64>(client, &self.scripts.revive, &keys, args);
-        let revived = self.wait_replicas.confirm(client, revive).await;
-        revived.map(|revived| revived == 1).map_err(|error| self.failed(error))
+        self.run_change(&self.scripts.revive, &keys, args).await
     }
 
     pub(crate) async fn drop_dead_letters(&self, ids: &[DeadLetterId]) -> Result<usize, Unavailable> {

@@ -75,10 +75,7 @@ impl Store {
             Key::Timeline,
             Key::TimelineMeta,
         ];
-        let client = self.client();
-        let begin = self.run_script_on::<i64>(client, &self.scripts.begin_recording, &keys, args);
-        let begun = self.wait_replicas.confirm(client, begin).await;
-        begun.map(|begun| begun == 1).map_err(|error| self.failed(error))
+        self.run_change(&self.scripts.begin_recording, &keys, args).await
     }
 
     /// The times of a recording's messages.

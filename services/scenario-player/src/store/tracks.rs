@@ -155,10 +155,7 @@ impl Store {
                 Key::RecordingLoops,
             ]),
         }
-        let client = self.client();
-        let update = self.run_script_on::<i64>(client, &self.scripts.update_playback, &keys, args);
-        let updated = self.wait_replicas.confirm(client, update).await;
-        updated.map(|updated| updated == 1).map_err(|error| self.failed(error))
+        self.run_change(&self.scripts.update_playback, &keys, args).await
     }
 }
 
