@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use fred::clients::Client;
-use fred::interfaces::{HashesInterface, SortedSetsInterface};
+use fred::interfaces::HashesInterface;
 use fred::types::Value;
 use redis_core::id::RecordingName;
-use redis_core::{Channel, Key, RedisError};
+use redis_core::{Channel, Key};
 
 use super::add_args::add_args;
 use super::client::Store;
@@ -22,13 +21,7 @@ use crate::unavailable::Unavailable;
 
 impl Store {
     pub(crate) async fn recordings(&self) -> Result<Vec<Arc<RecordingName>>, Unavailable> {
-        let key = Key::Recordings.to_string();
-        let names: Vec<String> = self
-            .client()
-            .zrange(key, 0, -1, None, false, None, false)
-            .await
-            .map_err(|error| self.failed(error))?;
-        Ok(recording_names(names))
+        Ok(recording_names(self.members(Key::Recordings).await?))
     }
 
     pub(crate) async fn store_recording(&self, new: &NewRecording) -> Result<RecordingStored, Unavailable> {
@@ -78,17 +71,6 @@ impl Store {
         self.run_change(&self.scripts.begin_recording, &keys, args).await
     }
 
-    /// The times of a recording's messages.
-    pub(super) async fn recorded_times(
-        &self,
-        client: &Client,
-        name: &RecordingName,
-    ) -> Result<Option<Vec<EpochMicros>>, RedisError> {
-        let times: Option<String> = client.hget(Key::Recording(name).to_string(), "times").await?;
-        let times: Option<Vec<i64>> = times.and_then(|times| serde_json::from_str(&times).ok());
-        Ok(times.map(|times| times.into_iter().map(|us| EpochMicros::default().plus(us)).collect()))
-    }
-
     pub(crate) async fn fill_in_messages(&self, events: &mut [ClaimedEvent]) -> Result<(), Unavailable> {
         let mut wanted: BTreeMap<Arc<RecordingName>, Vec<(usize, u32)>> = BTreeMap::new();
         for (position, claimed) in events.iter().enumerate() {
@@ -109,6 +91,12 @@ impl Store {
         }
         Ok(())
     }
+}
+
+/// The times of a recording's messages, as they are stored.
+pub(super) fn parse_times(json: &str) -> Option<Vec<EpochMicros>> {
+    let times: Vec<i64> = serde_json::from_str(json).ok()?;
+    Some(times.into_iter().map(|us| EpochMicros::default().plus(us)).collect())
 }
 
 pub(super) fn recording_names(names: Vec<String>) -> Vec<Arc<RecordingName>> {

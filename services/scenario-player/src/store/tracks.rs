@@ -11,7 +11,7 @@ use tracing::warn;
 use super::add_args::{add_args, sequence_arg};
 use super::client::Store;
 use super::playback_args::{iteration_end_arg, playback_json};
-use super::recordings::recording_names;
+use super::recordings::{parse_times, recording_names};
 use crate::event::parse_stored_step;
 use crate::playback::Playback;
 use crate::records::{PlaybackUpdate, StoredScenario, StoredTrack, TrackSummary};
@@ -59,12 +59,15 @@ impl Store {
             }
             TrackId::Recording(name) => name,
         };
-        let client = self.client();
-        let times = self.recorded_times(client, name).await.map_err(|error| self.failed(error))?;
-        let playback: Option<String> =
-            client.get(Key::RecordingPlayback(name).to_string()).await.map_err(|error| self.failed(error))?;
-        let playback = playback.and_then(|json| serde_json::from_str(&json).ok());
-        let stored = times.zip(playback);
+        let pipeline = self.client().pipeline();
+        let queued = async {
+            pipeline.hget::<(), _, _>(Key::Recording(name).to_string(), "times").await?;
+            pipeline.get::<(), _>(Key::RecordingPlayback(name).to_string()).await?;
+            pipeline.all::<(Option<String>, Option<String>)>().await
+        };
+        let (times, playback) = queued.await.map_err(|error| self.failed_for(name.as_str(), error))?;
+        let times = times.and_then(|json| parse_times(&json));
+        let stored = times.zip(playback.and_then(|json| serde_json::from_str(&json).ok()));
         Ok(stored.map(|(times, playback)| StoredTrack {
             track: Track::Recording(Arc::clone(name), times),
             playback,
@@ -104,12 +107,13 @@ impl Store {
     }
 
     pub(crate) async fn customers(&self) -> Result<Vec<Arc<CustomerId>>, Unavailable> {
-        let ids: Vec<String> = self
-            .client()
-            .zrange(Key::Scenarios.to_string(), 0, -1, None, false, None, false)
-            .await
-            .map_err(|error| self.failed(error))?;
-        Ok(customer_ids(ids))
+        Ok(customer_ids(self.members(Key::Scenarios).await?))
+    }
+
+    /// All members of a sorted set.
+    pub(super) async fn members(&self, key: Key<'_>) -> Result<Vec<String>, Unavailable> {
+        let members = self.client().zrange(key.to_string(), 0, -1, None, false, None, false).await;
+        members.map_err(|error| self.failed(error))
     }
 
     pub(crate) async fn loops_ending_by(&self, until: EpochMicros) -> Result<Vec<TrackId>, Unavailable> {
