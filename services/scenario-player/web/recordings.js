@@ -2,6 +2,7 @@
 import { makeControls, showControls } from "./controls.js";
 import { $, plural, setText } from "./dom.js";
 import { poll, request, runAction } from "./server.js";
+import { applyList, applyPlayback } from "./stored.js";
 import { refreshUpcoming } from "./upcoming.js";
 
 const recordings = new Map(); // name -> {messages, playback, updatedAt}
@@ -12,8 +13,7 @@ const path = (name, rest) => `recordings/${name}${rest}`;
 
 async function change(action) {
   const playback = await runAction(action);
-  const recording = recordings.get(playback?.name);
-  if (recording) Object.assign(recording, { playback, updatedAt: performance.now() });
+  applyPlayback(recordings, playback?.name, playback);
   showRecordings();
   refreshRecordings();
   refreshUpcoming();
@@ -50,18 +50,9 @@ export function showRecordings() {
   $("recordings-section").hidden = recordings.size === 0;
 }
 
-// Applies a list that was requested at `requestedAt`. Playbacks that were changed since then are newer, and stay.
-function updateRecordings(list, requestedAt) {
-  const updatedAt = performance.now();
-  const listed = new Set(list.map(({ name }) => name));
-  for (const name of recordings.keys()) if (!listed.has(name)) recordings.delete(name);
-  for (const { name, messages, playback } of list) {
-    if (!(recordings.get(name)?.updatedAt > requestedAt)) recordings.set(name, { messages, playback, updatedAt });
-  }
-  showRecordings();
-}
-
 export const refreshRecordings = poll("recordings", 2_000, async () => {
   const requestedAt = performance.now();
-  updateRecordings(await request("GET", "recordings"), requestedAt);
+  const list = await request("GET", "recordings");
+  applyList(recordings, list.map(({ name, messages, playback }) => [name, { messages, playback }]), requestedAt);
+  showRecordings();
 });

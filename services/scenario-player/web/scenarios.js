@@ -4,6 +4,7 @@ import { clearTrail, colourOf, customers, extendBounds, isPresent, refreshState 
 import { $, setText } from "./dom.js";
 import { floorState, palette, requestDraw } from "./floor.js";
 import { poll, reportProblem, request, runAction, scenarioPath } from "./server.js";
+import { applyList, applyPlayback } from "./stored.js";
 import { refreshUpcoming } from "./upcoming.js";
 
 const ROWS_PER_PAGE = 10;
@@ -15,16 +16,10 @@ const rows = new Map(); // id -> row, of the page that is shown
 let firstRow = 0;
 const collator = new Intl.Collator("en", { numeric: true });
 
-// Applies a list that was requested at `requestedAt`. Playbacks that were changed since then are newer, and stay.
 function updateScenarios(list, requestedAt) {
-  const updatedAt = performance.now();
-  const listed = new Set(list.map(({ customer_id }) => customer_id));
-  const isUnchanged = listed.size === scenarios.size && [...listed].every((id) => scenarios.has(id));
-  for (const id of scenarios.keys()) if (!listed.has(id)) scenarios.delete(id);
-  for (const { customer_id: id, steps, playback } of list) {
-    if (!(scenarios.get(id)?.updatedAt > requestedAt)) scenarios.set(id, { steps, playback, updatedAt });
-  }
-  if (!isUnchanged) ids = [...listed].sort(collator.compare);
+  const hasSameIds = list.length === scenarios.size && list.every(({ customer_id }) => scenarios.has(customer_id));
+  applyList(scenarios, list.map(({ customer_id, steps, playback }) => [customer_id, { steps, playback }]), requestedAt);
+  if (!hasSameIds) ids = [...scenarios.keys()].sort(collator.compare);
   if (floorState.selected !== null && !scenarios.has(floorState.selected)) selectCustomer(null);
   if (scenarios.has(pendingSelection)) selectCustomer(pendingSelection);
   showScenarios();
@@ -32,8 +27,7 @@ function updateScenarios(list, requestedAt) {
 }
 
 function updatePlayback(playback) {
-  const scenario = scenarios.get(playback.customer_id);
-  if (scenario) Object.assign(scenario, { playback, updatedAt: performance.now() });
+  applyPlayback(scenarios, playback.customer_id, playback);
   showScenarios();
   requestDraw();
 }

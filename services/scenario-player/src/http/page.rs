@@ -24,7 +24,7 @@ pub(super) fn routes(routes: &mut ServiceConfig) {
 }
 
 const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
-const FILES: [(&str, &str, &str); 13] = [
+const FILES: [(&str, &str, &str); 14] = [
     ("/", "text/html; charset=utf-8", include_str!("../../web/index.html")),
     ("/style.css", "text/css; charset=utf-8", include_str!("../../web/style.css")),
     ("/app.js", JAVASCRIPT, include_str!("../../web/app.js")),
@@ -37,5 +37,6 @@ const FILES: [(&str, &str, &str); 13] = [
     ("/recordings.js", JAVASCRIPT, include_str!("../../web/recordings.js")),
     ("/scenarios.js", JAVASCRIPT, include_str!("../../web/scenarios.js")),
     ("/server.js", JAVASCRIPT, include_str!("../../web/server.js")),
+    ("/stored.js", JAVASCRIPT, include_str!("../../web/stored.js")),
     ("/upcoming.js", JAVASCRIPT, include_str!("../../web/upcoming.js")),
 ];
