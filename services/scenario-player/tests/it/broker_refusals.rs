@@ -6,20 +6,7 @@ use serde_json::{Value, json};
 use test_support::{ServiceProcess, TestMosquitto, TestRedis, eventually, eventually_ok};
 
 use crate::fake_broker::{FakeBroker, Reply, no_properties};
-use crate::support::{BINARY, Subscriber, get_json, now_ms, post, send, walk};
-
-/// Starts an instance with the timeline in memory, or in Redis.
-async fn start(redis: Option<&TestRedis>, port: u16, vars: &[(&str, &str)]) -> ServiceProcess {
-    let (port, redis) = (port.to_string(), redis.map(|redis| redis.port().to_string()));
-    let mut all = vec![("MQTT_HOST", "127.0.0.1"), ("MQTT_PORT", &*port)];
-    if let Some(redis) = &redis {
-        all.extend([("USE_REDIS_BACKEND", "true"), ("REDIS_HOST", "127.0.0.1"), ("REDIS_PORT", &**redis)]);
-    }
-    all.extend(vars);
-    let player = ServiceProcess::start(BINARY, &all).await;
-    player.wait_until_ready().await;
-    player
-}
+use crate::support::{Subscriber, get_json, now_ms, post, send, start_on, wait_for_empty_timeline, walk};
 
 async fn wait_for_dead_letters(player: &ServiceProcess, count: usize) -> Vec<Value> {
     eventually_ok(&format!("{count} steps are dead letters"), async || {
@@ -31,14 +18,6 @@ async fn wait_for_dead_letters(player: &ServiceProcess, count: usize) -> Vec<Val
     })
     .await;
     get_json(player, "/dead_letters?limit=1000").await.as_array().unwrap().clone()
-}
-
-async fn wait_for_empty_timeline(player: &ServiceProcess) {
-    eventually_ok("the timeline is empty", async || match player.get("/timeline").await.1 {
-        empty if empty == "[]" => Ok(()),
-        left => Err(left),
-    })
-    .await;
 }
 
 /// More than the instance may have in flight.
@@ -63,7 +42,8 @@ async fn refuse_moves(redis: Option<TestRedis>, qos: &str) {
         format!("allow_anonymous true\nmax_queued_messages 1000\nacl_file {}\n", acl.display());
     let mut mqtt = TestMosquitto::start_with(&configuration).await;
     let subscriber = Subscriber::start(mqtt.port()).await;
-    let player = start(redis.as_ref(), mqtt.port(), &[("MQTT_QOS", qos), ("CONSUME_BATCH_SIZE", "10")]).await;
+    let player =
+        start_on(redis.as_ref(), mqtt.port(), &[("MQTT_QOS", qos), ("CONSUME_BATCH_SIZE", "10")]).await;
 
     let mut path: Vec<Value> =
         walk("1", now_ms(), i64::try_from(MOVES).unwrap(), 1)["path"].as_array().unwrap().clone();
@@ -123,7 +103,7 @@ async fn refusals_at_qos_2_do_not_use_up_the_places_of_others() {
         }
     })
     .await;
-    let player = start(None, broker.port(), &[("MQTT_QOS", "2"), ("CONSUME_BATCH_SIZE", "10")]).await;
+    let player = start_on(None, broker.port(), &[("MQTT_QOS", "2"), ("CONSUME_BATCH_SIZE", "10")]).await;
     let mut scenario = walk("1", now_ms(), 200, 1);
     for step in scenario["path"].as_array_mut().unwrap().iter_mut().step_by(2) {
         step["type"] = "ENTER".into();
@@ -139,7 +119,7 @@ async fn refusals_at_qos_2_do_not_use_up_the_places_of_others() {
 async fn a_step_larger_than_the_broker_takes_becomes_a_dead_letter_without_being_sent() {
     let mqtt = TestMosquitto::start_with("allow_anonymous true\nmax_packet_size 250\n").await;
     let subscriber = Subscriber::start(mqtt.port()).await;
-    let player = start(None, mqtt.port(), &[]).await;
+    let player = start_on(None, mqtt.port(), &[]).await;
     post(&player, &walk(&"x".repeat(250), now_ms(), 1, 1)).await;
     post(&player, &walk("small", now_ms(), 3, 1)).await;
     let letters = wait_for_dead_letters(&player, 1).await;
@@ -153,7 +133,7 @@ async fn a_step_larger_than_the_broker_takes_becomes_a_dead_letter_without_being
 async fn steps_are_sent_with_the_highest_qos_that_the_broker_takes() {
     let mqtt = TestMosquitto::start_with("max_qos 0\nallow_anonymous true\n").await;
     let subscriber = Subscriber::start(mqtt.port()).await;
-    let player = start(None, mqtt.port(), &[("MQTT_QOS", "2")]).await;
+    let player = start_on(None, mqtt.port(), &[("MQTT_QOS", "2")]).await;
     post(&player, &walk("1", now_ms(), 50, 1)).await;
     subscriber.wait_for_steps(50).await;
     subscriber.assert_all_in_order(1, 50, 0);
@@ -165,7 +145,7 @@ async fn steps_are_sent_with_the_highest_qos_that_the_broker_takes() {
 async fn a_step_that_twice_ended_the_connection_is_put_aside_and_others_go_on() {
     // Mosquitto ends a 3.1.1 connection that publishes with a higher QoS than it takes. It cannot tell its limit.
     let mqtt = TestMosquitto::start_with("max_qos 0\nallow_anonymous true\n").await;
-    let silent = start(None, mqtt.port(), &[("MQTT_PROTOCOL_VERSION", "MQTTv311")]).await;
+    let silent = start_on(None, mqtt.port(), &[("MQTT_PROTOCOL_VERSION", "MQTTv311")]).await;
     post(&silent, &walk("1", now_ms(), 1, 1)).await;
     let letters = wait_for_dead_letters(&silent, 1).await;
     let reason = letters[0]["reason"].as_str().unwrap();
@@ -178,7 +158,7 @@ async fn a_step_that_twice_ended_the_connection_is_put_aside_and_others_go_on() 
         if message.topic == "customer/enter" { Reply::Close } else { Reply::Accept }
     })
     .await;
-    let player = start(None, broker.port(), &[]).await;
+    let player = start_on(None, broker.port(), &[]).await;
     let mut enter = walk("enter", now_ms(), 1, 1);
     enter["path"][0]["type"] = "ENTER".into();
     post(&player, &walk("before", now_ms(), 100, 1)).await;
@@ -206,7 +186,7 @@ async fn what_a_broker_does_not_take_now_is_tried_again_with_a_pause() {
         }
     })
     .await;
-    let player = start(None, broker.port(), &[("CONSUME_BATCH_SIZE", "20")]).await;
+    let player = start_on(None, broker.port(), &[("CONSUME_BATCH_SIZE", "20")]).await;
     post(&player, &walk("1", now_ms() - 1_000, 100, 1)).await;
     wait_for_empty_timeline(&player).await;
     let accepted = broker.seen(|seen| seen.accepted.clone());
@@ -228,7 +208,7 @@ async fn the_brokers_own_words_are_the_reason_and_its_keep_alive_is_obeyed() {
         Reply::Refuse(PubAckReason::PayloadFormatInvalid, "no customers today")
     })
     .await;
-    let player = start(None, broker.port(), &[]).await;
+    let player = start_on(None, broker.port(), &[]).await;
     post(&player, &walk("1", now_ms(), 20, 1)).await;
     let letters = wait_for_dead_letters(&player, 20).await;
     assert_eq!(letters[0]["reason"], "the broker refuses it: PayloadFormatInvalid: no customers today");

@@ -4,20 +4,7 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 use test_support::{ServiceProcess, TestRedis, eventually, free_port};
 
-use crate::support::{
-    BINARY, TestServers, get_json, now_ms, post, send, start_player, start_standalone, walk,
-};
-
-/// Starts an instance that prints its messages, on either backend.
-async fn start_printing_player(servers: &TestServers, redis: bool) -> ServiceProcess {
-    let player = if redis {
-        servers.start_player(&[("TESTING_MOCK_MQTT", "true")]).await
-    } else {
-        start_standalone(&[]).await
-    };
-    player.wait_until_ready().await;
-    player
-}
+use crate::support::{BINARY, TestServers, get_json, now_ms, post, send, start_player, start_printing, walk};
 
 /// The `x` of each move that was printed.
 fn printed_moves(player: &ServiceProcess) -> Vec<i64> {
@@ -41,7 +28,7 @@ async fn change_playback(player: &ServiceProcess, change: Value) -> Value {
 async fn a_walk_pauses_resumes_seeks_and_changes_its_speed() {
     let servers = TestServers::start().await;
     join_all([true, false].map(async |redis| {
-        let player = start_printing_player(&servers, redis).await;
+        let player = start_printing(redis.then_some(&servers.redis), &[]).await;
         post(&player, &walk("1", now_ms() + 100, 100, 50)).await;
         eventually("steps are published", async || printed_moves(&player).len() > 5).await;
 
@@ -79,7 +66,7 @@ async fn a_walk_pauses_resumes_seeks_and_changes_its_speed() {
 async fn steps_that_fall_due_while_a_playback_is_changed_are_published_once() {
     let servers = TestServers::start().await;
     join_all([true, false].map(async |redis| {
-        let player = start_printing_player(&servers, redis).await;
+        let player = start_printing(redis.then_some(&servers.redis), &[]).await;
         // A step every other millisecond, so that some fall due in each change. A change also makes loops be scheduled.
         post(&player, &walk("loop", now_ms() + 3_600_000, 1_000, 2)).await;
         let looping = json!({"loop": true});
@@ -107,7 +94,7 @@ async fn steps_that_fall_due_while_a_playback_is_changed_are_published_once() {
 async fn a_loop_begins_again_until_looping_is_turned_off() {
     let servers = TestServers::start().await;
     join_all([true, false].map(async |redis| {
-        let player = start_printing_player(&servers, redis).await;
+        let player = start_printing(redis.then_some(&servers.redis), &[]).await;
         post(&player, &walk("1", now_ms() - 60_000, 5, 100)).await;
         let (status, playback) =
             send(&player, "POST", "/scenarios/1/replay", &json!({"speed": 2.0, "loop": true})).await;
@@ -131,7 +118,7 @@ async fn a_loop_begins_again_until_looping_is_turned_off() {
 async fn a_deleted_scenario_is_gone_together_with_its_upcoming_steps() {
     let servers = TestServers::start().await;
     join_all([true, false].map(async |redis| {
-        let player = start_printing_player(&servers, redis).await;
+        let player = start_printing(redis.then_some(&servers.redis), &[]).await;
         post(&player, &walk("1", now_ms() + 300, 50, 100)).await;
         eventually("steps are published", async || printed_moves(&player).len() > 3).await;
         assert_eq!(send(&player, "DELETE", "/scenarios/1", &json!({})).await.0, 204);
@@ -158,7 +145,7 @@ async fn a_deleted_scenario_is_gone_together_with_its_upcoming_steps() {
 async fn a_change_through_one_instance_reaches_a_scenario_that_another_one_plays() {
     let servers = TestServers::start().await;
     let (one, two) =
-        (start_printing_player(&servers, true).await, start_printing_player(&servers, true).await);
+        (start_printing(Some(&servers.redis), &[]).await, start_printing(Some(&servers.redis), &[]).await);
     for customer in 0..10 {
         post(&one, &walk(&customer.to_string(), now_ms() + 1500, 200, 50)).await;
     }
@@ -198,7 +185,7 @@ async fn deleting_a_scenario_takes_the_steps_that_wait_for_the_broker_off_the_ti
 async fn at_max_speed_an_hour_is_played_at_once_and_in_order() {
     let servers = TestServers::start().await;
     for redis in [false, true] {
-        let player = start_printing_player(&servers, redis).await;
+        let player = start_printing(redis.then_some(&servers.redis), &[]).await;
         post(&player, &walk("1", now_ms() + 3_600_000, 3_000, 1_200)).await;
         let replay = json!({"speed": "max"});
         let (status, playback) = send(&player, "POST", "/scenarios/1/replay", &replay).await;

@@ -2,7 +2,9 @@
 
 use test_support::{FlakyProxy, TestMosquitto, TestRedis, eventually};
 
-use crate::support::{Subscriber, now_ms, post, start_player, start_standalone, walk};
+use crate::support::{
+    Subscriber, now_ms, post, start_player, start_standalone, wait_for_empty_timeline, walk,
+};
 
 #[tokio::test]
 async fn nothing_is_lost_when_redis_is_cut_and_the_broker_restarts_while_a_thousand_customers_walk() {
@@ -49,11 +51,7 @@ async fn nothing_is_lost_when_redis_is_cut_and_the_broker_restarts_while_a_thous
     subscriber.wait_until_subscribed().await;
     one.wait_until_ready().await;
     two.wait_until_ready().await;
-    test_support::eventually_ok("the timeline is empty", async || match one.get("/timeline").await.1 {
-        empty if empty == "[]" => Ok(()),
-        left => Err(left),
-    })
-    .await;
+    wait_for_empty_timeline(&one).await;
     subscriber.wait_for_steps(20_000).await;
     subscriber.assert_all_in_order(1_000, 20, usize::MAX);
 }

@@ -2,14 +2,13 @@
 
 use std::path::PathBuf;
 use std::process::Stdio;
-use std::time::Duration;
 
 use futures_util::future::join_all;
 use serde_json::Value;
-use test_support::{ServiceProcess, eventually, eventually_ok, free_port};
+use test_support::{ServiceProcess, eventually, free_port};
 use tokio::process::{Child, Command};
 
-use crate::support::{BINARY, get_json, now_ms, post, walk};
+use crate::support::{get_json, now_ms, post, record, start_on, wait_for_empty_timeline, walk};
 
 struct Mochi {
     port: u16,
@@ -43,11 +42,7 @@ impl Mochi {
     }
 
     async fn start_player(&self, qos: &str) -> ServiceProcess {
-        let port = self.port.to_string();
-        let vars = [("MQTT_HOST", "127.0.0.1"), ("MQTT_PORT", &*port), ("MQTT_QOS", qos)];
-        let player = ServiceProcess::start(BINARY, &vars).await;
-        player.wait_until_ready().await;
-        player
+        start_on(None, self.port, &[("MQTT_QOS", qos)]).await
     }
 
     /// Topic, QoS and `x` of each message that it took.
@@ -61,14 +56,6 @@ impl Mochi {
         };
         text.lines().filter_map(message).collect()
     }
-}
-
-async fn wait_for_empty_timeline(player: &ServiceProcess) {
-    eventually_ok("the timeline is empty", async || match player.get("/timeline").await.1 {
-        empty if empty == "[]" => Ok(()),
-        left => Err(format!("{left} {}", player.log())),
-    })
-    .await;
 }
 
 #[tokio::test]
@@ -116,12 +103,9 @@ async fn a_recorder_whose_subscription_is_refused_says_so_and_ends() {
     let Some(mochi) = Mochi::start("2", "1024").await else { return };
     let url = format!("mqtt://127.0.0.1:{}", mochi.port);
     for (version, reason) in [("MQTTv5", "NotAuthorized"), ("MQTTv311", "Failure")] {
-        let mut command = Command::new(BINARY);
-        command.args(["record", "--topic", "shop/#", "--topic", "secret/#"]).env_clear();
-        command.envs([("MQTT_URL", &*url), ("MQTT_PROTOCOL_VERSION", version)]).kill_on_drop(true);
-        let output = tokio::time::timeout(Duration::from_secs(60), command.output()).await.unwrap().unwrap();
-        let log = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(1), "{log}");
+        let vars = [("MQTT_URL", &*url), ("MQTT_PROTOCOL_VERSION", version)];
+        let (code, log) = record(&["--topic", "shop/#", "--topic", "secret/#"], &vars).await;
+        assert_eq!(code, Some(1), "{log}");
         assert!(log.contains(&format!("subscribe: the broker refuses it: {reason}")), "{log}");
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use test_support::{ServiceProcess, TestMosquitto, TestRedis, eventually};
 
-use crate::support::{Subscriber, is_full_size, now_ms, post, start_player, walk};
+use crate::support::{Subscriber, is_full_size, now_ms, post, start_player, wait_for_empty_timeline, walk};
 
 /// What a Mosquitto has that nobody has configured.
 const DEFAULTS: &str = "allow_anonymous true\nmax_inflight_messages 20\nmax_queued_messages 1000\n";
@@ -71,7 +71,7 @@ async fn a_kill_at_qos_0_costs_no_more_than_a_batch_and_no_order() {
         let mut world = World::start(kind).await;
         world.two_plays().await;
         world.two.kill().await;
-        eventually("the timeline is empty", async || world.one.get("/timeline").await.1 == "[]").await;
+        wait_for_empty_timeline(&world.one).await;
         post(&world.one, &walk("last", now_ms(), 1, 1)).await;
         eventually("what comes after all others has arrived", async || {
             world.subscriber.walks().0.contains_key("last")

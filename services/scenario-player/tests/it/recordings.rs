@@ -13,7 +13,7 @@ use test_support::{ServiceProcess, TestMosquitto, TestRedis, eventually, eventua
 use tokio::process::Command;
 
 use crate::fake_broker::{FakeBroker, Reply, no_properties};
-use crate::support::{BINARY, get_json, send, start_player, start_standalone};
+use crate::support::{BINARY, get_json, record, send, start_on, start_printing};
 
 /// A message as a subscriber gets it: topic, payload, QoS.
 type Received = (String, Vec<u8>, u8);
@@ -85,19 +85,6 @@ fn recording(name: &str, count: usize, interval_ms: usize) -> String {
     (0..count).map(|n| format!("{}\n", line(n))).collect()
 }
 
-async fn start(redis: Option<&TestRedis>, mqtt: u16, vars: &[(&str, &str)]) -> ServiceProcess {
-    let player = match redis {
-        Some(redis) => start_player(redis.port(), mqtt, vars).await,
-        None => {
-            let port = mqtt.to_string();
-            let broker = [("TESTING_MOCK_MQTT", "false"), ("MQTT_HOST", "127.0.0.1"), ("MQTT_PORT", &*port)];
-            start_standalone(&[&broker, vars].concat()).await
-        }
-    };
-    player.wait_until_ready().await;
-    player
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_recorded_is_played_with_the_same_messages_in_their_order_and_distances() {
     join_all([("MQTTv311", false), ("MQTTv5", true)].map(async |(version, in_redis)| {
@@ -135,7 +122,7 @@ async fn what_was_recorded_is_played_with_the_same_messages_in_their_order_and_d
         assert_eq!(qos_sent, [vec![0; 10], vec![1; 10], vec![2; 10]].concat());
 
         let player =
-            start(in_redis.then_some(&redis), mqtt.port(), &[("MQTT_PROTOCOL_VERSION", version)]).await;
+            start_on(in_redis.then_some(&redis), mqtt.port(), &[("MQTT_PROTOCOL_VERSION", version)]).await;
         publisher.received.lock().clear();
         let (status, answer) = post_recording(&player, "?name=walk", std::fs::read(&file).unwrap()).await;
         assert_eq!((status, &answer["messages"]), (200, &json!(31)), "{answer}");
@@ -170,7 +157,7 @@ async fn an_instance_that_is_killed_while_it_plays_recordings_loses_no_message_a
     let (mqtt, redis) = (TestMosquitto::start().await, TestRedis::start().await);
     let vars = [("CONSUME_BATCH_SIZE", "50")];
     let (one, mut two) =
-        (start(Some(&redis), mqtt.port(), &vars).await, start(Some(&redis), mqtt.port(), &vars).await);
+        (start_on(Some(&redis), mqtt.port(), &vars).await, start_on(Some(&redis), mqtt.port(), &vars).await);
     let subscriber = Client::start(mqtt.port(), "subscriber").await;
     let names: Vec<String> = (0..8).map(|n| format!("walk-{n}")).collect();
     for name in &names {
@@ -203,12 +190,7 @@ async fn an_instance_that_is_killed_while_it_plays_recordings_loses_no_message_a
 async fn a_recording_pauses_seeks_changes_its_speed_loops_and_is_deleted() {
     let redis = TestRedis::start().await;
     join_all([true, false].map(async |in_redis| {
-        let player = if in_redis {
-            start_player(redis.port(), 1, &[("TESTING_MOCK_MQTT", "true")]).await
-        } else {
-            start_standalone(&[]).await
-        };
-        player.wait_until_ready().await;
+        let player = start_printing(in_redis.then_some(&redis), &[]).await;
         let printed = || -> Vec<usize> {
             let log = player.log();
             log.lines().filter_map(|line| line.strip_prefix("shop/a ")?.parse().ok()).collect()
@@ -262,12 +244,7 @@ async fn a_recording_pauses_seeks_changes_its_speed_loops_and_is_deleted() {
 async fn a_recording_can_be_posted_again_and_another_one_of_its_name_is_refused() {
     let redis = TestRedis::start().await;
     join_all([true, false].map(async |in_redis| {
-        let player = if in_redis {
-            start_player(redis.port(), 1, &[("TESTING_MOCK_MQTT", "true")]).await
-        } else {
-            start_standalone(&[("MAX_SCENARIO_STEPS", "5000")]).await
-        };
-        player.wait_until_ready().await;
+        let player = start_printing(in_redis.then_some(&redis), &[("MAX_SCENARIO_STEPS", "5000")]).await;
         // More than one part.
         let body = recording("a", 4_500, 100);
         for _ in 0..2 {
@@ -302,13 +279,8 @@ async fn a_recording_can_be_posted_again_and_another_one_of_its_name_is_refused(
             assert_eq!(found, status, "{body}: {answer}");
             assert!(answer["detail"].as_str().unwrap().starts_with(detail), "{body}: {answer}");
         }
-        if !in_redis {
-            let (status, answer) = post_recording(&player, "", recording("c", 5_001, 1)).await;
-            assert_eq!(
-                (status, &answer["detail"]),
-                (413, &json!("the recording has more than 5000 messages"))
-            );
-        }
+        let (status, answer) = post_recording(&player, "", recording("c", 5_001, 1)).await;
+        assert_eq!((status, &answer["detail"]), (413, &json!("the recording has more than 5000 messages")));
     }))
     .await;
 }
@@ -326,7 +298,7 @@ async fn a_message_that_the_broker_refuses_is_a_dead_letter_that_can_be_replayed
             }
         })
         .await;
-        let player = start(in_redis.then_some(&redis), broker.port(), &[]).await;
+        let player = start_on(in_redis.then_some(&redis), broker.port(), &[]).await;
         let (status, answer) = post_recording(&player, "?name=a", recording("a", 3, 1)).await;
         assert_eq!(status, 200, "{answer}");
         eventually("one is a dead letter", async || {
@@ -374,13 +346,6 @@ async fn a_recorder_goes_on_after_the_broker_was_away_and_says_that_messages_are
 
 #[tokio::test]
 async fn a_recorder_that_the_broker_does_not_serve_says_why_and_ends() {
-    let record = async |args: &[&str], vars: &[(&str, &str)]| {
-        let mut command = Command::new(BINARY);
-        let command =
-            command.arg("record").args(args).env_clear().envs(vars.iter().copied()).kill_on_drop(true);
-        let output = tokio::time::timeout(Duration::from_secs(60), command.output()).await.unwrap().unwrap();
-        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
-    };
     let nobody = format!("mqtt://127.0.0.1:{}", test_support::free_port());
     let (code, error) = record(&["--topic", "shop/#"], &[("MQTT_URL", &nobody)]).await;
     assert!(code == Some(1) && error.contains("connect to the broker: "), "{code:?} {error}");

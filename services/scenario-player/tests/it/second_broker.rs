@@ -8,7 +8,7 @@ use test_support::{ServiceProcess, eventually, eventually_ok, find_node_modules,
 use tokio::process::{Child, Command};
 
 use crate::certificates::Certificates;
-use crate::support::{BINARY, get_json, now_ms, post, walk};
+use crate::support::{BINARY, get_json, now_ms, post, wait_for_empty_timeline, walk};
 
 /// Ends the connection of a client that publishes to `customer/enter`.
 struct Aedes {
@@ -100,7 +100,7 @@ async fn a_step_at_which_a_second_broker_ends_the_connection_is_put_aside_and_ot
         let mut scenario = walk(url, now_ms(), 60, 1);
         scenario["path"][20]["type"] = "ENTER".into();
         post(&player, &scenario).await;
-        eventually("the timeline is empty", async || player.get("/timeline").await.1 == "[]").await;
+        wait_for_empty_timeline(&player).await;
         let letters = get_json(&player, "/dead_letters").await;
         assert_eq!((letters.as_array().unwrap().len(), &letters[0]["location"]["x"]), (1, &20.into()));
         let mut arrived: Vec<_> =

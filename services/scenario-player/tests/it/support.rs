@@ -1,10 +1,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS};
 use serde_json::{Value, json};
-use test_support::{ServiceProcess, TestMosquitto, TestRedis, eventually};
+use test_support::{ServiceProcess, TestMosquitto, TestRedis, eventually, eventually_ok};
+use tokio::process::Command;
 
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_scenario-player");
 
@@ -48,6 +50,33 @@ pub(crate) async fn start_standalone(vars: &[(&str, &str)]) -> ServiceProcess {
     ServiceProcess::start(BINARY, &[&[("TESTING_MOCK_MQTT", "true")], vars].concat()).await
 }
 
+/// Starts an instance with its timeline in Redis, or in memory, that uses the broker at this port. Waits until it is ready.
+pub(crate) async fn start_on(redis: Option<&TestRedis>, mqtt: u16, vars: &[(&str, &str)]) -> ServiceProcess {
+    let player = match redis {
+        Some(redis) => start_player(redis.port(), mqtt, vars).await,
+        None => {
+            let port = mqtt.to_string();
+            let broker = [("MQTT_HOST", "127.0.0.1"), ("MQTT_PORT", &*port)];
+            ServiceProcess::start(BINARY, &[&broker, vars].concat()).await
+        }
+    };
+    player.wait_until_ready().await;
+    player
+}
+
+/// The same with an instance that prints its messages.
+pub(crate) async fn start_printing(redis: Option<&TestRedis>, vars: &[(&str, &str)]) -> ServiceProcess {
+    start_on(redis, 1, &[&[("TESTING_MOCK_MQTT", "true")], vars].concat()).await
+}
+
+/// Runs `scenario-player record` with only these variables until it ends by itself. Returns its exit code and its log.
+pub(crate) async fn record(args: &[&str], vars: &[(&str, &str)]) -> (Option<i32>, String) {
+    let mut command = Command::new(BINARY);
+    command.arg("record").args(args).env_clear().envs(vars.iter().copied()).kill_on_drop(true);
+    let output = tokio::time::timeout(Duration::from_secs(60), command.output()).await.unwrap().unwrap();
+    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
 /// An MQTT client that subscribes to `customer/#` and stores every message. It reconnects after a restart of the broker.
 #[derive(Clone)]
 pub(crate) struct Subscriber {
@@ -60,7 +89,7 @@ impl Subscriber {
         let subscriber = Self { messages: Arc::default(), subscribed: Arc::default() };
         let mut options = MqttOptions::new(format!("subscriber-{port}"), "127.0.0.1", port);
         // With a persistent session the broker queues messages while this client is disconnected.
-        options.set_clean_session(false).set_keep_alive(std::time::Duration::from_secs(5));
+        options.set_clean_session(false).set_keep_alive(Duration::from_secs(5));
         let (client, mut events) = AsyncClient::new(options, 10);
         let shared = subscriber.clone();
         tokio::spawn(async move {
@@ -77,7 +106,7 @@ impl Subscriber {
                     Ok(_) => {}
                     Err(_) => {
                         *shared.subscribed.lock() = false;
-                        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                        tokio::time::sleep(Duration::from_millis(50)).await;
                     }
                 }
             }
@@ -162,4 +191,12 @@ pub(crate) async fn get_json(player: &ServiceProcess, path: &str) -> Value {
     let (status, text) = player.get(path).await;
     assert_eq!(status, 200, "{text}");
     serde_json::from_str(&text).unwrap()
+}
+
+pub(crate) async fn wait_for_empty_timeline(player: &ServiceProcess) {
+    eventually_ok("the timeline is empty", async || match player.get("/timeline").await.1 {
+        empty if empty == "[]" => Ok(()),
+        left => Err(format!("{left} {}", player.log())),
+    })
+    .await;
 }

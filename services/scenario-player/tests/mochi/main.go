@@ -1,6 +1,6 @@
 // A second broker of MQTT 5: mochi-mqtt. It serves on a port, with the Maximum QoS and the Receive Maximum that it is given.
-// Nobody may publish to customer/enter or subscribe to secret/#, and for the first messages of customer/exit its quota is exceeded. Each message that it
-// takes is a line of its output: topic, QoS, payload.
+// Nobody may publish to customer/enter or subscribe to secret/#, and for the first messages of customer/exit its quota is
+// exceeded. Each message that it takes is a line of its output: topic, QoS, payload.
 package main
 
 import (
