@@ -132,9 +132,6 @@ async fn what_was_recorded_is_played_with_the_same_messages_in_their_order_and_d
         })
         .await;
         let received = publisher.received.lock().clone();
-        let [began, first] = [received[1].0, received[0].0];
-        assert!(began >= first);
-        let time_ms = |n: usize| recorded[n]["time"].as_i64().unwrap();
         let mut late_ms: Vec<i64> = Vec::new();
         for (n, (at, (topic, payload, qos))) in received.iter().enumerate() {
             let line = &recorded[n];
@@ -143,11 +140,16 @@ async fn what_was_recorded_is_played_with_the_same_messages_in_their_order_and_d
                 Ok(text) => assert_eq!(line["payload"], text),
                 Err(_) => assert!(line["payload_base64"].is_string()),
             }
-            let distance_ms = i64::try_from((*at - began).as_millis()).unwrap();
-            late_ms.push(if n == 0 { 0 } else { distance_ms - (time_ms(n) - time_ms(1)) });
+            let since_first_ms = i64::try_from((*at - received[0].0).as_millis()).unwrap();
+            late_ms.push(since_first_ms - line["time"].as_i64().unwrap());
         }
+        // What the recorder got at once was kept by the broker. Of the others any may have been held up, so the median counts.
+        late_ms.remove(0);
+        late_ms.sort_unstable();
+        let median_ms = late_ms[15];
+        let mut late_ms: Vec<i64> = late_ms.iter().map(|ms| ms - median_ms).collect();
         late_ms.sort_unstable_by_key(|ms| ms.abs());
-        assert!(late_ms[15].abs() < 15 && late_ms[30].abs() < 500, "{late_ms:?}");
+        assert!(late_ms[15].abs() < 15 && late_ms[29].abs() < 500, "{late_ms:?}");
     }))
     .await;
 }
