@@ -24,8 +24,8 @@ const CHANNELS_AT_ONCE: usize = 64;
 const MAX_BYTES: usize = 64 * 1024 * 1024;
 
 impl HistoryStore {
-    /// Loads the lines of these channels, among them all of a run, after `since` and before `epoch`, if another instance records all of them. Waits
-    /// for it, but not longer than [`CATCH_UP_TIMEOUT`]. What cannot be read counts as not recorded.
+    /// Loads the lines of these channels, among them all of a run, after `since` and before `epoch`, if another instance records
+    /// all of them. Waits for it, but not longer than [`CATCH_UP_TIMEOUT`]. What cannot be read counts as not recorded.
     pub(crate) async fn load_missed(
         &self,
         channels: &[Arc<str>],

@@ -34,8 +34,8 @@ impl Subscriber {
     /// Brings the subscriptions in line with the table.
     pub(super) async fn apply_table(&mut self) -> Result<(), RedisError> {
         let (pending, unused) = (self.table.pending(), self.table.take_unused());
-        // With a recorder all channels are subscribed already.
-        if !self.router.has_recorder() {
+        // With history in Redis all channels are subscribed already.
+        if self.history.is_none() {
             if !pending.is_empty() {
                 for channel in self.subscribe(&pending).await? {
                     debug!("user may not subscribe to {channel}: its viewers are refused");

@@ -42,11 +42,6 @@ impl LineRouter {
         Self { hub, metrics, recorder, position, epochs_channel, limit, has_lost_count, direct: None }
     }
 
-    /// Whether history is in Redis.
-    pub(super) fn has_recorder(&self) -> bool {
-        self.recorder.is_some()
-    }
-
     /// The id of the last line.
     pub(super) fn latest(&self) -> LineId {
         self.position.lock().latest
