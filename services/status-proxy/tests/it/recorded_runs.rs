@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use fred::interfaces::KeysInterface;
 use serde_json::json;
 use test_support::{FlakyProxy, ServiceProcess, TestRedis, eventually};
 
@@ -29,6 +30,19 @@ async fn read(viewer: &mut Viewer, numbers: std::ops::Range<usize>) -> Vec<Strin
         ids.push(frame["id"].as_str().unwrap().to_owned());
     }
     ids
+}
+
+/// Publishes so many lines, which a viewer of the run receives at once. Returns the viewer, and the id of each.
+async fn publish_to_a_viewer(
+    service: &ServiceProcess,
+    producer: &Producer,
+    count: usize,
+) -> (Viewer, Vec<String>) {
+    let mut viewer = Viewer::connect(service, "r:*?history=0").await;
+    viewer.next_text().await;
+    publish(producer, 0..count).await;
+    let ids = read(&mut viewer, 0..count).await;
+    (viewer, ids)
 }
 
 async fn wait_until_recorded(service: &ServiceProcess, count: usize) {
@@ -79,10 +93,7 @@ async fn what_is_not_recorded_any_more_of_one_channel_is_not_called_recovered() 
     let vars = [REDIS, ("STATUS_HISTORY_LINES", "20")];
     let recorder = start_service(&redis, &vars).await;
     let producer = Producer::connect(&redis).await;
-    let mut viewer = Viewer::connect(&recorder, "r:*?history=0").await;
-    viewer.next_text().await;
-    publish(&producer, 0..30).await;
-    let ids = read(&mut viewer, 0..30).await;
+    let (_viewer, ids) = publish_to_a_viewer(&recorder, &producer, 30).await;
     for _ in 0..25 {
         producer.publish("r:often", "x").await;
     }
@@ -105,10 +116,7 @@ async fn a_channel_that_has_expired_is_not_called_recovered() {
     let vars = [REDIS, ("STATUS_HISTORY_AGE", "3s")];
     let recorder = start_service(&redis, &vars).await;
     let producer = Producer::connect(&redis).await;
-    let mut viewer = Viewer::connect(&recorder, "r:*?history=0").await;
-    viewer.next_text().await;
-    publish(&producer, 0..2).await;
-    let ids = read(&mut viewer, 0..2).await;
+    let (_viewer, ids) = publish_to_a_viewer(&recorder, &producer, 2).await;
     let keep_one = tokio::spawn(async move {
         loop {
             producer.publish("r:a", "again").await;
@@ -117,8 +125,7 @@ async fn a_channel_that_has_expired_is_not_called_recovered() {
     });
     let keys = redis.client_for_db(2).await;
     eventually("only one of them is kept", async || {
-        let exists = fred::interfaces::KeysInterface::exists::<i64, _>;
-        exists(&keys, "status-proxy:history:r:b").await.unwrap() == 0
+        keys.exists::<i64, _>("status-proxy:history:r:b").await.unwrap() == 0
     })
     .await;
     let service = start_service(&redis, &vars).await;
@@ -141,8 +148,7 @@ async fn a_list_that_others_have_replaced_is_not_called_complete() {
     wait_until_recorded(&recorder, 6).await;
     let service = start_another(&redis, &[REDIS]).await;
     let keys = redis.client_for_db(2).await;
-    let set = fred::interfaces::KeysInterface::set::<(), _, _>;
-    set(&keys, "status-proxy:channels:r", "garbage", None, None, false).await.unwrap();
+    keys.set::<(), _, _>("status-proxy:channels:r", "garbage", None, None, false).await.unwrap();
     producer.publish("r:a", "more").await;
     wait_until_recorded(&recorder, 7).await;
     let mut viewer = Viewer::connect(&service, "r:*?history=5").await;
@@ -159,10 +165,7 @@ async fn a_runs_lines_missed_by_one_instance_are_read_from_the_recording_of_anot
     eventually("it records", async || recorder.metric("status_proxy_is_recorder").await == 1.0).await;
     let cut_off = start_service(&redis, &[REDIS, ("REDIS_URL", &url)]).await;
     let producer = Producer::connect(&redis).await;
-    let mut viewer = Viewer::connect(&cut_off, "r:*?history=0").await;
-    viewer.next_text().await;
-    publish(&producer, 0..10).await;
-    let ids = read(&mut viewer, 0..10).await;
+    let (mut viewer, ids) = publish_to_a_viewer(&cut_off, &producer, 10).await;
     proxy.cut();
     eventually("not ready", async || cut_off.get("/ready").await.0 == 503).await;
     publish(&producer, 10..30).await;
