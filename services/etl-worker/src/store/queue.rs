@@ -44,10 +44,8 @@ impl Store {
             return Ok(games);
         }
         let states = games.iter().map(|game| self.key(Key::EtlGame(game))).collect();
-        let found: Vec<usize> = self.run(&self.scripts.without_job, states, Vec::new()).await?;
-        let mut numbers = found.into_iter().peekable();
-        let is_found = |number: usize| numbers.next_if_eq(&number).is_some();
-        Ok((1..).map(is_found).zip(games).filter_map(|(is_found, game)| is_found.then_some(game)).collect())
+        let places: Vec<usize> = self.run(&self.scripts.without_job, states, Vec::new()).await?;
+        Ok(places.into_iter().filter_map(|place| games.get(place).cloned()).collect())
     }
 
     /// Creates jobs for those of the games that ended and have not changed for `settle`.
