@@ -1,15 +1,7 @@
 //! Any bytes as a message of Protobuf by a schema of its own, which may be any text, or by one with a type of every kind.
 #![no_main]
 
-use kafka_ingester_fuzz::{Format, SCHEMAS, decode_made_json, one_schema, policy, record};
+use kafka_ingester_fuzz::decode_by_schema;
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|input: (bool, &str, &[u8])| {
-    let (has_schema, text, payload) = input;
-    let own = if has_schema { one_schema("PROTOBUF", text) } else { None };
-    let (schemas, id) = own.as_ref().map_or((&*SCHEMAS, ID), |own| (own, 1));
-    let framed = [&[0, 0, 0, 0, id], payload].concat();
-    decode_made_json(&policy(Format::Registry), Some(schemas), &record(&framed)).unwrap().ok();
-});
-
-const ID: u8 = 2;
+fuzz_target!(|input: (bool, &str, &[u8])| decode_by_schema("PROTOBUF", 2, input));

@@ -2,7 +2,11 @@
 
 use serde::de::IgnoredAny;
 
-use crate::message::{Action, Change, Notify, Policy, Record, SchemaCache, SchemaId, StoreAs, unpack};
+use crate::message::{
+    Action, Change, Format, Notify, Policy, Record, SchemaCache, SchemaId, StoreAs, unpack,
+};
+use crate::schemas::{SCHEMAS, one_schema};
+use crate::{policy, record};
 
 /// What a target looks at of a change.
 #[derive(Debug)]
@@ -48,6 +52,14 @@ pub fn decode_made_json(
         assert!(!reason.starts_with("not_json") && !reason.starts_with("not_utf8"), "{reason}");
     }
     Ok(result)
+}
+
+/// Decodes a message by a schema of its own, which may be any text of this kind, or by the one of [`SCHEMAS`] with this id.
+pub fn decode_by_schema(kind: &str, id: u8, (has_schema, text, payload): (bool, &str, &[u8])) {
+    let own = if has_schema { one_schema(kind, text) } else { None };
+    let (schemas, id) = own.as_ref().map_or((&*SCHEMAS, id), |own| (own, 1));
+    let framed = [&[0, 0, 0, 0, id], payload].concat();
+    decode_made_json(&policy(Format::Registry), Some(schemas), &record(&framed)).unwrap().ok();
 }
 
 fn check(policy: &Policy, change: Change<'_>) -> Seen {

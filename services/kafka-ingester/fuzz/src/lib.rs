@@ -57,13 +57,13 @@ mod schemas;
 
 use std::sync::LazyLock;
 
-pub use checked::{Seen, decode, decode_made_json};
+pub use checked::{Seen, decode, decode_by_schema, decode_made_json};
 pub use config::parse_ingest_file;
 pub use message::{
     Encoding, Envelope, Format, KeyTemplate, Nested, NonFinite, Notify, Nulls, Policy, Record, Schema, SchemaCache,
     SchemaId, StoreAs, TtlUnit,
 };
-pub use schemas::{AVRO_SCHEMA, SCHEMAS, one_schema};
+pub use schemas::{AVRO_SCHEMA, SCHEMAS};
 
 /// What is done with messages by default, of this format.
 pub fn policy(format: Format) -> Policy {
