@@ -10,7 +10,7 @@ use crate::builder::COMMAND_TIMEOUT;
 use crate::cluster::{Follower, Redirect, Topology, first_view};
 use crate::key::hash_slot;
 use crate::pubsub::Link;
-use crate::state::publish_state;
+use crate::state::starting;
 use crate::{
     ConnectError, Connection, Layout, Needs, PubSubConnection, RedisConfig, RedisError, Shard, State,
     Subscriber, connect,
@@ -77,8 +77,7 @@ impl Redis {
 
     fn follow(config: &RedisConfig, needs: Option<Needs>) -> Self {
         let (sender, topology) = watch::channel(Topology::default());
-        let (states, state) = watch::channel(Ok(None));
-        publish_state(&states, Err("not connected yet".to_owned()));
+        let (states, state) = watch::channel(starting());
         let redirected = Arc::new(Notify::new());
         tokio::spawn(Follower::new(config, needs, sender, states, Arc::clone(&redirected)).run());
         Self { config: config.clone(), topology, state, redirected, _one: None }
@@ -224,9 +223,11 @@ async fn attempt<T, F: Future<Output = Result<T, RedisError>>>(
     known: &Topology,
     op: &impl Fn(Client) -> F,
 ) -> Result<T, (RedisError, Option<Redirect>)> {
-    let result = op(shard.client().clone()).await;
-    let Some(server) = shard.server() else { return result.map_err(|error| (error, None)) };
-    let Err(error) = result else { return result.map_err(|error| (error, None)) };
+    let error = match op(shard.client().clone()).await {
+        Ok(value) => return Ok(value),
+        Err(error) => error,
+    };
+    let Some(server) = shard.server() else { return Err((error, None)) };
     let redirect = Redirect::of(&error, server);
     let Some(Redirect::Ask(other)) = &redirect else { return Err((error, redirect)) };
     let Some(other) = known.primary_at(other) else { return Err((error, redirect)) };

@@ -19,6 +19,18 @@ pub fn publish_state(sender: &watch::Sender<State>, state: State) {
     });
 }
 
+/// The state of a client that was just started.
+pub(crate) fn starting() -> State {
+    Err("not connected yet".to_owned())
+}
+
+/// The first of these that is an error; if none is, the first that has a note.
+pub(crate) fn first_problem<'a>(states: impl Iterator<Item = &'a State> + Clone) -> State {
+    let problem = states.clone().find(|state| state.is_err());
+    let note = || states.clone().find(|state| matches!(state, Ok(Some(_))));
+    problem.or_else(note).cloned().unwrap_or(Ok(None))
+}
+
 /// What a watcher looks at. The first one in this order that is not `Ok` decides the [`State`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Source {
@@ -45,7 +57,6 @@ pub(crate) struct StateBoard {
 impl StateBoard {
     /// A board for this many connections, none of which is there yet.
     pub(crate) fn new(connections: usize) -> (Self, watch::Receiver<State>) {
-        let starting = || Err("not connected yet".to_owned());
         let (sender, receiver) = watch::channel(starting());
         let findings = (0..connections).map(|number| (Source::Connection(number), starting()));
         let findings = Arc::new(Mutex::new(findings.collect()));
@@ -56,10 +67,7 @@ impl StateBoard {
     pub(crate) fn set(&self, source: Source, finding: State) {
         let mut findings = self.findings.lock();
         findings.insert(source, finding);
-        let problem = findings.values().find(|finding| finding.is_err());
-        let note = || findings.values().find(|finding| matches!(finding, Ok(Some(_))));
-        let state = problem.or_else(note).cloned().unwrap_or(Ok(None));
-        publish_state(&self.sender, state);
+        publish_state(&self.sender, first_problem(findings.values()));
     }
 
     /// Tells those who wait for [`StateBoard::trouble`] to look at their connections now.

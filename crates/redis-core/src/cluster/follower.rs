@@ -15,7 +15,7 @@ use super::view::{Node, NodeId, View};
 use crate::builder::{COMMAND_TIMEOUT, NO_EVENTS, QUESTION_TIMEOUT, builder};
 use crate::error::{reason, reason_at};
 use crate::single_connection::SingleConnection;
-use crate::state::publish_state;
+use crate::state::{first_problem, publish_state};
 use crate::{ConnectError, Needs, RedisConfig, RedisError, Shard, State, connect};
 
 /// Time between two questions about the topology.
@@ -203,9 +203,7 @@ impl Follower {
         }
         let topology = self.topology.borrow();
         let states: Vec<State> = topology.shards.iter().map(Shard::problem).collect();
-        let problem = states.iter().find(|state| state.is_err());
-        let note = || states.iter().find(|state| matches!(state, Ok(Some(_))));
-        problem.or_else(note).cloned().unwrap_or(Ok(None))
+        first_problem(states.iter())
     }
 }
 
