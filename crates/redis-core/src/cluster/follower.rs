@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::slot_map::SlotMap;
 use super::topology::Topology;
-use super::view::{Node, NodeId, View};
+use super::view::{Node, View};
 use crate::builder::{COMMAND_TIMEOUT, NO_EVENTS, QUESTION_TIMEOUT, builder};
 use crate::error::{reason, reason_at};
 use crate::single_connection::SingleConnection;
@@ -28,7 +28,6 @@ pub(crate) struct Follower {
     config: RedisConfig,
     needs: Option<Needs>,
     map: SlotMap,
-    nodes: HashMap<NodeId, Node>,
     shards: BTreeMap<Server, Shard>,
     topology: watch::Sender<Topology>,
     state: watch::Sender<State>,
@@ -53,7 +52,6 @@ impl Follower {
             config: config.clone(),
             needs,
             map: SlotMap::new(),
-            nodes: HashMap::new(),
             shards: BTreeMap::new(),
             topology,
             state,
@@ -119,17 +117,11 @@ impl Follower {
 
     fn apply(&mut self, view: &View) {
         self.map.merge(view);
-        self.nodes.clone_from(&view.nodes);
-        let primaries: Vec<Server> =
-            self.nodes.values().filter(|node| node.is_primary).map(|node| node.server.clone()).collect();
-        let owners: Vec<Option<Server>> = self
-            .map
-            .owners()
-            .map(|owner| owner.and_then(|id| Some(self.nodes.get(id)?.server.clone())))
-            .collect();
-        let wanted = primaries.iter().chain(owners.iter().flatten());
-        let wanted: BTreeSet<Server> = wanted.cloned().collect();
-        for server in &wanted {
+        let primaries = view.nodes.values().filter(|node| node.is_primary).map(|node| &node.server);
+        let owners = self.map.owners().map(|owner| Some(&view.nodes.get(owner?)?.server));
+        let owners: Vec<Option<&Server>> = owners.collect();
+        let wanted: BTreeSet<&Server> = primaries.chain(owners.iter().copied().flatten()).collect();
+        for &server in &wanted {
             if !self.shards.contains_key(server) {
                 match self.open(server) {
                     Ok(shard) => drop(self.shards.insert(server.clone(), shard)),
@@ -140,7 +132,7 @@ impl Follower {
         let (kept, gone): (BTreeMap<_, _>, BTreeMap<_, _>) =
             std::mem::take(&mut self.shards).into_iter().partition(|(server, _)| wanted.contains(server));
         self.shards = kept;
-        self.publish(&owners);
+        self.publish(&owners, view);
         for (server, shard) in gone {
             tracing::info!(%server, "{server} has no part of the Redis Cluster's slots any more");
             tokio::spawn(async move { shard.close().await });
@@ -164,12 +156,12 @@ impl Follower {
         Ok(Shard::new(Some(server.clone()), config, pool))
     }
 
-    fn publish(&self, owners: &[Option<Server>]) {
+    fn publish(&self, owners: &[Option<&Server>], view: &View) {
         let mut shards: Vec<Shard> = Vec::new();
         let mut places: HashMap<&Server, u16> = HashMap::new();
         let mut by_slot = Vec::with_capacity(owners.len());
         for owner in owners {
-            let place = owner.as_ref().and_then(|server| {
+            let place = owner.and_then(|server| {
                 if let Some(place) = places.get(server) {
                     return Some(*place);
                 }
@@ -180,7 +172,7 @@ impl Follower {
             });
             by_slot.push(place);
         }
-        let mut nodes: Vec<&Node> = self.nodes.values().filter(|node| !node.is_down).collect();
+        let mut nodes: Vec<&Node> = view.nodes.values().filter(|node| !node.is_down).collect();
         nodes.sort_by_key(|node| (!node.is_primary, node.server.clone()));
         let topology = Topology {
             shards: shards.into(),
