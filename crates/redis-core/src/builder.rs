@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fred::types::config::{Config, ReconnectPolicy, TcpConfig};
+use fred::types::config::{Config, Options, ReconnectPolicy, TcpConfig};
 use fred::types::{Builder, RespVersion};
 use fred_socket2::TcpKeepalive;
 
@@ -53,6 +53,11 @@ pub(crate) fn builder(config: Config, command_timeout: Duration, event_capacity:
             connection.tcp = tcp();
         });
     builder
+}
+
+/// For a command that is sent once, on the connection that there is, and then answered within this time or has failed.
+pub(crate) fn once(timeout: Duration) -> Options {
+    Options { max_attempts: Some(1), fail_fast: true, timeout: Some(timeout), ..Options::default() }
 }
 
 /// The kernel finds a peer that vanished without a word: after 9 s on an idle connection, after 10 s with data under way.

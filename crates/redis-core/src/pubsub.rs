@@ -15,12 +15,13 @@ use fred::clients::{Client, WithOptions};
 use fred::error::ErrorKind;
 use fred::interfaces::{ClientLike, PubsubInterface};
 use fred::types::Message;
-use fred::types::config::{Options, Server};
+use fred::types::config::Server;
 use parking_lot::Mutex;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::TryRecvError;
 use tokio::sync::watch;
 
+use crate::builder::once;
 use crate::{Connection, ErrorClass, RedisError, State};
 pub(crate) use link::Link;
 use proof::{ConnectionInfo, Proof};
@@ -240,9 +241,7 @@ impl PubSubConnection {
     /// The client for commands that fail when the connection is lost. A new connection gets all its subscriptions anew, so
     /// fred must not repeat single ones there.
     fn without_retries(&self) -> WithOptions<Client> {
-        let options =
-            Options { max_attempts: Some(1), fail_fast: true, timeout: Some(TIMEOUT), ..Options::default() };
-        self.client().with_options(&options)
+        self.client().with_options(&once(TIMEOUT))
     }
 }
 

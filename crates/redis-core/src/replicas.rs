@@ -5,9 +5,9 @@ use std::time::Duration;
 use fred::clients::Client;
 use fred::error::ErrorKind;
 use fred::interfaces::{ClientLike, EventInterface, ServerInterface};
-use fred::types::config::Options;
 use tokio::sync::broadcast::error::TryRecvError;
 
+use crate::builder::once;
 use crate::error::{RedisError, TOO_FEW_REPLICAS};
 
 /// How long a write may take to reach the replicas, in milliseconds.
@@ -44,12 +44,7 @@ impl WaitReplicas {
         // WAIT is about the writes of its own connection: on another one it would say yes to what is lost.
         let mut reconnects = client.reconnect_rx();
         let written = write.await?;
-        let once = Options {
-            max_attempts: Some(1),
-            fail_fast: true,
-            timeout: Some(Duration::from_millis(WAIT_MS as u64 + 500)),
-            ..Options::default()
-        };
+        let once = once(Duration::from_millis(WAIT_MS as u64 + 500));
         let replicas: i64 = client.with_options(&once).wait(i64::from(self.0), WAIT_MS).await?;
         if !matches!(reconnects.try_recv(), Err(TryRecvError::Empty)) {
             return Err(RedisError::new(

@@ -7,10 +7,10 @@ use fred::bytes_utils::Str;
 use fred::clients::{Client, SubscriberClient};
 use fred::error::ErrorKind;
 use fred::interfaces::{ClientLike, EventInterface, KeysInterface, PubsubInterface};
-use fred::types::config::Options;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{sleep, timeout};
 
+use crate::builder::once;
 use crate::error::{ErrorClass, RETRY_INTERVAL_MS, RedisError, hint, reason, reason_at};
 use crate::state::{Source, StateBoard};
 use crate::{Key, RedisConfig};
@@ -31,22 +31,15 @@ pub(crate) trait Watched: ClientLike + EventInterface + Clone + 'static {
 impl Watched for Client {
     /// Deletes a key that never exists: a replica refuses it, and a primary does nothing.
     async fn ask(&self, patience: Duration) -> Result<(), RedisError> {
-        self.with_options(&options(patience)).unlink::<(), _>(Key::ConnectionCheck.to_string()).await
+        self.with_options(&once(PING_TIMEOUT + patience))
+            .unlink::<(), _>(Key::ConnectionCheck.to_string())
+            .await
     }
 }
 
 impl Watched for SubscriberClient {
     async fn ask(&self, patience: Duration) -> Result<(), RedisError> {
-        self.with_options(&options(patience)).ping::<()>(None).await
-    }
-}
-
-fn options(patience: Duration) -> Options {
-    Options {
-        max_attempts: Some(1),
-        fail_fast: true,
-        timeout: Some(PING_TIMEOUT + patience),
-        ..Options::default()
+        self.with_options(&once(PING_TIMEOUT + patience)).ping::<()>(None).await
     }
 }
 

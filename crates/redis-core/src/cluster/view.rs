@@ -7,11 +7,11 @@ use std::sync::Arc;
 use fred::clients::Client;
 use fred::error::ErrorKind;
 use fred::interfaces::ClientLike;
-use fred::types::config::{Options, Server};
+use fred::types::config::Server;
 use fred::types::{CustomCommand, FromValue, Value};
 
 use crate::RedisError;
-use crate::builder::QUESTION_TIMEOUT;
+use crate::builder::{QUESTION_TIMEOUT, once};
 
 /// The name that a node has for as long as it lives.
 pub(super) type NodeId = Arc<str>;
@@ -92,14 +92,8 @@ fn parse_node(line: &str, asked: &Server) -> Option<(NodeId, Node)> {
 }
 
 async fn cluster<T: FromValue>(client: &Client, what: &'static str) -> Result<T, RedisError> {
-    let once = Options {
-        max_attempts: Some(1),
-        fail_fast: true,
-        timeout: Some(QUESTION_TIMEOUT),
-        ..Options::default()
-    };
     let command = CustomCommand::new_static("CLUSTER", None, false);
-    client.with_options(&once).custom(command, vec![what]).await
+    client.with_options(&once(QUESTION_TIMEOUT)).custom(command, vec![what]).await
 }
 
 #[cfg(test)]
