@@ -19,6 +19,7 @@ pub struct Shard(Arc<Inner>);
 struct Inner {
     /// `None`: it is not a node of a Cluster.
     server: Option<Server>,
+    name: String,
     config: RedisConfig,
     pool: Connection<Pool>,
     /// A connection on which `ASKING` is followed by nobody else's command.
@@ -27,7 +28,8 @@ struct Inner {
 
 impl Shard {
     pub(crate) fn new(server: Option<Server>, config: RedisConfig, pool: Connection<Pool>) -> Self {
-        Self(Arc::new(Inner { server, config, pool, asking: Mutex::default() }))
+        let name = server.as_ref().map_or_else(|| config.to_string(), ToString::to_string);
+        Self(Arc::new(Inner { server, name, config, pool, asking: Mutex::default() }))
     }
 
     /// One of its connections, for a command, a pipeline or a transaction.
@@ -99,13 +101,10 @@ impl PartialEq for Shard {
 
 impl Eq for Shard {}
 
-/// `HOST:PORT`.
+/// Of a node of a Cluster `HOST:PORT`.
 impl fmt::Display for Shard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0.server {
-            Some(server) => write!(f, "{server}"),
-            None => write!(f, "{}", self.0.config),
-        }
+        f.write_str(&self.0.name)
     }
 }
 
