@@ -10,7 +10,7 @@ mod run_reader;
 mod subscriber;
 
 use redis_core::id::RunId;
-use redis_core::{ConnectError, Key, Redis, RedisConfig, RedisError, State};
+use redis_core::{ConnectError, Key, Redis, RedisConfig, RedisError, Shard, State};
 use tokio::sync::{mpsc, watch};
 
 use crate::run_hash::RunHash;
@@ -45,13 +45,16 @@ impl Store {
 
     /// The shard that has the run now; `None` if none is known.
     pub(crate) fn shard_of(&self, run: &RunId) -> Option<ShardName> {
-        self.redis.shard_of(Key::Run(run).name(self.redis.layout())).map(|shard| ShardName::new(&shard))
+        self.shard(run).map(|shard| ShardName::new(&shard))
     }
 
     /// Whether the run's shard refuses what preflight needs of it for all runs.
     pub(crate) fn is_refused(&self, run: &RunId) -> bool {
-        let shard = self.redis.shard_of(Key::Run(run).name(self.redis.layout()));
-        shard.is_none_or(|shard| shard.state().borrow().is_err())
+        self.shard(run).is_none_or(|shard| shard.state().borrow().is_err())
+    }
+
+    fn shard(&self, run: &RunId) -> Option<Shard> {
+        self.redis.shard_of(Key::Run(run).name(self.redis.layout()))
     }
 
     /// The run's current hash; `None` if the names and values of its fields are longer than the limit. A key of another type
