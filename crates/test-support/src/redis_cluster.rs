@@ -16,8 +16,18 @@ use crate::{TestRedis, eventually, eventually_ok, free_port};
 
 /// The hash slots of a Cluster.
 const SLOTS: u16 = 16_384;
-/// As small as a busy machine allows: a primary that is away for so long is replaced.
-const NODE_TIMEOUT_MS: &str = "2000";
+/// What makes a server a node. A primary that is away for 2 s is replaced, which is as soon as a busy machine allows; meanwhile
+/// the other shards go on; and a new replica waits for no others.
+const NODE_ARGS: &[&str] = &[
+    "--cluster-enabled",
+    "yes",
+    "--cluster-node-timeout",
+    "2000",
+    "--cluster-require-full-coverage",
+    "no",
+    "--repl-diskless-sync-delay",
+    "0",
+];
 /// A node that takes longer is down.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -44,14 +54,7 @@ impl RedisCluster {
 
     /// Starts one of another version: see [`redis_versions`](crate::redis_versions).
     pub async fn start_binary(binary: &Path, args: &[&str]) -> Self {
-        let own = ["--cluster-enabled", "yes", "--cluster-node-timeout", NODE_TIMEOUT_MS];
-        let own = own.into_iter().chain([
-            "--cluster-require-full-coverage",
-            "no",
-            "--repl-diskless-sync-delay",
-            "0",
-        ]);
-        let args: Vec<String> = own.chain(args.iter().copied()).map(str::to_owned).collect();
+        let args = [NODE_ARGS, args].concat().into_iter().map(str::to_owned).collect();
         let mut cluster = Self { nodes: Vec::new(), args, clients: Mutex::default() };
         for _ in 0..6 {
             cluster.start_node(binary).await;
@@ -194,19 +197,15 @@ impl RedisCluster {
     pub async fn wait_until_stable(&self) {
         eventually_ok("the nodes of the Cluster agree", async || {
             let mut views = Vec::new();
-            for number in 0..self.nodes.len() {
-                if self.nodes[number].is_running() {
-                    let info = self.send(number, "INFO", vec!["replication".into()]).await;
-                    let info = info?.as_string().unwrap_or_default();
-                    let is_ok = info.contains("role:master") || info.contains("master_link_status:up");
-                    let state = self.try_ask(number, "INFO").await?.as_string().unwrap_or_default();
-                    if !is_ok || !state.contains("cluster_state:ok") {
-                        return Err(format!("node {number} is not ready"));
-                    }
-                    views.push(parse_nodes(
-                        &self.try_ask(number, "NODES").await?.as_string().unwrap_or_default(),
-                    ));
+            for number in self.running() {
+                let info = self.send(number, "INFO", vec!["replication".into()]).await;
+                let info = info?.as_string().unwrap_or_default();
+                let is_ok = info.contains("role:master") || info.contains("master_link_status:up");
+                let state = self.try_ask(number, "INFO").await?.as_string().unwrap_or_default();
+                if !is_ok || !state.contains("cluster_state:ok") {
+                    return Err(format!("node {number} is not ready"));
                 }
+                views.push(self.nodes_known_to(number).await?);
             }
             let owners = |nodes: &[Node]| {
                 let mut owners: Vec<_> =
@@ -221,23 +220,21 @@ impl RedisCluster {
     }
 
     async fn wait_until_known(&self) {
-        eventually("all nodes know each other", async || {
-            for number in 0..self.nodes.len() {
-                let known = self.ask(number, "NODES").await.as_string().unwrap_or_default();
-                let known = parse_nodes(&known).iter().filter(|node| node.is_up).count();
-                let running = self.nodes.iter().filter(|node| node.is_running()).count();
-                if self.nodes[number].is_running() && known < running {
-                    return false;
+        eventually_ok("all nodes know each other", async || {
+            for number in self.running() {
+                let known = self.nodes_known_to(number).await?;
+                if known.iter().filter(|node| node.is_up).count() < self.running().count() {
+                    return Err(format!("node {number} knows {known:?}"));
                 }
             }
-            true
+            Ok(())
         })
         .await;
     }
 
     async fn meet(&self, number: usize) {
         let port = self.nodes[number].port();
-        let first = (0..self.nodes.len()).find(|other| *other != number && self.nodes[*other].is_running());
+        let first = self.running().find(|other| *other != number);
         self.ask(first.expect("another node runs"), &format!("MEET 127.0.0.1 {port}")).await;
     }
 
@@ -257,20 +254,24 @@ impl RedisCluster {
         *self.slots_of(number).await.first().expect("the node has slots")
     }
 
-    /// What the first node that is up says, with the newest epochs: it asks all.
+    /// What each node says of itself, for that is the newest. Those that do not answer are left out.
     async fn view(&self) -> Vec<Node> {
         let mut nodes: Vec<Node> = Vec::new();
-        for number in 0..self.nodes.len() {
-            if !self.nodes[number].is_running() {
-                continue;
-            }
-            let Ok(text) = self.try_ask(number, "NODES").await else { continue };
-            // What a node says of itself is the newest.
-            nodes.extend(
-                parse_nodes(&text.as_string().unwrap_or_default()).into_iter().filter(|node| node.is_myself),
-            );
+        for number in self.running() {
+            let known = self.nodes_known_to(number).await.unwrap_or_default();
+            nodes.extend(known.into_iter().filter(|node| node.is_myself));
         }
         nodes
+    }
+
+    async fn nodes_known_to(&self, number: usize) -> Result<Vec<Node>, String> {
+        let text = self.try_ask(number, "NODES").await?.as_string();
+        Ok(parse_nodes(&text.unwrap_or_default()))
+    }
+
+    /// The numbers of the nodes that were not killed.
+    fn running(&self) -> impl Iterator<Item = usize> {
+        (0..self.nodes.len()).filter(|number| self.nodes[*number].is_running())
     }
 
     fn number(&self, port: u16) -> usize {
