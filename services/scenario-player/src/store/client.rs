@@ -89,17 +89,16 @@ impl Store {
         script.evalsha_with_reload(client, keys, args).await
     }
 
-    /// Runs a script that changes something, and waits until enough replicas have the change. True if the script returns 1.
+    /// Runs a script that changes something, and waits until enough replicas have what it wrote.
     pub(super) async fn run_change(
         &self,
         script: &Script,
         keys: &[Key<'_>],
         args: Vec<Value>,
-    ) -> Result<bool, Unavailable> {
+    ) -> Result<i64, Unavailable> {
         let client = self.client();
-        let change = self.run_script_on::<i64>(client, script, keys, args);
-        let result = self.wait_replicas.confirm(client, change).await;
-        result.map(|result| result == 1).map_err(|error| self.failed(error))
+        let change = self.run_script_on(client, script, keys, args);
+        self.wait_replicas.confirm(client, change).await.map_err(|error| self.failed(error))
     }
 
     /// What an error means for whoever asked for the operation.

@@ -59,7 +59,7 @@ impl Store {
         args.extend(ids.iter().map(|id| Value::from(id.to_string())));
         args.extend(add_args(events, None));
         let keys = [Key::Timeline, Key::TimelineMeta, Key::TimelineDeadLetters];
-        self.run_change(&self.scripts.revive, &keys, args).await
+        Ok(self.run_change(&self.scripts.revive, &keys, args).await? == 1)
     }
 
     pub(crate) async fn drop_dead_letters(&self, ids: &[DeadLetterId]) -> Result<usize, Unavailable> {

@@ -34,7 +34,7 @@ impl Store {
             ];
             args.extend(part.iter().map(|message| message.to_line().into()));
             let keys = [Key::Recording(&new.name), Key::RecordingPlayback(&new.name)];
-            match self.run_script::<i64>(&self.scripts.store_messages, &keys, args).await? {
+            match self.run_change(&self.scripts.store_messages, &keys, args).await? {
                 HAS_BEGUN => return Ok(RecordingStored::HasBegun),
                 NAME_IS_TAKEN => return Ok(RecordingStored::NameIsTaken),
                 _ => first += part.len(),
@@ -68,7 +68,7 @@ impl Store {
             Key::Timeline,
             Key::TimelineMeta,
         ];
-        self.run_change(&self.scripts.begin_recording, &keys, args).await
+        Ok(self.run_change(&self.scripts.begin_recording, &keys, args).await? == 1)
     }
 
     pub(crate) async fn fill_in_messages(&self, events: &mut [ClaimedEvent]) -> Result<(), Unavailable> {

@@ -9,6 +9,8 @@ if stored and stored ~= digest then
   if has_begun or first > 0 then return -1 end
   redis.call('DEL', KEYS[1])
 elseif has_begun then
+  -- Written in any case: then replicas that have this have all that earlier attempts wrote.
+  redis.call('SET', KEYS[2], has_begun)
   return 0
 end
 redis.call('HSET', KEYS[1], 'digest', digest)

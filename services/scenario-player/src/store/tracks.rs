@@ -159,7 +159,7 @@ impl Store {
                 Key::RecordingLoops,
             ]),
         }
-        self.run_change(&self.scripts.update_playback, &keys, args).await
+        Ok(self.run_change(&self.scripts.update_playback, &keys, args).await? == 1)
     }
 }
 

@@ -288,6 +288,20 @@ async fn a_recording_can_be_posted_again_and_another_one_of_its_name_is_refused(
 }
 
 #[tokio::test]
+async fn a_recording_is_not_accepted_while_too_few_replicas_have_it_however_often_it_is_posted() {
+    let redis = TestRedis::start().await;
+    let player = start_printing(Some(&redis), &[("REDIS_WAIT_REPLICAS", "1")]).await;
+    let without = start_printing(Some(&redis), &[]).await;
+    let post = async |player: &ServiceProcess| post_recording(player, "?name=a", recording("a", 3, 1)).await;
+    let (status, answer) = post(&player).await;
+    assert_eq!(status, 503, "{answer}");
+    let (status, answer) = post(&without).await;
+    assert_eq!(status, 200, "{answer}");
+    let (status, answer) = post(&player).await;
+    assert_eq!(status, 503, "it has begun: {answer}");
+}
+
+#[tokio::test]
 async fn a_message_that_the_broker_refuses_is_a_dead_letter_that_can_be_replayed() {
     let redis = TestRedis::start().await;
     join_all([true, false].map(async |in_redis| {
