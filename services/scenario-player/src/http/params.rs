@@ -4,6 +4,7 @@ use actix_web::web::Path;
 use redis_core::id::CustomerId;
 
 use super::error::ApiError;
+use super::wire::{MAX_RATE, RATE_RANGE};
 use crate::playback::Speed;
 use crate::time::{EpochMicros, TimeError};
 
@@ -23,8 +24,8 @@ pub(super) fn limit(text: Option<&str>) -> Result<usize, ApiError> {
 
 /// A speed: a factor, or `max`.
 pub(super) fn speed(text: &str) -> Result<Speed, ApiError> {
-    let speed = if text == "max" { Some(Speed::MAX) } else { text.parse().ok().and_then(Speed::new) };
-    speed.ok_or_else(|| ApiError::unprocessable("speed: must lie between 0.1 and 1000, or be max"))
+    let speed = if text == MAX_RATE { Some(Speed::MAX) } else { text.parse().ok().and_then(Speed::new) };
+    speed.ok_or_else(|| ApiError::unprocessable(format!("speed: {RATE_RANGE}")))
 }
 
 /// A time: ISO 8601, or a number since the epoch. A `+` in a query that is not percent-encoded arrives as a space.

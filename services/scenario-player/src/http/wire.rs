@@ -11,8 +11,8 @@ use utoipa::ToSchema;
 pub(super) use self::playback::{
     PlaybackChange, RecordingBody, RecordingPlayback, Replay, ScenarioPlayback, Summary,
 };
-pub(super) use self::scalar::Id;
 use self::scalar::{Coordinate, Kind, Time, TimeSchema};
+pub(super) use self::scalar::{Id, MAX_RATE, RATE_RANGE};
 use crate::dead_letter::DeadLetter;
 use crate::event::{CustomerStep, Event, Item, MessageRef};
 use crate::scenario::{DraftStep, Scenario, Step};

@@ -196,7 +196,7 @@ impl NumberOrText for Rate {
     const EXPECTED: &'static str = "a number or max";
 
     fn of_number<E: de::Error>(factor: f64) -> Result<Self, E> {
-        Speed::new(factor).map(Self).ok_or_else(|| E::custom("must lie between 0.1 and 1000, or be max"))
+        Speed::new(factor).map(Self).ok_or_else(|| E::custom(RATE_RANGE))
     }
 
     fn of_text<E: de::Error>(text: &str) -> Result<Self, E> {
@@ -208,4 +208,5 @@ impl NumberOrText for Rate {
     }
 }
 
-const MAX_RATE: &str = "max";
+pub(in crate::http) const MAX_RATE: &str = "max";
+pub(in crate::http) const RATE_RANGE: &str = "must lie between 0.1 and 1000, or be max";
