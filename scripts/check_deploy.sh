@@ -10,8 +10,6 @@ tools=$target/deploy
 mkdir -p "$tools"
 PATH=$PATH:$tools/bin:$tools/usr/bin
 trap stop_children EXIT
-services=(services/*)
-services=("${services[@]#services/}")
 unchecked=0
 without() {
   say "NOT checked: $1 ($2)"

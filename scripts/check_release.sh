@@ -5,8 +5,7 @@ set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 source scripts/docker.sh
 use_docker || fail "there is no Docker engine"
-version=$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml)
-release=$target/release-$version
+release=$target/release-$(version)
 [ -e "$release/SHA256SUMS" ] || fail "there is no release in $release: run scripts/release.sh"
 (cd "$release" && sha256sum --check --quiet SHA256SUMS)
 

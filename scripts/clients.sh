@@ -30,7 +30,7 @@ test_python() {
 
 run_tests() {
   local newest
-  use_node node ws@8.23.0 azurite@3.35.0 axe-core@4.14.1 aedes@1.2.0 kafkajs@2.2.4 # The same list as scripts/test.sh: another one would replace it.
+  use_node clients-node ws@8.23.0
   if [ "${CLIENTS_BUILT-}" != 1 ]; then
     say "building the services"
     cargo build --quiet --locked -p status-proxy -p preflight

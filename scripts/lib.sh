@@ -1,11 +1,17 @@
 # shellcheck shell=bash
-# What the scripts beside it share: messages, programs that are missing, ports, children. Sourced, never run.
+# What the scripts beside it share: names, messages, programs that are missing, ports, children. Sourced, never run.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root" || exit 1
 target=${CARGO_TARGET_DIR:-$root/target}
 mkdir -p "$target"
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin # where Debian puts mosquitto and haproxy
+
+services=("$root"/services/*)
+services=("${services[@]##*/}")
+
+# The version of all services.
+version() { sed -n 's/^version = "\(.*\)"$/\1/p' "$root/Cargo.toml"; }
 
 say() { printf '\n== %s\n' "$*"; }
 fail() {

@@ -6,9 +6,7 @@ set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 source scripts/docker.sh
 
-services=(services/*)
-services=("${services[@]#services/}")
-version=$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml)
+version=$(version)
 out=$target/release-$version
 here=$(uname -m)
 [ $# -gt 0 ] || set -- "$here"

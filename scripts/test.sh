@@ -37,11 +37,13 @@ run() { timeout "${foreground[@]}" "$limit" cargo test --locked "$@" </dev/null 
 # A test that failed on a busy machine may have been unlucky. That is still a defect, of the test or of what it tests, but no
 # reason to fail a whole run: with TEST_AGAIN=1 up to three failed tests are run once more by themselves, and named at the end.
 flaky=()
+failed_tests() {
+  awk '/^failures:$/ { list = 1; next } /^(----|test result:)/ { list = 0 } list && /^    [^ ]/ { print substr($0, 5) }' "$log" | sort -u
+}
 run_failed_again() {
   local programs program
   mapfile -t programs < <(sed -n 's/^error: test failed, to rerun pass .\(-p .*\).$/\1/p' "$log")
-  mapfile -t flaky < <(awk '/^failures:$/ { list = 1; next } /^(----|test result:)/ { list = 0 }
-    list && /^    [^ ]/ { print substr($0, 5) }' "$log" | sort -u)
+  mapfile -t flaky < <(failed_tests)
   [ ${#flaky[@]} -ge 1 ] && [ ${#flaky[@]} -le 3 ] || return 1
   say "failed, and run again: ${flaky[*]}"
   for program in "${programs[@]}"; do
@@ -54,10 +56,10 @@ run_failed_again() {
 
 # The names of the tests that failed, and of those that were still running when the time was over.
 name_failed() {
-  awk '/^failures:$/ { list = 1; next } /^(----|test result:)/ { list = 0 } list && /^    [^ ]/ { print "  failed:" $0 }
-    / has been running for over / { running[$2] = 1 }
+  failed_tests | sed 's/^/  failed: /'
+  awk '/ has been running for over / { running[$2] = 1 }
     /^test .* \.\.\. / { delete running[$2] }
-    END { for (name in running) print "  did not end:    " name }' "$log" | sort -u
+    END { for (name in running) print "  did not end: " name }' "$log" | sort
 }
 
 say "running the tests"

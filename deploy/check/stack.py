@@ -13,16 +13,21 @@ import redis
 HOST = "127.0.0.1"
 
 
-def port(name, default):
-    return int(os.environ.get(f"PORT_{name}") or default)
+# The variable that moves a port is PORT_ and this name.
+PORTS = {"ENTRY": 8080, "SCENARIO_PLAYER": 8000, "PREFLIGHT": 9001, "STATUS_PROXY": 9002, "OBJECT_STORE": 2346, "STATISTICS": 8404,
+         "REDIS": 6379, "MOSQUITTO": 1883, "KAFKA": 9092}
 
 
-ENTRY = f"http://{HOST}:{port('ENTRY', 8080)}"
-PLAYER = f"http://{HOST}:{port('SCENARIO_PLAYER', 8000)}"
-PREFLIGHT = f"ws://{HOST}:{port('PREFLIGHT', 9001)}"
-STATUS = f"ws://{HOST}:{port('STATUS_PROXY', 9002)}"
-OBJECTS = f"tcp://{HOST}:{port('OBJECT_STORE', 2346)}"
-STATISTICS = f"http://{HOST}:{port('STATISTICS', 8404)}"
+def port(name):
+    return int(os.environ.get(f"PORT_{name}") or PORTS[name])
+
+
+ENTRY = f"http://{HOST}:{port('ENTRY')}"
+PLAYER = f"http://{HOST}:{port('SCENARIO_PLAYER')}"
+PREFLIGHT = f"ws://{HOST}:{port('PREFLIGHT')}"
+STATUS = f"ws://{HOST}:{port('STATUS_PROXY')}"
+OBJECTS = f"tcp://{HOST}:{port('OBJECT_STORE')}"
+STATISTICS = f"http://{HOST}:{port('STATISTICS')}"
 KAFKA_TOPIC = os.environ.get("KAFKA_TOPIC") or "batteries"
 WORKER_CHANNEL = os.environ.get("WORKER_CHANNEL") or "lib.server.lobby"
 # Unique to this run, so that no check sees what an earlier one has left behind.
@@ -85,11 +90,11 @@ def ready_counts():
 
 def redis_client(**more):
     kind = redis.RedisCluster if os.environ.get("REDIS_CLUSTER") else redis.Redis
-    return kind(host=HOST, port=port("REDIS", 6379), password=secret("REDIS_PASSWORD"), decode_responses=True, **more)
+    return kind(host=HOST, port=port("REDIS"), password=secret("REDIS_PASSWORD"), decode_responses=True, **more)
 
 
 def kafka_producer(**more):
-    return kafka.KafkaProducer(bootstrap_servers=f"{HOST}:{port('KAFKA', 9092)}", acks="all", enable_idempotence=True, **more)
+    return kafka.KafkaProducer(bootstrap_servers=f"{HOST}:{port('KAFKA')}", acks="all", enable_idempotence=True, **more)
 
 
 def make_topic():
@@ -108,7 +113,7 @@ def mqtt_subscriber(on_message, client_id=""):
     client.on_message = lambda _client, _data, message: on_message(message.topic, json.loads(message.payload))
     client.username_pw_set(os.environ.get("MQTT_USERNAME") or None, secret("MQTT_PASSWORD"))
     client.reconnect_delay_set(1, 1)
-    client.connect(HOST, port("MOSQUITTO", 1883))
+    client.connect(HOST, port("MOSQUITTO"))
     client.loop_start()
     wait_until("a subscription to mosquitto", lambda: subscribed)
     return client
