@@ -66,7 +66,8 @@ test("where no WebSocket can be opened, an event stream carries the lines", asyn
     constructor() { setTimeout(() => this.onclose({ code: 1006, reason: "" })); }
     close() {}
   }
-  const viewer = watch({ channels: "blocked", WebSocket: Refused });
+  // fetch may take a connection that it has kept since before the stall.
+  const viewer = watch({ channels: "blocked", WebSocket: Refused, silence: 1500 });
   await isOpen(viewer);
   assert.deepEqual(viewer.record.states.filter(({ state }) => state === "open").map(({ transport }) => transport), ["sse"]);
   await world.do("publish", "blocked", "1");
