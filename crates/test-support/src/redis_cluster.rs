@@ -130,8 +130,14 @@ impl RedisCluster {
             replica.map(|node| self.number(node.port)).ok_or("none")
         };
         let replica = eventually_ok("the primary has a replica", find).await;
-        eventually_ok("the failover begins", async || self.try_ask(replica, "FAILOVER").await).await;
-        self.wait_for_failover(slot, number).await
+        // A replica gives up after 5 s if the others were too busy to answer it. Then it is asked again.
+        eventually("a planned failover", async || {
+            self.owner(slot).await != number
+                || self.try_ask(replica, "FAILOVER").await.is_ok()
+                    && timeout(Duration::from_secs(6), self.wait_for_failover(slot, number)).await.is_ok()
+        })
+        .await;
+        self.owner(slot).await
     }
 
     /// Waits until another node than this has the slot. Returns its number.
