@@ -124,8 +124,9 @@ async fn many_who_stall_share_memory_stop_nobody_and_are_cut_off(node: &Node) {
     for what in ["30 GETs that nobody reads", "30 GETs that nobody has read for a while"] {
         let grown = node.resident().saturating_sub(before);
         println!("{} MiB for 30 readers of {} MiB", grown >> 20, length >> 20);
-        // A copy for each would be 30 times the length. The sockets' buffers and the allocator take some MiB.
-        assert!(grown < 2 * length as u64, "{grown} bytes for 30 readers");
+        // A copy for each would be 30 times the length. On a slow machine a reader may come after the read of the first ended,
+        // and begin another; the sockets' buffers and the allocator take some MiB.
+        assert!(grown < 3 * length as u64, "{grown} bytes for 30 readers");
         others_are_served(node, what).await;
     }
     // Only time can tell who has stalled for long enough.
