@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
+use actix_web::web::{self, ServiceConfig};
 use chassis::http::HttpSettings;
 use chassis::probe::Probes;
 use chassis::{Lifecycle, ProcessSettings, Service, SettingError, Settings, http, metrics, settings};
@@ -73,7 +74,12 @@ async fn run(config: Config) -> anyhow::Result<ExitCode> {
     let lifecycle = Lifecycle::new(&config.process);
     let probes = Probes::new(lifecycle.readiness(), metrics::registry(Config::SERVICE)?);
     let server = http::Server::bind(&config.process, &config.http)?;
-    lifecycle.spawn("http", server.run(http::probe_routes(probes), lifecycle.stopping()));
+    let probes = http::probe_routes(probes);
+    let routes = move |routes: &mut ServiceConfig| {
+        routes.route("/greetings/{number}", web::get().to(greet));
+        probes(routes);
+    };
+    lifecycle.spawn("http", server.run(routes, lifecycle.stopping()));
     info!("the password has {} letters", config.redis_password.len());
     if config.token_key.is_some() {
         lifecycle.on_reload("the token key", || {
@@ -84,6 +90,11 @@ async fn run(config: Config) -> anyhow::Result<ExitCode> {
     }
     let _clean_up = start(config.work, &lifecycle);
     Ok(lifecycle.run().await)
+}
+
+async fn greet(number: web::Path<u32>) -> &'static str {
+    info!("greeted {number}");
+    "hello\n"
 }
 
 fn start(work: Work, lifecycle: &Lifecycle) -> Option<SlowToDrop> {

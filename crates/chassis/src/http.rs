@@ -3,6 +3,7 @@
 mod authorization;
 mod guard;
 mod settings;
+mod traced;
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -57,7 +58,7 @@ impl Server {
         let app = move || {
             let guard = Arc::clone(&guard);
             let check = from_fn(move |request, next| Arc::clone(&guard).handle(request, next));
-            App::new().wrap(check).configure(routes.clone())
+            App::new().wrap(check).wrap(from_fn(traced::handle)).configure(routes.clone())
         };
         async move {
             // Only the running server may be sent between threads, so its builder must be gone before the wait.

@@ -11,6 +11,7 @@ pub mod readiness;
 mod run;
 pub mod settings;
 pub mod telemetry;
+pub mod traces;
 pub mod unique;
 
 pub use lifecycle::Lifecycle;

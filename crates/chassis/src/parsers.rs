@@ -53,6 +53,17 @@ pub fn boolean(text: &str) -> Result<bool, String> {
     }
 }
 
+/// A URL that begins with `http://` or `https://`, without what the URLs of its paths must not have before them.
+///
+/// # Errors
+/// Says what it must be.
+pub fn http_url(text: &str) -> Result<String, String> {
+    let url = reqwest_tls::Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+    let url = url.filter(|url| url.has_host() && url.query().is_none() && url.fragment().is_none());
+    url.map(|_| text.trim_end_matches('/').to_owned())
+        .ok_or_else(|| "must be a URL such as http://localhost:4318".to_owned())
+}
+
 /// A text with names in braces, `user:{id}:{topic}`: the text before the first one, and each name with the text after it.
 /// `None` if the braces are not in pairs.
 pub fn placeholders(text: &str) -> Option<(&str, Vec<(&str, &str)>)> {

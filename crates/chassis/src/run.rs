@@ -9,7 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing::error;
 
 use crate::lifecycle::own_process;
-use crate::{Settings, open_files, settings, telemetry};
+use crate::{Settings, open_files, settings, telemetry, traces};
 
 /// Runs a service from its settings to its exit code.
 ///
@@ -20,7 +20,10 @@ pub fn run<S: Settings, F>(config: S, app: impl FnOnce(S) -> F) -> ExitCode
 where
     F: Future<Output = anyhow::Result<ExitCode>>,
 {
-    telemetry::init(config.process());
+    if let Err(reason) = telemetry::init(S::SERVICE, config.process()) {
+        error!("{reason:#}");
+        return ExitCode::FAILURE;
+    }
     settings::warn_of_typos::<S>();
     open_files::raise_limit();
     if let Some(connections) = config.max_connections() {
@@ -33,6 +36,7 @@ where
             signal(SignalKind::hangup()).context("listen for signals")?
         };
         let ended = runtime.block_on(own_process(app(config)));
+        traces::stop();
         runtime.shutdown_background();
         ended
     });

@@ -1,17 +1,22 @@
-//! Logs: one line per event on standard error, as text or JSON.
+//! Logs: one line per event on standard error, as text or JSON. With traces, what is logged in a span has its trace's id.
 
 use std::{io, panic};
 
 use tracing::error;
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::{SubscriberBuilder, fmt};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, Registry};
 
-use crate::ProcessSettings;
 use crate::one_line::OneLine;
+use crate::{ProcessSettings, Service, traces};
 
-/// Starts logging for this process. `RUST_LOG` wins over `LOG_LEVEL`. A panic is logged as an event like any other.
-/// In both formats an event is one line, whatever it holds.
-pub fn init(settings: &ProcessSettings) {
+/// Starts logging for this process, and traces if there is a collector of them. `RUST_LOG` wins over `LOG_LEVEL`. A panic is logged
+/// as an event like any other. In both formats an event is one line, whatever it holds.
+///
+/// # Errors
+/// When traces cannot be started. Logging is.
+pub fn init(service: Service, settings: &ProcessSettings) -> anyhow::Result<()> {
     let level = match settings.log_level.to_ascii_uppercase().as_str() {
         "WARNING" => "warn".to_owned(),
         "CRITICAL" => "error".to_owned(),
@@ -20,20 +25,30 @@ pub fn init(settings: &ProcessSettings) {
     // The client libraries' own logs repeat what the services say in one line.
     let default = format!("{level},fred=error,rumqttc=error,actix_server=warn");
     let filter = EnvFilter::new(settings.rust_log.as_deref().unwrap_or(&default));
-    // A second call in one process (in tests) keeps the first subscriber.
-    let _ = match settings.log_format.as_str() {
-        "json" => {
-            logs().with_writer(io::stderr).with_env_filter(filter).json().flatten_event(true).try_init()
-        }
-        _ => {
-            let writer = || OneLine(io::stderr());
-            logs().with_writer(writer).with_env_filter(filter).with_ansi(false).try_init()
-        }
+    let lines = tracing_subscriber::fmt::layer().with_target(false);
+    let lines: Box<dyn Layer<Registry> + Send + Sync> = match settings.log_format.as_str() {
+        "json" => lines
+            .with_writer(io::stderr)
+            .json()
+            .flatten_event(true)
+            .with_span_list(false)
+            .with_filter(filter)
+            .boxed(),
+        _ => lines.with_writer(|| OneLine(io::stderr())).with_ansi(false).with_filter(filter).boxed(),
     };
+    let started =
+        settings.otel_exporter_otlp_endpoint.as_deref().map(|url| traces::start(service, url)).transpose();
+    let (spans, failure) = match started {
+        Ok(spans) => (spans, None),
+        Err(reason) => (None, Some(reason)),
+    };
+    // A second call in one process (in tests) keeps the first subscriber.
+    let _ = tracing_subscriber::registry().with(lines).with(spans).try_init();
     panic::set_hook(Box::new(|panic| {
         let location = panic.location().map(ToString::to_string).unwrap_or_default();
         error!(location, "panicked: {}", panic.payload_as_str().unwrap_or("no message"));
     }));
+    failure.map_or(Ok(()), Err)
 }
 
 /// Starts logging in JSON for a process whose settings are refused.

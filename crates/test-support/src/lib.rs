@@ -2,6 +2,7 @@
 
 mod browser;
 mod child_server;
+mod collector;
 mod eventually;
 mod flaky_proxy;
 pub mod framing;
@@ -25,6 +26,7 @@ mod strangers;
 mod test_limit;
 
 pub use browser::Browser;
+pub use collector::{Collector, TraceSpan};
 pub use eventually::{eventually, eventually_ok, within_patience};
 pub use flaky_proxy::FlakyProxy;
 pub use free_port::free_port;

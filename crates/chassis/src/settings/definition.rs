@@ -81,6 +81,10 @@ pub struct ProcessSettings {
     #[arg(long, env = "LOG_FORMAT", default_value = "text", value_parser = ["text", "json"])]
     pub log_format: String,
 
+    /// URL of a collector that takes OTLP over HTTP, to send it traces; none are made if unset
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_parser = parsers::http_url)]
+    pub otel_exporter_otlp_endpoint: Option<String>,
+
     /// Ask the running instance's /health and exit 0 or 1; of the settings only LISTEN_ADDR is read
     #[arg(long)]
     pub health: bool,

@@ -6,6 +6,7 @@ mod drain;
 mod http;
 mod reload;
 mod settings;
+mod traces;
 
 use std::path::{Path, PathBuf};
 use std::process::Output;
