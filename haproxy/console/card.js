@@ -1,5 +1,6 @@
 // What is shown of a service: its figures with plots, and its instances.
 
+import { create } from "./dom.js";
 import { format } from "./figures.js";
 import { total } from "./metrics.js";
 import { createPlot, draw } from "./plot.js";
@@ -10,7 +11,8 @@ export class Card {
   #version = create("span");
   #instances = create("tbody");
 
-  constructor(service) {
+  // `href`: the page of the service, unless it is this one.
+  constructor(service, href) {
     this.#service = service;
     this.#figures = service.figures.map(({ label }) => {
       const [value, plot] = [create("span"), createPlot()];
@@ -22,7 +24,7 @@ export class Card {
     this.element = create(
       "article",
       { id: service.name },
-      create("h2", {}, create("a", { href: service.page }, service.name)),
+      create("h2", {}, href === undefined ? service.name : create("a", { href }, service.name)),
       create("p", {}, service.about, this.#version),
       create("dl", { className: "figures" }, ...this.#figures.map(({ element }) => element)),
       create("div", scroll, create("table", {}, create("thead", {}, head), this.#instances)),
@@ -59,18 +61,13 @@ export class Card {
   }
 }
 
-export function create(name, properties = {}, ...children) {
-  const element = Object.assign(document.createElement(name), properties);
-  element.append(...children);
-  return element;
-}
-
 function version(metrics) {
   const info = metrics?.find(({ name }) => name.endsWith("_build_info"));
   return /version="([^"]*)"/.exec(info?.labels)?.[1];
 }
 
-function age(seconds) {
+// A time for people.
+export function age(seconds) {
   for (const [unit, length] of [["d", 86400], ["h", 3600], ["min", 60]]) {
     if (seconds >= 2 * length) return `${Math.floor(seconds / length)} ${unit}`;
   }

@@ -1,23 +1,25 @@
 // Which instances there are, and what each says of itself.
 
 import { parseMetrics } from "./metrics.js";
-import { SERVICES } from "./services.js";
 
-// Asks haproxy for the instances, and each instance for its state. The promise is rejected if haproxy does not answer.
-export async function readInstances() {
-  const rows = parseCsv(await fetchText("haproxy;csv"));
+// Asks haproxy, to which `base` leads, for the instances of these services, and each instance for its state. The promise is
+// rejected if haproxy does not answer.
+export async function readInstances(services, base) {
+  const rows = parseCsv(await fetchText(`${base}haproxy;csv`));
   const isInstance = (row) =>
-    SERVICES.some(({ name }) => name === row.pxname) &&
+    services.some(({ name }) => name === row.pxname) &&
     !["FRONTEND", "BACKEND"].includes(row.svname) &&
     !row.status.startsWith("MAINT"); // a place for an instance that is not there
-  return Promise.all(rows.filter(isInstance).map(readInstance));
+  return Promise.all(rows.filter(isInstance).map((row) => readInstance(`${base}instances/${row.pxname}/${row.svname}/`, row)));
 }
 
-async function readInstance(row) {
+// The instance that has served the page.
+export const readOwnInstance = (service) => readInstance("", { pxname: service, svname: service, status: "no check" });
+
+async function readInstance(address, row) {
   const instance = { service: row.pxname, name: row.svname, metrics: null, ...judge(row.status) };
-  const address = `instances/${row.pxname}/${row.svname}`;
   try {
-    const [metrics, ready] = await Promise.all([fetchText(`${address}/metrics`), fetch(`${address}/ready`, deadline())]);
+    const [metrics, ready] = await Promise.all([fetchText(`${address}metrics`), fetch(`${address}ready`, deadline())]);
     instance.metrics = parseMetrics(metrics);
     if (ready.status === 404) return { ...instance, level: "warning", state: "draining", reason: "it takes no new clients" };
     const { reasons = [], notes = [] } = await ready.json();

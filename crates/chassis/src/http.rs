@@ -1,6 +1,7 @@
 //! HTTP by actix-web: binding, the probes' routes, who may ask, and a server that stops when told.
 
 mod authorization;
+mod files;
 mod guard;
 mod settings;
 mod traced;
@@ -19,6 +20,8 @@ use tracing::info;
 
 use crate::ProcessSettings;
 use crate::probe::{self, Probes};
+pub use authorization::{has_token, is_token};
+pub use files::{CSS, JAVASCRIPT, StaticFile, console_files, static_files};
 use guard::Guard;
 pub use guard::keep_until_sent;
 pub use settings::HttpSettings;

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod builder;
+pub mod catalog;
 pub mod channel;
 mod check;
 mod cluster;
@@ -10,6 +11,7 @@ pub mod error;
 mod follow;
 pub mod id;
 pub mod key;
+mod key_scan;
 mod layout;
 mod needs;
 mod pubsub;
@@ -29,6 +31,7 @@ pub use config::{ConfigError, RedisConfig};
 pub use connect::{ConnectError, Connection};
 pub use error::{ErrorClass, RedisError};
 pub use key::Key;
+pub use key_scan::KeyScan;
 pub use layout::Layout;
 pub use needs::Needs;
 pub use pubsub::PubSubConnection;

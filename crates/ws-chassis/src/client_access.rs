@@ -39,6 +39,11 @@ impl ClientAccess {
         }
     }
 
+    /// What its token grants now.
+    pub(crate) fn grant(&self) -> Result<Grant, AccessDenied> {
+        self.state.lock().grant.clone()
+    }
+
     /// Closes this client with 4401 when its token ends.
     pub(crate) fn bind(&self, client: Client) {
         let state = &mut *self.state.lock();

@@ -4,13 +4,15 @@ use std::time::Duration;
 use anyhow::Context;
 use chassis::probe::Probes;
 use chassis::{Lifecycle, SettingError};
-use ws_server::token::AccessDenied;
+use ws_server::token::{AccessDenied, Grant};
 use ws_server::{Reply, Request, Response};
 
 use crate::access::Access;
 use crate::client_access::ClientAccess;
 use crate::key_source::KeyKeeper;
+use crate::listing::ListingRule;
 use crate::opener::Opener;
+use crate::operator_token::OperatorToken;
 use crate::settings::SocketSettings;
 use crate::token_session::TokenSession;
 
@@ -20,6 +22,8 @@ pub struct HttpFront {
     page: Response,
     probes: Probes,
     metrics_enabled: bool,
+    operator_token: Option<OperatorToken>,
+    listing_rule: ListingRule,
     keys: Option<Arc<KeyKeeper>>,
     key_refresh: Duration,
     token_cookie: Option<String>,
@@ -36,6 +40,8 @@ impl HttpFront {
             page,
             probes,
             metrics_enabled: settings.metrics_enabled,
+            operator_token: settings.operator_token.clone().map(OperatorToken::new),
+            listing_rule: ListingRule::new(settings),
             keys: keys.map(Arc::new),
             key_refresh: settings.token_key_refresh,
             token_cookie: settings.token_cookie.clone(),
@@ -70,12 +76,16 @@ impl HttpFront {
         }
         let is_websocket = request.is_websocket();
         let Some(keys) = &self.keys else {
-            let opened = opener.open(request, Access(None)).await;
+            let may_list = self.listing_rule.check(&request, self.operator_token.as_ref());
+            let opened = opener.open(request, Access::free(may_list)).await;
             return opened.unwrap_or_else(|denied| self.refuse(is_websocket, denied));
         };
         let verifier = keys.verifier();
         let token = request.token(self.token_cookie.as_deref());
-        let grant = verifier.verify(token.as_deref()).await;
+        let grant = match &self.operator_token {
+            Some(operator_token) if operator_token.is_in(&request) => Ok(Grant::everything()),
+            _ => verifier.verify(token.as_deref()).await,
+        };
         let access = ClientAccess::new(verifier.clone(), grant);
         if token.is_none() && is_websocket && self.token_after_upgrade {
             let (opener, time_limit) = (opener.clone(), self.handshake_timeout);
@@ -83,7 +93,7 @@ impl HttpFront {
                 TokenSession::before_token(client, access, time_limit, request, opener)
             });
         }
-        match opener.open(request, Access(Some(access.clone()))).await {
+        match opener.open(request, Access::by(access.clone())).await {
             Ok(Reply::WebSocket(on_open)) => Reply::session(move |client| {
                 let session = on_open(client.clone());
                 TokenSession::new(client, access, session)

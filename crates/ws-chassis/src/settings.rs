@@ -20,11 +20,11 @@ pub struct SocketSettings {
 
     /// Pages that may connect: comma-separated wildcards for the Origin's host or host:port; empty for any
     #[arg(long, env = "_ALLOWED_ORIGINS", default_value = "")]
-    allowed_origins: Origins,
+    pub(crate) allowed_origins: Origins,
 
     /// Names of the service beside localhost, addresses and the name in LISTEN_ADDR: comma-separated wildcards for the Host; others are refused with 421. Empty: any name while any origin is allowed, else the hosts of ALLOWED_ORIGINS
     #[arg(long, env = "_ALLOWED_HOSTS", default_value = "")]
-    allowed_hosts: Hosts,
+    pub(crate) allowed_hosts: Hosts,
 
     /// Key that verifies access tokens: secret:TEXT or secret:file:PATH; a public key in PEM, a JWKS, or file:PATH or https://URL of one; without it no token is needed
     #[arg(long, env = "_TOKEN_KEY", hide_env_values = true, value_parser = TokenKey::parse)]
@@ -49,6 +49,10 @@ pub struct SocketSettings {
     /// true: a WebSocket without a token is opened, and its first message must be {"type":"token","token":"…"}, within HANDSHAKE_TIMEOUT
     #[arg(long, env = "_TOKEN_AFTER_UPGRADE", default_value = "false", value_parser = parsers::boolean, action = clap::ArgAction::Set)]
     pub(crate) token_after_upgrade: bool,
+
+    /// Token of the operator, who may list and watch all runs: as a bearer token, or as a password; without it whoever may watch runs may list them
+    #[arg(long, env = "OPERATOR_TOKEN", hide_env_values = true)]
+    pub(crate) operator_token: Option<String>,
 
     /// A client that reads nothing for this long, while messages wait for it, is closed with 1013
     #[arg(long, env = "_WRITE_TIMEOUT", default_value = "2s", value_parser = parsers::positive_duration)]

@@ -107,7 +107,7 @@ impl Shared {
             Ok(None) => AccessDenied::Unauthorized("the first message must be the token"),
             Ok(Some(token)) => {
                 self.access.set(self.access.verifier().verify(Some(&token)).await);
-                match opener.open(request, Access(Some(self.access.clone()))).await {
+                match opener.open(request, Access::by(self.access.clone())).await {
                     Ok(Reply::WebSocket(on_open)) => {
                         self.access.bind(self.client.clone());
                         let session = on_open(self.client.clone());

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use bytes::Bytes;
+use serde::Serialize;
 
 /// A plain HTTP response. The connection ends after it.
 #[derive(Clone, Debug)]
@@ -22,6 +23,14 @@ impl Response {
     /// A response of one line of plain text.
     pub fn text(status: u16, text: impl Into<String>) -> Self {
         Self::new(status, "text/plain; charset=utf-8", text.into())
+    }
+
+    /// A response with JSON, which nobody keeps.
+    pub fn json(value: &impl Serialize) -> Self {
+        match serde_json::to_vec(value) {
+            Ok(body) => Self::new(200, "application/json", body).header("Cache-Control", "no-store"),
+            Err(error) => Self::text(500, format!("write JSON: {error}")),
+        }
     }
 
     /// Adds a header. The value must be one line.

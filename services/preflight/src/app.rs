@@ -15,6 +15,7 @@ use ws_chassis::{HttpFront, drain_time};
 use ws_server::{Server, page};
 
 use crate::config::Config;
+use crate::http::RunsApi;
 use crate::hub::Hub;
 use crate::metrics::Metrics;
 use crate::store::Store;
@@ -58,7 +59,8 @@ impl App {
         let page = page::html(include_str!("../web/index.html"), &[include_str!("../web/page.js")]);
         let front = HttpFront::new(&config.sockets, probes, page);
         front.reload_on_hangup(lifecycle, || Ok(chassis::settings::read_again::<Config>()?.sockets));
-        let opener = RunOpener { hub: hub_handle, max_runs_per_client: config.max_runs_per_client() };
+        let runs = RunsApi::new(Arc::clone(&store), config.rules());
+        let opener = RunOpener { hub: hub_handle, runs, max_runs_per_client: config.max_runs_per_client() };
         let endpoint = Endpoint { front, opener: Arc::new(opener) };
         let server = Server::new(config.socket_options(), socket_metrics, endpoint);
         info!(redis = %config.redis, "runs are read from {}", config.redis);

@@ -30,8 +30,15 @@ pub(crate) enum TimeExpr {
     FirstOf(Vec<TimeExpr>),
 }
 
+/// The value of a time, and the field that has decided it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum TimeValue {
+pub(crate) struct Time<'a> {
+    pub(crate) field: &'a str,
+    pub(crate) value: TimeValue,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TimeValue {
     /// The field is absent or empty.
     Missing,
     NotANumber,
@@ -45,12 +52,11 @@ impl Check {
             Self::Present(field) => run.get(field).is_some(),
             Self::NotEmpty(field) => run.get(field).is_some_and(|value| !value.is_empty()),
             Self::IsTrue(field) => run.is_true(field),
-            Self::Newer { time, than } => match time.evaluate(run) {
-                TimeValue::Seconds(time) => than.iter().all(|other| match other.evaluate(run) {
-                    TimeValue::Seconds(other) => time > other,
-                    TimeValue::Missing | TimeValue::NotANumber => false,
-                }),
-                TimeValue::Missing | TimeValue::NotANumber => false,
+            Self::Newer { time, than } => match time.evaluate(run).seconds() {
+                Some(time) => {
+                    than.iter().all(|other| other.evaluate(run).seconds().is_some_and(|other| time > other))
+                }
+                None => false,
             },
             Self::All(checks) => checks.iter().all(|check| check.is_true_for(run)),
             Self::Any(checks) => checks.iter().any(|check| check.is_true_for(run)),
@@ -59,24 +65,46 @@ impl Check {
 }
 
 impl TimeExpr {
-    fn evaluate(&self, run: &RunHash) -> TimeValue {
+    pub(crate) fn evaluate<'a>(&'a self, run: &RunHash) -> Time<'a> {
         match self {
-            Self::Field(field) => match run.get(field) {
-                None | Some("") => TimeValue::Missing,
-                Some(text) => parse_whole_number(text).map_or(TimeValue::NotANumber, TimeValue::Seconds),
-            },
+            Self::Field(field) => Time { field, value: TimeValue::of(run.get(field)) },
             Self::LatestOf(times) => {
-                let numbers = times.iter().filter_map(|time| match time.evaluate(run) {
-                    TimeValue::Seconds(time) => Some(time),
-                    TimeValue::Missing | TimeValue::NotANumber => None,
-                });
-                numbers.max().map_or(TimeValue::Missing, TimeValue::Seconds)
+                let times = || times.iter().map(|time| time.evaluate(run));
+                let latest = times().max_by_key(|time| time.seconds());
+                // What is no number does not count.
+                latest
+                    .filter(|time| time.seconds().is_some())
+                    .unwrap_or_else(|| Time::missing(times().next()))
             }
-            Self::FirstOf(times) => times
-                .iter()
-                .map(|time| time.evaluate(run))
-                .find(|value| *value != TimeValue::Missing)
-                .unwrap_or(TimeValue::Missing),
+            Self::FirstOf(times) => {
+                let times = || times.iter().map(|time| time.evaluate(run));
+                let first = times().find(|time| time.value != TimeValue::Missing);
+                first.unwrap_or_else(|| Time::missing(times().next()))
+            }
+        }
+    }
+}
+
+impl Time<'_> {
+    /// Of several times, none of which is known: it is the first that misses.
+    fn missing(first: Option<Self>) -> Self {
+        Self { field: first.map_or("", |time| time.field), value: TimeValue::Missing }
+    }
+
+    /// Epoch seconds, if it is known.
+    pub(crate) fn seconds(self) -> Option<i128> {
+        match self.value {
+            TimeValue::Seconds(seconds) => Some(seconds),
+            TimeValue::Missing | TimeValue::NotANumber => None,
+        }
+    }
+}
+
+impl TimeValue {
+    fn of(text: Option<&str>) -> Self {
+        match text {
+            None | Some("") => Self::Missing,
+            Some(text) => parse_whole_number(text).map_or(Self::NotANumber, Self::Seconds),
         }
     }
 }

@@ -39,7 +39,7 @@ impl Rules {
 const LOCK_PREFIX: &str = "locked:";
 
 /// Epoch seconds: the field `last_modified`, or else the newest timestamp.
-fn last_modified(run: &RunHash) -> Option<i128> {
+pub(crate) fn last_modified(run: &RunHash) -> Option<i128> {
     let newest = || run.with_prefix("timestamps:").filter_map(|(_, value)| parse_whole_number(value)).max();
     run.whole_number("last_modified").or_else(newest)
 }

@@ -6,6 +6,7 @@ mod metrics;
 
 mod audience;
 mod client_message;
+mod http;
 mod hub;
 mod hub_handle;
 mod latest_checklist;
@@ -20,11 +21,14 @@ mod fetch;
 mod intervals;
 mod notification_support;
 mod read_scheduler;
+mod run_progress;
+mod run_source;
 mod store;
 mod watched_run;
 
 mod check;
 mod checklist;
+mod explanation;
 pub mod rules;
 pub mod rules_file;
 pub mod run_hash;

@@ -10,7 +10,7 @@ mod run_reader;
 mod subscriber;
 
 use redis_core::id::RunId;
-use redis_core::{ConnectError, Key, Redis, RedisConfig, RedisError, Shard, State};
+use redis_core::{ConnectError, Key, KeyScan, Redis, RedisConfig, RedisError, Shard, State};
 use tokio::sync::{mpsc, watch};
 
 use crate::run_hash::RunHash;
@@ -61,6 +61,11 @@ impl Store {
     /// counts as a run without fields.
     pub(crate) async fn read(&self, run: &RunId) -> Result<Option<RunHash>, RedisError> {
         self.reader.read(run).await
+    }
+
+    /// A walk over all keys that may be runs.
+    pub(crate) fn scan(&self) -> KeyScan {
+        KeyScan::new(&self.redis, "*", "hash")
     }
 
     /// Subscribes to changes of a run at its shard. When this returns `true`, Redis has confirmed it, so that every later

@@ -3,6 +3,7 @@
 //! | request | answer |
 //! |---|---|
 //! | WebSocket `/…/<run id>`, `/…/<run id>/` | the run's checklist now, and each time it changes; 400 if it is not a run id; 401 or 403 without a token for the run, where tokens are on |
+//! | `GET /runs`, `/runs/<run id>/checklist` | see [`crate::http`] |
 //! | `GET /` | the page; also with `?run=<run id>` |
 //! | `GET /health`, `/ready`, `/metrics` | the probes |
 //!
@@ -17,6 +18,7 @@ use ws_chassis::{Access, HttpFront, Opener};
 use ws_server::token::AccessDenied;
 use ws_server::{Handler, Reply, Request, Response};
 
+use crate::http::RunsApi;
 use crate::hub_handle::HubHandle;
 use crate::run_refusal::RunRefusal;
 use crate::session::{RunsSession, SocketRun};
@@ -30,6 +32,7 @@ pub(crate) struct Endpoint {
 /// Opens sockets.
 pub(crate) struct RunOpener {
     pub(crate) hub: HubHandle,
+    pub(crate) runs: RunsApi,
     /// The most runs on one socket.
     pub(crate) max_runs_per_client: usize,
 }
@@ -42,6 +45,11 @@ impl Handler for Endpoint {
 
 impl Opener for RunOpener {
     async fn open(&self, request: Request, access: Access) -> Result<Reply, AccessDenied> {
+        if !request.is_websocket()
+            && let Some(response) = self.runs.answer(&request, &access).await?
+        {
+            return Ok(response.into());
+        }
         let last_segment = request.segments_from_end().next().unwrap_or_default();
         let run = match RunId::parse(last_segment) {
             Ok(run) => run,

@@ -2,9 +2,20 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use subtle::ConstantTimeEq;
+
+/// Whether the header `Authorization` has this token: as a bearer token (RFC 6750), or as a password (RFC 7617).
+pub fn has_token(authorization: Option<&str>, expected: &str) -> bool {
+    authorization.and_then(token).is_some_and(|given| is_token(&given, expected))
+}
+
+/// Whether it is this token. The comparison takes a time that does not tell where two texts differ.
+pub fn is_token(given: &str, expected: &str) -> bool {
+    expected.as_bytes().ct_eq(given.as_bytes()).into()
+}
 
 /// The token of `Bearer TOKEN` (RFC 6750), or the password of `Basic …` (RFC 7617), whatever the user's name is.
-pub(super) fn token(authorization: &str) -> Option<String> {
+fn token(authorization: &str) -> Option<String> {
     let bearer = authorization.strip_prefix("Bearer ").map(str::to_owned);
     bearer.or_else(|| password(authorization))
 }

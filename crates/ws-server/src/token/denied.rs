@@ -12,6 +12,8 @@ pub enum AccessDenied {
     UnknownKey,
     /// The token is valid, but for other runs. The response is a 403.
     Forbidden,
+    /// A list of runs is for the service's own pages, those of `ALLOWED_ORIGINS`, and programs. The response is a 403.
+    OtherSite,
     /// The keys are not known yet, so that nobody can say. The response is a 503.
     NoKeys,
 }
@@ -21,7 +23,7 @@ impl AccessDenied {
     pub fn close_code(self) -> u16 {
         match self {
             Self::Unauthorized(_) | Self::UnknownKey => 4401,
-            Self::Forbidden => 4403,
+            Self::Forbidden | Self::OtherSite => 4403,
             Self::NoKeys => 4503,
         }
     }
@@ -32,6 +34,9 @@ impl AccessDenied {
             Self::Unauthorized(reason) => reason,
             Self::UnknownKey => "the token is not signed with a known key",
             Self::Forbidden => "the token is for other runs",
+            Self::OtherSite => {
+                "a page of another site may not list runs, nor one under a name that ALLOWED_HOSTS does not have"
+            }
             Self::NoKeys => "the keys of tokens cannot be fetched now",
         }
     }
@@ -43,7 +48,7 @@ impl From<AccessDenied> for Response {
             AccessDenied::Unauthorized(_) | AccessDenied::UnknownKey => {
                 Self::text(401, denied.reason()).header("WWW-Authenticate", "Bearer")
             }
-            AccessDenied::Forbidden => Self::text(403, denied.reason()),
+            AccessDenied::Forbidden | AccessDenied::OtherSite => Self::text(403, denied.reason()),
             AccessDenied::NoKeys => Self::text(503, denied.reason()).header("Retry-After", "5"),
         }
     }

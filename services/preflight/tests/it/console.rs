@@ -60,7 +60,7 @@ async fn the_entry_leads_to_the_pages_to_one_instance_and_to_nothing_else() {
         ("/preflight/metrics", 200, "preflight_runs"),
         (&format!("{instance}/metrics"), 200, "preflight_runs"),
         ("/haproxy;csv", 200, "preflight,BACKEND"),
-        ("/console/app.js", 200, "readInstances"),
+        ("/console/watch.js", 200, "readInstances"),
         ("/console/nothing.js", 404, "no such file"),
         ("/etl-worker/", 503, "no instance"),
         ("/redis/", 404, "/ lists what is"),

@@ -15,6 +15,7 @@ mod peers;
 mod readme_frames;
 mod refusals;
 mod replicas;
+mod runs;
 mod settings;
 mod several_runs;
 mod sockets;

@@ -121,7 +121,49 @@ async fn the_page_shows_a_checklist_live_and_reconnects_after_a_restart() {
     // The page's address contains the run, so a reload shows the same checklist.
     page.refresh().await.unwrap();
     shows("#done", "7 of 13 done").await;
-    let row_count = page.execute("return document.querySelectorAll('tr').length", vec![]).await.unwrap();
-    assert_eq!(row_count, 13 + 6);
+    let rows = "return document.querySelectorAll('#checklist tr, #locks tr').length";
+    assert_eq!(page.execute(rows, vec![]).await.unwrap(), 13 + 6);
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn the_page_offers_runs_to_choose_from_and_says_why_a_step_is_not_up_to_date() {
+    let env = TestEnv::start(&[]).await;
+    env.producer("decimal-pleasing").hset::<(), _, _>("decimal-pleasing", FIELDS.to_vec()).await.unwrap();
+    env.set("other-run", "timestamps:build_channels", 5).await;
+    let browser = Browser::start().await;
+    let page = &browser.client;
+    let text = async |css: &str| page.find(Locator::Css(css)).await.ok()?.text().await.ok();
+    let shows = async |css: &str, expected: &str| {
+        eventually(&format!("{css} shows {expected}"), async || {
+            text(css).await.is_some_and(|text| text.contains(expected))
+        })
+        .await;
+    };
+    let press = async |css: &str| page.find(Locator::Css(css)).await.unwrap().click().await.unwrap();
+
+    page.goto(&format!("{}/", env.service.base_url())).await.unwrap();
+    shows("#found", "2").await;
+    shows("#runs tr:first-child", "7 of 13").await;
+    page.find(Locator::Css("input[name=run]")).await.unwrap().send_keys("her").await.unwrap();
+    shows("#found", "1 with “her”").await;
+    shows("#runs tr:first-child", "1 of 13").await;
+    assert_eq!(browser.find_violations().await, Vec::<String>::new());
+    press("#runs button").await;
+    shows("#state", "watching other-run").await;
+
+    press("summary").await;
+    shows("#found", "2").await;
+    press("#runs button").await;
+    shows("#state", "watching decimal-pleasing").await;
+    env.set("decimal-pleasing", "timestamps:build_landuse", 1_800_000_000).await;
+    shows("tr[data-entry=soils]", "out of date").await;
+    shows("tr[data-entry=soils]", "build_landuse was done later").await;
+    shows("tr[data-entry=rap_ts]", "build_rap_ts is not done").await;
+    shows("tr[data-entry=sbs_map]", "attrs:has_sbs is not true").await;
+    assert_eq!(browser.find_violations().await, Vec::<String>::new());
+
+    page.goto(&format!("{}/?run=nobody", env.service.base_url())).await.unwrap();
+    shows("#done", "there is no data of this run yet").await;
     browser.close().await;
 }
