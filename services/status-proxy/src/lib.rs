@@ -26,5 +26,6 @@ mod store;
 mod subscriber;
 mod subscription_table;
 mod subscriptions;
+mod trace;
 
 pub use config::Config;

@@ -18,6 +18,8 @@ pub struct TraceParent(pub(super) SpanContext);
 impl TraceParent {
     /// The name of the header, property or field that has it.
     pub const NAME: &str = "traceparent";
+    /// How many characters it has.
+    pub const LENGTH: usize = 55;
 
     /// Reads one that another process sent. `None` if traces are off, or it is none.
     pub fn parse(text: impl AsRef<[u8]>) -> Option<Self> {

@@ -63,9 +63,7 @@ impl Channels {
         let comes_anyway = self.policy.receives_all || whole_run.is_some();
         if let Some(whole) = whole_run {
             whole.note_line();
-            for &group in &whole.groups {
-                self.groups.push_line(group, &channel, &line);
-            }
+            self.groups.push_line(&whole.groups, &channel, &line);
         }
         let complete_after = self.start_of_new(&channel);
         let state = match self.channels.get_mut(&channel) {
@@ -78,9 +76,7 @@ impl Channels {
                 return;
             }
         };
-        for &group in &state.groups {
-            self.groups.push_line(group, &channel, &line);
-        }
+        self.groups.push_line(&state.groups, &channel, &line);
         let before = state.buffer.size();
         state.push(line, comes_anyway, self.policy.retention);
         self.size = self.size - before + state.buffer.size();

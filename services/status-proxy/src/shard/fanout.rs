@@ -4,12 +4,14 @@ use std::collections::HashMap;
 
 use bytes::BytesMut;
 use slab::Slab;
+use tracing::Span;
 use ws_server::{Client, Recipients};
 
 use crate::frame::FrameFormat;
 use crate::line::Line;
 use crate::metrics::Metrics;
 use crate::run_channels::RunChannels;
+use crate::trace;
 
 /// A group with more buffered bytes than this is sent to before more commands are handled.
 const FLUSH_SIZE: usize = 64 * 1024;
@@ -21,6 +23,8 @@ pub(super) struct FanoutGroups {
     numbers: HashMap<(RunChannels, FrameFormat), usize>,
     /// The groups with buffered bytes.
     pending: Vec<usize>,
+    /// The spans of buffered lines, which end when they are sent.
+    spans: Vec<Span>,
 }
 
 /// The clients that watch the same channels with the same frame format.
@@ -80,11 +84,17 @@ impl FanoutGroups {
         Some(group.channels)
     }
 
-    /// Buffers a line for a group.
-    pub(super) fn push_line(&mut self, group: usize, channel: &str, line: &Line) {
-        let group = self.mark_pending(group);
-        group.format.encode_status(&mut group.buffer, channel, line);
-        group.lines += 1;
+    /// Buffers a line for these groups.
+    pub(super) fn push_line(&mut self, groups: &[usize], channel: &str, line: &Line) {
+        if groups.is_empty() {
+            return;
+        }
+        self.spans.extend(trace::span_of(&line.text));
+        for &group in groups {
+            let group = self.mark_pending(group);
+            group.format.encode_status(&mut group.buffer, channel, line);
+            group.lines += 1;
+        }
     }
 
     /// Buffers a gap frame for a group, if its format announces gaps.
@@ -117,5 +127,6 @@ impl FanoutGroups {
             group.recipients.send(&messages).await;
             metrics.deliveries.inc_by(deliveries);
         }
+        self.spans.clear();
     }
 }

@@ -24,4 +24,5 @@ mod scale;
 mod subscribe;
 mod support;
 mod tokens;
+mod traces;
 mod whole_runs;
