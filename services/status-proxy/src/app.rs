@@ -24,6 +24,7 @@ use crate::metrics::Metrics;
 use crate::position::StreamPosition;
 use crate::preparer::Preparer;
 use crate::recorder::{Recorder, RecorderInput};
+use crate::run_list::RunLists;
 use crate::shard::ChannelPolicy;
 use crate::store::Store;
 use crate::subscriber::{LineRouter, Subscriber};
@@ -114,13 +115,16 @@ impl App {
         let page = page::html(include_str!("../web/index.html"), &scripts);
         let front = HttpFront::new(&config.sockets, probes, page);
         front.reload_on_hangup(lifecycle, || Ok(chassis::settings::read_again::<Config>()?.sockets));
-        let opener = Arc::new(ViewerOpener(Arc::new(Preparer {
+        let runs =
+            if records { RunLists::recorded(store.recorded_runs()) } else { RunLists::live(hub.clone()) };
+        let preparer = Arc::new(Preparer {
             hub,
             subscriptions,
             history: HistoryReader::new(pages, position, subscribe_timeout),
             subscribe_timeout,
             max_subscriptions: config.max_subscriptions_per_client(),
-        })));
+        });
+        let opener = Arc::new(ViewerOpener { preparer, runs });
         let endpoint = Endpoint { front, opener };
         info!(%redis, "receiving status lines from {redis}");
         Ok(Self { listener, server: Server::new(config.socket_options(), socket_metrics, endpoint) })

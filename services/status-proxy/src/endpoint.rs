@@ -4,6 +4,7 @@
 //! |---|---|
 //! | WebSocket `/…/<run>:<channel>`, `/…/<run>:<a>,<b>` or `/…/<run>:*` | the lines, one frame each; 400 for any other path |
 //! | `GET /…/<run>:<channels>/sse` | the same as server-sent events |
+//! | `GET /runs` | runs to choose from, with their channels: see [`crate::run_list`] |
 //! | `GET /` | the page |
 //! | `GET /health`, `/ready`, `/metrics` | the probes |
 //!
@@ -20,6 +21,7 @@ use crate::client_message::MAX_HISTORY;
 use crate::preparer::Preparer;
 use crate::resume::{ResumeRequest, Since};
 use crate::run_channels::RunChannels;
+use crate::run_list::RunLists;
 use crate::session::ViewerSession;
 use crate::socket_runs::SocketRuns;
 use crate::subscriptions::SubscribeRefusal;
@@ -31,7 +33,10 @@ pub(crate) struct Endpoint {
 }
 
 /// Opens viewers.
-pub(crate) struct ViewerOpener(pub(crate) Arc<Preparer>);
+pub(crate) struct ViewerOpener {
+    pub(crate) preparer: Arc<Preparer>,
+    pub(crate) runs: RunLists,
+}
 
 impl Handler for Endpoint {
     async fn handle(&self, request: Request) -> Reply {
@@ -63,6 +68,9 @@ impl From<Response> for Refusal {
 
 impl ViewerOpener {
     async fn open_viewer(&self, request: Request, access: Access) -> Result<Reply, Refusal> {
+        if !request.is_websocket() && request.path().trim_matches('/') == "runs" {
+            return Ok(self.runs.answer(&request, &access).await.map_err(Refusal::Denied)?.into());
+        }
         let mut segments = request.segments_from_end();
         let mut last = segments.next().unwrap_or_default();
         let is_event_stream = last == "sse" && !request.is_websocket();
@@ -76,8 +84,8 @@ impl ViewerOpener {
             return Err(Response::text(426, "this is a WebSocket").header("Upgrade", "websocket").into());
         }
 
-        let prepared = self.0.prepare(channels, resume).await.map_err(refusal)?;
-        let preparer = self.0.clone();
+        let prepared = self.preparer.prepare(channels, resume).await.map_err(refusal)?;
+        let preparer = self.preparer.clone();
         Ok(if is_event_stream {
             Reply::event_stream(move |client| (preparer.hub.join(client, prepared), run_access))
         } else {

@@ -136,6 +136,18 @@ impl Hub {
         let _ = settled.await;
     }
 
+    /// The channels that are kept, and when each had its last line, in epoch seconds.
+    pub(crate) async fn channels(&self) -> Vec<(Arc<str>, Option<i128>)> {
+        let mut channels = Vec::new();
+        for shard in &self.0.shards {
+            let (sender, listed) = oneshot::channel();
+            shard.send(ShardCommand::List(sender));
+            // Without an answer the process is ending.
+            channels.extend(listed.await.unwrap_or_default());
+        }
+        channels
+    }
+
     /// The shard of a channel or of a run: all channels of a run are in the same one.
     fn shard(&self, channel: &str) -> &ShardHandle {
         &self.0.shards[shard_index(channel, self.0.shards.len())]

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod app;
+mod channel_list;
 mod client_message;
 mod config;
 mod endpoint;
@@ -18,6 +19,7 @@ mod recorder;
 mod replay_buffer;
 mod resume;
 mod run_channels;
+mod run_list;
 mod server_message;
 mod session;
 mod shard;

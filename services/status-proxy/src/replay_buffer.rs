@@ -69,6 +69,11 @@ impl ReplayBuffer {
         self.lines.front().map(|(pushed_at, _)| *pushed_at)
     }
 
+    /// When the newest line was pushed.
+    pub(crate) fn newest(&self) -> Option<Instant> {
+        self.lines.back().map(|(pushed_at, _)| *pushed_at)
+    }
+
     /// No line with a greater id is missing.
     pub(crate) fn complete_after(&self) -> LineId {
         self.complete_after

@@ -110,6 +110,7 @@ impl Shard {
                 client.send_notice(&message);
             }
             // Who has gone needs no answer.
+            ShardCommand::List(answer) => drop(answer.send(self.channels.list())),
             ShardCommand::Settle(answer) => drop(answer.send(())),
         }
     }

@@ -8,6 +8,7 @@ mod history;
 mod missed;
 mod needs;
 mod page;
+mod recorded_runs;
 mod run_history;
 
 use std::sync::Arc;
@@ -24,6 +25,7 @@ pub(crate) use self::history::HistoryStore;
 #[cfg(test)]
 pub(crate) use self::page::test_page;
 pub(crate) use self::page::{PAGE_BYTES, StoredPage};
+pub(crate) use self::recorded_runs::RecordedRuns;
 
 /// The most messages that wait to be taken from the subscribing connection; 11 MB are allocated for them. More are
 /// dropped, and announced as a gap.
@@ -57,6 +59,11 @@ impl Store {
         let shards = self.redis.shards();
         let pool = shards.first().filter(|_| !self.is_cluster())?.pool().clone();
         Some(HistoryStore::new(pool, self.instance.clone(), age))
+    }
+
+    /// The runs with recorded history.
+    pub(crate) fn recorded_runs(&self) -> RecordedRuns {
+        RecordedRuns(self.redis.clone())
     }
 
     pub(crate) fn is_cluster(&self) -> bool {

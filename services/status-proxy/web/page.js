@@ -17,6 +17,7 @@ const lines = new LineList(byId("log"), () => {
 function watch() {
   connection?.close();
   lines.clear();
+  byId("choices").open = false;
   const [run, channel] = [form.run.value, form.channel.value];
   const name = `${run}:${channel}`;
   const channels = channel.split(",");
@@ -92,6 +93,23 @@ document.onkeydown = (event) => {
   event.preventDefault();
   act();
 };
+
+offerChoices(form, {
+  path: (search) => `runs?${new URLSearchParams({ search })}`,
+  toRow: ({ run, channels }) => {
+    const choose = (channel) => {
+      form.run.value = run;
+      form.channel.value = channel;
+      watch();
+    };
+    const names = channels.map(({ channel }) => choice(channel, () => choose(channel)));
+    return [
+      choice(run, () => choose("*")),
+      create("div", { className: "choices" }, ...names),
+      channels[0].last_line_at === undefined ? "" : new Date(channels[0].last_line_at * 1000).toLocaleString(),
+    ];
+  },
+});
 
 const query = new URLSearchParams(location.search);
 for (const name of ["run", "channel", "history", "token"]) {

@@ -83,6 +83,10 @@ impl ChannelMap {
         self.states.values()
     }
 
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &ChannelState)> {
+        self.states.iter()
+    }
+
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (&Arc<str>, &mut ChannelState)> {
         self.states.iter_mut()
     }

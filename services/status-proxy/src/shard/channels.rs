@@ -4,7 +4,7 @@ mod joining;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use ws_server::Client;
 
@@ -195,6 +195,20 @@ impl Channels {
                 self.watermark = self.watermark.max(removed.buffer.end());
             }
         }
+    }
+
+    /// The channels, and when each had its last line of those that are kept, in epoch seconds.
+    pub(super) fn list(&self) -> Vec<(Arc<str>, Option<i128>)> {
+        let (now, clock) = (Instant::now(), SystemTime::now());
+        let to_seconds = |newest: Instant| {
+            let time = clock.checked_sub(now.saturating_duration_since(newest))?;
+            time.duration_since(SystemTime::UNIX_EPOCH).ok().map(|time| i128::from(time.as_secs()))
+        };
+        let channels = self
+            .channels
+            .iter()
+            .map(|(name, state)| (name.clone(), state.buffer.newest().and_then(to_seconds)));
+        channels.collect()
     }
 
     /// Drops old lines and idle channels.

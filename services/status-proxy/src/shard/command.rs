@@ -29,6 +29,8 @@ pub(crate) enum ShardCommand {
     Leave(ViewerId),
     /// Sends the client a message between the lines.
     Notice(Client, Bytes),
+    /// Answers with the channels, and when each had its last line, in epoch seconds.
+    List(oneshot::Sender<Vec<(Arc<str>, Option<i128>)>>),
     /// Answers when all commands before it are carried out.
     Settle(oneshot::Sender<()>),
 }

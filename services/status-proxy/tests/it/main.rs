@@ -20,6 +20,7 @@ mod recorded_runs;
 mod redis_refusals;
 mod refusals;
 mod replicas;
+mod run_list;
 mod scale;
 mod subscribe;
 mod support;

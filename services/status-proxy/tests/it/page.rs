@@ -117,3 +117,27 @@ async fn the_page_colours_lines_finds_in_them_waits_while_paused_and_keeps_a_hun
     assert_eq!(browser.find_violations().await, Vec::<String>::new());
     browser.close().await;
 }
+
+#[tokio::test]
+async fn the_page_offers_runs_and_channels_to_choose_from() {
+    let redis = TestRedis::start().await;
+    let service = start_service(&redis, &[("STATUS_HISTORY", "redis")]).await;
+    let (producer, browser) = (Producer::connect(&redis).await, Browser::start().await);
+    for channel in ["other:log", "decimal-pleasing:wepp", "decimal-pleasing:climate"] {
+        producer.publish(channel, format!("of {channel}")).await;
+    }
+    browser.client.goto(&service.base_url()).await.unwrap();
+    let press = async |script: &str| browser.client.execute(script, Vec::new()).await.unwrap();
+    eventually("both runs are offered", async || element_text(&browser, "found").await == "2").await;
+    press("const run = document.forms[0].run; run.value = 'dec'; run.dispatchEvent(new Event('input', { bubbles: true }))").await;
+    eventually("one is found", async || element_text(&browser, "found").await == "1 with “dec”").await;
+    assert!(element_text(&browser, "runs").await.contains("climate"));
+    assert_eq!(browser.find_violations().await, Vec::<String>::new());
+    press("[...document.querySelectorAll('#runs button')].find((button) => button.textContent === 'wepp').click()").await;
+    eventually("its lines", async || element_text(&browser, "log").await == "of decimal-pleasing:wepp").await;
+    press("document.querySelector('summary').click()").await;
+    eventually("both are offered again", async || element_text(&browser, "found").await == "2").await;
+    press("[...document.querySelectorAll('#runs th button')].find((button) => button.textContent === 'other').click()").await;
+    eventually("all of the run", async || element_text(&browser, "log").await == "log of other:log").await;
+    browser.close().await;
+}
