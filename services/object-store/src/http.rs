@@ -1,5 +1,6 @@
 //! The store over HTTP, for people with curl.
 //!
+//! - `GET /`: a page that shows what is stored and who waits.
 //! - `GET /info`: how much the store holds, as JSON.
 //! - `PUT /objects/{id in hex}`: 201 if the object is new, 204 if it replaced one; 413 if it is too large, 507 if the store
 //!   is full.
@@ -25,7 +26,7 @@ use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::web::{self, Data, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError};
 use bytes::Bytes;
-use chassis::http::keep_until_sent;
+use chassis::http::{JAVASCRIPT, StaticFile, keep_until_sent};
 use chassis::probe::Probes;
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode, percent_encode};
 
@@ -35,6 +36,10 @@ use crate::request::Refused;
 use error::ApiError;
 pub(crate) use writes::Writes;
 
+const FILES: [StaticFile; 2] = [
+    StaticFile::new("/page.js", JAVASCRIPT, include_str!("../web/page.js")),
+    StaticFile::new("/objects.js", JAVASCRIPT, include_str!("../web/objects.js")),
+];
 const METADATA: HeaderName = HeaderName::from_static("x-object-metadata");
 /// What of the metadata is encoded: what a header cannot have, and what decoding would change.
 const ENCODED: &AsciiSet = &CONTROLS.add(b' ').add(b'%');
@@ -45,6 +50,9 @@ pub(crate) fn routes(node: Arc<Node>, writes: Writes, probes: Probes) -> impl Fn
     move |config| {
         config.app_data(Data::from(Arc::clone(&node)));
         config.app_data(Data::new(writes));
+        config.route("/", chassis::http::page(include_str!("../web/index.html")));
+        chassis::http::static_files(&FILES, config);
+        chassis::http::console_files(config);
         probe_routes(config);
         config.route("/info", web::get().to(info));
         config.service(

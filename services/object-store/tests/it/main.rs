@@ -12,6 +12,7 @@ mod limits;
 mod model;
 mod nodes;
 mod operators;
+mod page;
 mod peer;
 mod python;
 mod reconnect;
