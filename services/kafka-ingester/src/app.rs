@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use chassis::probe::Probes;
-use chassis::{Gate, Lifecycle, Settings, http};
-use prometheus::Registry;
+use chassis::{Gate, Lifecycle, Settings};
 use redis_core::{State, connect};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -16,6 +15,8 @@ use crate::assignments::Assignments;
 use crate::bad_message_log::BadMessageLog;
 use crate::config::{Command, Config};
 use crate::dead_letter_forwarder::DeadLetterForwarder;
+use crate::dead_letter_replay::DeadLetterReplay;
+use crate::http::{self, DeadLetterRoutes};
 use crate::kafka::{self, ClientHandler, Consumer, EventHandler};
 use crate::mappings::Mappings;
 use crate::metrics::Metrics;
@@ -50,10 +51,12 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
 fn start(config: &Config, lifecycle: &Lifecycle) -> anyhow::Result<()> {
     let registry = chassis::metrics::registry(Config::SERVICE)?;
     let metrics = Metrics::new(&registry)?;
-    spawn_probes(config, lifecycle, registry)?;
+    let probes = Probes::new(lifecycle.readiness(), registry);
+    let server = chassis::http::Server::bind(&config.process, &config.http)?;
     info!("redis at {}, kafka at {}", config.redis, config.kafka.broker());
     let mappings = config.mappings()?;
     let stores = connect_redis(config, lifecycle, &mappings)?;
+    spawn_http(config, lifecycle, server, probes, stores.dead_letters.clone())?;
     let memory = spawn_memory_monitor(config, lifecycle, stores.memory);
     spawn_dead_letter_forwarder(config, lifecycle, stores.dead_letters, &metrics)?;
     let assignments = Assignments::default();
@@ -83,11 +86,18 @@ fn start(config: &Config, lifecycle: &Lifecycle) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// `/health`, `/ready` and `/metrics`.
-fn spawn_probes(config: &Config, lifecycle: &Lifecycle, registry: Registry) -> anyhow::Result<()> {
-    let server = http::Server::bind(&config.process, &config.http)?;
-    let probes = Probes::new(lifecycle.readiness(), registry);
-    lifecycle.spawn("http", server.run(http::probe_routes(probes), lifecycle.stopping()));
+/// The page, dead letters, and the probes.
+fn spawn_http(
+    config: &Config,
+    lifecycle: &Lifecycle,
+    server: chassis::http::Server,
+    probes: Probes,
+    store: DeadLetterStore,
+) -> anyhow::Result<()> {
+    let (mappings, registry) = (config.mappings()?, SchemaRegistry::new(&config.registry)?);
+    let replay = Arc::new(DeadLetterReplay { store, mappings, registry });
+    let dead_letters = DeadLetterRoutes { replay, can_change: config.http.operator_token.is_some() };
+    lifecycle.spawn("http", server.run(http::routes(dead_letters, probes), lifecycle.stopping()));
     Ok(())
 }
 

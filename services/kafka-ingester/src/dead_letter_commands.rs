@@ -3,15 +3,12 @@
 use std::io::{self, Write};
 
 use anyhow::Context;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use redis_core::connect;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
-use crate::batch::Batch;
 use crate::config::{Config, DeadLettersCommand};
-use crate::mappings::Mappings;
-use crate::message::Record;
+use crate::dead_letter_json::to_json;
+use crate::dead_letter_replay::DeadLetterReplay;
 use crate::schema_registry::SchemaRegistry;
 use crate::store::{DeadLetter, DeadLetterStore, ReplayOutcome};
 
@@ -26,7 +23,8 @@ pub(crate) async fn run(config: &Config, command: DeadLettersCommand) -> anyhow:
         DeadLettersCommand::List => list(&store).await,
         DeadLettersCommand::Replay => {
             let (mappings, registry) = (config.mappings()?, SchemaRegistry::new(&config.registry)?);
-            Replay { store, mappings, registry, applied: 0, left: 0 }.run().await
+            let replay = DeadLetterReplay { store, mappings, registry };
+            ReplayAll { replay, applied: 0, left: 0 }.run().await
         }
     }
 }
@@ -42,15 +40,13 @@ async fn list(store: &DeadLetterStore) -> anyhow::Result<()> {
 }
 
 /// A replay of all dead letters.
-struct Replay {
-    store: DeadLetterStore,
-    mappings: Mappings,
-    registry: SchemaRegistry,
+struct ReplayAll {
+    replay: DeadLetterReplay,
     applied: u64,
     left: u64,
 }
 
-impl Replay {
+impl ReplayAll {
     /// Prints the dead letters that still cannot be applied, with their new reasons, and a summary on standard error. Stops
     /// if Redis refuses what no dead letter is to blame for, or if a schema cannot be loaded.
     async fn run(mut self) -> anyhow::Result<()> {
@@ -65,9 +61,9 @@ impl Replay {
 
     async fn apply_all(&mut self) -> anyhow::Result<()> {
         let mut after = FIRST.to_owned();
-        while let Some(dead_letters) = next_page(&self.store, &mut after).await? {
+        while let Some(dead_letters) = next_page(&self.replay.store, &mut after).await? {
             for dead_letter in dead_letters {
-                match self.apply(&dead_letter).await? {
+                match self.replay.apply(&dead_letter).await? {
                     ReplayOutcome::Applied => self.applied += 1,
                     ReplayOutcome::Missing => {}
                     ReplayOutcome::Refused(reason) => {
@@ -79,30 +75,6 @@ impl Replay {
         }
         Ok(())
     }
-
-    async fn apply(&self, dead_letter: &DeadLetter) -> anyhow::Result<ReplayOutcome> {
-        let Some(policy) = self.mappings.policy_of(&dead_letter.topic) else {
-            let reason = format!("{}, and no setting is about this topic now", dead_letter.reason);
-            return Ok(ReplayOutcome::Refused(reason));
-        };
-        let key = Some(&*dead_letter.key).filter(|key| !key.is_empty());
-        let value = Some(&*dead_letter.value).filter(|value| !value.is_empty());
-        let partition = dead_letter.partition.parse().unwrap_or_default();
-        let record = Record { topic: &dead_letter.topic, partition, key, value, ..Record::default() };
-        let mut batch = Batch::default();
-        while let Err(id) = batch.push(policy, self.registry.schemas(), 0, &record) {
-            self.registry.load(id).await?;
-        }
-        if let Some(bad) = batch.bad_messages().first() {
-            return Ok(ReplayOutcome::Refused(bad.reason.clone()));
-        }
-        let outcome =
-            self.store.replay(&dead_letter.id, policy, &batch).await.context("replay a dead letter")?;
-        Ok(match outcome {
-            ReplayOutcome::Refused(reason) => ReplayOutcome::Refused(format!("redis: {reason}")),
-            other => other,
-        })
-    }
 }
 
 /// The dead letters after the entry `after`, which is moved to the last of them. `None` if there are no more.
@@ -113,23 +85,9 @@ async fn next_page(store: &DeadLetterStore, after: &mut String) -> anyhow::Resul
     Ok(Some(dead_letters))
 }
 
-/// Prints one line of JSON. A key or value that is not UTF-8 is printed in base64, as `key_base64` or
-/// `value_base64`.
+/// Prints one line of JSON.
 fn print(dead_letter: &DeadLetter) -> io::Result<()> {
-    let mut line = Map::new();
-    let number = |text: &str| text.parse::<i64>().map_or_else(|_| json!(text), |number| json!(number));
-    line.insert("id".to_owned(), json!(dead_letter.id));
-    line.insert("topic".to_owned(), json!(dead_letter.topic));
-    line.insert("partition".to_owned(), number(&dead_letter.partition));
-    line.insert("offset".to_owned(), number(&dead_letter.offset));
-    line.insert("reason".to_owned(), json!(dead_letter.reason));
-    for (name, bytes) in [("key", &dead_letter.key), ("value", &dead_letter.value)] {
-        match std::str::from_utf8(bytes) {
-            Ok(text) => line.insert(name.to_owned(), json!(text)),
-            Err(_) => line.insert(format!("{name}_base64"), json!(STANDARD.encode(bytes))),
-        };
-    }
-    writeln!(io::stdout().lock(), "{}", Value::Object(line))
+    writeln!(io::stdout().lock(), "{}", Value::Object(to_json(dead_letter)))
 }
 
 /// An entry id before all others.

@@ -71,6 +71,39 @@ impl DeadLetterStore {
         Ok(entries.into_iter().map(|(id, fields)| from_entry(id, fields)).collect())
     }
 
+    /// How many there are.
+    ///
+    /// # Errors
+    /// If Redis does not answer, or refuses it.
+    pub async fn count(&self) -> Result<u64, StoreFailure> {
+        let key = Key::DeadLetters.to_string();
+        self.pool.xlen(&key).await.map_err(|error| StoreFailure::new(&key, &error))
+    }
+
+    /// The id of the last one, if there is one.
+    ///
+    /// # Errors
+    /// If Redis does not answer, or refuses it.
+    pub async fn last_id(&self) -> Result<Option<String>, StoreFailure> {
+        let key = Key::DeadLetters.to_string();
+        let entries = self.pool.xrevrange(&key, "+", "-", Some(1)).await;
+        let entries: Vec<(String, HashMap<Bytes, Bytes>)> =
+            entries.map_err(|error| StoreFailure::new(&key, &error))?;
+        Ok(entries.into_iter().next().map(|(id, _)| id))
+    }
+
+    /// The dead letter with this id, if it is there.
+    ///
+    /// # Errors
+    /// If Redis does not answer, or refuses it.
+    pub async fn get(&self, id: &str) -> Result<Option<DeadLetter>, StoreFailure> {
+        let key = Key::DeadLetters.to_string();
+        let entries = self.pool.xrange(&key, id, id, None).await;
+        let entries: Vec<(String, HashMap<Bytes, Bytes>)> =
+            entries.map_err(|error| StoreFailure::new(&key, &error))?;
+        Ok(entries.into_iter().next().map(|(id, fields)| from_entry(id, fields)))
+    }
+
     /// Applies the one message of `batch`, which `policy` decoded, and removes its dead letter, or does neither.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ mod access;
 mod bad_messages;
 mod contract;
 mod dead_letters;
+mod dead_letters_http;
 mod failover;
 mod forgotten_brokers;
 mod formats;
