@@ -35,7 +35,7 @@ pub struct Connection<C> {
 
 impl<C: ClientLike> Connection<C> {
     /// Ends the connections. What still waits for an answer after a moment fails.
-    pub(crate) async fn close(&self) {
+    pub async fn close(&self) {
         let _ = timeout(CLOSE_TIMEOUT, self.client.quit()).await;
         self.tasks.iter().for_each(AbortHandle::abort);
     }

@@ -108,6 +108,10 @@ pub enum Key<'a> {
     EtlOpenParts,
     /// etl-worker: string, the lease of the worker that looks for games without a message.
     EtlReconciler,
+    /// etl-worker: hash, the games that were committed on each day.
+    EtlDays,
+    /// etl-worker: sorted set, on a Cluster only: the committed games whose records are to be removed, by when.
+    EtlCleaning,
 
     /// all services: never exists; deleted to ask whether a connection leads to a primary.
     ConnectionCheck,
@@ -171,6 +175,16 @@ impl Key<'_> {
                 format!("status-proxy:history:{{{run}}}:{name}")
             }
             Key::StatusChannels(run) => format!("status-proxy:channels:{{{run}}}"),
+            // All of a dataset's jobs are in one slot: a script takes, plans and commits many of them.
+            Key::EtlJobs
+            | Key::EtlDead
+            | Key::EtlGame(_)
+            | Key::EtlSettling(_)
+            | Key::EtlPart(_)
+            | Key::EtlOpenParts
+            | Key::EtlReconciler
+            | Key::EtlDays
+            | Key::EtlCleaning => self.to_string().replacen("etl:", "{etl}:", 1),
             same => same.to_string(),
         }
     }
@@ -229,6 +243,8 @@ impl fmt::Display for Key<'_> {
             Key::EtlPart(path) => write!(f, "etl:part:{path}"),
             Key::EtlOpenParts => f.write_str("etl:open-parts"),
             Key::EtlReconciler => f.write_str("etl:reconciler"),
+            Key::EtlDays => f.write_str("etl:days"),
+            Key::EtlCleaning => f.write_str("etl:cleaning"),
 
             Key::ConnectionCheck => f.write_str("backplane:check"),
 

@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Parser;
-use fred::clients::{Client, Pipeline};
-use fred::interfaces::{
-    HashesInterface, KeysInterface, ListInterface, PubsubInterface, SetsInterface, SortedSetsInterface,
-};
+use fred::clients::Client;
+use fred::interfaces::ClientLike;
+use fred::types::{ClusterHash, CustomCommand};
+use futures_util::future::try_join_all;
 use redis_core::id::{GameToken, UserToken};
-use redis_core::{Key, RedisConfig, connect};
+use redis_core::{Key, Layout, Redis, RedisConfig, RedisError};
 use serde_json::json;
 use tokio::time::{Instant, sleep_until};
 
@@ -45,7 +45,7 @@ struct Args {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let args = Args::parse();
-    let redis = connect::connected_pool(&args.redis).await?;
+    let redis = Redis::connected(&args.redis).await?;
     let (mut out, start) = (BufWriter::new(stdout().lock()), Instant::now());
     for number in 0..args.games {
         if args.rate > 0 {
@@ -53,7 +53,7 @@ async fn main() -> anyhow::Result<()> {
         }
         let random = Random(args.seed.wrapping_mul(1_000_003).wrapping_add(u64::from(number)));
         let game = Game::play(random, args.players);
-        game.write(redis.next(), &args.worker_channel, args.copies).await.context("write a game to redis")?;
+        game.write(&redis, &args.worker_channel, args.copies).await.context("write a game to redis")?;
         game.print(&mut out)?;
     }
     out.flush().context("print the expected tables")
@@ -161,50 +161,69 @@ impl Game {
     }
 
     /// Writes what the game server writes: the records, then the status, then a message for each player.
-    async fn write(&self, redis: &Client, channel: &str, copies: u32) -> Result<(), fred::error::Error> {
-        let (game, count) = (&self.token, self.players.len());
-        let pipeline = redis.pipeline();
-        for player in &self.players {
-            let token = player.token.as_str();
-            let (id, attack, health) =
-                (player.superhero_id.to_string(), player.attack.to_string(), player.health.to_string());
-            let hash = [("id", id.as_str()), ("attack", attack.as_str()), ("health", health.as_str())];
-            queue(pipeline.sadd(Key::Game(game).to_string(), token).await)?;
-            queue(pipeline.hset(Key::GameSuperhero(game, &player.token).to_string(), hash.to_vec()).await)?;
-            queue(pipeline.sadd(Key::GameSuperheros(game).to_string(), id.as_str()).await)?;
-            queue(pipeline.rpush(Key::GameOrder(game).to_string(), token).await)?;
-        }
-        let set = |key: Key<'_>, value: String| pipeline.set(key.to_string(), value, None, None, false);
-        queue(set(Key::GameParticipants(game), count.to_string()).await)?;
-        queue(set(Key::GameHost(game), self.players[0].token.to_string()).await)?;
-        let score = (count as f64, game.as_str());
-        queue(pipeline.zadd(Key::GamesParticipants.to_string(), None, None, false, false, score).await)?;
-        let players = u32::try_from(count).unwrap_or(u32::MAX);
-        queue(pipeline.rpush(Key::GamesOfPlayers(players).to_string(), game.as_str()).await)?;
+    async fn write(&self, redis: &Redis, channel: &str, copies: u32) -> Result<(), RedisError> {
         let (in_time, late) = self.log.split_at(self.log.len() - self.late);
-        self.push_log(&pipeline, in_time).await?;
         let status = if self.completed { "Completed" } else { "Lobby" };
-        queue(set(Key::GameStatus(game), status.to_owned()).await)?;
-        self.push_log(&pipeline, late).await?;
-        for player in self.players.iter().cycle().take(count * copies as usize) {
+        let status = Command::new("SET", Key::GameStatus(&self.token), [status]);
+        let steps = [
+            [self.records(), self.push_log(in_time)].concat(),
+            vec![status],
+            self.push_log(late),
+            self.messages(channel, copies),
+        ];
+        if redis.layout() == Layout::One {
+            let all = steps.concat();
+            return redis.run(Key::GamesParticipants.to_string(), |client| pipeline(client, &all)).await;
+        }
+        for step in steps {
+            try_join_all(step.iter().map(|command| command.send(redis))).await?;
+        }
+        Ok(())
+    }
+
+    fn records(&self) -> Vec<Command> {
+        let (game, count) = (&self.token, self.players.len().to_string());
+        let of_player = |player: &Player| {
+            let token = player.token.as_str();
+            let [id, attack, health] = [u64::from(player.superhero_id), player.attack, player.health]
+                .map(|number| number.to_string());
+            let hash = ["id", &id, "attack", &attack, "health", &health];
+            [
+                Command::new("SADD", Key::Game(game), [token]),
+                Command::new("HSET", Key::GameSuperhero(game, &player.token), hash),
+                Command::new("SADD", Key::GameSuperheros(game), [id.as_str()]),
+                Command::new("RPUSH", Key::GameOrder(game), [token]),
+            ]
+        };
+        let players = u32::try_from(self.players.len()).unwrap_or(u32::MAX);
+        let of_game = [
+            Command::new("SET", Key::GameParticipants(game), [count.as_str()]),
+            Command::new("SET", Key::GameHost(game), [self.players[0].token.as_str()]),
+            Command::new("ZADD", Key::GamesParticipants, [count.as_str(), game.as_str()]),
+            Command::new("RPUSH", Key::GamesOfPlayers(players), [game.as_str()]),
+        ];
+        self.players.iter().flat_map(of_player).chain(of_game).collect()
+    }
+
+    fn push_log(&self, log: &[String]) -> Vec<Command> {
+        let push = || Command::new("RPUSH", Key::GameLogs(&self.token), log.iter().map(String::as_str));
+        if log.is_empty() { Vec::new() } else { vec![push()] }
+    }
+
+    fn messages(&self, channel: &str, copies: u32) -> Vec<Command> {
+        let of_player = |player: &Player| {
             let message = json!({
                 "level": "INFO",
                 "timestamp": "2022-10-01T12:00:00.123456",
                 "name": "redis.lib.server.lobby",
                 "log_message": "Cleaning Game Records",
-                "task": {"game_token": game.as_str(), "user_token": player.token.as_str()},
+                "task": {"game_token": self.token.as_str(), "user_token": player.token.as_str()},
             });
             // The game server encodes its messages twice.
-            queue(pipeline.publish(channel, json!(message.to_string()).to_string()).await)?;
-        }
-        pipeline.all().await
-    }
-
-    async fn push_log(&self, pipeline: &Pipeline<Client>, log: &[String]) -> Result<(), fred::error::Error> {
-        if log.is_empty() {
-            return Ok(());
-        }
-        queue(pipeline.rpush(Key::GameLogs(&self.token).to_string(), log.to_vec()).await)
+            let text = json!(message.to_string()).to_string();
+            Command { name: "PUBLISH", args: vec![channel.to_owned(), text] }
+        };
+        self.players.iter().cycle().take(self.players.len() * copies as usize).map(of_player).collect()
     }
 
     fn print(&self, out: &mut impl Write) -> anyhow::Result<()> {
@@ -224,9 +243,36 @@ impl Game {
     }
 }
 
-/// Names the type of the reply to a command that is only queued: the replies come with `pipeline.all()`.
-fn queue(queued: Result<(), fred::error::Error>) -> Result<(), fred::error::Error> {
-    queued
+/// A command, whose first argument is the key or the channel.
+#[derive(Clone)]
+struct Command {
+    name: &'static str,
+    args: Vec<String>,
+}
+
+impl Command {
+    fn new<'a>(name: &'static str, key: Key<'_>, args: impl IntoIterator<Item = &'a str>) -> Self {
+        // The game server's keys have the same names everywhere.
+        let args = [key.to_string()].into_iter().chain(args.into_iter().map(str::to_owned)).collect();
+        Self { name, args }
+    }
+
+    async fn send(&self, redis: &Redis) -> Result<(), RedisError> {
+        let send = |client: Client| async move { client.custom(self.custom(), self.args.clone()).await };
+        redis.run(&self.args[0], send).await
+    }
+
+    fn custom(&self) -> CustomCommand {
+        CustomCommand::new_static(self.name, ClusterHash::FirstKey, false)
+    }
+}
+
+async fn pipeline(client: Client, commands: &[Command]) -> Result<(), RedisError> {
+    let pipeline = client.pipeline();
+    for command in commands {
+        pipeline.custom::<(), _>(command.custom(), command.args.clone()).await?;
+    }
+    pipeline.all().await
 }
 
 /// Random numbers by SplitMix64, which gives the same numbers on every machine.

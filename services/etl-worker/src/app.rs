@@ -12,8 +12,9 @@ use chassis::{Lifecycle, Settings, http, metrics};
 use tracing::info;
 
 use crate::check;
+use crate::cleaner::Cleaner;
 use crate::compact;
-use crate::config::{Command, Config, DeadCommand};
+use crate::config::{Command, Config, DeadCommand, GameSettings};
 use crate::dataset::Dataset;
 use crate::dead_letters;
 use crate::listener::Listener;
@@ -115,8 +116,8 @@ fn start_dataset(
     let consumer = consumer_name(config, process);
     let channels = config.games.channels(dataset);
     let (store, redis_state) = Store::connect(&config.redis, &consumer, dataset, channels)?;
-    let (subscription, channel_state) = Subscription::connect(&config.redis, channels)?;
-    let (jobs, jobs_state) = JobReader::connect(&config.redis, &consumer, dataset)?;
+    let (subscription, channel_state) = Subscription::connect(&store, channels)?;
+    let (jobs, jobs_state) = JobReader::connect(store.clone());
     let output = Output::new(&config.output, &dataset.tables, process)?;
     info!(
         logger = config.games.logger_module,
@@ -162,7 +163,12 @@ fn start_dataset(
         metrics: metrics.clone(),
         gate: gate("keys"),
     };
-    lifecycle.spawn("reconciler", reconciler.run(stopping));
+    lifecycle.spawn("reconciler", reconciler.run(stopping.clone()));
+    let cleanup = cleanup(config);
+    if store.is_on_cluster() && cleanup.enabled {
+        let cleaner = Cleaner { store: store.clone(), cleanup, lease: config.games.etl_lease };
+        lifecycle.spawn("cleaner", cleaner.run(stopping));
+    }
     let listener = Listener { store: store.clone(), subscription, metrics: metrics.clone() };
     lifecycle.spawn("listener", listener.run(stop));
     Ok((store, files))
@@ -177,8 +183,13 @@ fn worker_config(config: &Config, consumer: &str) -> WorkerConfig {
         batch_games: config.output.etl_batch_games.into(),
         batch_wait: Duration::from_millis(config.output.etl_batch_ms.into()),
         lease: config.games.etl_lease,
-        cleanup: Cleanup { enabled: config.games.clean_routine, expiry_s: config.games.redis_expiry },
+        cleanup: cleanup(config),
     }
+}
+
+fn cleanup(config: &Config) -> Cleanup {
+    let GameSettings { clean_routine, redis_expiry, etl_lease, .. } = &config.games;
+    Cleanup { enabled: *clean_routine, expiry_s: *redis_expiry, delay: *etl_lease }
 }
 
 /// The name of this process among all, in names of staged files. No other process has it, now or later.

@@ -50,6 +50,9 @@ pub async fn run(
 async fn read_rows(dataset: &Dataset, store: &Store, token: &GameToken) -> anyhow::Result<Vec<Rows>> {
     let records = store.read(&[token], true).await.context("read the records")?.pop();
     let records = records.context("there are no records")?;
+    if records.is_away {
+        bail!("a shard with records of {token} does not answer");
+    }
     if let Some(reason) = records.unreadable {
         bail!("{reason}");
     }

@@ -2,6 +2,7 @@
 
 pub mod app;
 pub mod check;
+pub mod cleaner;
 pub mod compact;
 pub mod config;
 pub mod dataset;

@@ -60,7 +60,15 @@ impl Listener {
                 continue;
             }
             match self.store.enqueue(&pending).await {
-                Ok(results) => self.count(pending.drain(..).zip(results)),
+                Ok(results) => {
+                    let (away, done): (Vec<_>, Vec<_>) =
+                        pending.drain(..).zip(results).partition(|(_, result)| *result == Enqueued::Away);
+                    self.count(done);
+                    pending.extend(away.into_iter().map(|(game, _)| game));
+                    if !pending.is_empty() {
+                        sleep(RETRY_DELAY).await;
+                    }
+                }
                 Err(error) => {
                     debug!("create jobs: {}", reason(&error));
                     sleep(RETRY_DELAY).await;
@@ -118,7 +126,7 @@ impl Listener {
         }
     }
 
-    fn count(&self, results: impl Iterator<Item = (GameToken, Enqueued)>) {
+    fn count(&self, results: Vec<(GameToken, Enqueued)>) {
         for (game, result) in results {
             let label = match result {
                 Enqueued::Queued => "queued",
@@ -131,6 +139,7 @@ impl Listener {
                     warn_unreadable(&game);
                     "unreadable"
                 }
+                Enqueued::Away => continue,
             };
             self.metrics.enqueued.with_label_values(&[label]).inc();
         }

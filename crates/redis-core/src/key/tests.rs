@@ -61,6 +61,8 @@ fn for_each(mut test: impl FnMut(Key<'_>, &str, &str)) {
     test(Key::EtlPart("dt=2026-11-21/b1.gz.parquet"), "etl:part:dt=2026-11-21/b1.gz.parquet", "hash");
     test(Key::EtlOpenParts, "etl:open-parts", "set");
     test(Key::EtlReconciler, "etl:reconciler", "string");
+    test(Key::EtlDays, "etl:days", "hash");
+    test(Key::EtlCleaning, "etl:cleaning", "zset");
     test(Key::ConnectionCheck, "backplane:check", "none");
     test(Key::Object("scaler:obj:", "00ff"), "scaler:obj:00ff", "hash");
     test(Key::ObjectMeta("scaler:obj:"), "scaler:obj:_meta:", "prefix");
@@ -98,6 +100,16 @@ fn every_layout_is_the_literal_text_of_its_contract() {
 fn for_each_on_cluster(mut test: impl FnMut(Key<'_>, &str)) {
     test(Key::StatusHistory("upset-reckoning:wepp"), "status-proxy:history:{upset-reckoning}:wepp");
     test(Key::StatusChannels("upset-reckoning"), "status-proxy:channels:{upset-reckoning}");
+    let game = GameToken::parse("g1").unwrap();
+    test(Key::EtlJobs, "{etl}:jobs");
+    test(Key::EtlDead, "{etl}:dead");
+    test(Key::EtlGame(&game), "{etl}:game:g1");
+    test(Key::EtlSettling(&game), "{etl}:settling:g1");
+    test(Key::EtlPart("dt=2026-11-21/b1.gz.parquet"), "{etl}:part:dt=2026-11-21/b1.gz.parquet");
+    test(Key::EtlOpenParts, "{etl}:open-parts");
+    test(Key::EtlReconciler, "{etl}:reconciler");
+    test(Key::EtlDays, "{etl}:days");
+    test(Key::EtlCleaning, "{etl}:cleaning");
 }
 
 #[test]

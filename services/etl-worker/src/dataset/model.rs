@@ -1,6 +1,6 @@
 use std::ops::RangeInclusive;
 
-use redis_core::Key;
+use redis_core::{Key, Layout};
 
 use super::definition::Plan;
 use super::keys::{Cleanup, EndOfSession, Keys, LostSessions};
@@ -34,15 +34,14 @@ pub struct Dataset {
 
 impl Dataset {
     /// A key of ours. Each dataset has its own; those of the first dataset that there was have no name in them.
-    pub fn key(&self, key: Key) -> String {
-        self.own_key(&key.to_string())
-    }
-
-    /// As [`key`](Self::key), of the text of one.
-    pub fn own_key(&self, key: &str) -> String {
-        match key.strip_prefix("etl:") {
-            Some(rest) if self.name != SUPERHERO => format!("etl:{}:{rest}", self.name),
-            _ => key.to_owned(),
+    pub fn key(&self, key: Key, layout: Layout) -> String {
+        let name = key.name(layout);
+        if self.name == SUPERHERO {
+            return name;
+        }
+        match layout {
+            Layout::One => name.replacen("etl:", &format!("etl:{}:", self.name), 1),
+            Layout::Cluster => name.replacen("{etl}:", &format!("{{etl:{}}}:", self.name), 1),
         }
     }
 }

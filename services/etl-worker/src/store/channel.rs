@@ -1,11 +1,11 @@
 use bytes::Bytes;
-use fred::clients::SubscriberClient;
-use fred::interfaces::{EventInterface, PubsubInterface};
 use fred::types::Message;
-use redis_core::{ConnectError, Connection, RedisConfig, RedisError, State, connect};
+use redis_core::{ConnectError, RedisError, State, Subscriber};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::watch;
+
+use super::client::Store;
 
 /// What arrives on the game server's log channels.
 #[derive(Debug)]
@@ -18,23 +18,24 @@ pub enum ChannelEvent {
 
 /// A subscription to the game server's log channels.
 pub struct Subscription {
-    client: SubscriberClient,
+    subscriber: Subscriber,
     channels: Vec<String>,
     messages: Receiver<Message>,
 }
 
 impl Subscription {
-    /// Connects in the background. [`subscribe`](Self::subscribe) must be called once.
+    /// Connects in the background, on a Cluster to any node: each tells what is published on any.
+    /// [`subscribe`](Self::subscribe) must be called once.
     ///
     /// # Errors
     /// When the configuration is invalid.
     pub fn connect(
-        config: &RedisConfig,
+        store: &Store,
         channels: &[String],
     ) -> Result<(Self, watch::Receiver<State>), ConnectError> {
-        let Connection { client, state, .. } = connect::subscriber(config)?;
-        let messages = client.message_rx();
-        Ok((Self { client, channels: channels.to_vec(), messages }, state))
+        let subscriber = store.redis.subscriber()?;
+        let (messages, state) = (subscriber.message_rx(), subscriber.state());
+        Ok((Self { subscriber, channels: channels.to_vec(), messages }, state))
     }
 
     /// The names of the channels, for logs.
@@ -44,12 +45,12 @@ impl Subscription {
 
     /// Subscribes to the channels. After a reconnect the client subscribes again by itself.
     pub async fn subscribe(&self) -> Result<(), RedisError> {
-        self.client.subscribe(self.channels.clone()).await
+        self.subscriber.subscribe(self.channels.clone()).await
     }
 
     /// Ends the subscription.
     pub async fn unsubscribe(&self) -> Result<(), RedisError> {
-        self.client.unsubscribe(self.channels.clone()).await
+        self.subscriber.unsubscribe(self.channels.clone()).await
     }
 
     /// Waits for the next event. `None` if the client has ended.

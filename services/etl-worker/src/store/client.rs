@@ -1,9 +1,9 @@
 use std::sync::Arc;
 
-use fred::clients::Pool;
+use fred::clients::Client;
 use fred::types::scripts::Script;
-use fred::types::{FromValue, Value};
-use redis_core::{ConnectError, Connection, Key, RedisConfig, RedisError, State, WaitReplicas, connect};
+use fred::types::{FromValue, MultipleKeys, MultipleValues, Value};
+use redis_core::{ConnectError, Key, Layout, Redis, RedisConfig, RedisError, State, WaitReplicas};
 use tokio::sync::watch;
 
 use super::needs::needs;
@@ -13,7 +13,7 @@ use crate::dataset::Dataset;
 /// The sessions of a dataset and their jobs in Redis, as one worker process sees them.
 #[derive(Clone)]
 pub struct Store {
-    pub(super) pool: Pool,
+    pub(super) redis: Redis,
     pub(super) consumer: Arc<str>,
     pub(super) scripts: Arc<Scripts>,
     pub(super) wait_replicas: WaitReplicas,
@@ -32,9 +32,9 @@ impl Store {
         dataset: &Arc<Dataset>,
         channels: &[String],
     ) -> Result<(Self, watch::Receiver<State>), ConnectError> {
-        let Connection { client: pool, state, .. } =
-            connect::pool(config)?.check(config, needs(dataset, channels));
-        Ok((Self::new(config, pool, consumer, dataset), state))
+        let redis = Redis::connect(config, needs(dataset, channels, config.layout()))?;
+        let state = redis.state();
+        Ok((Self::new(config, redis, consumer, dataset), state))
     }
 
     /// Connects before it returns, for commands.
@@ -46,12 +46,12 @@ impl Store {
         consumer: &str,
         dataset: &Arc<Dataset>,
     ) -> Result<Self, ConnectError> {
-        Ok(Self::new(config, connect::connected_pool(config).await?, consumer, dataset))
+        Ok(Self::new(config, Redis::connected(config).await?, consumer, dataset))
     }
 
-    fn new(config: &RedisConfig, pool: Pool, consumer: &str, dataset: &Arc<Dataset>) -> Self {
+    fn new(config: &RedisConfig, redis: Redis, consumer: &str, dataset: &Arc<Dataset>) -> Self {
         Self {
-            pool,
+            redis,
             consumer: consumer.into(),
             scripts: Arc::new(Scripts::load()),
             wait_replicas: config.wait_replicas(),
@@ -64,9 +64,14 @@ impl Store {
         &self.dataset
     }
 
+    /// Whether the records of a session are on several shards, where no script can have them all.
+    pub fn is_on_cluster(&self) -> bool {
+        self.redis.layout() == Layout::Cluster
+    }
+
     /// A key of ours.
     pub(super) fn key(&self, key: Key) -> String {
-        self.dataset.key(key)
+        self.dataset.key(key, self.redis.layout())
     }
 
     pub(super) fn jobs_key(&self) -> String {
@@ -77,13 +82,21 @@ impl Store {
         [GROUP.to_owned(), self.consumer.to_string()].into_iter()
     }
 
+    /// Runs `op` on keys of ours, which are all in one slot: see [`Redis::run`].
+    pub(super) async fn on_own<T, F: Future<Output = Result<T, RedisError>>>(
+        &self,
+        op: impl Fn(Client) -> F,
+    ) -> Result<T, RedisError> {
+        self.redis.run(self.jobs_key(), op).await
+    }
+
     pub(super) async fn run<R: FromValue>(
         &self,
         script: &Script,
         keys: Vec<String>,
         args: Vec<String>,
     ) -> Result<R, RedisError> {
-        script.evalsha_with_reload(self.pool.next(), keys, args).await
+        self.run_then(WaitReplicas::default(), script, keys, args).await
     }
 
     /// As [`run`](Self::run), and waits until as many replicas as `REDIS_WAIT_REPLICAS` says have everything that was
@@ -94,8 +107,24 @@ impl Store {
         keys: Vec<String>,
         args: Vec<String>,
     ) -> Result<R, RedisError> {
-        let client = self.pool.next();
-        self.wait_replicas.confirm(client, script.evalsha_with_reload(client, keys, args)).await
+        self.run_then(self.wait_replicas, script, keys, args).await
+    }
+
+    async fn run_then<R: FromValue>(
+        &self,
+        wait_replicas: WaitReplicas,
+        script: &Script,
+        keys: Vec<String>,
+        args: Vec<String>,
+    ) -> Result<R, RedisError> {
+        // To clone these copies no text.
+        let (keys, args) = (MultipleKeys::from(keys), MultipleValues::try_from(args)?);
+        let (keys, args) = (&keys, &args);
+        self.on_own(|client| async move {
+            let run = script.evalsha_with_reload(&client, keys.clone(), args.clone());
+            wait_replicas.confirm(&client, run).await
+        })
+        .await
     }
 }
 

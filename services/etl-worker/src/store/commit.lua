@@ -1,7 +1,7 @@
--- KEYS: 1 jobs, 2 open parts, 3 index of all sessions or the jobs, 4 counts by day, then per session: its state, its part, its members or its
+-- KEYS: 1 jobs, 2 open parts, 3 index of all sessions or the jobs; with 'later' the sessions to be cleaned up, 4 counts by day, then per session: its state, its part, its members or its
 --       state, its number of members or its state, its E keys that expire, its D keys that are deleted
--- ARGV: 1 E, 2 D, 3 number L of lists, 4 '1' if the members' hashes expire, 5 group, 6 consumer, 7 '1' to clean up,
---       8 expiry of the records (s), 9 expiry of the state (s), 10 the day, then per list: its prefix, '1' if a count follows, its suffix;
+-- ARGV: 1 E, 2 D, 3 number L of lists, 4 '1' if the members' hashes expire, 5 group, 6 consumer, 7 '1' to clean up, or 'later' where the records are on
+--       other shards, 8 expiry of the records (s), or in how many ms they may go, 9 expiry of the state (s), 10 the day, then per list: its prefix, '1' if a count follows, its suffix;
 --       then per session: token, entry id, path of the part, the prefix and the suffix of its members' hashes
 -- Marks sessions whose files are published as done. Only after that their records may go.
 -- Returns per session: 1, or 0 if the consumer does not own the job.
@@ -48,6 +48,9 @@ for i = 1, (#ARGV - args) / 5 do
     if ARGV[7] == '1' then
       clean_up(k, token, ARGV[a + 4], ARGV[a + 5])
       redis.call('EXPIRE', state, ARGV[9])
+    elseif ARGV[7] == 'later' then
+      local time = redis.call('TIME')
+      redis.call('ZADD', KEYS[3], time[1] * 1000 + math.floor(time[2] / 1000) + ARGV[8], token)
     end
     if failed(try('HDEL', part, token)) or redis.call('EXISTS', part) == 0 then redis.call('SREM', KEYS[2], path) end
     redis.call('XDEL', KEYS[1], entry_id)

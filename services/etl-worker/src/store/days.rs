@@ -2,7 +2,7 @@
 
 use fred::interfaces::HashesInterface;
 use jiff::{SignedDuration, Timestamp};
-use redis_core::{ErrorClass, RedisError};
+use redis_core::{ErrorClass, Key, RedisError};
 
 use super::client::Store;
 
@@ -24,8 +24,9 @@ impl Store {
             now.checked_sub(SignedDuration::from_hours(hours)).unwrap_or(now).strftime("%F").to_string()
         };
         let days: Vec<String> = (0..number).rev().map(day).collect();
-        let counts: Result<Vec<Option<String>>, _> = self.pool.hmget(self.days_key(), days.clone()).await;
-        let counts = match counts {
+        let (key, fields) = (&self.key(Key::EtlDays), &days);
+        let read = self.on_own(|client| async move { client.hmget(key, fields.clone()).await });
+        let counts: Vec<Option<String>> = match read.await {
             // Somebody else's key of this name costs the plot, and nothing else.
             Err(error) if ErrorClass::of(&error).is_invalid() => Vec::new(),
             counts => counts?,
@@ -33,9 +34,5 @@ impl Store {
         let count = |place: usize| counts.get(place)?.as_deref()?.parse().ok();
         let days = days.into_iter().enumerate();
         Ok(days.map(|(place, day)| DayCount { day, games: count(place).unwrap_or_default() }).collect())
-    }
-
-    pub(super) fn days_key(&self) -> String {
-        self.dataset.own_key("etl:days")
     }
 }

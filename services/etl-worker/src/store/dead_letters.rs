@@ -31,7 +31,9 @@ impl Store {
     /// The page of dead letters after the entry `after`, or the first page if `after` is empty.
     pub async fn dead_letters(&self, after: &str) -> Result<Vec<DeadLetter>, RedisError> {
         let start = if after.is_empty() { "-".to_owned() } else { format!("({after}") };
-        let page: StreamEntries = self.pool.xrange(self.key(Key::EtlDead), start, "+", Some(PAGE)).await?;
+        let (key, start) = (&self.key(Key::EtlDead), start.as_str());
+        let read = self.on_own(|client| async move { client.xrange(key, start, "+", Some(PAGE)).await });
+        let page: StreamEntries = read.await?;
         let parse = |(entry_id, fields): (String, Vec<Value>)| {
             let field = |name: &str| {
                 let pair = fields.chunks_exact(2).find(|pair| lossy_text(&pair[0]) == name);
@@ -53,21 +55,28 @@ impl Store {
 
     /// Drops a dead letter. Returns 0 if someone else did.
     pub async fn drop_dead_letter(&self, letter: &DeadLetter) -> Result<u64, RedisError> {
-        self.pool.xdel(self.key(Key::EtlDead), letter.entry_id.as_str()).await
+        let (key, entry_id) = (&self.key(Key::EtlDead), letter.entry_id.as_str());
+        self.on_own(|client| async move { client.xdel(key, entry_id).await }).await
     }
 
     /// Drops the dead letters of failures that are longer ago than `age`. Returns how many.
     pub async fn drop_older_dead_letters(&self, age: Duration) -> Result<u64, RedisError> {
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let oldest_ms = since_epoch.saturating_sub(age).as_millis();
-        let cap = (XCapKind::MinID, XCapTrim::Exact, oldest_ms.to_string(), None);
-        self.pool.xtrim(self.key(Key::EtlDead), cap).await
+        self.trim_dead_letters(XCapKind::MinID, oldest_ms.to_string()).await
     }
 
     /// Drops the oldest dead letters if there are more than `max`. Returns how many.
     pub async fn drop_dead_letters_above(&self, max: u64) -> Result<u64, RedisError> {
-        let cap = (XCapKind::MaxLen, XCapTrim::Exact, max.to_string(), None);
-        self.pool.xtrim(self.key(Key::EtlDead), cap).await
+        self.trim_dead_letters(XCapKind::MaxLen, max.to_string()).await
+    }
+
+    async fn trim_dead_letters(&self, kind: XCapKind, threshold: String) -> Result<u64, RedisError> {
+        let (key, kind, threshold) = (&self.key(Key::EtlDead), &kind, threshold.as_str());
+        let trim = self.on_own(|client| async move {
+            client.xtrim(key, (kind.clone(), XCapTrim::Exact, threshold, None)).await
+        });
+        trim.await
     }
 }
 

@@ -3,20 +3,7 @@
 --       records.lua
 -- Creates jobs for the sessions that ended and whose entries have not become more for the settle time.
 -- Returns how many, and the tokens of the sessions whose state is unreadable.
--- The settling mark holds the number of entries and since when (ms) it is that. Anything else is replaced.
-local time = redis.call('TIME')
-local now, settle, queued, unreadable = time[1] * 1000 + math.floor(time[2] / 1000), tonumber(ARGV[2]), 0, {}
-local function settled_since(settling, length)
-  local mark = try('GET', settling)
-  local last_length, since = string.match(type(mark) == 'string' and mark or '', '^(%w+)|(%d+)$')
-  since = tonumber(since)
-  if last_length == length and since <= now then
-    redis.call('PEXPIRE', settling, settle + 600000)
-    return since
-  end
-  redis.call('SET', settling, length .. '|' .. string.format('%.0f', now), 'PX', settle + 600000)
-  return now
-end
+local queued, unreadable = 0, {}
 local count = tonumber(ARGV[4])
 local ends = #KEYS - 2 * count
 for i = 1, count do
@@ -28,7 +15,7 @@ for i = 1, count do
   elseif not is_known and try('GET', status) == ARGV[3] then
     local length = entries == status and 0 or try('LLEN', entries)
     length = failed(length) and 'unreadable' or tostring(length)
-    if now - settled_since(settling, length) >= settle
+    if has_settled(settling, length)
       and enqueue(KEYS[1], state, settling, members, records, token, prefix, suffix) == 'queued' then
       queued = queued + 1
     end

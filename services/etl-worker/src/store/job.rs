@@ -66,6 +66,8 @@ pub enum Enqueued {
     Unknown,
     /// Nothing: the key of the game's state holds something else.
     Unreadable,
+    /// Nothing yet: a shard with records of the game does not answer.
+    Away,
 }
 
 const MAX_TEXT: usize = 200;

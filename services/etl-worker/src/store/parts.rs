@@ -1,7 +1,9 @@
 //! Parts: which games go to which file, and committing them.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
+use fred::clients::Client;
 use fred::interfaces::{HashesInterface, SetsInterface};
 use fred::types::Value;
 use jiff::Timestamp;
@@ -11,7 +13,7 @@ use redis_core::{Key, RedisError};
 use super::client::{Store, lossy_text};
 use super::job::Job;
 use super::sessions::optional_key;
-use crate::dataset::KeyPattern;
+use crate::dataset::{Cleanup as RemovedKeys, KeyPattern, Keys};
 use crate::part::Part;
 
 /// What happens to a game's records after the commit.
@@ -21,6 +23,16 @@ pub struct Cleanup {
     pub enabled: bool,
     /// Seconds until they expire.
     pub expiry_s: u32,
+    /// On a Cluster, how long after the commit their removal begins. A failover that forgets the commit does not find them
+    /// half gone then.
+    pub delay: Duration,
+}
+
+impl Cleanup {
+    /// Until then a late message changes nothing.
+    pub(super) fn state_expiry_s(self) -> u32 {
+        self.expiry_s + STATE_EXPIRY_S
+    }
 }
 
 /// What came of the plan to write a game to a part.
@@ -54,49 +66,51 @@ impl Store {
 
     /// The games of a part that are not committed.
     pub async fn uncommitted_games(&self, part: &Part) -> Result<Vec<GameToken>, RedisError> {
-        let games: Vec<Value> = self.pool.hkeys(self.key(Key::EtlPart(part.as_str()))).await?;
+        let key = &self.key(Key::EtlPart(part.as_str()));
+        let games: Vec<Value> = self.on_own(|client| async move { client.hkeys(key).await }).await?;
         Ok(games.iter().filter_map(|game| GameToken::parse(lossy_text(game)).ok()).collect())
     }
 
     /// The file names of the parts with a game that is not committed. No failover will add one that was committed before.
     pub async fn open_parts(&self) -> Result<BTreeSet<String>, RedisError> {
-        let client = self.pool.next();
-        let read = client.smembers(self.key(Key::EtlOpenParts));
-        let parts: Vec<Value> = self.wait_replicas.confirm(client, read).await?;
+        let (key, wait_replicas) = (&self.key(Key::EtlOpenParts), self.wait_replicas);
+        let read = |client: Client| async move { wait_replicas.confirm(&client, client.smembers(key)).await };
+        let parts: Vec<Value> = self.on_own(read).await?;
         let name = |part: &Value| lossy_text(part).rsplit('/').next().unwrap_or_default().to_owned();
         Ok(parts.iter().map(name).collect())
     }
 
-    /// Marks games as done whose parts are published, and cleans their records up. True where this worker still owned
-    /// the job.
+    /// Marks games as done whose parts are published, and cleans their records up, on a Cluster [later](Self::clean_up). True
+    /// where this worker still owned the job.
     pub async fn commit(&self, done: &[(&Job, &Part)], cleanup: Cleanup) -> Result<Vec<bool>, RedisError> {
-        let dataset = &self.dataset;
-        let expire: Vec<&KeyPattern> = dataset
-            .cleanup
-            .expire
-            .iter()
-            .filter(|pattern| Some(*pattern) != dataset.keys.member.as_ref())
-            .collect();
-        let (delete, lists) = (&dataset.cleanup.delete, &dataset.cleanup.lists);
-        let index = dataset.lost.as_ref().map_or_else(|| self.jobs_key(), |lost| lost.index.clone());
-        let mut keys = vec![self.jobs_key(), self.key(Key::EtlOpenParts), index, self.days_key()];
+        let (keys, removed) = if self.is_on_cluster() {
+            (&Keys::default(), &RemovedKeys::default())
+        } else {
+            (&self.dataset.keys, &self.dataset.cleanup)
+        };
+        let expire: Vec<&KeyPattern> =
+            removed.expire.iter().filter(|pattern| Some(*pattern) != keys.member.as_ref()).collect();
+        let (delete, lists) = (&removed.delete, &removed.lists);
+        let hashes_expire = expire.len() < removed.expire.len();
+        let (index, mode, time) = match (self.is_on_cluster(), &self.dataset.lost) {
+            (true, _) => (self.key(Key::EtlCleaning), "later", cleanup.delay.as_millis().to_string()),
+            (false, Some(lost)) => (lost.index.clone(), "1", cleanup.expiry_s.to_string()),
+            (false, None) => (self.jobs_key(), "1", cleanup.expiry_s.to_string()),
+        };
+        let mut all_keys = vec![self.jobs_key(), self.key(Key::EtlOpenParts), index, self.key(Key::EtlDays)];
         for (job, part) in done {
             let state = self.key(Key::EtlGame(&job.game));
-            let [members, count] = [&dataset.keys.members, &dataset.cleanup.count]
-                .map(|key| optional_key(key, &job.game, &state));
-            keys.extend([state, self.key(Key::EtlPart(part.as_str())), members, count]);
-            keys.extend(expire.iter().copied().chain(delete).map(|pattern| pattern.of(job.game.as_str())));
+            let [members, count] =
+                [&keys.members, &removed.count].map(|key| optional_key(key, &job.game, &state));
+            all_keys.extend([state, self.key(Key::EtlPart(part.as_str())), members, count]);
+            all_keys
+                .extend(expire.iter().copied().chain(delete).map(|pattern| pattern.of(job.game.as_str())));
         }
-        let Cleanup { enabled, expiry_s } = cleanup;
-        let hashes_expire = expire.len() < dataset.cleanup.expire.len();
         let mut args = vec![expire.len().to_string(), delete.len().to_string(), lists.len().to_string()];
         args.push(u8::from(hashes_expire).to_string());
         args.extend(self.group_and_consumer());
-        args.extend([
-            u8::from(enabled).to_string(),
-            expiry_s.to_string(),
-            (expiry_s + STATE_EXPIRY_S).to_string(),
-        ]);
+        let mode = if cleanup.enabled { mode } else { "0" };
+        args.extend([mode.to_owned(), time, cleanup.state_expiry_s().to_string()]);
         args.push(Timestamp::now().strftime("%F").to_string());
         for list in lists {
             let (before, after) = list.around_count().unwrap_or((list.as_str(), ""));
@@ -109,7 +123,7 @@ impl Store {
         for (job, part) in done {
             args.extend(job_args(job, part).into_iter().chain(self.around_member(&job.game)));
         }
-        let committed: Vec<u8> = self.run_confirmed(&self.scripts.commit, keys, args).await?;
+        let committed: Vec<u8> = self.run_confirmed(&self.scripts.commit, all_keys, args).await?;
         Ok(committed.into_iter().map(|committed| committed == 1).collect())
     }
 }
@@ -118,5 +132,5 @@ fn job_args(job: &Job, part: &Part) -> [String; 3] {
     [job.game.to_string(), job.entry_id.clone(), part.to_string()]
 }
 
-/// How much longer than its records a game's state is kept, in seconds. Until then a late message changes nothing.
+/// How much longer than its records a game's state is kept, in seconds.
 const STATE_EXPIRY_S: u32 = 86_400;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use fred::clients::Client;
 use fred::interfaces::{ClientLike, KeysInterface, StreamsInterface};
 use fred::types::{Expiration, SetOptions, Value};
 use redis_core::id::GameToken;
@@ -29,23 +30,34 @@ pub struct Settled {
     pub unreadable: Vec<GameToken>,
 }
 
+impl Settled {
+    pub(super) fn new(queued: u64, unreadable: Vec<String>) -> Self {
+        let unreadable = unreadable.into_iter().filter_map(|game| GameToken::parse(game).ok()).collect();
+        Self { queued, unreadable }
+    }
+}
+
 impl Store {
     /// True if this worker may reconcile now. Then no other worker may for the time of `ttl`.
     pub async fn acquire_reconciler_lease(&self, ttl: Duration) -> Result<bool, RedisError> {
-        let expiration = Some(Expiration::PX(i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX)));
-        let key = self.key(Key::EtlReconciler);
-        let consumer = self.consumer.as_ref();
-        let set: Option<String> =
-            self.pool.set(&key, consumer, expiration.clone(), Some(SetOptions::NX), false).await?;
-        if set.is_some() {
+        let (key, consumer) = (&self.key(Key::EtlReconciler), self.consumer.as_ref());
+        let set = |options: Option<SetOptions>| {
+            let (options, ttl_ms) = (options.clone(), i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX));
+            self.on_own(move |client| {
+                let options = options.clone();
+                async move { client.set(key, consumer, Some(Expiration::PX(ttl_ms)), options, false).await }
+            })
+        };
+        let is_set: Option<String> = set(Some(SetOptions::NX)).await?;
+        if is_set.is_some() {
             return Ok(true);
         }
         // What does not expire is no lease: nobody would look ever again.
-        let does_not_expire = self.pool.pttl::<i64, _>(&key).await? == -1;
-        if does_not_expire {
-            self.pool.set::<(), _, _>(key, consumer, expiration, None, false).await?;
+        let pttl: i64 = self.on_own(|client| async move { client.pttl(key).await }).await?;
+        if pttl == -1 {
+            let _: Option<String> = set(None).await?;
         }
-        Ok(does_not_expire)
+        Ok(pttl == -1)
     }
 
     /// A page of the list of all games; the first page is at cursor `0`.
@@ -53,9 +65,9 @@ impl Store {
         let Some(lost) = &self.dataset.lost else {
             return Ok(GamePage { next_cursor: "0".to_owned(), games: Vec::new(), invalid_tokens: 0 });
         };
-        let command = fred::cmd!("ZSCAN");
-        let args = vec![lost.index.clone(), cursor, "COUNT".to_owned(), SCAN_PAGE.to_string()];
-        let (next_cursor, pairs): (String, Vec<Value>) = self.pool.custom(command, args).await?;
+        let args = &vec![lost.index.clone(), cursor, "COUNT".to_owned(), SCAN_PAGE.to_string()];
+        let scan = |client: Client| async move { client.custom(fred::cmd!("ZSCAN"), args.clone()).await };
+        let (next_cursor, pairs): (String, Vec<Value>) = self.redis.run(&lost.index, scan).await?;
         let tokens =
             pairs.into_iter().step_by(2).map(|token| GameToken::parse(token.as_string().unwrap_or_default()));
         let (valid, invalid): (Vec<_>, Vec<_>) = tokens.partition(Result::is_ok);
@@ -68,7 +80,14 @@ impl Store {
 
     /// The number of jobs that are not committed, and of dead letters.
     pub async fn queue_lengths(&self) -> Result<(u64, u64), RedisError> {
-        Ok((self.pool.xlen(self.jobs_key()).await?, self.pool.xlen(self.key(Key::EtlDead)).await?))
+        let length = |key: Key<'static>| {
+            let key = self.key(key);
+            self.on_own(move |client| {
+                let key = key.clone();
+                async move { client.xlen(key).await }
+            })
+        };
+        Ok((length(Key::EtlJobs).await?, length(Key::EtlDead).await?))
     }
 
     /// Removes the consumers of processes that ended an hour ago or earlier. Returns how many.

@@ -11,7 +11,8 @@ local function known(state)
   if value == 'queued' or value == 'done' or value == 'dead' then return 'known' end
   if value or redis.call('EXISTS', state) == 1 then return 'unreadable' end
 end
--- Creates a job for a session that has none, and keeps its records from expiring until the job is committed.
+-- Creates a job for a session that has none, and keeps its records from expiring until the job is committed. Without any
+-- `records`, which are on other shards then, the caller has found some.
 local function enqueue(jobs, state, settling, members, records, token, prefix, suffix)
   local is_known = known(state)
   if is_known then return is_known end
@@ -20,7 +21,7 @@ local function enqueue(jobs, state, settling, members, records, token, prefix, s
     found = found + redis.call('EXISTS', record)
     redis.call('PERSIST', record)
   end
-  if found == 0 then return 'unknown' end
+  if #records > 0 and found == 0 then return 'unknown' end
   if prefix ~= '' and members ~= state then
     for _, user in ipairs(users(members)) do redis.call('PERSIST', prefix .. user .. suffix) end
   end

@@ -13,7 +13,9 @@ pub(super) struct Scripts {
     pub(super) fail: Script,
     pub(super) retry: Script,
     pub(super) remove_consumers: Script,
-    pub(super) types: Script,
+    pub(super) enqueue_ended: Script,
+    pub(super) take_uncleaned: Script,
+    pub(super) cleaned: Script,
 }
 
 impl Scripts {
@@ -23,7 +25,7 @@ impl Scripts {
         }
         Self {
             enqueue: script!("try.lua", "records.lua", "enqueue.lua"),
-            enqueue_settled: script!("try.lua", "records.lua", "enqueue_settled.lua"),
+            enqueue_settled: script!("try.lua", "records.lua", "settling.lua", "enqueue_settled.lua"),
             without_job: script!("try.lua", "records.lua", "without_job.lua"),
             claim: script!("claim.lua"),
             renew: script!("ownership.lua", "renew.lua"),
@@ -33,7 +35,9 @@ impl Scripts {
             fail: script!("try.lua", "ownership.lua", "fail.lua"),
             retry: script!("retry.lua"),
             remove_consumers: script!("remove_consumers.lua"),
-            types: script!("types.lua"),
+            enqueue_ended: script!("try.lua", "records.lua", "settling.lua", "enqueue_ended.lua"),
+            take_uncleaned: script!("take_uncleaned.lua"),
+            cleaned: script!("cleaned.lua"),
         }
     }
 }

@@ -7,7 +7,7 @@ use redis_core::id::GameToken;
 use redis_core::{Key, RedisError};
 
 use super::client::{Store, lossy_text};
-use crate::dataset::{KeyPattern, MemberRecord};
+use crate::dataset::{Dataset, KeyPattern, Keys, MemberRecord};
 use crate::part::Part;
 use crate::text::printable;
 
@@ -18,6 +18,8 @@ pub struct SessionRecords {
     pub part: Option<Part>,
     /// Why a record cannot be read at all, if one cannot.
     pub unreadable: Option<String>,
+    /// Whether a shard with records does not answer, so that they are not known now. On one Redis that is an error.
+    pub is_away: bool,
     /// The fields of the session's hash.
     pub fields: Vec<Option<String>>,
     /// The members.
@@ -29,16 +31,35 @@ pub struct SessionRecords {
 }
 
 impl Store {
-    /// Reads the records of sessions in one round trip. Those of planned ones are only read with `read_planned`.
+    /// Reads the records of sessions, on one Redis in one round trip. Those of planned ones are only read with `read_planned`.
     pub async fn read(
         &self,
         tokens: &[&GameToken],
         read_planned: bool,
     ) -> Result<Vec<SessionRecords>, RedisError> {
-        let (dataset, keys) = (&self.dataset, &self.dataset.keys);
-        let (member_fields, session_fields) = (&dataset.member_fields, &dataset.session_fields);
+        if !self.is_on_cluster() {
+            let Dataset { keys, member_fields, session_fields, .. } = &*self.dataset;
+            return self.read_by_script(tokens, read_planned, keys, [member_fields, session_fields]).await;
+        }
+        let mut all = self.read_by_script(tokens, read_planned, &Keys::default(), [&[], &[]]).await?;
+        let is_read = |records: &SessionRecords| {
+            records.unreadable.is_none() && (records.part.is_none() || read_planned)
+        };
+        let to_read = tokens.iter().copied().zip(&mut all).filter(|(_, records)| is_read(records)).collect();
+        self.add_records(to_read).await?;
+        Ok(all)
+    }
+
+    /// Reads these fields and keys of sessions, and whether they are planned.
+    async fn read_by_script(
+        &self,
+        tokens: &[&GameToken],
+        read_planned: bool,
+        keys: &Keys,
+        [member_fields, session_fields]: [&[String]; 2],
+    ) -> Result<Vec<SessionRecords>, RedisError> {
         let of_session = |token: &&GameToken| {
-            let state = dataset.key(Key::EtlGame(token));
+            let state = self.key(Key::EtlGame(token));
             let [members, session, entries] = [&keys.members, &keys.session, &keys.entries]
                 .map(|pattern| optional_key(pattern, token, &state));
             [state, members, session, entries]
@@ -64,8 +85,9 @@ impl Store {
         let start = i64::try_from(start).unwrap_or(i64::MAX);
         let stop = start.saturating_add(ENTRIES_PAGE as i64 - 1);
         let key = optional_key(&self.dataset.keys.entries, token, "");
-        let entries: Vec<Value> = self.pool.lrange(key, start, stop).await?;
-        Ok(to_bytes(entries))
+        let key = key.as_str();
+        let read = self.redis.run(key, |client| async move { client.lrange(key, start, stop).await });
+        Ok(to_bytes(read.await?))
     }
 
     /// The prefix and the suffix of the hashes of a session's members. Empty if there are none.
@@ -93,19 +115,21 @@ fn parse_records(reply: Value, field_count: usize) -> Result<SessionRecords, Red
     let count = members.len() / (1 + field_count);
     let members: Vec<MemberRecord> = members.chunks_exact(1 + field_count).filter_map(parse_member).collect();
     if members.len() < count {
-        unreadable = Some("the name of a member is not text".to_owned());
+        unreadable = Some(MEMBER_IS_NOT_TEXT.to_owned());
     }
     let part = Part::parse(&path);
     if part.is_none() && !path.is_empty() {
         unreadable = Some(format!("the planned file {} is not the name of one", printable(&path, 80)));
     }
     let fields = fields.iter().map(text).collect();
-    Ok(SessionRecords { part, unreadable, fields, members, entry_count, entries: to_bytes(entries) })
+    let entries = to_bytes(entries);
+    Ok(SessionRecords { part, unreadable, is_away: false, fields, members, entry_count, entries })
 }
 
-fn to_bytes(values: Vec<Value>) -> Vec<Bytes> {
+pub(super) fn to_bytes(values: Vec<Value>) -> Vec<Bytes> {
     values.into_iter().map(|entry| entry.into_bytes().unwrap_or_default()).collect()
 }
 
 /// Entries that are read in one round trip.
-const ENTRIES_PAGE: usize = 1_000;
+pub(super) const ENTRIES_PAGE: usize = 1_000;
+pub(super) const MEMBER_IS_NOT_TEXT: &str = "the name of a member is not text";

@@ -18,6 +18,8 @@ pub(super) enum Extracted {
     Rows(Vec<Rows>),
     /// Why the game has no rows.
     Invalid(BadSession),
+    /// A shard with records of the game does not answer. The job is taken up again after its lease.
+    Away,
 }
 
 impl Pipeline {
@@ -29,6 +31,7 @@ impl Pipeline {
         for (job, mut records) in jobs.iter().zip(records) {
             let result = match records.part.take() {
                 Some(part) => Extracted::Planned(part),
+                None if records.is_away => Extracted::Away,
                 None => match self.compute_rows(&job.game, records).await? {
                     Ok(rows) => Extracted::Rows(rows),
                     Err(reason) => Extracted::Invalid(reason),

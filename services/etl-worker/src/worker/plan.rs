@@ -31,6 +31,7 @@ impl Pipeline {
                     Extracted::Planned(part) => planned_before.entry(part).or_default().push(job),
                     Extracted::Rows(rows) => new.push((job, rows)),
                     Extracted::Invalid(reason) => self.fail(&job, &reason.to_string()).await?,
+                    Extracted::Away => {}
                 }
             }
         }
@@ -144,6 +145,9 @@ impl Pipeline {
                 if records.part.as_ref() != Some(&part) {
                     // Something that is no game of this file was put into its list.
                     continue;
+                }
+                if records.is_away {
+                    return Ok(None);
                 }
                 match self.compute_rows(game, records).await? {
                     Ok(rows) => games.push((game.clone(), rows)),

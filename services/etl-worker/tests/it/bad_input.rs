@@ -138,6 +138,6 @@ async fn a_worker_continues_after_redis_lost_all_data() {
     let expected = world.play_small_game("g1").await;
     world.publish_game_ended("g1").await;
     world.wait_until_written(&expected).await;
-    assert_eq!(world.client.scard::<u64, _>("etl:open-parts").await.unwrap(), 0);
-    assert_eq!(world.client.xlen::<u64, _>("etl:jobs").await.unwrap(), 0);
+    assert_eq!(world.client.scard::<u64, _>(world.key("etl:open-parts")).await.unwrap(), 0);
+    assert_eq!(world.client.xlen::<u64, _>(world.key("etl:jobs")).await.unwrap(), 0);
 }

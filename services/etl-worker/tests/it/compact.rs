@@ -64,7 +64,7 @@ async fn files_with_uncommitted_games_and_files_of_others_stay_as_they_are() {
     world.wait_until_written(&expected).await;
     let podium = world.output().join("GAME_PODIUM");
     let open = world.files(Table::Podium)[3].strip_prefix(&podium).unwrap().to_str().unwrap().to_owned();
-    world.client.sadd::<(), _, _>("etl:open-parts", open.as_str()).await.unwrap();
+    world.client.sadd::<(), _, _>(world.key("etl:open-parts"), open.as_str()).await.unwrap();
     let notes = world.output().join("GAME_PODIUM").join("notes.txt");
     std::fs::write(&notes, "ours").unwrap();
     std::fs::write(world.output().join("GAME_PODIUM").join("theirs.gz.parquet"), "no parquet").unwrap();

@@ -127,7 +127,7 @@ async fn several_datasets_are_written_at_once_each_to_its_tables() {
     })
     .await;
     assert_eq!(world.client.zcard::<u64, _>("orders:all").await.unwrap(), 0);
-    assert_eq!(world.client.xlen::<u64, _>("etl:orders:jobs").await.unwrap(), 0);
+    assert_eq!(world.client.xlen::<u64, _>(world.key("etl:orders:jobs")).await.unwrap(), 0);
     let compacted = world.run_command(&["--etl-dataset", &datasets, "compact"]).await;
     assert!(compacted.status.success(), "{}", String::from_utf8_lossy(&compacted.stderr));
 }
@@ -312,6 +312,7 @@ async fn each_session_of_each_dataset_is_written_once_although_workers_and_redis
     wait_for_rows(&world, "ORDER_ITEMS", items).await;
     wait_for_rows(&world, "PAGE_VIEWS", views).await;
     world.wait_until_written(&games).await;
-    let dead = ["etl:dead", "etl:orders:dead", "etl:visits:dead"];
-    assert_eq!(world.client.exists::<u64, _>(dead.to_vec()).await.unwrap(), 0);
+    for dead in ["etl:dead", "etl:orders:dead", "etl:visits:dead"] {
+        assert_eq!(world.client.exists::<u64, _>(world.key(dead)).await.unwrap(), 0);
+    }
 }

@@ -7,7 +7,7 @@ use crate::support::World;
 /// Adds a dead letter as a worker does. Without `id`, Redis gives it the time of now.
 async fn add_dead_letter(world: &World, id: &str, game: &str) {
     let fields = vec![("game", game), ("reason", "broken"), ("when", "2026-11-01T00:00:00Z"), ("tries", "5")];
-    world.client.xadd::<(), _, _, _, _>("etl:dead", false, None, id, fields).await.unwrap();
+    world.client.xadd::<(), _, _, _, _>(world.key("etl:dead"), false, None, id, fields).await.unwrap();
 }
 
 async fn games(world: &World) -> Vec<String> {
@@ -50,7 +50,7 @@ async fn a_dropped_game_is_not_taken_up_again_and_the_alert_ends() {
         worker.metric("etl_worker_enqueued_total{result=\"known\"}").await == 1.0
     })
     .await;
-    let state: String = world.client.hget("etl:game:bad", "state").await.unwrap();
+    let state: String = world.client.hget(world.key("etl:game:bad"), "state").await.unwrap();
     assert_eq!((state.as_str(), games(&world).await.len()), ("dead", 0));
 }
 

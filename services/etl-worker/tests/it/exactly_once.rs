@@ -24,7 +24,7 @@ async fn two_workers_write_each_game_once() {
 async fn each_game_is_written_once_although_workers_are_killed() {
     let (games, seconds) = (size_from_env("ETL_TEST_GAMES", 300), size_from_env("ETL_TEST_SECONDS", 12));
     let are_written_once = async |batch: &'static str| {
-        let world = World::start().await;
+        let world = World::start_on_one().await;
         let proxy = FlakyProxy::start(world.redis.port()).await;
         let url = format!("redis://127.0.0.1:{}", proxy.port());
         let vars = [
@@ -62,7 +62,7 @@ async fn each_game_is_written_once_although_workers_are_killed() {
         }
         world.wait_until_written(&expected).await;
         world.wait_until_cleaned_up().await;
-        assert_eq!(world.client.exists::<u64, _>("etl:dead").await.unwrap(), 0);
+        assert_eq!(world.client.exists::<u64, _>(world.key("etl:dead")).await.unwrap(), 0);
     };
     tokio::join!(are_written_once("1"), are_written_once("50"));
 }
@@ -79,10 +79,14 @@ async fn a_job_of_a_dead_worker_is_taken_over_and_its_file_is_not_written_again(
     let client = &world.client;
     world.play_small_game("g1").await;
     let queued = [("state", "queued")].to_vec();
-    fred::interfaces::HashesInterface::hset::<(), _, _>(client, "etl:game:g1", queued).await.unwrap();
-    let entry: String = client.xadd("etl:jobs", false, None, "*", ("game", "g1")).await.unwrap();
-    let taken: fred::types::Value =
-        client.xreadgroup("workers", "dead-worker", None, None, false, "etl:jobs", ">").await.unwrap();
+    fred::interfaces::HashesInterface::hset::<(), _, _>(client, world.key("etl:game:g1"), queued)
+        .await
+        .unwrap();
+    let entry: String = client.xadd(world.key("etl:jobs"), false, None, "*", ("game", "g1")).await.unwrap();
+    let taken: fred::types::Value = client
+        .xreadgroup("workers", "dead-worker", None, None, false, world.key("etl:jobs"), ">")
+        .await
+        .unwrap();
     assert!(format!("{taken:?}").contains(&entry), "the dead worker owns the job");
 
     let second = world.start_worker("second", &[]).await;

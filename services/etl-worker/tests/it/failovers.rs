@@ -47,7 +47,7 @@ struct Outcome {
 /// Games end all the time, and two workers write them, while one primary after the other is lost.
 async fn run(loss: Loss, wait_replicas: &str) -> Outcome {
     let mut sentinel = TestSentinel::start(3).await;
-    let mut world = World::start().await;
+    let mut world = World::start_on_one().await;
     world.url = sentinel.url();
     let vars = [("REDIS_WAIT_REPLICAS", wait_replicas), ("ETL_SETTLE", "1s"), ("ETL_LEASE", "2s")];
     let workers = tokio::join!(world.start_worker("a", &vars), world.start_worker("b", &vars));

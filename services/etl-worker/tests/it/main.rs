@@ -5,6 +5,7 @@
 mod support;
 
 mod bad_input;
+mod cluster;
 mod compact;
 mod credentials;
 mod datasets;

@@ -13,7 +13,7 @@ async fn wait_for_output_error(world: &World, worker: &ServiceProcess, reason: &
         status == 503 && body.contains("output: ") && body.contains(reason)
     })
     .await;
-    assert_eq!(world.client.xlen::<u64, _>("etl:jobs").await.unwrap(), 1);
+    assert_eq!(world.client.xlen::<u64, _>(world.key("etl:jobs")).await.unwrap(), 1);
     assert!(worker.log().contains(reason));
 }
 
@@ -25,8 +25,10 @@ async fn an_output_that_cannot_be_written_is_reported_and_loses_nothing() {
     eventually("the worker listens", async || worker.log().contains("listening on channel")).await;
     let expected = world.play_small_game("g1").await;
     world.publish_game_ended("g1").await;
-    eventually("the job is created", async || world.client.xlen::<u64, _>("etl:jobs").await.unwrap() == 1)
-        .await;
+    eventually("the job is created", async || {
+        world.client.xlen::<u64, _>(world.key("etl:jobs")).await.unwrap() == 1
+    })
+    .await;
     wait_for_output_error(&world, &worker, "Not a directory").await;
     std::fs::remove_file(world.output()).unwrap();
     world.wait_until_written(&expected).await;
@@ -181,8 +183,10 @@ async fn a_file_system_on_which_no_file_can_appear_is_reported_although_files_ca
     eventually("the worker listens", async || worker.log().contains("listening on channel")).await;
     let expected = world.play_small_game("g1").await;
     world.publish_game_ended("g1").await;
-    eventually("the job is created", async || world.client.xlen::<u64, _>("etl:jobs").await.unwrap() == 1)
-        .await;
+    eventually("the job is created", async || {
+        world.client.xlen::<u64, _>(world.key("etl:jobs")).await.unwrap() == 1
+    })
+    .await;
     wait_for_output_error(&world, &worker, "rename to").await;
     assert_eq!(worker.metric("etl_worker_jobs_total").await, 0.0);
     drop(worker);

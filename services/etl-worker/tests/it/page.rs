@@ -84,7 +84,7 @@ async fn dead_letters_are_retried_and_dropped_by_who_has_the_token_and_by_nobody
     assert_eq!(change(&worker, "drop", "lost", Some("secret")).await, 204);
     world.wait_until_done(&["mended"]).await;
     assert_eq!(list_dead_letters(&world).await.len(), 0);
-    let state: String = world.client.hget("etl:game:lost", "state").await.unwrap();
+    let state: String = world.client.hget(world.key("etl:game:lost"), "state").await.unwrap();
     assert_eq!(state, "dead");
 
     let without_token = world.start_worker("other", &[]).await;

@@ -75,7 +75,7 @@ async fn a_table_is_in_folders_of_its_columns_and_compact_brings_flat_files_ther
     wait_for_rows(&world, "ORDERS", orders.clone()).await;
     wait_for_rows(&world, "ORDER_ITEMS", items.clone()).await;
     eventually("all are committed", async || {
-        world.client.scard::<u64, _>("etl:orders:open-parts").await.unwrap() == 0
+        world.client.scard::<u64, _>(world.key("etl:orders:open-parts")).await.unwrap() == 0
     })
     .await;
     let expected: BTreeSet<String> = FOLDERS.map(str::to_owned).into();
@@ -104,12 +104,13 @@ async fn a_table_is_in_folders_of_its_columns_and_compact_brings_flat_files_ther
 
 /// As if a worker had died after it published the files of a visit and before the commit.
 async fn die_before_the_commit(world: &World, token: &str) {
-    let (client, state) = (&world.client, format!("etl:visits:game:{token}"));
+    let (client, state) = (&world.client, world.key(&format!("etl:visits:game:{token}")));
     let part: String = client.hget(&state, "part").await.unwrap();
     client.hset::<(), _, _>(&state, ("state", "queued")).await.unwrap();
-    client.sadd::<(), _, _>("etl:visits:open-parts", &part).await.unwrap();
-    let entry: String = client.xadd("etl:visits:jobs", false, None, "*", ("game", token)).await.unwrap();
-    client.hset::<(), _, _>(format!("etl:visits:part:{part}"), (token, entry)).await.unwrap();
+    client.sadd::<(), _, _>(world.key("etl:visits:open-parts"), &part).await.unwrap();
+    let entry: String =
+        client.xadd(world.key("etl:visits:jobs"), false, None, "*", ("game", token)).await.unwrap();
+    client.hset::<(), _, _>(world.key(&format!("etl:visits:part:{part}")), (token, entry)).await.unwrap();
 }
 
 #[tokio::test]
@@ -125,7 +126,7 @@ async fn a_job_of_a_dead_worker_is_committed_and_never_written_to_a_second_folde
     wait_for_rows(&world, "PAGE_VIEWS", rows.clone()).await;
     let done = async |token: &str| {
         let state: Option<String> =
-            world.client.hget(format!("etl:visits:game:{token}"), "state").await.unwrap();
+            world.client.hget(world.key(&format!("etl:visits:game:{token}")), "state").await.unwrap();
         state.as_deref() == Some("done")
     };
     eventually("both are committed", async || done("same").await && done("changed").await).await;

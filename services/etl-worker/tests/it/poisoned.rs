@@ -37,11 +37,12 @@ const KEYS_OF_A_GAME: [(&str, &str); 11] = [
 
 async fn run(world: &World, command: &[&str]) {
     let name = CustomCommand::new(command[0], ClusterHash::FirstKey, false);
-    world.client.custom::<Value, _>(name, command[1..].to_vec()).await.unwrap();
+    let args: Vec<String> = command[1..].iter().map(|word| world.key(word)).collect();
+    world.client.custom::<Value, _>(name, args).await.unwrap();
 }
 
 async fn put(world: &World, command: &[&str], key: &str) {
-    world.client.del::<(), _>(key).await.unwrap();
+    world.client.del::<(), _>(world.key(key)).await.unwrap();
     let command: Vec<&str> = command.iter().map(|word| if *word == "KEY" { key } else { word }).collect();
     run(world, &command).await;
 }
@@ -72,7 +73,10 @@ async fn a_key_of_another_type_costs_its_own_game_only() {
     // good2 is found by the reconciler.
     world.publish_game_ended("good1").await;
     world.wait_until_done(&["good1", "good2"]).await;
-    eventually("no job is left", async || world.client.xlen::<u64, _>("etl:jobs").await.unwrap() == 0).await;
+    eventually("no job is left", async || {
+        world.client.xlen::<u64, _>(world.key("etl:jobs")).await.unwrap() == 0
+    })
+    .await;
     let written = world.read_output();
     for player in expected.meta.keys() {
         assert_eq!(written.podium.get(player), expected.podium.get(player), "{player:?}");
@@ -105,10 +109,10 @@ async fn a_member_that_is_garbage_costs_nobody_anything() {
     // No text at all.
     let bytes = Value::Bytes(b"\xff\xfe\n"[..].into());
     for (name, mut args) in [
-        ("XADD", vec!["etl:jobs".into(), "*".into(), bytes.clone()]),
-        ("XADD", vec!["etl:dead".into(), "*".into(), bytes.clone()]),
-        ("SADD", vec!["etl:open-parts".into()]),
-        ("HSET", vec!["etl:part:good1_w.gz.parquet".into(), bytes.clone()]),
+        ("XADD", vec![world.key("etl:jobs").into(), "*".into(), bytes.clone()]),
+        ("XADD", vec![world.key("etl:dead").into(), "*".into(), bytes.clone()]),
+        ("SADD", vec![world.key("etl:open-parts").into()]),
+        ("HSET", vec![world.key("etl:part:good1_w.gz.parquet").into(), bytes.clone()]),
         ("ZADD", vec!["games:participants".into(), "2".into()]),
         ("PUBLISH", vec!["CLEAN".into()]),
     ] {
@@ -134,7 +138,10 @@ async fn a_member_that_is_garbage_costs_nobody_anything() {
     expected.add(world.play_small_game("good2").await);
     world.publish_game_ended("good1").await;
     world.wait_until_done(&["good1", "good2"]).await;
-    eventually("no job is left", async || world.client.xlen::<u64, _>("etl:jobs").await.unwrap() == 0).await;
+    eventually("no job is left", async || {
+        world.client.xlen::<u64, _>(world.key("etl:jobs")).await.unwrap() == 0
+    })
+    .await;
     assert!(world.read_output() == expected, "the files have exactly the rows of the good games");
     assert!(worker.metric("etl_worker_invalid_jobs_total").await >= 9.0);
     assert!(!worker.log().lines().any(|line| line.starts_with("1970-01-01")), "{}", worker.log());
@@ -156,20 +163,20 @@ async fn a_shared_key_of_another_type_is_named_and_nothing_is_lost() {
         let before = worker.log().lines().count();
         put(&world, TYPES[0].1, key).await;
         eventually("the worker says so", async || {
-            worker.get("/ready").await.1.contains(&format!("keys: {key} is a string, not a "))
+            worker.get("/ready").await.1.contains(&format!("keys: {} is a string, not a ", world.key(key)))
         })
         .await;
         let game = format!("g{number}");
         if *key != "games:participants" {
             let expected = world.play_small_game(&game).await;
             world.publish_game_ended(&game).await;
-            world.client.del::<(), _>(*key).await.unwrap();
+            world.client.del::<(), _>(world.key(key)).await.unwrap();
             worker.wait_until_ready().await;
             world.wait_until_done(&[&game]).await;
             let written = world.read_output();
             assert!(expected.meta.keys().all(|player| written.meta.contains_key(player)), "{key}");
         } else {
-            world.client.del::<(), _>(*key).await.unwrap();
+            world.client.del::<(), _>(world.key(key)).await.unwrap();
             worker.wait_until_ready().await;
         }
         let lines = worker.log().lines().count() - before;

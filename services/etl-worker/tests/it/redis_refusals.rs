@@ -62,7 +62,7 @@ async fn run_matrix(version: &str, binary: &Path) {
     }
     world.wait_until_written(&expected).await;
     assert_eq!(world.files(Table::Podium).len(), 9 * GAMES + 1);
-    assert_eq!(world.client.exists::<u64, _>("etl:dead").await.unwrap(), 0);
+    assert_eq!(world.client.exists::<u64, _>(world.key("etl:dead")).await.unwrap(), 0);
 }
 
 /// Games that end just before each condition.
@@ -71,7 +71,7 @@ const GAMES: usize = 4;
 /// One after the other, in the middle of what reads, plans and commits a game.
 #[tokio::test]
 async fn a_permission_that_is_missing_is_no_failure_of_a_game() {
-    let world = World::start().await;
+    let world = World::start_on_one().await;
     let worker = world.start_worker("w", &[("ETL_SETTLE", "1s"), ("ETL_LEASE", "500ms")]).await;
     let mut expected = Tables::default();
     for (number, command) in
@@ -86,7 +86,10 @@ async fn a_permission_that_is_missing_is_no_failure_of_a_game() {
         world.redis.admin(&format!("ACL SETUSER default +{command}")).await;
         world.wait_until_done(&[&game]).await;
     }
-    eventually("no job is left", async || world.client.xlen::<u64, _>("etl:jobs").await.unwrap() == 0).await;
+    eventually("no job is left", async || {
+        world.client.xlen::<u64, _>(world.key("etl:jobs")).await.unwrap() == 0
+    })
+    .await;
     world.wait_until_written(&expected).await;
     assert_eq!(worker.metric("etl_worker_jobs_total{result=\"failed\"}").await, 0.0);
     assert_eq!(worker.metric("etl_worker_jobs_total{result=\"dead\"}").await, 0.0);

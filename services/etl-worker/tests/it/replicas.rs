@@ -21,7 +21,7 @@ const REDIS_ERRORS: &str = "etl_worker_redis_errors_total";
 
 #[tokio::test]
 async fn no_file_appears_while_replicas_are_missing() {
-    let world = World::start().await;
+    let world = World::start_on_one().await;
     let mut replica = TestRedis::start().await;
     replicate(&world.redis, &replica).await;
     let worker = world.start_worker("w", &[("REDIS_WAIT_REPLICAS", "1")]).await;
@@ -50,7 +50,7 @@ async fn no_file_appears_while_replicas_are_missing() {
 /// The primary and the worker die while the replica is behind. The other worker knows nothing of what they did.
 #[tokio::test]
 async fn a_game_is_written_once_although_a_failover_forgot_its_plan() {
-    let mut world = World::start().await;
+    let mut world = World::start_on_one().await;
     let replica = TestRedis::start().await;
     let proxy = FlakyProxy::start(world.redis.port()).await;
     world.url = format!("redis://127.0.0.1:{}", proxy.port());
@@ -80,7 +80,7 @@ async fn a_game_is_written_once_although_a_failover_forgot_its_plan() {
 /// New connections lead to the new primary; the old ones stay open, and lead to the old one.
 #[tokio::test]
 async fn a_managed_failover_is_followed_and_costs_no_game() {
-    let mut world = World::start().await;
+    let mut world = World::start_on_one().await;
     let managed = ManagedRedis::start().await;
     (world.url, world.client) = (managed.url(), managed.first.client().await);
     let worker = world.start_worker("w", &[("ETL_SETTLE", "1s"), ("ETL_LEASE", "1s")]).await;

@@ -148,7 +148,7 @@ async fn compact_merges_a_bucket_into_a_snapshot_and_keeps_the_small_files() {
     all.add(world.play_small_game("open").await);
     world.publish_game_ended("open").await;
     committed(41.0).await;
-    world.client.sadd::<(), _, _>("etl:open-parts", "open_w.gz.parquet").await.unwrap();
+    world.client.sadd::<(), _, _>(world.key("etl:open-parts"), "open_w.gz.parquet").await.unwrap();
     let one_more = world.play_small_game("closed").await;
     let mut committed_games = expected.clone();
     committed_games.add(one_more.clone());

@@ -40,7 +40,7 @@ async fn help_and_the_readme_list_every_setting() {
 
 #[tokio::test]
 async fn a_command_without_redis_fails_with_a_clear_error() {
-    let mut world = World::start().await;
+    let mut world = World::start_on_one().await;
     world.redis.kill().await;
     let listed = world.run_command(&["dead", "list"]).await;
     assert_eq!(listed.status.code(), Some(1));

@@ -6,18 +6,6 @@ use tokio::process::Command;
 use crate::support::BINARY;
 
 #[tokio::test]
-async fn a_redis_cluster_ends_the_start_and_says_so() {
-    let mut command = Command::new(BINARY);
-    command.env_clear().env("REDIS_URL", "redis-cluster://127.0.0.1:1");
-    let ended = command.output().await.unwrap();
-    let log = String::from_utf8(ended.stderr).unwrap();
-    assert!(
-        !ended.status.success() && log.contains("etl-worker does not run on a Redis Cluster yet"),
-        "{log}"
-    );
-}
-
-#[tokio::test]
 async fn a_port_that_is_taken_ends_the_process_with_a_log_event_that_names_the_address() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();

@@ -8,16 +8,21 @@ use fred::interfaces::{
     ClientLike, HashesInterface, KeysInterface, ListInterface, PubsubInterface, SetsInterface,
     SortedSetsInterface, StreamsInterface,
 };
+use fred::types::Builder;
+use fred::types::config::{ClusterDiscoveryPolicy, Config, Server, ServerConfig};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use test_support::{ServiceProcess, TestRedis, eventually};
+use test_support::{RedisCluster, ServiceProcess, TestRedis, eventually, is_full_size};
 use tokio::process::Command;
 
 use crate::tables::{Tables, list_files, read_tables};
 
 /// A Redis, a folder for files, and workers that use both.
 pub(crate) struct World {
+    /// Not what the workers use, if there is a Cluster.
     pub(crate) redis: TestRedis,
+    pub(crate) cluster: Option<RedisCluster>,
+    /// On a Cluster it sends each command to the node of its key.
     pub(crate) client: Client,
     /// What workers and commands connect to.
     pub(crate) url: String,
@@ -25,7 +30,16 @@ pub(crate) struct World {
 }
 
 impl World {
+    /// With `ETL_WORKER_TEST_CLUSTER=1` on a Redis Cluster, otherwise on one Redis.
     pub(crate) async fn start() -> Self {
+        match is_full_size("ETL_WORKER_TEST_CLUSTER") {
+            true => Self::on_cluster(RedisCluster::start().await).await,
+            false => Self::start_on_one().await,
+        }
+    }
+
+    /// On one Redis, to which the test does something.
+    pub(crate) async fn start_on_one() -> Self {
         Self::start_on(Path::new("redis-server")).await
     }
 
@@ -41,7 +55,51 @@ impl World {
 
     async fn on(redis: TestRedis) -> Self {
         let (client, url) = (redis.client().await, redis.url());
-        Self { redis, client, url, dir: tempfile::tempdir().unwrap() }
+        Self { redis, cluster: None, client, url, dir: tempfile::tempdir().unwrap() }
+    }
+
+    pub(crate) async fn on_cluster(cluster: RedisCluster) -> Self {
+        let client = Self::client_of(&cluster).await;
+        let url = cluster.url();
+        Self { client, url, cluster: Some(cluster), ..Self::start_on_one().await }
+    }
+
+    /// The same with a new client, after what happened to the Cluster.
+    pub(crate) async fn at(self, cluster: RedisCluster) -> Self {
+        let client = Self::client_of(&cluster).await;
+        Self { client, cluster: Some(cluster), ..self }
+    }
+
+    async fn client_of(cluster: &RedisCluster) -> Client {
+        let nodes = cluster.nodes.iter().map(|node| Server::new("127.0.0.1", node.port())).collect();
+        let server = ServerConfig::Clustered { hosts: nodes, policy: ClusterDiscoveryPolicy::default() };
+        let client = Builder::from_config(Config { server, ..Config::default() }).build().unwrap();
+        client.init().await.unwrap();
+        client
+    }
+
+    /// The name of a key of ours; other names are the same everywhere.
+    pub(crate) fn key(&self, name: &str) -> String {
+        let Some(rest) = name.strip_prefix("etl:").filter(|_| self.cluster.is_some()) else {
+            return name.to_owned();
+        };
+        match rest.split_once(':') {
+            Some((dataset @ ("orders" | "visits"), rest)) => format!("{{etl:{dataset}}}:{rest}"),
+            _ => format!("{{etl}}:{rest}"),
+        }
+    }
+
+    /// The names of all keys of this form.
+    pub(crate) async fn keys(&self, form: &str) -> Vec<String> {
+        let Some(cluster) = &self.cluster else {
+            return self.client.custom(fred::cmd!("KEYS"), vec![form]).await.unwrap();
+        };
+        let mut keys = Vec::new();
+        for primary in cluster.primaries().await {
+            let client = cluster.nodes[primary].client().await;
+            keys.extend(client.custom::<Vec<String>, _>(fred::cmd!("KEYS"), vec![form]).await.unwrap());
+        }
+        keys
     }
 
     pub(crate) fn output(&self) -> PathBuf {
@@ -104,8 +162,8 @@ impl World {
     pub(crate) async fn simulate(&self, args: &[&str]) -> Tables {
         let simulator = Path::new(BINARY).with_file_name("examples").join("simulate-games");
         let mut command = Command::new(simulator);
-        let simulated =
-            command.env_clear().env("REDIS_URL", self.redis.url()).args(args).output().await.unwrap();
+        let url = self.cluster.as_ref().map_or_else(|| self.redis.url(), RedisCluster::url);
+        let simulated = command.env_clear().env("REDIS_URL", url).args(args).output().await.unwrap();
         assert!(simulated.status.success(), "{}", String::from_utf8_lossy(&simulated.stderr));
         let mut tables = Tables::default();
         for line in String::from_utf8(simulated.stdout).unwrap().lines() {
@@ -132,8 +190,8 @@ impl World {
     pub(crate) async fn wait_until_written(&self, expected: &Tables) {
         let games = expected.games();
         self.wait_until_done(&games.iter().map(String::as_str).collect::<Vec<_>>()).await;
-        assert_eq!(self.client.xlen::<u64, _>("etl:jobs").await.unwrap(), 0);
-        assert_eq!(self.client.scard::<u64, _>("etl:open-parts").await.unwrap(), 0);
+        assert_eq!(self.client.xlen::<u64, _>(self.key("etl:jobs")).await.unwrap(), 0);
+        assert_eq!(self.client.scard::<u64, _>(self.key("etl:open-parts")).await.unwrap(), 0);
         let written = self.read_output();
         assert_eq!(written.meta.len(), expected.meta.len());
         assert!(written == *expected, "the files do not have the expected rows");
@@ -155,7 +213,7 @@ impl World {
     /// Whether a game is committed.
     pub(crate) async fn is_done(&self, game: &str) -> bool {
         let state: Option<String> =
-            self.client.hget(format!("etl:game:{game}"), "state").await.unwrap_or_default();
+            self.client.hget(self.key(&format!("etl:game:{game}")), "state").await.unwrap_or_default();
         state.as_deref() == Some("done")
     }
 
@@ -173,7 +231,7 @@ impl World {
     /// The number of jobs that workers own. 0 while the consumer group does not exist.
     pub(crate) async fn pending_jobs(&self) -> u64 {
         let pending: Vec<fred::types::Value> =
-            self.client.xpending("etl:jobs", "workers", ()).await.unwrap_or_default();
+            self.client.xpending(self.key("etl:jobs"), "workers", ()).await.unwrap_or_default();
         pending.first().and_then(fred::types::Value::as_u64).unwrap_or_default()
     }
 

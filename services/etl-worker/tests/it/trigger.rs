@@ -1,8 +1,7 @@
 use std::time::{Duration, Instant};
 
 use fred::interfaces::{
-    ClientLike, HashesInterface, KeysInterface, ListInterface, PubsubInterface, SetsInterface,
-    SortedSetsInterface,
+    HashesInterface, KeysInterface, ListInterface, PubsubInterface, SetsInterface, SortedSetsInterface,
 };
 use test_support::eventually;
 
@@ -121,7 +120,7 @@ async fn records_are_removed_only_with_clean_routine_and_then_all_of_them() {
     for list in ["games:players:2", "games:participants:2"] {
         client.rpush::<(), _, _>(list, vec!["other", "g1"]).await.unwrap();
     }
-    let before: Vec<String> = client.custom(fred::cmd!("KEYS"), vec!["games:*"]).await.unwrap();
+    let before: Vec<String> = world.keys("games:*").await;
 
     let mut without_cleanup = world.start_worker("keeps", &[("CLEAN_ROUTINE", "False")]).await;
     world.publish_game_ended("g1").await;
@@ -130,7 +129,7 @@ async fn records_are_removed_only_with_clean_routine_and_then_all_of_them() {
     for key in &before {
         assert_eq!(client.ttl::<i64, _>(key.as_str()).await.unwrap(), -1, "{key}");
     }
-    assert_eq!(client.ttl::<i64, _>("etl:game:g1").await.unwrap(), -1);
+    assert_eq!(client.ttl::<i64, _>(world.key("etl:game:g1")).await.unwrap(), -1);
 
     let expected = {
         let mut all = world.play_small_game("g2").await;
@@ -165,8 +164,11 @@ async fn records_are_removed_only_with_clean_routine_and_then_all_of_them() {
     for list in ["games:players:2", "games:participants:2"] {
         assert_eq!(client.lrange::<Vec<String>, _>(list, 0, -1).await.unwrap(), ["other", "g1"], "{list}");
     }
-    assert!(client.ttl::<i64, _>("etl:game:g2").await.unwrap() > 40);
-    let part = client.hget::<String, _, _>("etl:game:g2", "part").await.unwrap();
+    assert!(client.ttl::<i64, _>(world.key("etl:game:g2")).await.unwrap() > 40);
+    let part = client.hget::<String, _, _>(world.key("etl:game:g2"), "part").await.unwrap();
     assert!(part.starts_with("dt=") && part.ends_with("/g2_cleans.gz.parquet"), "{part}");
-    assert_eq!(client.smembers::<Vec<String>, _>("etl:open-parts").await.unwrap(), Vec::<String>::new());
+    assert_eq!(
+        client.smembers::<Vec<String>, _>(world.key("etl:open-parts")).await.unwrap(),
+        Vec::<String>::new()
+    );
 }
