@@ -145,6 +145,11 @@ async fn records_are_removed_only_with_clean_routine_and_then_all_of_them() {
     }
     world.publish_game_ended("g2").await;
     world.wait_until_written(&expected).await;
+    // On a Cluster this is a lease after the commit.
+    eventually("the records are removed", async || {
+        client.exists::<u64, _>("games:g2:logs").await.unwrap() == 0
+    })
+    .await;
     let records = [
         "",
         ":superheros",
