@@ -1,9 +1,13 @@
 //! Every key that Backplane reads or writes, in one place. The README's table says what each holds and for how long.
 
+mod slot_tag;
+
 use std::fmt;
 
 use crate::Layout;
 use crate::id::{CustomerId, GameToken, RecordingName, RunId, UserToken};
+
+pub use self::slot_tag::slot_tag;
 
 /// The layout of a key: `to_string()` is its name in Redis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,12 +52,44 @@ pub enum Key<'a> {
         /// The key.
         key: &'a str,
     },
-    /// kafka-ingester: hash, for each partition of a topic the next offset, the owner's epoch and counts of messages.
+    /// kafka-ingester: hash, for each partition of a topic the next offset, the owner's epoch and counts of messages; on a
+    /// Cluster a hash for each partition.
     KafkaOffsets {
         /// The consumer group.
         group: &'a str,
         /// The topic.
         topic: &'a str,
+        /// The partition.
+        partition: i32,
+    },
+    /// kafka-ingester, on a Cluster only: hash, for each partition of a topic the offset up to which the messages are applied
+    /// whose keys have this hash slot.
+    KafkaSlot {
+        /// The consumer group.
+        group: &'a str,
+        /// The topic.
+        topic: &'a str,
+        /// The hash slot, which is its own too.
+        slot: u16,
+    },
+    /// kafka-ingester, on a Cluster only: hash, for each partition of a topic the last call that wrote to the shard with this
+    /// hash slot.
+    KafkaWitness {
+        /// The consumer group.
+        group: &'a str,
+        /// The topic.
+        topic: &'a str,
+        /// The hash slot, which is its own too.
+        slot: u16,
+    },
+    /// kafka-ingester, on a Cluster only: sorted set, the last offsets of a partition that became dead letters.
+    KafkaDeadOffsets {
+        /// The consumer group.
+        group: &'a str,
+        /// The topic.
+        topic: &'a str,
+        /// The partition.
+        partition: i32,
     },
 
     /// preflight: hash, a run's timestamps, attributes and locks.
@@ -185,6 +221,23 @@ impl Key<'_> {
             | Key::EtlReconciler
             | Key::EtlDays
             | Key::EtlCleaning => self.to_string().replacen("etl:", "{etl}:", 1),
+            // In the slot of the key, which may have braces of its own.
+            Key::KafkaVersion { key } => {
+                format!("kafka-ingester:version:{{{}}}:{key}", slot_tag(hash_slot(key)))
+            }
+            // Those of the partitions are on different shards.
+            Key::KafkaOffsets { group, topic, partition } => {
+                format!("kafka-ingester:{{{group}:{topic}:{partition}}}:offsets")
+            }
+            Key::KafkaSlot { group, topic, slot } => {
+                format!("kafka-ingester:slot:{{{}}}:{group}:{topic}", slot_tag(*slot))
+            }
+            Key::KafkaWitness { group, topic, slot } => {
+                format!("kafka-ingester:witness:{{{}}}:{group}:{topic}", slot_tag(*slot))
+            }
+            Key::KafkaDeadOffsets { group, topic, partition } => {
+                format!("kafka-ingester:dead:{{{}}}:{group}:{topic}:{partition}", Key::DeadLetters)
+            }
             same => same.to_string(),
         }
     }
@@ -213,7 +266,14 @@ impl fmt::Display for Key<'_> {
             Key::DeadLetters => f.write_str("kafka-ingester:dead-letters"),
             Key::DeadLettersForwarder => f.write_str("kafka-ingester:dead-letters:forwarder"),
             Key::KafkaVersion { key } => write!(f, "kafka-ingester:version:{key}"),
-            Key::KafkaOffsets { group, topic } => write!(f, "kafka-ingester:{group}:{topic}:offsets"),
+            Key::KafkaOffsets { group, topic, .. } => write!(f, "kafka-ingester:{group}:{topic}:offsets"),
+            Key::KafkaSlot { group, topic, slot } => write!(f, "kafka-ingester:slot:{slot}:{group}:{topic}"),
+            Key::KafkaWitness { group, topic, slot } => {
+                write!(f, "kafka-ingester:witness:{slot}:{group}:{topic}")
+            }
+            Key::KafkaDeadOffsets { group, topic, partition } => {
+                write!(f, "kafka-ingester:dead:{group}:{topic}:{partition}")
+            }
 
             Key::Run(run) => write!(f, "{run}"),
             Key::PreflightCanary(process) => write!(f, "preflight:canary:{process}"),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use chassis::probe::Probes;
 use chassis::{Gate, Lifecycle, Settings};
-use redis_core::{State, connect};
+use redis_core::{Redis, State};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tracing::info;
@@ -103,10 +103,10 @@ fn spawn_http(
 
 fn connect_redis(config: &Config, lifecycle: &Lifecycle, mappings: &Mappings) -> anyhow::Result<Stores> {
     let (group, wait) = (config.kafka.group(), config.redis.wait_replicas());
-    let needs = store::needs(group, mappings, &config.write, wait);
-    let redis = connect::pool(&config.redis)?.check(&config.redis, needs);
-    spawn_gate(lifecycle.readiness().gate("redis"), redis.state);
-    Ok(Stores::new(&redis.client, group, &config.write, wait))
+    let needs = store::needs(group, mappings, &config.write, wait, config.redis.layout());
+    let redis = Redis::connect(&config.redis, needs)?;
+    spawn_gate(lifecycle.readiness().gate("redis"), redis.state());
+    Ok(Stores::new(&redis, group, &config.write, wait))
 }
 
 fn spawn_memory_monitor(

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use anyhow::Context;
-use redis_core::connect;
+use redis_core::Redis;
 use serde_json::Value;
 
 use crate::config::{Config, DeadLettersCommand};
@@ -17,8 +17,7 @@ use crate::store::{DeadLetter, DeadLetterStore, ReplayOutcome};
 /// # Errors
 /// If Redis cannot be reached, or standard output is closed.
 pub(crate) async fn run(config: &Config, command: DeadLettersCommand) -> anyhow::Result<()> {
-    let pool = connect::connected_pool(&config.redis).await?;
-    let store = DeadLetterStore::new(pool);
+    let store = DeadLetterStore::new(Redis::connected(&config.redis).await?);
     match command {
         DeadLettersCommand::List => list(&store).await,
         DeadLettersCommand::Replay => {

@@ -97,6 +97,8 @@ impl PartitionTask {
             Interruption::Fenced(owner) => {
                 metrics.fenced.inc();
                 warn!(%partition, "another instance claimed {partition} (epoch {owner})");
+                // A shard of a Cluster may know an owner that the partition's offset does not know any more.
+                self.ownership.owner.exceed(owner.parse().unwrap_or_default());
                 Some(FENCED_PAUSE)
             }
             Interruption::Failed(reason) => {
@@ -190,7 +192,8 @@ impl PartitionTask {
             return Ok(());
         }
         ownership.check_topic_id()?;
-        let position = ownership.context.store.position(&ownership.partition);
+        let Ownership { context, partition, owner, policy, .. } = ownership;
+        let position = context.store.position(partition, owner, policy);
         let stored = match ownership.run_until_stopped(position).await? {
             Ok(stored) => stored,
             // The next batch waits.
@@ -198,8 +201,8 @@ impl PartitionTask {
             Err(refused) => return Err(refused.into()),
         };
         match (stored.epoch, stored.next_offset) {
-            (Some(epoch), Some(offset)) if (epoch, offset) == (ownership.epoch, start) => Ok(()),
-            (Some(epoch), _) if epoch > ownership.epoch => Err(Interruption::Fenced(epoch.to_string())),
+            (Some(epoch), Some(offset)) if (epoch, offset) == (owner.epoch(), start) => Ok(()),
+            (Some(epoch), _) if epoch > owner.epoch() => Err(Interruption::Fenced(epoch.to_string())),
             (_, offset) => Err(Interruption::offset_changed(start, offset)),
         }
     }

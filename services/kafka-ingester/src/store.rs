@@ -2,25 +2,30 @@
 
 mod dead_letters;
 mod failure;
+mod ids;
 mod memory;
 mod message_script;
 mod needs;
 mod outcome;
+mod owner;
 mod partitions;
+mod replay;
+mod shards;
 
-use fred::clients::Pool;
-use redis_core::WaitReplicas;
+use redis_core::{Redis, WaitReplicas};
 
 use crate::config::WriteConfig;
 
-pub use dead_letters::{DeadLetter, DeadLetterStore, NO_ENTRY, ReplayOutcome};
+pub use dead_letters::{DeadLetter, DeadLetterStore, NO_ENTRY};
 pub use failure::StoreFailure;
 pub use memory::RedisMemory;
 pub use needs::needs;
 pub use outcome::{BatchOutcome, Claim, Counts, StoredPosition};
+pub use owner::Owner;
 pub use partitions::PartitionStore;
+pub use replay::ReplayOutcome;
 
-/// All parts of the store. They share one pool of connections.
+/// All parts of the store. They share the connections.
 pub struct Stores {
     /// Offsets, and the messages that go with them.
     pub partitions: PartitionStore,
@@ -32,11 +37,11 @@ pub struct Stores {
 
 impl Stores {
     /// The stores of a consumer group.
-    pub fn new(pool: &Pool, group: &str, write: &WriteConfig, wait: WaitReplicas) -> Self {
+    pub fn new(redis: &Redis, group: &str, write: &WriteConfig, wait: WaitReplicas) -> Self {
         Self {
-            partitions: PartitionStore::new(pool.clone(), group, write, wait),
-            dead_letters: DeadLetterStore::new(pool.clone()),
-            memory: RedisMemory::new(pool.clone()),
+            partitions: PartitionStore::new(redis.clone(), group, write, wait),
+            dead_letters: DeadLetterStore::new(redis.clone()),
+            memory: RedisMemory::new(redis.clone()),
         }
     }
 }

@@ -100,7 +100,7 @@ const PHRASES: [(&str, ErrorClass); 9] = [
     ("WAIT cannot be used with replica instances", ErrorClass::WrongServer),
     ("ACL failure in script", ErrorClass::Forbidden),
     ("The user executing the script can't", ErrorClass::Forbidden),
-    ("cript attempted to access a non local key", ErrorClass::Cluster),
+    ("ttempted to access a non local key", ErrorClass::Cluster),
     ("Script attempted to access a slot not served", ErrorClass::Cluster),
     ("Script attempted to access keys that do not hash", ErrorClass::Cluster),
     ("is not allowed in cluster mode", ErrorClass::Cluster),

@@ -115,6 +115,11 @@ const REPLIES: &[(&str, ErrorClass)] = &[
         "ERR Script attempted to access a non local key in a cluster node script: d223ed8c7345b684e8ed044ed472601f536fa58b, on @user_script:1.",
         ErrorClass::Cluster,
     ),
+    // As Valkey says it.
+    (
+        "ERR Attempted to access a non local key in a cluster node script: d223ed8c7345b684e8ed044ed472601f536fa58b, on @user_script:1.",
+        ErrorClass::Cluster,
+    ),
     (
         "ERR Script attempted to access a slot not served script: d223ed8c7345b684e8ed044ed472601f536fa58b, on @user_script:1.",
         ErrorClass::Cluster,

@@ -35,7 +35,11 @@ fn for_each(mut test: impl FnMut(Key<'_>, &str, &str)) {
     test(Key::DeadLetters, "kafka-ingester:dead-letters", "stream");
     test(Key::DeadLettersForwarder, "kafka-ingester:dead-letters:forwarder", "string");
     test(Key::KafkaVersion { key: "k" }, "kafka-ingester:version:k", "string");
-    test(Key::KafkaOffsets { group: "g", topic: "t" }, "kafka-ingester:g:t:offsets", "hash");
+    let (group, topic, partition, slot) = ("g", "t", 0, 12_182);
+    test(Key::KafkaOffsets { group, topic, partition }, "kafka-ingester:g:t:offsets", "hash");
+    test(Key::KafkaSlot { group, topic, slot }, "kafka-ingester:slot:12182:g:t", "hash");
+    test(Key::KafkaWitness { group, topic, slot }, "kafka-ingester:witness:12182:g:t", "hash");
+    test(Key::KafkaDeadOffsets { group, topic, partition }, "kafka-ingester:dead:g:t:0", "zset");
     test(Key::Run(&run), "upset-reckoning", "hash");
     test(Key::PreflightCanary("7f-1"), "preflight:canary:7f-1", "hash");
     test(Key::StatusEpoch, "status-proxy:mark", "string");
@@ -110,6 +114,26 @@ fn for_each_on_cluster(mut test: impl FnMut(Key<'_>, &str)) {
     test(Key::EtlReconciler, "{etl}:reconciler");
     test(Key::EtlDays, "{etl}:days");
     test(Key::EtlCleaning, "{etl}:cleaning");
+    let (group, topic, partition, slot) = ("g", "t", 0, 12_182);
+    test(Key::KafkaVersion { key: "foo" }, "kafka-ingester:version:{43681}:foo");
+    test(Key::KafkaOffsets { group, topic, partition }, "kafka-ingester:{g:t:0}:offsets");
+    test(Key::KafkaSlot { group, topic, slot }, "kafka-ingester:slot:{43681}:g:t");
+    test(Key::KafkaWitness { group, topic, slot }, "kafka-ingester:witness:{43681}:g:t");
+    let dead = "kafka-ingester:dead:{kafka-ingester:dead-letters}:g:t:0";
+    test(Key::KafkaDeadOffsets { group, topic, partition }, dead);
+}
+
+#[test]
+fn a_key_is_in_the_slot_that_its_tag_stands_for() {
+    for slot in 0..16_384 {
+        assert_eq!(hash_slot(Key::KafkaSlot { group: "{g}", topic: "t", slot }.name(Layout::Cluster)), slot);
+    }
+    for key in ["battery:7:data", "{7}:data", "a{7}b}", "a}b", "a{}b", "{", ""] {
+        assert_eq!(hash_slot(Key::KafkaVersion { key }.name(Layout::Cluster)), hash_slot(key), "{key}");
+    }
+    let dead_letters = hash_slot(Key::DeadLetters.to_string());
+    let dead_offsets = Key::KafkaDeadOffsets { group: "g", topic: "t", partition: 0 };
+    assert_eq!(hash_slot(dead_offsets.name(Layout::Cluster)), dead_letters);
 }
 
 #[test]

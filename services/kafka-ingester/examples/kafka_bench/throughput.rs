@@ -18,9 +18,9 @@ pub(crate) async fn measure_without_kafka(world: &World, total: usize) -> f64 {
     let port: &'static str = world.redis_port.clone().leak();
     let vars = [("KAFKA_TOPIC", "t"), ("KAFKA_BROKER", "b"), ("KAFKA_GROUP", "bench"), ("REDIS_PORT", port)];
     let config = chassis::settings::from_vars::<Config>(vars).unwrap();
-    let pool = redis_core::connect::connected_pool(&config.redis).await.unwrap();
+    let redis = redis_core::Redis::connected(&config.redis).await.unwrap();
     let (store, policy) = (
-        PartitionStore::new(pool, "bench", &config.write, config.redis.wait_replicas()),
+        PartitionStore::new(redis, "bench", &config.write, config.redis.wait_replicas()),
         config.mapping.policy().unwrap(),
     );
     let share = total / PARTITIONS;
@@ -30,8 +30,8 @@ pub(crate) async fn measure_without_kafka(world: &World, total: usize) -> f64 {
         let (store, policy, messages) = (store.clone(), policy.clone(), Arc::clone(&messages));
         tokio::spawn(async move {
             let partition = TopicPartition { topic: "t".to_owned(), partition: partition as i32 };
-            let epoch = store.claim(&partition, 0, "").await.unwrap().epoch;
-            assert!(store.set_offset(&partition, epoch, 0).await.unwrap());
+            let owner = store.claim(&partition, 0, "").await.unwrap().owner;
+            assert!(store.set_offset(&partition, &owner, 0).await.unwrap());
             let (mut batch, mut start) = (Batch::default(), 0);
             for chunk in messages.chunks(BATCH) {
                 for value in chunk {
@@ -40,7 +40,7 @@ pub(crate) async fn measure_without_kafka(world: &World, total: usize) -> f64 {
                 }
                 let next = start + chunk.len() as i64;
                 let outcome =
-                    store.apply(&partition, epoch, start..next, start, &policy, &batch).await.unwrap();
+                    store.apply(&partition, &owner, start..next, start, &policy, &batch).await.unwrap();
                 assert!(matches!(outcome, BatchOutcome::Applied(_)));
                 start = next;
                 batch.clear();

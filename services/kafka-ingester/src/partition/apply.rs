@@ -28,7 +28,7 @@ pub(super) async fn apply(
         let started = Instant::now();
         let call = context.store.apply(
             partition,
-            ownership.epoch,
+            &ownership.owner,
             offsets.clone(),
             resume_at,
             &ownership.policy,
@@ -48,20 +48,22 @@ pub(super) async fn apply(
                 }
                 return Ok(counts);
             }
-            Ok(BatchOutcome::Refused(offset, reason)) => {
-                debug!("redis refused {partition} offset {offset}: {reason}");
-                batch.make_dead_letter(offset, &format!("redis: {reason}"));
-                resume_at = offset;
+            Ok(BatchOutcome::Refused(refused)) => {
+                resume_at = refused.first().map_or(resume_at, |(offset, _)| *offset);
+                for (offset, reason) in refused {
+                    debug!("redis refused {partition} offset {offset}: {reason}");
+                    batch.make_dead_letter(offset, &format!("redis: {reason}"));
+                }
             }
             Ok(BatchOutcome::AllBad(offset, counts)) => {
                 context.writing_gate.open(partition);
                 return Err(stop_at_bad_message(ownership, batch, offset, counts));
             }
             Ok(BatchOutcome::OffsetGap(stored)) => {
-                return Err(Interruption::offset_changed(offsets.start, Some(stored)));
+                return Err(Interruption::offset_changed(offsets.start, stored));
             }
             Ok(BatchOutcome::Fenced(owner)) => {
-                let has_newer_owner = owner.parse::<i64>().is_ok_and(|epoch| epoch > ownership.epoch);
+                let has_newer_owner = owner.parse::<i64>().is_ok_and(|epoch| epoch > ownership.owner.epoch());
                 return Err(if has_newer_owner {
                     Interruption::Fenced(owner)
                 } else {

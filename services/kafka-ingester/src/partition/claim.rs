@@ -15,11 +15,10 @@ pub(super) async fn claim(ownership: &mut Ownership) -> Result<i64, Interruption
     let (context, partition) = (Arc::clone(&ownership.context), ownership.partition.clone());
     ownership.topic_id =
         kafka::fetch_topic_id(&context.consumer, &partition.topic).await.map_err(Interruption::Failed)?;
-    let claiming = context.store.claim(&partition, ownership.epoch, &ownership.topic_id);
-    let claim = ownership.run_until_stopped(claiming).await??;
-    ownership.epoch = claim.epoch;
-    ownership.counts = claim.counts;
-    let start = start_offset(ownership, &claim).await?;
+    let claiming = context.store.claim(&partition, ownership.owner.epoch(), &ownership.topic_id);
+    let Claim { owner, next_offset, counts, recreated } = ownership.run_until_stopped(claiming).await??;
+    (ownership.owner, ownership.counts) = (owner, counts);
+    let start = start_offset(ownership, next_offset, recreated).await?;
     ownership.claims_beyond_end = 0;
     let (consumer, seek_partition) = (Arc::clone(&context.consumer), partition.clone());
     let seek = move || kafka::seek(&consumer, &seek_partition, start);
@@ -29,15 +28,18 @@ pub(super) async fn claim(ownership: &mut Ownership) -> Result<i64, Interruption
     }
     // A partition that stands still is claimed again and again.
     if ownership.claimed_offset.replace(start) != Some(start) {
-        info!(%partition, epoch = ownership.epoch, "reading {partition} from offset {start}");
+        info!(%partition, epoch = ownership.owner.epoch(), "reading {partition} from offset {start}");
     }
     Ok(start)
 }
 
 /// The offset where reading begins. It is the one that Redis has, or is stored in Redis here.
-async fn start_offset(ownership: &mut Ownership, claim: &Claim) -> Result<i64, Interruption> {
+async fn start_offset(
+    ownership: &mut Ownership,
+    stored: Option<i64>,
+    recreated: bool,
+) -> Result<i64, Interruption> {
     let (consumer, partition) = (Arc::clone(&ownership.context.consumer), ownership.partition.clone());
-    let (stored, recreated) = (claim.next_offset, claim.recreated);
     let find = move || kafka::find_start_position(&consumer, &partition, stored, recreated);
     let found = run_blocking(find).await;
     let position = found.map_err(|error| Interruption::Failed(error.context("find where to begin")))?;
@@ -67,7 +69,7 @@ async fn start_offset(ownership: &mut Ownership, claim: &Claim) -> Result<i64, I
 }
 
 async fn store_offset(ownership: &Ownership, offset: i64) -> Result<i64, Interruption> {
-    let storing = ownership.context.store.set_offset(&ownership.partition, ownership.epoch, offset);
+    let storing = ownership.context.store.set_offset(&ownership.partition, &ownership.owner, offset);
     if ownership.run_until_stopped(storing).await?? {
         Ok(offset)
     } else {

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::context::IngestContext;
 use super::interruption::Interruption;
 use crate::message::Policy;
-use crate::store::Counts;
+use crate::store::{Counts, Owner};
 use crate::topic_partition::TopicPartition;
 
 /// A partition that is assigned to this instance, and what the last claim said about it.
@@ -19,8 +19,8 @@ pub(super) struct Ownership {
     pub(super) context: Arc<IngestContext>,
     /// Cancelled when the partition is revoked or the process stops.
     pub(super) stop: CancellationToken,
-    /// The epoch of the last claim; 0 before the first.
-    pub(super) epoch: i64,
+    /// What the last claim made of this instance.
+    pub(super) owner: Owner,
     /// The id of the topic at the last claim; empty if the broker has no ids.
     pub(super) topic_id: String,
     /// The partition's messages of all time, as Redis last counted them.
@@ -44,7 +44,7 @@ impl Ownership {
             policy,
             context,
             stop,
-            epoch: 0,
+            owner: Owner::default(),
             topic_id,
             counts,
             claimed_offset: None,

@@ -19,7 +19,6 @@ local function count(text) return tonumber(text or 0) or 0 end
 local applied, dead, bad_in_row, bad_in_row_max = count(state[3]), count(state[4]), count(state[5]), tonumber(ARGV[14])
 if stored >= tonumber(ARGV[10]) then return { 'applied', state[1], applied, dead } end
 
-local function offset_at(items, index) return string.format('%.0f', items[index]) end
 local function add_dead_letter(items, index)
   return error_of(call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[13], '*', 'topic', ARGV[12], 'partition', partition,
     'offset', offset_at(items, index), 'key', items[index + 2], 'reason', items[index + 3], 'value', items[index + 4]))

@@ -4,14 +4,13 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use bytes::Bytes;
-use fred::clients::Pool;
+use fred::clients::Client;
 use fred::interfaces::{KeysInterface, StreamsInterface};
-use fred::types::scripts::Script;
-use fred::types::{Expiration, SetOptions, Value};
-use redis_core::Key;
+use fred::types::{Expiration, SetOptions};
+use redis_core::{Key, Redis, RedisError};
 
 use super::failure::StoreFailure;
-use super::message_script::{id_set, message_script, script_args};
+use super::replay::{Replay, ReplayOutcome};
 use crate::batch::Batch;
 use crate::message::Policy;
 
@@ -34,29 +33,21 @@ pub struct DeadLetter {
     pub value: Bytes,
 }
 
-/// What became of a dead letter that was replayed.
-#[derive(Debug, PartialEq, Eq)]
-pub enum ReplayOutcome {
-    /// It was applied and removed.
-    Applied,
-    /// It was not in the stream any more.
-    Missing,
-    /// Redis refuses it, and will refuse it again; the reason.
-    Refused(String),
-}
-
 /// The dead letters. Clones share the connections.
 #[derive(Clone)]
 pub struct DeadLetterStore {
-    pool: Pool,
-    replay: Script,
+    redis: Redis,
+    key: String,
+    lease_key: String,
+    replay: Replay,
 }
 
 impl DeadLetterStore {
-    /// The dead letters in the Redis of `pool`.
-    pub fn new(pool: Pool) -> Self {
-        let replay = message_script(include_str!("replay_dead_letter.lua"));
-        Self { pool, replay }
+    /// The dead letters in this Redis.
+    pub fn new(redis: Redis) -> Self {
+        let name = |key: Key<'_>| key.name(redis.layout());
+        let (key, lease_key) = (name(Key::DeadLetters), name(Key::DeadLettersForwarder));
+        Self { replay: Replay::new(redis.clone()), redis, key, lease_key }
     }
 
     /// Up to `count` dead letters after the entry `after`; `0` begins with the first.
@@ -64,10 +55,9 @@ impl DeadLetterStore {
     /// # Errors
     /// If Redis does not answer, or refuses it.
     pub async fn list(&self, after: &str, count: u64) -> Result<Vec<DeadLetter>, StoreFailure> {
-        let key = Key::DeadLetters.to_string();
-        let entries = self.pool.xrange(&key, format!("({after}"), "+", Some(count)).await;
-        let entries: Vec<(String, HashMap<Bytes, Bytes>)> =
-            entries.map_err(|error| StoreFailure::new(&key, &error))?;
+        let (key, after) = (&self.key, &format!("({after}"));
+        let read = |client: Client| async move { client.xrange(key, after, "+", Some(count)).await };
+        let entries: Vec<(String, HashMap<Bytes, Bytes>)> = self.run(key, read).await?;
         Ok(entries.into_iter().map(|(id, fields)| from_entry(id, fields)).collect())
     }
 
@@ -76,8 +66,8 @@ impl DeadLetterStore {
     /// # Errors
     /// If Redis does not answer, or refuses it.
     pub async fn count(&self) -> Result<u64, StoreFailure> {
-        let key = Key::DeadLetters.to_string();
-        self.pool.xlen(&key).await.map_err(|error| StoreFailure::new(&key, &error))
+        let key = &self.key;
+        self.run(key, |client: Client| async move { client.xlen(key).await }).await
     }
 
     /// The id of the last one, if there is one.
@@ -85,10 +75,9 @@ impl DeadLetterStore {
     /// # Errors
     /// If Redis does not answer, or refuses it.
     pub async fn last_id(&self) -> Result<Option<String>, StoreFailure> {
-        let key = Key::DeadLetters.to_string();
-        let entries = self.pool.xrevrange(&key, "+", "-", Some(1)).await;
-        let entries: Vec<(String, HashMap<Bytes, Bytes>)> =
-            entries.map_err(|error| StoreFailure::new(&key, &error))?;
+        let key = &self.key;
+        let read = |client: Client| async move { client.xrevrange(key, "+", "-", Some(1)).await };
+        let entries: Vec<(String, HashMap<Bytes, Bytes>)> = self.run(key, read).await?;
         Ok(entries.into_iter().next().map(|(id, _)| id))
     }
 
@@ -97,14 +86,14 @@ impl DeadLetterStore {
     /// # Errors
     /// If Redis does not answer, or refuses it.
     pub async fn get(&self, id: &str) -> Result<Option<DeadLetter>, StoreFailure> {
-        let key = Key::DeadLetters.to_string();
-        let entries = self.pool.xrange(&key, id, id, None).await;
-        let entries: Vec<(String, HashMap<Bytes, Bytes>)> =
-            entries.map_err(|error| StoreFailure::new(&key, &error))?;
+        let key = &self.key;
+        let read = |client: Client| async move { client.xrange(key, id, id, None).await };
+        let entries: Vec<(String, HashMap<Bytes, Bytes>)> = self.run(key, read).await?;
         Ok(entries.into_iter().next().map(|(id, fields)| from_entry(id, fields)))
     }
 
-    /// Applies the one message of `batch`, which `policy` decoded, and removes its dead letter, or does neither.
+    /// Applies the one message of `batch`, which `policy` decoded, and removes its dead letter. On one Redis it does both or
+    /// neither; on a Cluster a crash between the two lets a later replay apply it again.
     ///
     /// # Errors
     /// If Redis does not answer, or refuses what the message is not to blame for. It may be applied, but is
@@ -115,21 +104,7 @@ impl DeadLetterStore {
         policy: &Policy,
         batch: &Batch,
     ) -> Result<ReplayOutcome, StoreFailure> {
-        let key = Key::DeadLetters.to_string();
-        let keys = vec![id_set(policy), key.clone()];
-        let batch = Value::Bytes(Bytes::from(batch.encode_from(0)));
-        let args = script_args(policy, [Value::from(id.to_owned()), batch]);
-        let reply = self.replay.evalsha_with_reload(self.pool.next(), keys, args).await;
-        let reply: Vec<String> = reply.map_err(|error| StoreFailure::new(&key, &error))?;
-        let texts: Vec<&str> = reply.iter().map(String::as_str).collect();
-        match texts.as_slice() {
-            ["applied"] => Ok(ReplayOutcome::Applied),
-            ["missing"] => Ok(ReplayOutcome::Missing),
-            ["refused", error, key] => {
-                StoreFailure::of_message((*error).to_owned(), key).map(ReplayOutcome::Refused)
-            }
-            _ => Err(StoreFailure::unexpected_reply(&key)),
-        }
+        self.replay.run(&self.key, id, policy, batch).await
     }
 
     /// Removes dead letters. With [`NO_ENTRY`] it removes nothing, and shows whether Redis would.
@@ -137,8 +112,8 @@ impl DeadLetterStore {
     /// # Errors
     /// If Redis does not answer, or refuses it.
     pub async fn remove(&self, ids: Vec<String>) -> Result<(), StoreFailure> {
-        let key = Key::DeadLetters.to_string();
-        self.pool.xdel(&key, ids).await.map_err(|error| StoreFailure::new(&key, &error))
+        let (key, ids) = (&self.key, &ids);
+        self.run(key, |client: Client| async move { client.xdel(key, ids.clone()).await }).await
     }
 
     /// Takes or renews the lease of forwarding dead letters. True if `instance` holds it, for `lease` from
@@ -151,23 +126,34 @@ impl DeadLetterStore {
         instance: &str,
         lease: Duration,
     ) -> Result<bool, StoreFailure> {
-        let key = Key::DeadLettersForwarder.to_string();
-        let fail = |error| StoreFailure::new(&key, &error);
+        let key = &self.lease_key;
         let expiration = || Some(Expiration::PX(i64::try_from(lease.as_millis()).unwrap_or(i64::MAX)));
-        let taken: Option<Bytes> =
-            self.pool.set(&key, instance, expiration(), Some(SetOptions::NX), false).await.map_err(fail)?;
-        if taken.is_some() {
+        let set = |options: SetOptions| {
+            move |client: Client| {
+                let options = Some(options.clone());
+                async move { client.set::<Option<Bytes>, _, _>(key, instance, expiration(), options, false).await }
+            }
+        };
+        if self.run(key, set(SetOptions::NX)).await?.is_some() {
             return Ok(true);
         }
-        let holder: Option<Bytes> = self.pool.get(&key).await.map_err(fail)?;
-        let is_holder = holder.as_deref() == Some(instance.as_bytes());
+        let holder = |client: Client| async move { client.get::<Option<Bytes>, _>(key).await };
+        let is_holder = self.run(key, holder).await?.as_deref() == Some(instance.as_bytes());
+        let ttl = |client: Client| async move { client.pttl::<i64, _>(key).await };
         // A lease without an end was not taken by a forwarder.
-        if is_holder || self.pool.pttl::<i64, _>(&key).await.map_err(fail)? == NO_TTL {
-            let options = Some(SetOptions::XX);
-            self.pool.set::<(), _, _>(&key, instance, expiration(), options, false).await.map_err(fail)?;
+        if is_holder || self.run(key, ttl).await? == NO_TTL {
+            self.run(key, set(SetOptions::XX)).await?;
             return Ok(true);
         }
         Ok(false)
+    }
+
+    async fn run<T, F: Future<Output = Result<T, RedisError>>>(
+        &self,
+        key: &str,
+        op: impl Fn(Client) -> F,
+    ) -> Result<T, StoreFailure> {
+        self.redis.run(key, op).await.map_err(|error| StoreFailure::new(key, &error))
     }
 }
 

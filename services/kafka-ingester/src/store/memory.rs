@@ -1,27 +1,38 @@
 //! How full Redis is.
 
-use fred::clients::Pool;
 use fred::interfaces::ClientLike;
 use fred::types::InfoKind;
-use redis_core::RedisError;
+use futures_util::future::join_all;
+use redis_core::{Redis, RedisError};
 
 /// Reads how much of its memory Redis uses.
 #[derive(Clone)]
-pub struct RedisMemory(Pool);
+pub struct RedisMemory(Redis);
 
 impl RedisMemory {
-    pub(super) fn new(pool: Pool) -> Self {
-        Self(pool)
+    pub(super) fn new(redis: Redis) -> Self {
+        Self(redis)
     }
 
-    /// The percentage of `maxmemory` that is used. `None` if Redis has no limit, or evicts keys instead of
-    /// refusing writes.
+    /// The percentage of `maxmemory` that is used, on a Cluster that of the fullest shard that answers. `None` if Redis has no
+    /// limit, or evicts keys instead of refusing writes.
     ///
     /// # Errors
-    /// If Redis does not answer.
+    /// If no Redis answers.
     pub async fn used_percent(&self) -> Result<Option<u64>, RedisError> {
-        let info: String = self.0.info(Some(InfoKind::Memory)).await?;
-        Ok(used_percent(&info))
+        let shards = self.0.shards();
+        let ask = shards.iter().map(|shard| shard.client().info::<String>(Some(InfoKind::Memory)));
+        let (mut fullest, mut error) = (None, None);
+        for info in join_all(ask).await {
+            match info {
+                Ok(info) => fullest = fullest.max(Some(used_percent(&info))),
+                Err(failed) => error = Some(failed),
+            }
+        }
+        match (fullest, error) {
+            (None, Some(error)) => Err(error),
+            (fullest, _) => Ok(fullest.flatten()),
+        }
     }
 }
 

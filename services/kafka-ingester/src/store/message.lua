@@ -1,4 +1,4 @@
--- Functions that apply_batch.lua and replay_dead_letter.lua share: they apply one message.
+-- Functions that apply_batch.lua, apply_shard.lua, replay_dead_letter.lua and replay_message.lua share: they apply one message.
 -- A message is several items of one long array, as batch.rs describes them. `index` is that of a message's first item.
 -- ARGV: 1 hash, json, stream or sorted-set   2 text to publish, '' for none   3 TTL of a key in ms, 0 for none
 --       4 entries kept in a stream, 0 for all   5 what the keys of versions begin with, '' if there are no versions
@@ -29,6 +29,13 @@ local function call_in_chunks(values, first, last, ...)
     if err then return err end
   end
 end
+
+-- The set of ids. On a Cluster it is elsewhere: apply_shard.lua replaces these two.
+local function add_id(id_set, id) return error_of(call('SADD', id_set, id)) end
+local function remove_id(id_set, id) return error_of(call('SREM', id_set, id)) end
+
+-- The offset of a message, as text.
+local function offset_at(items, index) return string.format('%.0f', items[index]) end
 
 -- The index of a message's last item.
 local function last_index(items, index)
@@ -93,7 +100,7 @@ local function delete(items, index, id_set)
     err = error_of(call('DEL', key))
     if err or id_set == '' then return err end
   end
-  err = error_of(call('SREM', id_set, items[index + 3]))
+  err = remove_id(id_set, items[index + 3])
   if err then return err, id_set end
 end
 
@@ -109,7 +116,7 @@ local function apply_message(items, index, id_set)
     if known and is_before(extras[1], known) then return nil end
   end
   if kind == WRITE then
-    err = id and id_set ~= '' and error_of(call('SADD', id_set, id))
+    err = id and id_set ~= '' and add_id(id_set, id)
     if err then return err, id_set end
     err, entry = write_fields(items, index)
     if err then return err end

@@ -2,12 +2,17 @@
 
 use fred::types::Value;
 use fred::types::scripts::Script;
-use redis_core::Key;
+use redis_core::key::slot_tag;
+use redis_core::{Key, Layout};
 
 use crate::message::{Notify, Policy, StoreAs};
 
 /// ARGV 1 to 6 of the scripts that begin with message.lua, followed by the script's own arguments.
-pub(super) fn script_args<const N: usize>(policy: &Policy, args: [Value; N]) -> Vec<Value> {
+pub(super) fn script_args<const N: usize>(
+    policy: &Policy,
+    version_prefix: &str,
+    args: [Value; N],
+) -> Vec<Value> {
     let store_as = match policy.store_as {
         StoreAs::Hash => "hash",
         StoreAs::Json => "json",
@@ -15,17 +20,26 @@ pub(super) fn script_args<const N: usize>(policy: &Policy, args: [Value; N]) -> 
         StoreAs::SortedSet => "sorted-set",
     };
     let notification = if policy.notify == Notify::Text { policy.notify_text.as_str() } else { "" };
-    let has_versions = policy.newer_by.is_some();
-    let version_prefix = if has_versions { Key::KafkaVersion { key: "" }.to_string() } else { String::new() };
     let options = [
         store_as.to_owned(),
         notification.to_owned(),
         policy.key_ttl.map_or(0, |ttl| ttl.as_millis()).to_string(),
         policy.stream_max.to_string(),
-        version_prefix,
+        version_prefix.to_owned(),
         policy.versions_kept.as_millis().to_string(),
     ];
     options.into_iter().map(Value::from).chain(args).collect()
+}
+
+/// What the keys of versions begin with, on a Cluster those of keys in this hash slot; empty if there are no versions.
+pub(super) fn version_prefix(policy: &Policy, layout: Layout, slot: u16) -> String {
+    if policy.newer_by.is_none() {
+        return String::new();
+    }
+    // The tag is a key in the slot itself.
+    let key = slot_tag(slot).to_string();
+    let name = Key::KafkaVersion { key: &key }.name(layout);
+    name.strip_suffix(&key).unwrap_or_default().to_owned()
 }
 
 /// The set that collects the ids, as the scripts get it: empty for none.

@@ -1,25 +1,40 @@
 //! What this service must be allowed to do in Redis.
 
-use redis_core::{Key, Needs, WaitReplicas};
+use redis_core::{Key, Layout, Needs, WaitReplicas};
 
 use crate::config::WriteConfig;
 use crate::mappings::Mappings;
 use crate::message::{Notify, Nulls, Policy, StoreAs, TtlUnit};
 
 /// The commands that the service and its scripts run with these settings.
-pub fn needs(group: &str, mappings: &Mappings, write: &WriteConfig, wait: WaitReplicas) -> Needs {
+pub fn needs(
+    group: &str,
+    mappings: &Mappings,
+    write: &WriteConfig,
+    wait: WaitReplicas,
+    layout: Layout,
+) -> Needs {
     let mut needs = Needs::default()
         .and("EVALSHA", ["EVALSHA", "0000000000000000000000000000000000000000", "0"])
         .and("SCRIPT LOAD", ["SCRIPT", "LOAD", "return 1"]);
     for topic in mappings.names() {
-        let key = Key::KafkaOffsets { group, topic: &topic }.to_string();
+        let (topic, partition, slot) = (&*topic, 0, 0);
+        let key = Key::KafkaOffsets { group, topic, partition }.name(layout);
         needs = on(needs, &key, &key, &[&["HMGET", "check"], &["HSET", "check", "1"], &["HDEL", "check"]]);
+        if layout == Layout::Cluster {
+            let key = Key::KafkaSlot { group, topic, slot }.name(layout);
+            needs = on(needs, &key, &key, &[&["HGET", "check"], &["HSET", "check", "1"], &["EXPIRE", "1"]]);
+            let key = Key::KafkaDeadOffsets { group, topic, partition }.name(layout);
+            let commands: &[&[&str]] =
+                &[&["ZSCORE", "check"], &["ZADD", "0", "check"], &["ZREMRANGEBYRANK", "0", "0"]];
+            needs = on(needs, &key, &key, commands);
+        }
     }
-    needs = mappings.policies().into_iter().fold(needs, of_messages);
-    let dead_letters = Key::DeadLetters.to_string();
+    needs = mappings.policies().into_iter().fold(needs, |needs, policy| of_messages(needs, policy, layout));
+    let dead_letters = Key::DeadLetters.name(layout);
     needs = on(needs, &dead_letters, &dead_letters, &[&["XADD", "*", "field", "value"]]);
     if write.dead_letters_topic.is_some() {
-        let lease = Key::DeadLettersForwarder.to_string();
+        let lease = Key::DeadLettersForwarder.name(layout);
         needs = on(needs, &dead_letters, &dead_letters, &[&["XRANGE", "-", "+"], &["XDEL", "0-0"]]);
         needs = on(needs, &lease, &lease, &[&["SET", "check"], &["GET"], &["PTTL"]]);
     }
@@ -27,7 +42,7 @@ pub fn needs(group: &str, mappings: &Mappings, write: &WriteConfig, wait: WaitRe
 }
 
 /// What applying a message needs.
-fn of_messages(mut needs: Needs, policy: &Policy) -> Needs {
+fn of_messages(mut needs: Needs, policy: &Policy, layout: Layout) -> Needs {
     let (key, keys) = (policy.key_template.key("check"), policy.key_template.key("*"));
     let deletes = policy.deletes();
     if let Some(id_set) = &policy.id_set {
@@ -57,7 +72,7 @@ fn of_messages(mut needs: Needs, policy: &Policy) -> Needs {
         needs = on(needs, &keys, &key, &[&["PEXPIREAT", "1"]]);
     }
     if policy.newer_by.is_some() {
-        let version = |key: &str| Key::KafkaVersion { key }.to_string();
+        let version = |key: &str| Key::KafkaVersion { key }.name(layout);
         let commands: &[&[&str]] = &[&["GET"], &["SET", "1"], &["PEXPIRE", "1"]];
         needs = on(needs, &version(&keys), &version(&key), commands);
     }

@@ -3,12 +3,13 @@
 use fred::types::Value;
 
 use super::failure::StoreFailure;
+use super::owner::Owner;
 
 /// What Redis knew about a partition when the caller became its owner.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Claim {
-    /// The epoch of the new owner. Redis refuses owners with a smaller one.
-    pub epoch: i64,
+    /// The new owner. Redis refuses those with a smaller epoch.
+    pub owner: Owner,
     /// The offset of the next message to apply, if there is one.
     pub next_offset: Option<i64>,
     /// The partition's messages of all time.
@@ -21,10 +22,10 @@ impl Claim {
     /// Reads the reply of claim.lua. `None` if it has another form.
     pub(super) fn parse(reply: &Value) -> Option<Self> {
         let Value::Array(items) = reply else { return None };
-        let [epoch, next_offset, applied, dead_letters, recreated] =
+        let [epoch, next_offset, applied, dead_letters, recreated, bad_in_row, generation, witnesses] =
             items.iter().map(Value::as_string).collect::<Option<Vec<_>>>()?.try_into().ok()?;
         Some(Self {
-            epoch: epoch.parse().ok()?,
+            owner: Owner::new(epoch.parse().ok()?, bad_in_row.parse().ok()?, generation, &witnesses),
             next_offset: if next_offset.is_empty() { None } else { Some(next_offset.parse().ok()?) },
             counts: Counts { applied: applied.parse().ok()?, dead_letters: dead_letters.parse().ok()? },
             recreated: recreated == "1",
@@ -55,20 +56,21 @@ pub struct Counts {
 pub enum BatchOutcome {
     /// All messages are applied, by this call or by an earlier one.
     Applied(Counts),
-    /// The messages before an offset are applied. Redis refuses the one at that offset and will refuse it
-    /// again: the offset and the reason.
-    Refused(i64, String),
+    /// Redis refuses the messages at these offsets and will refuse them again, for these reasons. All before the first of them
+    /// are applied.
+    Refused(Vec<(i64, String)>),
     /// The messages before an offset, which this is, are applied. The one at that offset is bad, and so were
     /// all before it, for as many as it takes to stop the partition.
     AllBad(i64, Counts),
     /// The partition has another owner, whose epoch this is; it is empty if Redis knows none.
     Fenced(String),
-    /// The stored offset, which this is, is before the batch: Redis has lost what came between.
-    OffsetGap(i64),
+    /// The stored offset, which this is, is before the batch: Redis has lost what came between. On a Cluster there may be none
+    /// any more.
+    OffsetGap(Option<i64>),
 }
 
 impl BatchOutcome {
-    /// Reads the reply of apply_batch.lua. `offsets_key` is the key that an unexpected reply is about.
+    /// Reads the reply of apply_batch.lua, commit.lua or rewind.lua. `offsets_key` is the key that an unexpected reply is about.
     pub(super) fn parse(reply: Value, offsets_key: &str) -> Result<Self, StoreFailure> {
         let reply = reply.into_array();
         let text = |index: usize| reply.get(index).and_then(Value::as_string);
@@ -80,10 +82,10 @@ impl BatchOutcome {
             "applied" => counts().map(BatchOutcome::Applied),
             "all_bad" => offset().zip(counts()).map(|(offset, counts)| BatchOutcome::AllBad(offset, counts)),
             "fenced" => text(1).map(BatchOutcome::Fenced),
-            "gap" => offset().map(BatchOutcome::OffsetGap),
+            "gap" => Some(BatchOutcome::OffsetGap(offset())),
             "refused" => match (offset(), text(2), text(3)) {
                 (Some(offset), Some(error), Some(key)) => {
-                    Some(BatchOutcome::Refused(offset, StoreFailure::of_message(error, &key)?))
+                    Some(BatchOutcome::Refused(vec![(offset, StoreFailure::of_message(error, &key)?)]))
                 }
                 _ => None,
             },

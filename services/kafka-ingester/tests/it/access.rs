@@ -88,7 +88,7 @@ async fn each_permission_that_is_missing_is_named() {
     let world = World::new(1).await;
     world.redis.admin(acl_line()).await;
     let service = world.start_ingester(&USER).await;
-    let key = world.offsets_key();
+    let key = world.offsets_key(0);
     for (command, what) in [
         ("evalsha", "EVALSHA".to_owned()),
         ("script|load", "SCRIPT LOAD".to_owned()),

@@ -12,9 +12,8 @@ pub(crate) async fn run_command(
     args: &[&str],
     vars: &[(&str, &str)],
 ) -> (i32, Vec<Value>, String) {
-    let port = world.redis.port().to_string();
     let mut command = Command::new(BINARY);
-    command.args(args).env_clear().env("REDIS_PORT", port).envs(vars.iter().copied());
+    command.args(args).env_clear().envs(world.redis_vars()).envs(vars.iter().copied());
     let output = command.output().await.unwrap();
     let lines = String::from_utf8(output.stdout).unwrap();
     let lines = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -102,7 +101,7 @@ async fn the_commands_fail_with_a_reason_if_redis_is_away() {
     world.redis.kill().await;
     let (code, lines, error) = run_command(&world, &["dead-letters", "list"], &[]).await;
     assert_eq!((code, lines.len()), (1, 0));
-    assert!(error.contains("connect to redis at localhost"), "{error}");
+    assert!(error.contains("connect to redis at 127.0.0.1"), "{error}");
 }
 
 #[tokio::test]

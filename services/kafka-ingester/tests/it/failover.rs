@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use fred::interfaces::HashesInterface;
 use futures_util::future::join_all;
 use test_support::{Loss, ManagedRedis, TestSentinel, is_full_size};
 
@@ -12,7 +11,7 @@ use crate::support::World;
 async fn expect_all_applied(world: &World, sent: i64) {
     world.kafka.flush();
     world.wait_for_offset(0, sent).await;
-    assert_eq!(world.client.hget::<i64, _, _>(world.offsets_key(), "0:applied").await.unwrap(), sent);
+    assert_eq!(world.read_state(0, "applied").await, Some(sent));
     assert_eq!(world.count_dead_letters().await, 0);
     for number in sent - 10..sent {
         let key = format!("battery:{}:data", number % 10);

@@ -74,7 +74,7 @@ async fn an_instance_that_another_has_replaced_is_fenced() {
     send_values(&world, 1, 0..10);
     wait_for_value(&world, 1, 9).await;
     // As if another instance owned the partition after a rebalance that this one has not noticed.
-    world.client.hincrby::<i64, _, _>(world.offsets_key(), "0:epoch", 1).await.unwrap();
+    world.client.hincrby::<i64, _, _>(world.offsets_key(0), "0:epoch", 1).await.unwrap();
     send_values(&world, 1, 10..20);
     eventually("the instance is fenced", async || service.metric("kafka_ingester_fenced_total").await >= 1.0)
         .await;
@@ -93,9 +93,12 @@ async fn a_rebalance_does_not_stop_partitions_that_stay_where_they_are() {
     let first = world.start_ingester(&[]).await;
     send_values(&world, 4, 0..1);
     wait_for_value(&world, 4, 0).await;
-    let read_epochs = async || -> Vec<i64> {
-        let fields: Vec<String> = (0..4).map(|partition| format!("{partition}:epoch")).collect();
-        world.client.hmget(world.offsets_key(), fields).await.unwrap()
+    let read_epochs = async || {
+        let mut epochs = Vec::new();
+        for partition in 0..4 {
+            epochs.push(world.read_state(partition, "epoch").await.unwrap());
+        }
+        epochs
     };
     assert_eq!(read_epochs().await, [1; 4]);
     let second = world.start_ingester(&[]).await;

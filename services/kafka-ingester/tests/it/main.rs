@@ -6,6 +6,7 @@ mod support;
 
 mod access;
 mod bad_messages;
+mod cluster;
 mod contract;
 mod dead_letters;
 mod dead_letters_http;

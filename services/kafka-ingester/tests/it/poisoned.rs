@@ -95,7 +95,7 @@ async fn a_message_whose_key_has_another_type_costs_only_itself() {
 async fn a_key_of_the_service_that_has_another_type_is_told_and_costs_no_message() {
     join_all(TYPES.map(|kind| async move {
         let mut all = Neighbours::start(&[]).await;
-        let key = all.world.offsets_key();
+        let key = all.world.offsets_key(0);
         all.world.send(r#"{"battery_id":1,"v":"before"}"#);
         all.world.wait_for_offset(0, 1).await;
         if kind != "hash" {
@@ -132,7 +132,7 @@ async fn an_offset_that_is_garbage_is_told_and_other_topics_go_on() {
     let mut all = Neighbours::start(&[]).await;
     all.world.send(r#"{"battery_id":1,"v":1}"#);
     all.world.wait_for_offset(0, 1).await;
-    let key = all.world.offsets_key();
+    let key = all.world.offsets_key(0);
     for garbage in ["garbage", "-1", "1e3", "99999999999999999999"] {
         all.world.client.hset::<(), _, _>(&key, ("0", garbage)).await.unwrap();
         all.expect_red(&format!("writing: {key}: ")).await;

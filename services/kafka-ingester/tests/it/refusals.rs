@@ -1,7 +1,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use fred::interfaces::{HashesInterface, StreamsInterface};
+use fred::interfaces::StreamsInterface;
 use futures_util::future::join_all;
 use test_support::{FlakyProxy, Refusal, ServiceProcess, TestRedis, redis_versions};
 
@@ -51,7 +51,7 @@ async fn run_matrix(name: &str, binary: &Path) {
     world.kafka.flush();
     world.wait_for_offset(0, sent).await;
     assert_eq!(world.count_dead_letters().await, 0);
-    assert_eq!(world.client.hget::<i64, _, _>(world.offsets_key(), "0:applied").await.unwrap(), sent);
+    assert_eq!(world.read_state(0, "applied").await, Some(sent));
     for number in sent - 10..sent {
         assert_eq!(
             world.read_field(&format!("battery:{}:data", number % 10), "n").await,
@@ -110,7 +110,7 @@ async fn messages_wait_while_the_user_may_not_publish_and_none_becomes_a_dead_le
         world.wait_for_offset(0, 2_000).await;
         service.wait_until_ready().await;
         assert_eq!(world.count_dead_letters().await, 0, "{name}");
-        assert_eq!(world.client.hget::<i64, _, _>(world.offsets_key(), "0:applied").await.unwrap(), 2_000);
+        assert_eq!(world.read_state(0, "applied").await, Some(2_000));
         let begins = service.log().matches("writing is not ready").count();
         assert_eq!(begins, 1, "{name}: {}", service.log());
     }))

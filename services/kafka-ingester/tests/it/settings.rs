@@ -76,14 +76,6 @@ async fn a_setting_that_cannot_be_used_is_one_line_and_exit_code_2() {
 }
 
 #[tokio::test]
-async fn a_redis_cluster_ends_the_start_with_a_line_that_says_so() {
-    let vars = [&REQUIRED[..], &[("REDIS_URL", "redis-cluster://127.0.0.1:1")]].concat();
-    let (code, log) = run_until_refused(&vars).await;
-    let reason = "connect to redis at 127.0.0.1:1/0: kafka-ingester does not run on a Redis Cluster yet";
-    assert!(code == 1 && log.ends_with(reason), "{code}: {log}");
-}
-
-#[tokio::test]
 async fn settings_can_come_from_a_file_and_the_environment_wins() {
     let world = World::new(1).await;
     let service = world.spawn_ingester(&[]).await;

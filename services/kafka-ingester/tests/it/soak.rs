@@ -63,10 +63,11 @@ impl Soak {
     }
 
     async fn count_applied(&self) -> usize {
-        let fields: Vec<String> = (0..PARTITIONS).map(|partition| format!("{partition}:applied")).collect();
-        let counts: Vec<Option<usize>> =
-            self.world.client.hmget(self.world.offsets_key(), fields).await.unwrap();
-        counts.into_iter().flatten().sum()
+        let mut count = 0;
+        for partition in 0..PARTITIONS as i32 {
+            count += self.world.read_state(partition, "applied").await.unwrap_or_default() as usize;
+        }
+        count
     }
 
     async fn inject(&mut self, fault: Fault, seed: &mut u64) {

@@ -4,6 +4,7 @@ mod avro;
 mod kafka;
 mod notifications;
 mod registry;
+mod stream_load;
 mod traffic;
 mod world;
 
@@ -12,6 +13,7 @@ use std::io::Write;
 pub(crate) use avro::{avro, framed};
 pub(crate) use kafka::Kafka;
 pub(crate) use registry::Registry;
+pub(crate) use stream_load::{MOVED_SLOTS, StreamLoad};
 pub(crate) use traffic::{Model, TRAFFIC_VARS, Wire, random};
 pub(crate) use world::World;
 
