@@ -1,6 +1,6 @@
 //! Logs: one line per event on standard error, as text or JSON. With traces, what is logged in a span has its trace's id.
 
-use std::{io, panic};
+use std::{io, iter, panic};
 
 use tracing::error;
 use tracing_subscriber::fmt::{SubscriberBuilder, fmt};
@@ -42,8 +42,10 @@ pub fn init(service: Service, settings: &ProcessSettings) -> anyhow::Result<()> 
         Ok(spans) => (spans, None),
         Err(reason) => (None, Some(reason)),
     };
+    // Not `with` a layer that may be `None`: with `LOG_LEVEL=ERROR` that would be the end of all logs.
+    let layers: Vec<_> = iter::once(lines).chain(spans.map(Layer::boxed)).collect();
     // A second call in one process (in tests) keeps the first subscriber.
-    let _ = tracing_subscriber::registry().with(lines).with(spans).try_init();
+    let _ = tracing_subscriber::registry().with(layers).try_init();
     panic::set_hook(Box::new(|panic| {
         let location = panic.location().map(ToString::to_string).unwrap_or_default();
         error!(location, "panicked: {}", panic.payload_as_str().unwrap_or("no message"));

@@ -1,6 +1,6 @@
 use test_support::{Collector, ServiceProcess, eventually, free_port};
 
-use crate::start;
+use crate::{binary, start};
 
 const CLIENTS_TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const CLIENTS_SPAN: &str = "00f067aa0ba902b7";
@@ -48,4 +48,20 @@ async fn without_a_collector_no_trace_is_made() {
     greet(&service).await;
     let log = service.log();
     assert!(log.contains("greeted 7") && !log.contains("trace"), "{log}");
+}
+
+#[tokio::test]
+async fn errors_are_logged_at_every_level_with_and_without_traces() {
+    let collector = Collector::start().await;
+    for level in ["ERROR", "WARN", "INFO", "DEBUG"] {
+        for traces in [&[][..], &[("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url())]] {
+            let vars =
+                [&[("LOG_LEVEL", level), ("DEMO_WORK", "fail"), ("REDIS_PASSWORD", "hush")], traces].concat();
+            let mut service = ServiceProcess::spawn(binary().to_str().unwrap(), &vars);
+            assert_eq!(service.wait_for_exit().await, 1);
+            let log = service.log();
+            assert!(log.contains("ERROR") && log.contains("out of luck"), "{level}: {log}");
+            assert_eq!(log.contains("listening on"), ["INFO", "DEBUG"].contains(&level), "{level}: {log}");
+        }
+    }
 }
