@@ -45,7 +45,8 @@ impl StreamLoad {
         let mut lanes: Vec<Lane> = (0..3)
             .map(|shard| {
                 // On the first shard some keys are in slots that are moved first.
-                let is_low = |id: &u32| shard > 0 || id % 2 == 0 || hash_slot(key(*id)) < MOVED_SLOTS;
+                let is_low =
+                    |id: &u32| shard > 0 || id.is_multiple_of(2) || hash_slot(key(*id)) < MOVED_SLOTS;
                 let ids = (0..).filter(|id| shard_of(&key(*id)) == shard).filter(is_low).take(20).collect();
                 Lane { partition: partition_on(shard), ids, count: 0 }
             })
