@@ -2,40 +2,43 @@
 
 use std::fmt;
 
-use crate::Layout;
+pub use crate::hash_slot::hash_slot;
 use crate::id::{CustomerId, GameToken, RecordingName, RunId, UserToken};
+use crate::{Layout, Partition};
 
 /// The layout of a key: `to_string()` is its name in Redis.
+///
+/// Of scenario-player's keys with a [`Partition`] there is one for each partition on a Cluster, and one for all on one Redis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Key<'a> {
     /// scenario-player: list, the stored steps of a customer.
     Scenario(&'a CustomerId),
     /// scenario-player: sorted set, the customers that have a stored scenario.
-    Scenarios,
+    Scenarios(Partition),
     /// scenario-player: string, how a customer's scenario is being played.
     Playback(&'a CustomerId),
     /// scenario-player: sorted set, the steps to come.
-    Timeline,
+    Timeline(Partition),
     /// scenario-player: hash, counters and the start of the shared timeline.
-    TimelineMeta,
+    TimelineMeta(Partition),
     /// scenario-player: sorted set, the instances that are alive.
-    TimelineInstances,
+    TimelineInstances(Partition),
     /// scenario-player: hash, which instance plays which partition of the customers.
-    TimelinePartitions,
+    TimelinePartitions(Partition),
     /// scenario-player: sorted set, looping playbacks by the end of their last scheduled iteration.
-    TimelineLoops,
+    TimelineLoops(Partition),
     /// scenario-player: stream, the steps that the broker refused for good.
-    TimelineDeadLetters,
+    TimelineDeadLetters(Partition),
     /// scenario-player: string, the posts of a customer that have begun and not ended, and those with a key.
     TimelinePosts(&'a CustomerId),
     /// scenario-player: hash, the messages of a recording by their index, their times, and a digest of all.
     Recording(&'a RecordingName),
     /// scenario-player: sorted set, the recordings.
-    Recordings,
+    Recordings(Partition),
     /// scenario-player: string, how a recording is being played.
     RecordingPlayback(&'a RecordingName),
     /// scenario-player: sorted set, looping recordings by the end of their last scheduled iteration.
-    RecordingLoops,
+    RecordingLoops(Partition),
 
     /// kafka-ingester: hash, the newest values of one battery.
     Battery(&'a str),
@@ -171,9 +174,32 @@ impl Key<'_> {
                 format!("status-proxy:history:{{{run}}}:{name}")
             }
             Key::StatusChannels(run) => format!("status-proxy:channels:{{{run}}}"),
+
+            Key::Scenario(owner) | Key::Playback(owner) | Key::TimelinePosts(owner) => {
+                in_partition(Partition::of(owner.as_str()), self)
+            }
+            Key::Recording(owner) | Key::RecordingPlayback(owner) => {
+                in_partition(Partition::of(owner.as_str()), self)
+            }
+            Key::Scenarios(partition)
+            | Key::Timeline(partition)
+            | Key::TimelineMeta(partition)
+            | Key::TimelineInstances(partition)
+            | Key::TimelinePartitions(partition)
+            | Key::TimelineLoops(partition)
+            | Key::TimelineDeadLetters(partition)
+            | Key::Recordings(partition)
+            | Key::RecordingLoops(partition) => in_partition(*partition, self),
             same => same.to_string(),
         }
     }
+}
+
+/// On a Cluster, what has this name on one Redis: `{TIMELINE:17.213}:CURRENT` for `TIMELINE:CURRENT`. scenario-player asks by it
+/// what its user may do.
+pub fn in_partition(partition: Partition, name: impl fmt::Display) -> String {
+    let name = name.to_string();
+    format!("{{{}}}:{}", partition.tag(), name.strip_prefix("TIMELINE:").unwrap_or(&name))
 }
 
 /// The name on one Redis.
@@ -181,19 +207,19 @@ impl fmt::Display for Key<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Key::Scenario(customer) => write!(f, "SCENARIO:{customer}"),
-            Key::Scenarios => f.write_str("SCENARIOS"),
+            Key::Scenarios(_) => f.write_str("SCENARIOS"),
             Key::Playback(customer) => write!(f, "PLAYBACK:{customer}"),
-            Key::Timeline => f.write_str("TIMELINE:CURRENT"),
-            Key::TimelineMeta => f.write_str("TIMELINE:META"),
-            Key::TimelineInstances => f.write_str("TIMELINE:INSTANCES"),
-            Key::TimelinePartitions => f.write_str("TIMELINE:LANES"),
-            Key::TimelineLoops => f.write_str("TIMELINE:LOOPS"),
-            Key::TimelineDeadLetters => f.write_str("TIMELINE:DEAD"),
+            Key::Timeline(_) => f.write_str("TIMELINE:CURRENT"),
+            Key::TimelineMeta(_) => f.write_str("TIMELINE:META"),
+            Key::TimelineInstances(_) => f.write_str("TIMELINE:INSTANCES"),
+            Key::TimelinePartitions(_) => f.write_str("TIMELINE:LANES"),
+            Key::TimelineLoops(_) => f.write_str("TIMELINE:LOOPS"),
+            Key::TimelineDeadLetters(_) => f.write_str("TIMELINE:DEAD"),
             Key::TimelinePosts(customer) => write!(f, "TIMELINE:POSTS:{customer}"),
             Key::Recording(name) => write!(f, "RECORDING:{name}"),
-            Key::Recordings => f.write_str("RECORDINGS"),
+            Key::Recordings(_) => f.write_str("RECORDINGS"),
             Key::RecordingPlayback(name) => write!(f, "RECORDINGS:PLAYBACK:{name}"),
-            Key::RecordingLoops => f.write_str("RECORDINGS:LOOPS"),
+            Key::RecordingLoops(_) => f.write_str("RECORDINGS:LOOPS"),
 
             Key::Battery(id) => write!(f, "battery:{id}:data"),
             Key::DeadLetters => f.write_str("kafka-ingester:dead-letters"),
@@ -273,11 +299,6 @@ pub mod game_suffix {
 pub const GAMES_OF_PLAYERS_PREFIX: &str = "games:players:";
 /// What precedes the number in [`Key::GamesOfParticipants`]. etl-worker passes it to a script.
 pub const GAMES_OF_PARTICIPANTS_PREFIX: &str = "games:participants:";
-
-/// The hash slot of a name, as Redis Cluster computes it: 0 to 16383. scenario-player partitions its customers by it.
-pub fn hash_slot(name: impl AsRef<[u8]>) -> u16 {
-    fred::util::redis_keyslot(name.as_ref())
-}
 
 #[cfg(test)]
 mod tests;

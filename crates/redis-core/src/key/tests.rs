@@ -16,21 +16,22 @@ fn for_each(mut test: impl FnMut(Key<'_>, &str, &str)) {
     let run = RunId::parse("upset-reckoning").unwrap();
     let game = GameToken::parse("g1").unwrap();
     let user = UserToken::parse("u1").unwrap();
+    let partition = Partition::of("1");
     test(Key::Scenario(&customer), "SCENARIO:1", "list");
-    test(Key::Scenarios, "SCENARIOS", "zset");
+    test(Key::Scenarios(partition), "SCENARIOS", "zset");
     test(Key::Playback(&customer), "PLAYBACK:1", "string");
-    test(Key::Timeline, "TIMELINE:CURRENT", "zset");
-    test(Key::TimelineMeta, "TIMELINE:META", "hash");
-    test(Key::TimelineInstances, "TIMELINE:INSTANCES", "zset");
-    test(Key::TimelinePartitions, "TIMELINE:LANES", "hash");
-    test(Key::TimelineLoops, "TIMELINE:LOOPS", "zset");
-    test(Key::TimelineDeadLetters, "TIMELINE:DEAD", "stream");
+    test(Key::Timeline(partition), "TIMELINE:CURRENT", "zset");
+    test(Key::TimelineMeta(partition), "TIMELINE:META", "hash");
+    test(Key::TimelineInstances(partition), "TIMELINE:INSTANCES", "zset");
+    test(Key::TimelinePartitions(partition), "TIMELINE:LANES", "hash");
+    test(Key::TimelineLoops(partition), "TIMELINE:LOOPS", "zset");
+    test(Key::TimelineDeadLetters(partition), "TIMELINE:DEAD", "stream");
     test(Key::TimelinePosts(&customer), "TIMELINE:POSTS:1", "string");
     let recording = RecordingName::parse("walk").unwrap();
     test(Key::Recording(&recording), "RECORDING:walk", "hash");
-    test(Key::Recordings, "RECORDINGS", "zset");
+    test(Key::Recordings(partition), "RECORDINGS", "zset");
     test(Key::RecordingPlayback(&recording), "RECORDINGS:PLAYBACK:walk", "string");
-    test(Key::RecordingLoops, "RECORDINGS:LOOPS", "zset");
+    test(Key::RecordingLoops(partition), "RECORDINGS:LOOPS", "zset");
     test(Key::Battery("7"), "battery:7:data", "hash");
     test(Key::DeadLetters, "kafka-ingester:dead-letters", "stream");
     test(Key::DeadLettersForwarder, "kafka-ingester:dead-letters:forwarder", "string");
@@ -98,6 +99,22 @@ fn every_layout_is_the_literal_text_of_its_contract() {
 fn for_each_on_cluster(mut test: impl FnMut(Key<'_>, &str)) {
     test(Key::StatusHistory("upset-reckoning:wepp"), "status-proxy:history:{upset-reckoning}:wepp");
     test(Key::StatusChannels("upset-reckoning"), "status-proxy:channels:{upset-reckoning}");
+    let (customer, recording) = (CustomerId::parse("1").unwrap(), RecordingName::parse("walk").unwrap());
+    let partition = Partition::of("1");
+    test(Key::Scenario(&customer), "{TIMELINE:50.10}:SCENARIO:1");
+    test(Key::Scenarios(partition), "{TIMELINE:50.10}:SCENARIOS");
+    test(Key::Playback(&customer), "{TIMELINE:50.10}:PLAYBACK:1");
+    test(Key::Timeline(partition), "{TIMELINE:50.10}:CURRENT");
+    test(Key::TimelineMeta(partition), "{TIMELINE:50.10}:META");
+    test(Key::TimelineInstances(partition), "{TIMELINE:50.10}:INSTANCES");
+    test(Key::TimelinePartitions(partition), "{TIMELINE:50.10}:LANES");
+    test(Key::TimelineLoops(partition), "{TIMELINE:50.10}:LOOPS");
+    test(Key::TimelineDeadLetters(partition), "{TIMELINE:50.10}:DEAD");
+    test(Key::TimelinePosts(&customer), "{TIMELINE:50.10}:POSTS:1");
+    test(Key::Recording(&recording), "{TIMELINE:9.130}:RECORDING:walk");
+    test(Key::Recordings(partition), "{TIMELINE:50.10}:RECORDINGS");
+    test(Key::RecordingPlayback(&recording), "{TIMELINE:9.130}:RECORDINGS:PLAYBACK:walk");
+    test(Key::RecordingLoops(partition), "{TIMELINE:50.10}:RECORDINGS:LOOPS");
 }
 
 #[test]

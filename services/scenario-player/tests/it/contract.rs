@@ -234,6 +234,13 @@ async fn a_stream_of_events_has_the_events_of_every_instance() {
     let redis = servers.redis.client().await;
     eventually("the instance has subscribed to published events", async || {
         use fred::prelude::PubsubInterface;
+        if servers.redis.is_cluster() {
+            // Nobody knows who has heard of it. A far step that is taken back shows it.
+            post(&two, &walk("probe", now_ms(), 1, 1)).await;
+            let has_arrived = received.lock().contains("probe");
+            received.lock().clear();
+            return has_arrived;
+        }
         let counts: Vec<(String, i64)> = redis.pubsub_numsub("TIMELINE:PUBLISHED").await.unwrap();
         counts.first().is_some_and(|(_, count)| *count == 1)
     })
