@@ -12,6 +12,8 @@ struct Holding {
     has: usize,
     /// As many as it may just be getting.
     asks_for: usize,
+    /// Others had all when it last asked.
+    is_taken: bool,
 }
 
 impl Holdings {
@@ -27,14 +29,15 @@ impl Holdings {
         if holdings[number].has > 0 {
             return holdings[..number].iter().map(|holding| holding.has).sum();
         }
-        holdings[number].asks_for = lane.partitions().len();
+        // What others have is hardly to be had. If it counted, answers that are late would keep free partitions from being taken.
+        holdings[number].asks_for = if holdings[number].is_taken { 0 } else { lane.partitions().len() };
         let others = holdings.iter().enumerate().filter(|(other, _)| *other != number);
         others.map(|(_, holding)| holding.has.max(holding.asks_for)).sum()
     }
 
-    /// A lane has so many now.
-    pub(crate) fn set(&self, lane: Lane, has: usize) {
-        self.0.lock()[lane.number()] = Holding { has, asks_for: 0 };
+    /// A lane has so many now. `is_taken`: it has none because others have all.
+    pub(crate) fn set(&self, lane: Lane, has: usize, is_taken: bool) {
+        self.0.lock()[lane.number()] = Holding { has, asks_for: 0, is_taken };
     }
 }
 
@@ -50,9 +53,12 @@ mod tests {
         let holdings = Holdings::new(lanes);
         let before: Vec<usize> = lanes.iter().map(|lane| holdings.ask(lane)).collect();
         assert_eq!(before, (0..64).collect::<Vec<_>>(), "all at once");
-        lanes.iter().for_each(|lane| holdings.set(lane, usize::from(lane.number() % 2 == 0)));
+        lanes.iter().for_each(|lane| holdings.set(lane, usize::from(lane.number() % 2 == 0), false));
         let before: Vec<usize> = lanes.iter().take(4).map(|lane| holdings.ask(lane)).collect();
         assert_eq!(before, [0, 32, 1, 33]);
+        lanes.iter().skip(4).for_each(|lane| holdings.set(lane, 0, true));
+        let before: Vec<usize> = lanes.iter().skip(4).map(|lane| holdings.ask(lane)).collect();
+        assert_eq!(before, [4; 60], "two that it has, and two that it is still asking for");
     }
 
     #[test]
@@ -60,7 +66,7 @@ mod tests {
         let holdings = Holdings::new(Lanes::ONE);
         let lane = Lanes::ONE.of("1");
         assert_eq!(holdings.ask(lane), 0);
-        holdings.set(lane, 32);
+        holdings.set(lane, 32, false);
         assert_eq!(holdings.ask(lane), 0);
     }
 }

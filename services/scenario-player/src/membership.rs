@@ -79,7 +79,7 @@ impl Membership {
             };
             match self.store.join(self.lane, request).await {
                 Ok(reply) if reply.lease_lost => {
-                    self.holdings.set(self.lane, 0);
+                    self.holdings.set(self.lane, 0, false);
                     // Other instances may own our partitions by now, so our claimed events are theirs. Under a new name
                     // nothing that was read under the old one can be acknowledged.
                     warn!(%instance, "the lease was lost; joining again under a new name");
@@ -97,7 +97,7 @@ impl Membership {
                 }
                 // Without a renewal the lease ends by itself. /ready and the log say what is wrong with Redis.
                 Err(_) => {
-                    self.holdings.set(self.lane, self.assignment_count());
+                    self.holdings.set(self.lane, self.assignment_count(), false);
                     given_up.clear();
                 }
             }
@@ -114,7 +114,8 @@ impl Membership {
 
     /// Publishes the new assignment. Returns the partitions above our fair share that can be given up at once.
     fn apply(&self, reply: &JoinReply, requested_at: Instant) -> Vec<usize> {
-        self.holdings.set(self.lane, reply.partitions.len());
+        let is_taken = reply.partitions.is_empty() && reply.fair_share > 0;
+        self.holdings.set(self.lane, reply.partitions.len(), is_taken);
         if reply.partitions.is_empty() {
             // This instance does not read the lane. Its owners may be about to fail.
             self.clocks.of(self.lane).sample(reply.now_ms, requested_at);
@@ -190,7 +191,7 @@ impl Membership {
             return;
         }
         *status = MembershipStatus::Returning;
-        self.holdings.set(self.lane, 0);
+        self.holdings.set(self.lane, 0, false);
         self.assignment.send_modify(|assignment| {
             assignment.partitions = NO_PARTITIONS;
             assignment.valid_until = Some(Instant::now());
