@@ -9,16 +9,12 @@ mod trace_parent;
 use opentelemetry::Context;
 use opentelemetry::trace::TraceContextExt;
 use tracing::field::{Empty, display};
-use tracing::{Span, Subscriber, info_span};
+use tracing::{Span, info_span};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
-use tracing_subscriber::Layer;
-use tracing_subscriber::registry::LookupSpan;
 
 pub use provider::are_on;
-pub(crate) use provider::stop;
+pub(crate) use provider::{start, stop};
 pub use trace_parent::TraceParent;
-
-use crate::Service;
 
 /// What the work of a span is, as OpenTelemetry calls it.
 #[derive(Debug, Clone, Copy)]
@@ -50,12 +46,4 @@ pub fn span(kind: Kind, name: &str, parent: Option<&TraceParent>) -> Span {
     }
     span.record("id", display(span.context().span().span_context().trace_id()));
     span
-}
-
-/// Starts to send spans to the collector at `endpoint`. Returns the layer that records them.
-pub(crate) fn start<S>(service: Service, endpoint: &str) -> anyhow::Result<impl Layer<S> + use<S>>
-where
-    S: Subscriber + for<'span> LookupSpan<'span>,
-{
-    provider::start(service, module_path!(), endpoint)
 }

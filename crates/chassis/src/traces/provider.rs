@@ -7,21 +7,16 @@ use opentelemetry::KeyValue;
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SdkTracerProvider;
-use tracing::{Level, Subscriber, warn};
+use tracing::{Subscriber, warn};
 use tracing_subscriber::Layer;
-use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::registry::LookupSpan;
 
 use super::exporter;
 use crate::Service;
 
-/// Starts to send the spans of `target` to the collector at `endpoint`, such as `http://localhost:4318`. Returns the layer that
+/// Starts to send spans to the collector at `endpoint`, such as `http://localhost:4318`. Returns the layer that
 /// records them.
-pub(super) fn start<S>(
-    service: Service,
-    target: &'static str,
-    endpoint: &str,
-) -> anyhow::Result<impl Layer<S> + use<S>>
+pub(crate) fn start<S>(service: Service, endpoint: &str) -> anyhow::Result<impl Layer<S> + use<S>>
 where
     S: Subscriber + for<'span> LookupSpan<'span>,
 {
@@ -34,10 +29,7 @@ where
     let tracer = provider.tracer(service.name);
     // A second call in one process (in tests) keeps the first provider.
     let _ = PROVIDER.set(provider);
-    let is_ours = filter_fn(move |metadata| metadata.is_span() && metadata.target() == target);
-    Ok(tracing_opentelemetry::layer()
-        .with_tracer(tracer)
-        .with_filter(is_ours.with_max_level_hint(Level::INFO)))
+    Ok(tracing_opentelemetry::layer().with_tracer(tracer))
 }
 
 /// Whether spans are sent to a collector.
