@@ -20,16 +20,13 @@ pub fn run<S: Settings, F>(config: S, app: impl FnOnce(S) -> F) -> ExitCode
 where
     F: Future<Output = anyhow::Result<ExitCode>>,
 {
-    if let Err(reason) = telemetry::init(S::SERVICE, config.process()) {
-        error!("{reason:#}");
-        return ExitCode::FAILURE;
-    }
-    settings::warn_of_typos::<S>();
-    open_files::raise_limit();
-    if let Some(connections) = config.max_connections() {
-        open_files::compare(S::SERVICE, connections);
-    }
-    let ended = Runtime::new().context("start the runtime").and_then(|runtime| {
+    let ended = telemetry::init(S::SERVICE, config.process()).and_then(|()| {
+        settings::warn_of_typos::<S>();
+        open_files::raise_limit();
+        if let Some(connections) = config.max_connections() {
+            open_files::compare(S::SERVICE, connections);
+        }
+        let runtime = Runtime::new().context("start the runtime")?;
         // Whoever asks for it, from here on SIGHUP does not end the process.
         let _hangup = {
             let _context = runtime.enter();

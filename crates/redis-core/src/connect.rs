@@ -1,7 +1,7 @@
 //! Connecting: one policy for all services.
 //!
 //! A connection starts in the background and never gives up: it retries 50 ms to 0.5 s apart. Its [`State`] says whether
-//! it works, so that readiness can follow it. One-shot commands use [`connected_pool`], which fails instead.
+//! it works, so that readiness can follow it. One-shot commands use [`connected`], which fails instead.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -108,14 +108,6 @@ pub async fn connected(config: &RedisConfig) -> Result<Connection<Pool>, Connect
     }
     watcher::ping(pool.clients(), config, &connection.board, Duration::ZERO);
     Ok(connection)
-}
-
-/// [`connected`], without a state: for commands that end soon.
-///
-/// # Errors
-/// As [`connected`].
-pub async fn connected_pool(config: &RedisConfig) -> Result<Pool, ConnectError> {
-    connected(config).await.map(|connection| connection.client)
 }
 
 /// A connection of its own for blocking commands, which may block for [`MAX_BLOCKING`] at most: a server that has not

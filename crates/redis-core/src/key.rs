@@ -1,13 +1,13 @@
 //! Every key that Backplane reads or writes, in one place. The README's table says what each holds and for how long.
 
-mod slot_tag;
+mod hash_slot;
 
 use std::fmt;
 
 use crate::Layout;
 use crate::id::{CustomerId, GameToken, RecordingName, RunId, UserToken};
 
-pub use self::slot_tag::slot_tag;
+pub use self::hash_slot::{HASH_SLOTS, hash_slot, slot_tag, spread_tags};
 
 /// The layout of a key: `to_string()` is its name in Redis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -349,11 +349,6 @@ pub mod game_suffix {
 pub const GAMES_OF_PLAYERS_PREFIX: &str = "games:players:";
 /// What precedes the number in [`Key::GamesOfParticipants`]. etl-worker passes it to a script.
 pub const GAMES_OF_PARTICIPANTS_PREFIX: &str = "games:participants:";
-
-/// The hash slot of a name, as Redis Cluster computes it: 0 to 16383. scenario-player partitions its customers by it.
-pub fn hash_slot(name: impl AsRef<[u8]>) -> u16 {
-    fred::util::redis_keyslot(name.as_ref())
-}
 
 #[cfg(test)]
 mod tests;

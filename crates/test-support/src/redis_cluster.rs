@@ -9,13 +9,12 @@ use fred::error::Error;
 use fred::interfaces::ClientLike;
 use fred::types::{CustomCommand, Value};
 use parking_lot::Mutex;
+use redis_core::key::HASH_SLOTS;
 use tokio::time::timeout;
 
 use self::nodes::{Node, parse_nodes};
 use crate::{TestRedis, eventually, eventually_ok, free_port};
 
-/// The hash slots of a Cluster.
-const SLOTS: u16 = 16_384;
 /// What makes a server a node. A primary that is away for 2 s is replaced, which is as soon as a busy machine allows; meanwhile
 /// the other shards go on; and a new replica waits for no others.
 const NODE_ARGS: &[&str] = &[
@@ -63,7 +62,8 @@ impl RedisCluster {
             cluster.ask(number, &format!("SET-CONFIG-EPOCH {epoch}")).await;
         }
         for primary in 0..3_u16 {
-            let slots = SLOTS / 3 * primary..if primary < 2 { SLOTS / 3 * (primary + 1) } else { SLOTS };
+            let third = HASH_SLOTS / 3;
+            let slots = third * primary..if primary < 2 { third * (primary + 1) } else { HASH_SLOTS };
             let slots: Vec<String> = slots.map(|slot| slot.to_string()).collect();
             cluster.ask(primary.into(), &format!("ADDSLOTS {}", slots.join(" "))).await;
         }

@@ -54,9 +54,15 @@ fn start(config: &Config, lifecycle: &Lifecycle) -> anyhow::Result<()> {
     let probes = Probes::new(lifecycle.readiness(), registry);
     let server = chassis::http::Server::bind(&config.process, &config.http)?;
     info!("redis at {}, kafka at {}", config.redis, config.kafka.broker());
-    let mappings = config.mappings()?;
+    let mappings = Arc::new(config.mappings()?);
+    let registry = Arc::new(SchemaRegistry::new(&config.registry)?);
     let stores = connect_redis(config, lifecycle, &mappings)?;
-    spawn_http(config, lifecycle, server, probes, stores.dead_letters.clone())?;
+    let replay = DeadLetterReplay {
+        store: stores.dead_letters.clone(),
+        mappings: Arc::clone(&mappings),
+        registry: Arc::clone(&registry),
+    };
+    spawn_http(config, lifecycle, server, probes, replay);
     let memory = spawn_memory_monitor(config, lifecycle, stores.memory);
     spawn_dead_letter_forwarder(config, lifecycle, stores.dead_letters, &metrics)?;
     let assignments = Assignments::default();
@@ -65,7 +71,6 @@ fn start(config: &Config, lifecycle: &Lifecycle) -> anyhow::Result<()> {
     let partition_gate = |name| PartitionGate::new(lifecycle.readiness().gate(name));
     let group_gate = lifecycle.readiness().gate("group");
     group_gate.open();
-    let registry = SchemaRegistry::new(&config.registry)?;
     let context = Arc::new(IngestContext {
         consumer,
         store: stores.partitions,
@@ -92,13 +97,11 @@ fn spawn_http(
     lifecycle: &Lifecycle,
     server: chassis::http::Server,
     probes: Probes,
-    store: DeadLetterStore,
-) -> anyhow::Result<()> {
-    let (mappings, registry) = (config.mappings()?, SchemaRegistry::new(&config.registry)?);
-    let replay = Arc::new(DeadLetterReplay { store, mappings, registry });
-    let dead_letters = DeadLetterRoutes { replay, can_change: config.http.operator_token.is_some() };
+    replay: DeadLetterReplay,
+) {
+    let dead_letters =
+        DeadLetterRoutes { replay: Arc::new(replay), can_change: config.http.operator_token.is_some() };
     lifecycle.spawn("http", server.run(http::routes(dead_letters, probes), lifecycle.stopping()));
-    Ok(())
 }
 
 fn connect_redis(config: &Config, lifecycle: &Lifecycle, mappings: &Mappings) -> anyhow::Result<Stores> {

@@ -1,6 +1,7 @@
 //! The commands `dead-letters list` and `dead-letters replay`.
 
 use std::io::{self, Write};
+use std::sync::Arc;
 
 use anyhow::Context;
 use redis_core::Redis;
@@ -21,7 +22,8 @@ pub(crate) async fn run(config: &Config, command: DeadLettersCommand) -> anyhow:
     match command {
         DeadLettersCommand::List => list(&store).await,
         DeadLettersCommand::Replay => {
-            let (mappings, registry) = (config.mappings()?, SchemaRegistry::new(&config.registry)?);
+            let mappings = Arc::new(config.mappings()?);
+            let registry = Arc::new(SchemaRegistry::new(&config.registry)?);
             let replay = DeadLetterReplay { store, mappings, registry };
             ReplayAll { replay, applied: 0, left: 0 }.run().await
         }

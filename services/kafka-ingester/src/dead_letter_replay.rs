@@ -1,5 +1,7 @@
 //! Applies dead letters again, with the present settings.
 
+use std::sync::Arc;
+
 use anyhow::Context;
 
 use crate::batch::Batch;
@@ -11,8 +13,8 @@ use crate::store::{DeadLetter, DeadLetterStore, ReplayOutcome};
 /// What is needed to apply a dead letter.
 pub(crate) struct DeadLetterReplay {
     pub(crate) store: DeadLetterStore,
-    pub(crate) mappings: Mappings,
-    pub(crate) registry: SchemaRegistry,
+    pub(crate) mappings: Arc<Mappings>,
+    pub(crate) registry: Arc<SchemaRegistry>,
 }
 
 impl DeadLetterReplay {

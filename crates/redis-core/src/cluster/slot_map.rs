@@ -3,9 +3,7 @@
 use std::ops::RangeInclusive;
 
 use super::view::{NodeId, View};
-
-/// The hash slots of a Redis Cluster.
-pub(crate) const SLOTS: u16 = 16_384;
+use crate::key::HASH_SLOTS;
 
 /// The owner of each slot. After a failover or a move some nodes still say for a while what was true before; each change has
 /// a greater epoch, so of two claims the one with the greater epoch stands.
@@ -20,14 +18,14 @@ struct Owner {
 
 impl SlotMap {
     pub(super) fn new() -> Self {
-        Self(vec![None; usize::from(SLOTS)])
+        Self(vec![None; usize::from(HASH_SLOTS)])
     }
 
     /// Takes what a node says.
     pub(super) fn merge(&mut self, view: &View) {
         for (range, node) in &view.slots {
             let epoch = view.nodes.get(node).map_or(0, |node| node.epoch);
-            for slot in range.clone().filter(|slot| *slot < SLOTS) {
+            for slot in range.clone().filter(|slot| *slot < HASH_SLOTS) {
                 let owner = &mut self.0[usize::from(slot)];
                 let is_older = |known: &Owner| known.epoch > epoch && view.nodes.contains_key(&known.node);
                 if !owner.as_ref().is_some_and(is_older) {
@@ -45,7 +43,7 @@ impl SlotMap {
     /// The slots that nobody has.
     pub(super) fn gaps(&self) -> Vec<RangeInclusive<u16>> {
         let mut gaps: Vec<RangeInclusive<u16>> = Vec::new();
-        let free = (0..SLOTS).zip(&self.0).filter(|(_, owner)| owner.is_none());
+        let free = (0..HASH_SLOTS).zip(&self.0).filter(|(_, owner)| owner.is_none());
         for (slot, _) in free {
             match gaps.last_mut() {
                 Some(last) if *last.end() + 1 == slot => *last = *last.start()..=slot,

@@ -2,8 +2,8 @@ use std::sync::Arc;
 
 use fred::types::config::Server;
 
-use super::slot_map::SLOTS;
 use crate::Shard;
+use crate::key::HASH_SLOTS;
 
 /// Which shard has which hash slots at one time. One Redis is a single shard with all slots.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub struct Topology {
 impl Topology {
     /// That of one Redis.
     pub(crate) fn one(shard: Shard) -> Self {
-        let places = vec![Some(0); usize::from(SLOTS)].into();
+        let places = vec![Some(0); usize::from(HASH_SLOTS)].into();
         Self { shards: Arc::from([shard]), places, ..Self::default() }
     }
 

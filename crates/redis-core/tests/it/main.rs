@@ -74,7 +74,7 @@ async fn a_server_that_stops_answering_counts_as_lost() {
 async fn a_one_shot_connect_fails_with_the_server_and_the_reason() {
     let port = free_port();
     let error =
-        connect::connected_pool(&config(&format!("redis://:hush@127.0.0.1:{port}/3"))).await.unwrap_err();
+        connect::connected(&config(&format!("redis://:hush@127.0.0.1:{port}/3"))).await.err().unwrap();
     let text = error.to_string();
     assert!(text.starts_with(&format!("connect to redis at 127.0.0.1:{port}/3: ")), "{text}");
     assert!(!text.contains("hush"), "{text}");
@@ -86,7 +86,7 @@ async fn a_wrong_password_is_told_and_heals_when_it_becomes_right() {
     let admin = redis.client().await;
     admin.config_set("requirepass", "right").await.unwrap();
     let url = format!("redis://:hush@127.0.0.1:{}", redis.port());
-    let text = connect::connected_pool(&config(&url)).await.unwrap_err().to_string();
+    let text = connect::connected(&config(&url)).await.err().unwrap().to_string();
     assert!(text.contains("WRONGPASS") && !text.contains("hush"), "{text}");
 
     let pool = connect::pool(&config(&url)).unwrap();

@@ -64,7 +64,7 @@ async fn start_tls_with(
 
 /// Connects once, and says why not.
 async fn connect_once(args: &[String]) -> Result<(), String> {
-    let pool = connect::connected_pool(&parse(args)).await.map_err(|error| error.to_string())?;
+    let pool = connect::connected(&parse(args)).await.map_err(|error| error.to_string())?.client;
     pool.set::<(), _, _>("k", "v", None, None, false).await.map_err(|error| error.to_string())?;
     pool.quit().await.map_err(|error| error.to_string())
 }

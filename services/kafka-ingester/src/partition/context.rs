@@ -19,8 +19,8 @@ use crate::topic_monitor::TopicIds;
 pub(crate) struct IngestContext {
     pub(crate) consumer: Arc<Consumer>,
     pub(crate) store: PartitionStore,
-    pub(crate) mappings: Mappings,
-    pub(crate) registry: SchemaRegistry,
+    pub(crate) mappings: Arc<Mappings>,
+    pub(crate) registry: Arc<SchemaRegistry>,
     pub(crate) metrics: Metrics,
     /// Most messages in a batch.
     pub(crate) batch_max: usize,

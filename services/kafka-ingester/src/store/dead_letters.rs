@@ -10,7 +10,7 @@ use fred::types::{Expiration, SetOptions};
 use redis_core::{Key, Redis, RedisError};
 
 use super::failure::StoreFailure;
-use super::replay::{Replay, ReplayOutcome};
+use super::replay::{Replay, ReplayOutcome, Replayed};
 use crate::batch::Batch;
 use crate::message::Policy;
 
@@ -56,9 +56,7 @@ impl DeadLetterStore {
     /// If Redis does not answer, or refuses it.
     pub async fn list(&self, after: &str, count: u64) -> Result<Vec<DeadLetter>, StoreFailure> {
         let (key, after) = (&self.key, &format!("({after}"));
-        let read = |client: Client| async move { client.xrange(key, after, "+", Some(count)).await };
-        let entries: Vec<(String, HashMap<Bytes, Bytes>)> = self.run(key, read).await?;
-        Ok(entries.into_iter().map(|(id, fields)| from_entry(id, fields)).collect())
+        self.read(|client| async move { client.xrange(key, after, "+", Some(count)).await }).await
     }
 
     /// How many there are.
@@ -76,9 +74,8 @@ impl DeadLetterStore {
     /// If Redis does not answer, or refuses it.
     pub async fn last_id(&self) -> Result<Option<String>, StoreFailure> {
         let key = &self.key;
-        let read = |client: Client| async move { client.xrevrange(key, "+", "-", Some(1)).await };
-        let entries: Vec<(String, HashMap<Bytes, Bytes>)> = self.run(key, read).await?;
-        Ok(entries.into_iter().next().map(|(id, _)| id))
+        let last = self.read(|client| async move { client.xrevrange(key, "+", "-", Some(1)).await }).await?;
+        Ok(last.into_iter().next().map(|dead_letter| dead_letter.id))
     }
 
     /// The dead letter with this id, if it is there.
@@ -87,9 +84,8 @@ impl DeadLetterStore {
     /// If Redis does not answer, or refuses it.
     pub async fn get(&self, id: &str) -> Result<Option<DeadLetter>, StoreFailure> {
         let key = &self.key;
-        let read = |client: Client| async move { client.xrange(key, id, id, None).await };
-        let entries: Vec<(String, HashMap<Bytes, Bytes>)> = self.run(key, read).await?;
-        Ok(entries.into_iter().next().map(|(id, fields)| from_entry(id, fields)))
+        let found = self.read(|client| async move { client.xrange(key, id, id, None).await }).await?;
+        Ok(found.into_iter().next())
     }
 
     /// Applies the one message of `batch`, which `policy` decoded, and removes its dead letter. On one Redis it does both or
@@ -104,7 +100,7 @@ impl DeadLetterStore {
         policy: &Policy,
         batch: &Batch,
     ) -> Result<ReplayOutcome, StoreFailure> {
-        self.replay.run(&self.key, id, policy, batch).await
+        self.replay.run(Replayed { dead_letters: &self.key, id, policy, batch }).await
     }
 
     /// Removes dead letters. With [`NO_ENTRY`] it removes nothing, and shows whether Redis would.
@@ -148,6 +144,15 @@ impl DeadLetterStore {
         Ok(false)
     }
 
+    /// Entries of the stream.
+    async fn read<F: Future<Output = Result<Entries, RedisError>>>(
+        &self,
+        op: impl Fn(Client) -> F,
+    ) -> Result<Vec<DeadLetter>, StoreFailure> {
+        let entries = self.run(&self.key, op).await?;
+        Ok(entries.into_iter().map(|(id, fields)| from_entry(id, fields)).collect())
+    }
+
     async fn run<T, F: Future<Output = Result<T, RedisError>>>(
         &self,
         key: &str,
@@ -156,6 +161,9 @@ impl DeadLetterStore {
         self.redis.run(key, op).await.map_err(|error| StoreFailure::new(key, &error))
     }
 }
+
+/// Entries of a stream: the id of each, and its fields.
+type Entries = Vec<(String, HashMap<Bytes, Bytes>)>;
 
 /// What PTTL replies for a key that lives for ever.
 const NO_TTL: i64 = -1;

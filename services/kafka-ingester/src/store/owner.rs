@@ -3,6 +3,7 @@
 use std::fmt;
 
 use parking_lot::Mutex;
+use redis_core::key::HASH_SLOTS;
 use redis_core::{Shard, Topology};
 
 /// An owner of a partition: its epoch, and on a Cluster what the shards have acknowledged to it.
@@ -98,7 +99,8 @@ impl Owner {
         if let Some(witness) = own.max_by_key(|witness| witness.call) {
             return witness.slot;
         }
-        let slots: Vec<u16> = (0..SLOTS).filter(|slot| topology.shard_of(*slot) == Some(shard)).collect();
+        let slots: Vec<u16> =
+            (0..HASH_SLOTS).filter(|slot| topology.shard_of(*slot) == Some(shard)).collect();
         slots.get(slots.len() / 2).copied().unwrap_or_default()
     }
 
@@ -141,9 +143,6 @@ impl Call {
         Some(Self { epoch: epoch.parse().ok()?, number: number.parse().ok()? })
     }
 }
-
-/// The hash slots of a Cluster.
-const SLOTS: u16 = 16_384;
 
 #[cfg(test)]
 mod tests {

@@ -26,6 +26,18 @@ pub enum ReplayOutcome {
     Refused(String),
 }
 
+/// What is applied again.
+pub(super) struct Replayed<'a> {
+    /// The stream of dead letters.
+    pub(super) dead_letters: &'a str,
+    /// The id of its entry.
+    pub(super) id: &'a str,
+    /// How the message was decoded.
+    pub(super) policy: &'a Policy,
+    /// The one message.
+    pub(super) batch: &'a Batch,
+}
+
 /// Applies dead letters again. Clones share the connections.
 #[derive(Clone)]
 pub(super) struct Replay {
@@ -40,27 +52,16 @@ impl Replay {
         Self { redis, replay_dead_letter, replay_message: message_script(include_str!("replay_message.lua")) }
     }
 
-    /// Applies the one message of `batch`, and removes the entry `id` of the dead letters.
-    pub(super) async fn run(
-        &self,
-        dead_letters: &str,
-        id: &str,
-        policy: &Policy,
-        batch: &Batch,
-    ) -> Result<ReplayOutcome, StoreFailure> {
+    /// Applies the message, and removes the dead letter.
+    pub(super) async fn run(&self, replayed: Replayed<'_>) -> Result<ReplayOutcome, StoreFailure> {
         match self.redis.layout() {
-            Layout::One => self.in_one_step(dead_letters, id, policy, batch).await,
-            Layout::Cluster => self.in_steps(dead_letters, id, policy, batch).await,
+            Layout::One => self.in_one_step(replayed).await,
+            Layout::Cluster => self.in_steps(replayed).await,
         }
     }
 
-    async fn in_one_step(
-        &self,
-        dead_letters: &str,
-        id: &str,
-        policy: &Policy,
-        batch: &Batch,
-    ) -> Result<ReplayOutcome, StoreFailure> {
+    async fn in_one_step(&self, replayed: Replayed<'_>) -> Result<ReplayOutcome, StoreFailure> {
+        let Replayed { dead_letters, id, policy, batch } = replayed;
         let keys = &vec![id_set(policy), dead_letters.to_owned()];
         let encoded = Value::Bytes(Bytes::from(batch.encode_from(0)));
         let prefix = version_prefix(policy, Layout::One, 0);
@@ -83,13 +84,8 @@ impl Replay {
     }
 
     /// Each hash slot is one step; then come the ids, and at last the entry.
-    async fn in_steps(
-        &self,
-        dead_letters: &str,
-        id: &str,
-        policy: &Policy,
-        batch: &Batch,
-    ) -> Result<ReplayOutcome, StoreFailure> {
+    async fn in_steps(&self, replayed: Replayed<'_>) -> Result<ReplayOutcome, StoreFailure> {
+        let Replayed { dead_letters, id, policy, batch } = replayed;
         let fail = |error| StoreFailure::new(dead_letters, &error);
         let read = |client: Client| async move {
             client.xrange::<Vec<Value>, _, _, _>(dead_letters, id, id, None).await
