@@ -180,7 +180,7 @@ fn program() -> String {
 impl<C> Connection<C> {
     fn new<E: watcher::Watched>(config: &RedisConfig, fred: Config, client: C, connections: &[E]) -> Self {
         let (board, state) = StateBoard::new(connections.len());
-        watcher::follow_events(connections, &config.to_string(), fred.uses_tls(), &board);
+        watcher::follow_events(connections, config, &fred, &board);
         follow::start(&fred, connections, &board);
         Self { client, state, board, fred, tasks: Arc::default() }
     }

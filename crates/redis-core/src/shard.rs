@@ -86,7 +86,7 @@ impl Shard {
     pub(crate) fn problem(&self) -> State {
         let state = self.0.pool.state.borrow().clone();
         let Some(server) = &self.0.server else { return state };
-        state.map_err(|reason| match reason.strip_prefix(&format!("Redis at {server}: ")) {
+        state.map_err(|reason| match reason.strip_prefix(&format!("Redis at {}: ", self.0.config)) {
             Some(reason) => format!("shard of {server} cannot be reached: {reason}"),
             None => format!("shard of {server}: {reason}"),
         })

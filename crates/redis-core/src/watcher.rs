@@ -7,11 +7,12 @@ use fred::bytes_utils::Str;
 use fred::clients::{Client, SubscriberClient};
 use fred::error::ErrorKind;
 use fred::interfaces::{ClientLike, EventInterface, KeysInterface, PubsubInterface};
+use fred::types::config::Config;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{sleep, timeout};
 
 use crate::builder::once;
-use crate::error::{ErrorClass, RETRY_INTERVAL_MS, RedisError, hint, reason, reason_at};
+use crate::error::{ErrorClass, RETRY_INTERVAL_MS, RedisError, hint, reason_at};
 use crate::state::{Source, StateBoard};
 use crate::{Key, RedisConfig};
 
@@ -43,11 +44,19 @@ impl Watched for SubscriberClient {
     }
 }
 
-/// Follows what fred says of each connection. `server` is the one of the settings.
-pub(crate) fn follow_events<C: Watched>(connections: &[C], server: &str, uses_tls: bool, board: &StateBoard) {
+/// Follows what fred says of each connection.
+pub(crate) fn follow_events<C: Watched>(
+    connections: &[C],
+    config: &RedisConfig,
+    fred: &Config,
+    board: &StateBoard,
+) {
+    let uses_tls = fred.uses_tls();
+    // A single server has the name of the settings, as elsewhere: two names would be two reasons.
+    let is_single = fred.server.is_centralized();
     for (number, connection) in connections.iter().enumerate() {
         let (mut errors, mut connects) = (connection.error_rx(), connection.reconnect_rx());
-        let (board, server) = (board.clone(), server.to_owned());
+        let (board, server) = (board.clone(), config.to_string());
         tokio::spawn(async move {
             let mut was_connected = false;
             loop {
@@ -61,6 +70,7 @@ pub(crate) fn follow_events<C: Watched>(connections: &[C], server: &str, uses_tl
                     },
                     event = errors.recv() => match event {
                         Ok((error, at)) => {
+                            let at = at.filter(|_| !is_single);
                             let server = at.map_or_else(|| server.clone(), |at| at.to_string());
                             let hint = if was_connected { "" } else { hint(uses_tls, &error) };
                             Err(reason_at(&server, &error) + hint)
@@ -108,7 +118,7 @@ pub(crate) fn ping<C: Watched>(
 ) {
     let is_cluster_node = config.is_cluster_node();
     for (number, connection) in connections.iter().enumerate() {
-        let (connection, board) = (connection.clone(), board.clone());
+        let (connection, board, server) = (connection.clone(), board.clone(), config.to_string());
         tokio::spawn(async move {
             let mut pause = Duration::ZERO;
             while !board.is_closed() {
@@ -124,7 +134,8 @@ pub(crate) fn ping<C: Watched>(
                     Err(error) if is_cluster_node && ErrorClass::of(&error) == ErrorClass::Cluster => None,
                     Err(error) => Some(error),
                 };
-                board.set(Source::Ping(number), error.as_ref().map_or(Ok(None), |error| Err(reason(error))));
+                let finding = error.as_ref().map_or(Ok(None), |error| Err(reason_at(&server, error)));
+                board.set(Source::Ping(number), finding);
                 pause = match &error {
                     None => PING_INTERVAL,
                     Some(error) if needs_another_connection(error) => {

@@ -1,10 +1,13 @@
 //! How a trace is named between processes: <https://www.w3.org/TR/trace-context/#traceparent-header>.
 
+use std::fmt;
 use std::str;
 
 use opentelemetry::propagation::{Extractor, TextMapPropagator};
 use opentelemetry::trace::{SpanContext, TraceContextExt};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
+use tracing::Span;
+use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use super::provider::are_on;
 
@@ -25,6 +28,19 @@ impl TraceParent {
         }
         let context = TraceContextPropagator::new().extract(&Header(str::from_utf8(text.as_ref()).ok()?));
         Some(context.span().span_context().clone()).filter(SpanContext::is_valid).map(Self)
+    }
+
+    /// This span, for who continues its trace. `None` if nobody records it.
+    pub fn of(span: &Span) -> Option<Self> {
+        let context = span.context();
+        Some(context.span().span_context().clone()).filter(SpanContext::is_valid).map(Self)
+    }
+}
+
+impl fmt::Display for TraceParent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(span) = self;
+        write!(f, "00-{}-{}-{:02x}", span.trace_id(), span.span_id(), span.trace_flags())
     }
 }
 

@@ -170,6 +170,17 @@ fn a_reason_is_a_sentence_without_debug_text() {
     assert_eq!(reason(&RedisError::from(io)), "connection refused");
     let io = std::io::Error::other("the peer is gone");
     assert_eq!(reason(&RedisError::from(io)), "the peer is gone");
+    let ended = std::io::Error::from(std::io::ErrorKind::UnexpectedEof);
+    let ways = [
+        RedisError::from(std::io::Error::from_raw_os_error(104)),
+        RedisError::from(ended),
+        RedisError::new(ErrorKind::IO, "Connection closed unexpectedly."),
+        RedisError::new(ErrorKind::IO, "Too many failed write attempts."),
+        RedisError::new_canceled(),
+    ];
+    for way in ways {
+        assert_eq!(reason(&way), "the connection was closed", "{way:?}");
+    }
     let readonly =
         RedisError::new(ErrorKind::Unknown, "READONLY You can't write against a read only replica.");
     assert_eq!(reason(&readonly), "Redis is a read-only replica");

@@ -84,14 +84,21 @@ pub(crate) fn hint(uses_tls: bool, error: &RedisError) -> &'static str {
     }
 }
 
+/// The ways in which fred and the operating system say that a connection ended. Reset or closed is the server's choice and
+/// means the same, so for the operator it is one reason.
 fn is_closed(details: &str) -> bool {
-    ["reset", "end of file", "eof", "losed", "Canceled"].iter().any(|text| details.contains(text))
+    let details = details.to_lowercase();
+    let ways = ["reset", "end of file", "eof", "closed", "canceled", "failed write attempts"];
+    ways.iter().any(|way| details.contains(way))
 }
 
 /// fred keeps the operating system's error as `Os { code: 111, kind: ConnectionRefused, message: "Connection refused" }`.
 fn unreachable_reason(details: &str) -> String {
     if let Some((_, words)) = TLS.iter().find(|(name, _)| details.contains(name)) {
         return (*words).to_owned();
+    }
+    if is_closed(details) {
+        return "the connection was closed".to_owned();
     }
     for (start, end) in [("message: \"", "\""), ("error: \"", "\""), ("error: ", " }")] {
         let message = details.split_once(start).and_then(|(_, rest)| rest.split_once(end));

@@ -134,8 +134,13 @@ async fn while_a_shard_is_away_the_sessions_of_others_are_written() {
     })
     .await;
     wait_for_rows(&world, "PAGE_VIEWS", rows.clone()).await;
-    let (status, body) = worker.get("/ready").await;
-    assert!(status == 503 && body.contains(&format!("127.0.0.1:{}", cluster.nodes[2].port())), "{body}");
+    // They may be written before it is seen that the shard does not answer.
+    let address = format!("127.0.0.1:{}", cluster.nodes[2].port());
+    eventually("/ready names the shard that is away", async || {
+        let (status, body) = worker.get("/ready").await;
+        status == 503 && body.contains(&address)
+    })
+    .await;
 
     for node in shard {
         node.resume().await;
