@@ -29,6 +29,7 @@ use std::collections::HashSet;
 use std::ops::Range;
 
 use redis_core::key::hash_slot;
+use tracing::Span;
 
 use crate::message::{self, Change, Policy, Record, SchemaCache, SchemaId};
 use encode::{encode_change, encode_dead_letter};
@@ -49,6 +50,8 @@ pub struct Batch {
     raw: Vec<u8>,
     ids: HashSet<String>,
     bad: Vec<BadOffset>,
+    /// Of messages that are traced.
+    spans: Vec<Span>,
 }
 
 /// A bad message of the batch.
@@ -216,7 +219,12 @@ impl Batch {
         self.raw.len()
     }
 
-    /// Removes all messages. The buffers keep their memory.
+    /// Keeps the spans of messages until the batch is cleared: then they have been applied.
+    pub fn keep_spans(&mut self, spans: impl IntoIterator<Item = Span>) {
+        self.spans.extend(spans);
+    }
+
+    /// Removes all messages, and ends their spans. The buffers keep their memory.
     pub fn clear(&mut self) {
         self.messages.clear();
         self.parts.clear();
@@ -224,6 +232,7 @@ impl Batch {
         self.raw.clear();
         self.ids.clear();
         self.bad.clear();
+        self.spans.clear();
     }
 
     fn push_change(&mut self, policy: &Policy, offset: i64, change: &Change<'_>) {

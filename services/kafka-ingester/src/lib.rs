@@ -23,6 +23,7 @@ pub mod store;
 mod topic_monitor;
 mod topic_partition;
 mod topic_selector;
+mod trace;
 
 pub use config::Config;
 pub use mappings::Mappings;

@@ -17,6 +17,7 @@ use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chassis::traces::TraceParent;
 use rdkafka::Message;
 use rdkafka::consumer::base_consumer::PartitionQueue;
 use tokio::sync::Notify;
@@ -27,9 +28,10 @@ use tracing::{debug, warn};
 use crate::assignments::Progress;
 use crate::batch::Batch;
 use crate::kafka::{EventHandler, record_of};
-use crate::message::{Policy, SchemaId};
+use crate::message::{Policy, Record, SchemaId};
 use crate::store::StoreFailure;
 use crate::topic_partition::TopicPartition;
+use crate::trace;
 use apply::apply;
 use claim::claim;
 use interruption::Interruption;
@@ -170,9 +172,14 @@ impl PartitionTask {
                 }
                 Some(Ok(message)) => {
                     let policy = &self.ownership.policy;
-                    let record = record_of(&message, policy);
+                    let span = trace::span_of(&message);
+                    let traceparent = span.as_ref().and_then(TraceParent::of).map(|span| span.to_string());
+                    let record = Record { traceparent, ..record_of(&message, policy) };
                     match batch.push(policy, context.registry.schemas(), message.offset(), &record) {
-                        Ok(()) => position.next_offset = message.offset() + 1,
+                        Ok(()) => {
+                            position.next_offset = message.offset() + 1;
+                            batch.keep_spans(span);
+                        }
                         Err(id) => position.missing_schema = Some(id),
                     }
                 }

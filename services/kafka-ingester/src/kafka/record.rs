@@ -5,7 +5,7 @@ use rdkafka::message::{BorrowedMessage, Headers};
 
 use crate::message::{Policy, Record};
 
-/// A message, with what `policy` needs of it.
+/// A message, with what `policy` needs of it. It is not traced.
 pub(crate) fn record_of<'a>(message: &'a BorrowedMessage<'_>, policy: &Policy) -> Record<'a> {
     let headers = message.headers().filter(|_| policy.needs_headers());
     let headers = headers.into_iter().flat_map(Headers::iter);
@@ -16,5 +16,6 @@ pub(crate) fn record_of<'a>(message: &'a BorrowedMessage<'_>, policy: &Policy) -
         key: message.key(),
         value: message.payload(),
         headers: headers.map(|header| (header.key, header.value.unwrap_or_default())).collect(),
+        traceparent: None,
     }
 }

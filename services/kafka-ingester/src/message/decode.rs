@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use serde_json::value::to_raw_value;
+
 use super::bad_message::BadMessage;
 use super::change::{Action, Change};
 use super::envelope::{self, RowChange};
@@ -56,7 +58,7 @@ fn write<'a>(
     };
     raw_fields.retain(|(name, _)| !policy.key_template.takes_out(name));
     let mut fields = Fields::resolve(policy, raw_fields)?;
-    let notification = (policy.notify == Notify::Fields).then(|| json::format_object(&fields.set));
+    let notification = (policy.notify == Notify::Fields).then(|| notification(&fields.set, record));
     let set = match (policy.store_as, member) {
         (_, Some((score, member))) => vec![(score, Cow::Owned(member))],
         (StoreAs::Json, _) => vec![(Cow::Borrowed(""), Cow::Owned(json::format_object(&fields.set)))],
@@ -88,6 +90,14 @@ fn delete<'a>(
     Ok(Change { id, version, action, notification })
 }
 
+/// The fields as JSON. Of a message that is traced it has a field more, by which others continue the trace.
+fn notification(fields: &[RawField<'_>], record: &Record<'_>) -> String {
+    let traceparent = record.traceparent.as_ref().and_then(|text| to_raw_value(text).ok());
+    let added = traceparent.as_deref().map(|value| (Cow::Borrowed(TRACEPARENT), value));
+    let added = added.filter(|_| fields.iter().all(|(name, _)| name != TRACEPARENT));
+    json::format_object(fields.iter().chain(&added))
+}
+
 fn key_of(
     template: &KeyTemplate,
     record: &Record<'_>,
@@ -96,6 +106,7 @@ fn key_of(
     id(template, record, fields).map(|id| template.key(&id))
 }
 
+const TRACEPARENT: &str = "traceparent";
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
 #[cfg(test)]

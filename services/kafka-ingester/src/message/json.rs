@@ -73,9 +73,9 @@ pub(super) fn redis_text(value: &RawValue) -> Result<Cow<'_, str>, BadMessage> {
 }
 
 /// The fields as a compact JSON object.
-pub(super) fn format_object(fields: &[RawField<'_>]) -> String {
+pub(super) fn format_object<'a>(fields: impl IntoIterator<Item = &'a RawField<'a>>) -> String {
     let mut json = String::from("{");
-    for (index, (name, value)) in fields.iter().enumerate() {
+    for (index, (name, value)) in fields.into_iter().enumerate() {
         if index > 0 {
             json.push(',');
         }

@@ -15,4 +15,6 @@ pub struct Record<'a> {
     pub value: Option<&'a [u8]>,
     /// The headers, if the policy needs one.
     pub headers: Vec<(&'a str, &'a [u8])>,
+    /// The `traceparent` that names this process's span of the message's trace, if it is traced.
+    pub traceparent: Option<String>,
 }

@@ -31,3 +31,4 @@ mod shapes;
 mod soak;
 mod startup;
 mod topics;
+mod traces;

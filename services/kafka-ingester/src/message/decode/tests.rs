@@ -172,6 +172,22 @@ fn a_json_string_and_a_notification_hold_the_fields_without_the_key() {
 }
 
 #[test]
+fn the_notification_of_a_traced_message_names_its_trace_and_the_key_does_not() {
+    let policy = Policy { notify: Notify::Fields, ..policy() };
+    for (json, published, stored) in [
+        (r#"{"battery_id":1,"a":2}"#, r#"{"a":2,"traceparent":"00-5-6-01"}"#, &[("a", "2")][..]),
+        (r#"{"battery_id":1}"#, r#"{"traceparent":"00-5-6-01"}"#, &[]),
+        (r#"{"battery_id":1,"traceparent":"x"}"#, r#"{"traceparent":"x"}"#, &[("traceparent", "x")]),
+    ] {
+        let traceparent = Some("00-5-6-01".to_owned());
+        let record = Record { value: Some(json.as_bytes()), traceparent, ..Record::default() };
+        let change = super::decode(&policy, &record).unwrap();
+        assert_eq!(change.notification.as_deref(), Some(published));
+        assert_eq!(decode_fields(&policy, json).1, pairs(stored));
+    }
+}
+
+#[test]
 fn a_key_is_made_of_all_that_a_message_has() {
     let value = br#"{"actor":{"login":"ann","ids":[7,8]},"topic":"t","a.b":1.50}"#;
     let record = Record {
@@ -181,6 +197,7 @@ fn a_key_is_made_of_all_that_a_message_has() {
         key: Some(br#"{"schema":{},"payload":{"id":"k"}}"#),
         value: Some(value),
         headers: vec![("h", b"old"), ("h", b"new")],
+        ..Record::default()
     };
     let id = |template: &str| {
         let policy = Policy { key_template: template.parse().unwrap(), ..policy() };
