@@ -155,6 +155,16 @@ pub enum Key<'a> {
     /// object-store: hash, an object; a string if the original stored it. `key_prefix` of the configuration, and the id in
     /// hex. With an empty id it is the prefix of all these keys.
     Object(&'a str, &'a str),
+    /// object-store: no key. On a Cluster a store has partitions, and this is what the names of a partition's keys begin with: the
+    /// prefix in all that follow. The tag puts them into one hash slot.
+    ObjectPartition {
+        /// `key_prefix` of the configuration.
+        prefix: &'a str,
+        /// The hash tag of the partition.
+        tag: &'a str,
+    },
+    /// object-store: string, on a Cluster the number of the store's partitions.
+    ObjectPartitions(&'a str),
     /// object-store: no key, but the prefix of all that follow.
     ObjectMeta(&'a str),
     /// object-store: string, a content and how many ids have it. The hash is 32 raw bytes, so it is appended to this prefix.
@@ -186,6 +196,10 @@ pub enum Key<'a> {
     ObjectNodeAlive(&'a str, &'a str),
     /// object-store: hash, the number of a node's last batch and the replies to its last two.
     ObjectBatch(&'a str, &'a str),
+    /// object-store: exists only while the script tries its commands on it.
+    ObjectTrial(&'a str, &'a str),
+    /// object-store: sorted set, contents that are being copied to another partition, by the second until which they are kept.
+    ObjectHolds(&'a str),
     /// object-store: hash, counts of ids, contents and bytes, and the last numbers given to waiters and notifications.
     ObjectStats(&'a str),
     /// object-store: string, the bytes of all ids as the original counts them.
@@ -309,6 +323,8 @@ impl fmt::Display for Key<'_> {
             Key::ConnectionCheck => f.write_str("backplane:check"),
 
             Key::Object(prefix, id_hex) => write!(f, "{prefix}{id_hex}"),
+            Key::ObjectPartition { prefix, tag } => write!(f, "{prefix}{{{tag}}}:"),
+            Key::ObjectPartitions(prefix) => write!(f, "{prefix}_meta:partitions"),
             Key::ObjectMeta(prefix) => write!(f, "{prefix}_meta:"),
             Key::ObjectContents(prefix) => write!(f, "{prefix}_meta:content:"),
             Key::ObjectChunks(prefix) => write!(f, "{prefix}_meta:chunk:"),
@@ -321,6 +337,8 @@ impl fmt::Display for Key<'_> {
             Key::ObjectNotifications(prefix, node) => write!(f, "{prefix}_meta:mail:{node}"),
             Key::ObjectNodeAlive(prefix, node) => write!(f, "{prefix}_meta:alive:{node}"),
             Key::ObjectBatch(prefix, node) => write!(f, "{prefix}_meta:batch:{node}"),
+            Key::ObjectTrial(prefix, node) => write!(f, "{prefix}_meta:batch:{node}:trial"),
+            Key::ObjectHolds(prefix) => write!(f, "{prefix}_meta:holds"),
             Key::ObjectStats(prefix) => write!(f, "{prefix}_meta:stats"),
             Key::ObjectTotalSize(prefix) => write!(f, "{prefix}_meta:total_size"),
         }

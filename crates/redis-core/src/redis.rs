@@ -148,13 +148,35 @@ impl Redis {
         slot: u16,
         op: impl Fn(Client) -> F,
     ) -> Result<T, RedisError> {
+        self.run_by(slot, |shard| shard.client().clone(), op).await
+    }
+
+    /// As [`run_on_slot`](Self::run_on_slot), always over the same connection of the shard that has the slot, so that what is
+    /// sent first is executed first. That does not hold while a shard takes the place of another, nor for what is sent again.
+    ///
+    /// # Errors
+    /// The same.
+    pub async fn run_in_order<T, F: Future<Output = Result<T, RedisError>>>(
+        &self,
+        slot: u16,
+        op: impl Fn(Client) -> F,
+    ) -> Result<T, RedisError> {
+        self.run_by(slot, |shard| shard.client_of_slot(slot).clone(), op).await
+    }
+
+    async fn run_by<T, F: Future<Output = Result<T, RedisError>>>(
+        &self,
+        slot: u16,
+        client: impl Fn(&Shard) -> Client,
+        op: impl Fn(Client) -> F,
+    ) -> Result<T, RedisError> {
         let deadline = Instant::now() + REDIRECT_TIMEOUT;
         let mut told = None;
         loop {
             let known = self.topology.borrow().clone();
             let told_shard = told.take().and_then(|server| known.primary_at(&server));
             let (error, redirect) = match told_shard.or_else(|| known.shard_of(slot)) {
-                Some(shard) => match attempt(shard, &known, &op).await {
+                Some(shard) => match attempt(shard, client(shard), &known, &op).await {
                     Ok(value) => return Ok(value),
                     Err(failed) => failed,
                 },
@@ -217,13 +239,15 @@ impl Redis {
     }
 }
 
-/// Runs `op` on a shard, and where that shard says ASK on the other. An error comes with what is to be done about it.
+/// Runs `op` on a shard by one of its connections, and where that shard says ASK on the other. An error comes with what is to be
+/// done about it.
 async fn attempt<T, F: Future<Output = Result<T, RedisError>>>(
     shard: &Shard,
+    client: Client,
     known: &Topology,
     op: &impl Fn(Client) -> F,
 ) -> Result<T, (RedisError, Option<Redirect>)> {
-    let error = match op(shard.client().clone()).await {
+    let error = match op(client).await {
         Ok(value) => return Ok(value),
         Err(error) => error,
     };

@@ -37,6 +37,12 @@ impl Shard {
         self.0.pool.client.next()
     }
 
+    /// The one of its connections that commands on this slot share.
+    pub(crate) fn client_of_slot(&self, slot: u16) -> &Client {
+        let clients = self.pool().clients();
+        &clients[usize::from(slot) % clients.len()]
+    }
+
     /// All its connections.
     pub fn pool(&self) -> &Pool {
         &self.0.pool.client
