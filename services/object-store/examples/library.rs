@@ -10,7 +10,7 @@ async fn main() -> anyhow::Result<()> {
     let redis = RedisConfig::from_env()?;
     let store = if redis.is_set() {
         let key_prefix = "example:obj:".to_owned();
-        ObjectStore::redis(RedisOptions { redis, key_prefix, cache_bytes: 64 << 20 })?
+        ObjectStore::redis(RedisOptions { redis, key_prefix, partitions: 64, cache_bytes: 64 << 20 })?
     } else {
         ObjectStore::memory(1 << 30)
     };

@@ -104,6 +104,7 @@ fn build_backend(
     let options = RedisOptions {
         redis: config.redis().clone(),
         key_prefix: config.store.key_prefix.clone(),
+        partitions: config.store.partitions,
         cache_bytes: config.store.cache_size,
     };
     info!("objects are stored in redis at {}", options.redis);

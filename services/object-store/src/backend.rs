@@ -59,6 +59,11 @@ impl Backend {
         self.is_remote() && RedisBackend::uploads(length)
     }
 
+    /// True if duplicating this object takes several steps. The client's next request has to wait for the last.
+    pub(crate) fn copies(&self, id: &ObjectId, original: &ObjectId) -> bool {
+        matches!(self, Self::Redis(redis) if redis.copies(id, original))
+    }
+
     /// Waits until memory has room for a content that is to be stored, if others can be written to files for it.
     pub(crate) async fn make_room(&self, content: &mut Content) {
         if let Self::Memory(memory) = self

@@ -14,7 +14,7 @@ use chassis::http::HttpSettings;
 use chassis::settings::FileValue;
 use chassis::{ProcessSettings, Service, SettingError, Settings, settings};
 use clap::CommandFactory;
-use redis_core::RedisConfig;
+use redis_core::{Layout, RedisConfig};
 
 use crate::http::Writes;
 use crate::limits::Limits;
@@ -76,6 +76,10 @@ impl Settings for Config {
             let problem =
                 "must be unset unless the address is tls:// or wss://: nothing else asks for certificates";
             return Err(SettingError::new("OBJECT_STORE_TLS_CLIENT_CA", problem));
+        }
+        if self.redis.layout() == Layout::Cluster && self.store.key_prefix.contains('{') {
+            let problem = "must have no { on a Redis Cluster: it would decide where all keys are";
+            return Err(SettingError::new("OBJECT_STORE_KEY_PREFIX", problem));
         }
         if self.max_object() > self.transfer_memory() {
             let problem = "must be at least as large as the longest object (OBJECT_STORE_MAX_OBJECT_SIZE_MB)";
@@ -214,6 +218,17 @@ mod tests {
         assert_eq!(max(&[("OBJECT_STORE_MAX_OBJECT_SIZE_MB", "1")]), Ok(1 << 20));
         let refused = max(&[("OBJECT_STORE_MAX_OBJECT_SIZE_MB", "2000")]).unwrap_err().to_string();
         assert!(refused.starts_with("OBJECT_STORE_MAX_TRANSFER_MEMORY must be"), "{refused}");
+    }
+
+    #[test]
+    fn the_prefix_of_keys_decides_no_hash_slot() {
+        let check = |url| {
+            let vars = [("OBJECT_STORE_KEY_PREFIX", "a{b}"), ("REDIS_URL", url)];
+            settings::from_vars::<Config>(vars).map(drop).map_err(|refused| refused.to_string())
+        };
+        assert_eq!(check("redis://h:1"), Ok(()));
+        let refused = check("redis-cluster://h:1").unwrap_err();
+        assert!(refused.starts_with("OBJECT_STORE_KEY_PREFIX must have no {"), "{refused}");
     }
 
     #[test]

@@ -136,7 +136,7 @@ impl ObjectStore {
 }
 
 impl Filter {
-    fn awaited(&self, Awaited { id, requests, since }: Awaited) -> Option<Listed> {
+    fn awaited(&self, Awaited { ticket: _, id, requests, since }: Awaited) -> Option<Listed> {
         let is_wanted = id.begins_with(&self.prefix) && self.older_than.is_none_or(|least| since >= least);
         is_wanted.then(|| Listed {
             id: id.to_string(),

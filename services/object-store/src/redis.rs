@@ -7,7 +7,9 @@
 //! connection, HTTP, library
 //!   │ Request, and where its response goes
 //!   ▼
-//! backend.rs         makes an Operation of it, and queues that
+//! backend.rs         finds the partition; on one Redis there is one
+//!   ▼
+//! partition.rs       makes an Operation of it, and queues that
 //!   ▼
 //! batch_loop.rs      makes batches of what is queued, and sends them until they are executed, in order
 //!   ▼
@@ -30,11 +32,17 @@ mod chunks;
 mod content_store;
 mod fields;
 mod garbage_collector;
+mod hints;
+mod keyspace;
+mod listener;
 mod needs;
 mod node_operations;
 mod notification;
 mod operation;
 mod options;
+mod partition;
+mod partition_count;
+mod partition_ids;
 mod record;
 mod reply_handler;
 mod settle;

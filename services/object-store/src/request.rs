@@ -71,8 +71,8 @@ pub(crate) struct RemoteObject {
 /// Where a content is.
 #[derive(Clone)]
 pub(crate) enum ContentLocation {
-    /// In Redis, in the chunks of this upload.
-    Chunks { upload: Arc<str>, hash: Hash, metadata: Bytes },
+    /// In Redis, in the chunks of this upload, in this partition of the store.
+    Chunks { partition: u16, upload: Arc<str>, hash: Hash, metadata: Bytes },
     /// In the single string that the original server stored under this id.
     Legacy(ObjectId),
     /// In a file.
@@ -133,4 +133,17 @@ pub struct Totals {
     pub waiting: WaitTotals,
     /// Memory backend: where the contents are.
     pub places: Places,
+}
+
+impl Totals {
+    /// Those of two parts of a store.
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self {
+            ids: self.ids + other.ids,
+            contents: self.contents + other.contents,
+            bytes: self.bytes + other.bytes,
+            waiting: self.waiting.and(other.waiting),
+            places: self.places,
+        }
+    }
 }

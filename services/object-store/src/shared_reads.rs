@@ -86,7 +86,10 @@ mod tests {
         let reads = SharedReads::new(TransferBudget::new(length + 1));
         let remote = |metadata| {
             let (upload, metadata) = ("0123456789abcdef".into(), Bytes::from_static(metadata));
-            RemoteObject { length, location: ContentLocation::Chunks { upload, hash: [7; 32], metadata } }
+            RemoteObject {
+                length,
+                location: ContentLocation::Chunks { partition: 0, upload, hash: [7; 32], metadata },
+            }
         };
         let read = Object { data: Bytes::from_static(b"read"), metadata: Bytes::from_static(b"one") };
         let (first, kept) = reads.get(&remote(b"one"), async { Some(read.clone()) }).await;

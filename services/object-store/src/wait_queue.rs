@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::Hash;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::id::ObjectId;
@@ -12,7 +14,7 @@ pub(crate) struct WaitQueue<W> {
     by_ticket: BTreeMap<u64, Box<Entry<W>>>,
     by_id: HashMap<ObjectId, BTreeSet<u64>>,
     by_owner: HashMap<u64, BTreeSet<u64>>,
-    last_ticket: u64,
+    last_ticket: Arc<AtomicU64>,
 }
 
 struct Entry<W> {
@@ -24,11 +26,17 @@ struct Entry<W> {
 
 impl<W> Default for WaitQueue<W> {
     fn default() -> Self {
-        Self { by_ticket: BTreeMap::new(), by_id: HashMap::new(), by_owner: HashMap::new(), last_ticket: 0 }
+        Self::with_tickets(Arc::default())
     }
 }
 
 impl<W> WaitQueue<W> {
+    /// A queue that numbers its requests together with others: the last ticket is theirs too.
+    pub(crate) fn with_tickets(last_ticket: Arc<AtomicU64>) -> Self {
+        let (by_ticket, by_id, by_owner) = (BTreeMap::new(), HashMap::new(), HashMap::new());
+        Self { by_ticket, by_id, by_owner, last_ticket }
+    }
+
     /// Adds a request that waits for `id`.
     pub(crate) fn add(&mut self, id: ObjectId, owner: u64, waiter: W) {
         let ticket = self.next_ticket();
@@ -37,8 +45,7 @@ impl<W> WaitQueue<W> {
 
     /// A ticket for a request that may have to wait.
     pub(crate) fn next_ticket(&mut self) -> u64 {
-        self.last_ticket += 1;
-        self.last_ticket
+        self.last_ticket.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     /// Like [`WaitQueue::add`], with a ticket from [`WaitQueue::next_ticket`].
@@ -106,6 +113,7 @@ impl<W> WaitQueue<W> {
         for (ticket, entry) in self.by_ticket.range(after + 1..).take(VISITED_MAX) {
             let tickets = self.by_id.get(&entry.id).filter(|tickets| tickets.first() == Some(ticket));
             found.extend(tickets.map(|tickets| Awaited {
+                ticket: *ticket,
                 id: entry.id.clone(),
                 requests: tickets.len() as u64,
                 since: entry.since.elapsed(),
@@ -166,11 +174,33 @@ const VISITED_MAX: usize = 10_000;
 /// An object that requests wait for.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Awaited {
+    /// The ticket of the oldest request that waits for it.
+    pub(crate) ticket: u64,
     pub(crate) id: ObjectId,
     /// Requests that wait for it.
     pub(crate) requests: u64,
     /// For how long the oldest of them has waited.
     pub(crate) since: Duration,
+}
+
+/// What [`WaitQueue::awaited`] says of several queues that number their requests together, as if they were one.
+pub(crate) fn merge_awaited(
+    pages: impl IntoIterator<Item = (Vec<Awaited>, Option<u64>)>,
+    max: usize,
+) -> (Vec<Awaited>, Option<u64>) {
+    let (mut found, mut end) = (Vec::new(), None::<u64>);
+    for (page, next) in pages {
+        found.extend(page);
+        end = end.into_iter().chain(next).min();
+    }
+    // Behind the end of a page there may be more of its queue.
+    found.retain(|one: &Awaited| end.is_none_or(|end| one.ticket <= end));
+    found.sort_unstable_by_key(|one| one.ticket);
+    if found.len() > max {
+        found.truncate(max);
+        end = found.last().map(|last| last.ticket);
+    }
+    (found, end)
 }
 
 /// How many requests wait.
@@ -182,6 +212,17 @@ pub struct WaitTotals {
     pub objects: u64,
     /// Age of the oldest waiting request, in seconds.
     pub oldest_seconds: u64,
+}
+
+impl WaitTotals {
+    /// Those of two queues.
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self {
+            requests: self.requests + other.requests,
+            objects: self.objects + other.objects,
+            oldest_seconds: self.oldest_seconds.max(other.oldest_seconds),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -217,6 +258,27 @@ mod tests {
         };
         assert_eq!(page(0, 2), (vec![(id(1), 2), (id(2), 1)], Some(2)));
         assert_eq!(page(2, 2), (vec![(id(3), 1)], None));
+    }
+
+    #[test]
+    fn queues_that_number_together_are_listed_as_if_they_were_one() {
+        let tickets = Arc::<AtomicU64>::default();
+        let [mut even, mut odd] = [(); 2].map(|()| WaitQueue::with_tickets(Arc::clone(&tickets)));
+        for n in 0..7 {
+            if n % 2 == 0 { even.add(id(n), 0, ()) } else { odd.add(id(n), 0, ()) }
+        }
+        let (mut listed, mut after, mut pages) = (Vec::new(), 0, 0);
+        loop {
+            let (page, next) = merge_awaited([even.awaited(after, 3), odd.awaited(after, 3)], 3);
+            assert!(page.len() <= 3);
+            listed.extend(page.into_iter().map(|one| one.id));
+            pages += 1;
+            match next {
+                Some(next) => after = next,
+                None => break,
+            }
+        }
+        assert_eq!((listed, pages), (Vec::from_iter((0..7).map(id)), 3));
     }
 
     #[test]

@@ -28,6 +28,10 @@ pub(crate) struct StoreSettings {
     #[arg(long, env = "OBJECT_STORE_KEY_PREFIX", default_value = "scaler:obj:")]
     pub(crate) key_prefix: String,
 
+    /// Redis backend on a Redis Cluster: number of partitions, over which its shards share the objects; fixed when the store is first used
+    #[arg(long, env = "OBJECT_STORE_PARTITIONS", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) partitions: u16,
+
     /// Redis backend: memory of the node's cache of contents
     #[arg(long, env = "OBJECT_STORE_CACHE_SIZE", default_value = "256MB", value_parser = parsers::size)]
     pub(crate) cache_size: usize,

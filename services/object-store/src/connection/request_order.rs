@@ -1,8 +1,8 @@
 //! The order of one client's requests in a store that is not in this process.
 //!
 //! A write must not overtake the gets before it: a get may be read again (a batch that is sent again, a large content that
-//! is read when its response is written), and would then find what the write did. And nothing may overtake the upload of a
-//! large object.
+//! is read when its response is written), and would then find what the write did. And nothing may overtake a request of several
+//! steps: the upload of a large object, or a duplicate from another partition of the store.
 
 use crate::ymq::Message;
 
@@ -20,8 +20,8 @@ enum InFlight {
     Nothing,
     /// Gets, of which some may not be answered yet: the next write waits for them.
     Gets,
-    /// An upload: everything waits for it.
-    Upload,
+    /// A request of several steps, such as an upload: everything waits for it.
+    Steps,
 }
 
 impl RequestOrder {
@@ -29,8 +29,8 @@ impl RequestOrder {
         self.in_flight = InFlight::Gets;
     }
 
-    pub(super) fn upload_started(&mut self) {
-        self.in_flight = InFlight::Upload;
+    pub(super) fn steps_started(&mut self) {
+        self.in_flight = InFlight::Steps;
     }
 
     /// Every request has been answered, and every response taken for writing.
@@ -65,7 +65,7 @@ impl RequestOrder {
         match self.in_flight {
             InFlight::Nothing => false,
             InFlight::Gets => self.deferred.is_some(),
-            InFlight::Upload => true,
+            InFlight::Steps => true,
         }
     }
 }
@@ -96,9 +96,9 @@ mod tests {
     }
 
     #[test]
-    fn everything_waits_for_an_upload() {
+    fn everything_waits_for_a_request_of_several_steps() {
         let mut order = RequestOrder::default();
-        order.upload_started();
+        order.steps_started();
         assert!(order.is_blocked() && order.waits_for_finish());
         order.all_finished();
         assert!(!order.is_blocked() && !order.waits_for_finish());

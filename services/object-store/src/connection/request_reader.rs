@@ -49,7 +49,7 @@ impl Connection {
                 if backend.is_remote() {
                     content.permit = Some(self.node.budget.acquire(length).await);
                     if backend.uploads(length) {
-                        self.order.upload_started();
+                        self.order.steps_started();
                     }
                 }
                 backend.make_room(&mut content).await;
@@ -58,7 +58,12 @@ impl Connection {
             RequestKind::Get => Request::Get { id, or_wait: true, whole: false },
             RequestKind::Delete => Request::Delete { id, older_than: None },
             RequestKind::Duplicate => match decode_id(&payload) {
-                Some(original) => Request::Duplicate { id, original },
+                Some(original) => {
+                    if self.node.store.backend.copies(&id, &original) {
+                        self.order.steps_started();
+                    }
+                    Request::Duplicate { id, original }
+                }
                 None => Request::Reject,
             },
             RequestKind::Totals => Request::Totals,
@@ -78,7 +83,7 @@ impl Connection {
         self.input.decoder.payload_received();
         self.input.timeouts.restart();
         if self.node.store.backend.uploads(length) {
-            self.order.upload_started();
+            self.order.steps_started();
         }
         let id = header.id.clone();
         self.execute(&header, Request::Set { id, content, metadata: Bytes::new() }).await

@@ -1,176 +1,187 @@
-//! Turns requests into operations of the script.
+//! The store in Redis: its partitions, and which of them a request is for. On one Redis there is one.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
-use bytes::Bytes;
-use chassis::unique;
-use fred::clients::Pool;
-use parking_lot::{Mutex, MutexGuard};
-use redis_core::Key;
-use tokio::sync::mpsc;
+use redis_core::Redis;
+use tokio::sync::{mpsc, oneshot};
 
 use super::content_store::ContentStore;
-use super::operation::{OnReply, Operation, id_hex};
-use super::record::{Record, encode_small_content};
+use super::keyspace::Keyspace;
+use super::operation::Operation;
+use super::partition::Partition;
+use super::partition_ids::{PartitionIds, partition_of};
+use super::record::LoadedObject;
+use crate::budget::TransferBudget;
 use crate::id::ObjectId;
 use crate::object::{Content, Object};
-use crate::reply_to::{ReplyTo, Waiter};
-use crate::request::{ContentLocation, Refused, RemoteObject, Request};
-use crate::wait_queue::{Awaited, WaitQueue};
+use crate::reply_to::ReplyTo;
+use crate::request::{ContentLocation, RemoteObject, Request, Response, Totals};
+use crate::wait_queue::{Awaited, merge_awaited};
 
-/// The longest content that is sent as an argument of the script, in bytes. A script copies it several times.
-const SMALL_MAX: usize = 8 << 10;
-/// The longest content that is uploaded together with the operation that links it, unless this node knows that Redis has it.
-const SEND_AHEAD_MAX: usize = 64 << 10;
+/// Memory for contents that are being copied from one partition to another, in bytes. Further ones wait.
+const COPIED_MAX: u64 = 256 << 20;
 
 /// A node's view of the shared store.
+///
+/// Cloning shares it.
 #[derive(Clone)]
-pub(crate) struct RedisBackend(pub(super) Arc<Inner>);
+pub(crate) struct RedisBackend(Arc<Inner>);
 
-pub(super) struct Inner {
-    pub(super) pool: Pool,
-    pub(super) prefix: String,
-    /// Name of this node among the others.
-    pub(super) node: String,
-    pub(super) contents: ContentStore,
-    queue: mpsc::UnboundedSender<Operation>,
-    waiting: Mutex<WaitQueue<Waiter>>,
+struct Inner {
+    redis: Redis,
+    /// The prefix of the configuration.
+    prefix: String,
+    partitions: Vec<Partition>,
+    contents: Arc<ContentStore>,
+    copied: TransferBudget,
+}
+
+/// A duplicate whose original is in another partition.
+pub(super) struct Copy {
+    pub(super) id: ObjectId,
+    pub(super) original: ObjectId,
+    /// By which the original's content is held.
+    pub(super) ticket: u64,
+    pub(super) object: LoadedObject,
+    pub(super) reply_to: ReplyTo,
 }
 
 impl RedisBackend {
-    /// A backend, and the queue of its operations for the [batch loop](super::batch_loop).
+    /// A backend, and the queues of its partitions. Each partition's keys begin with one of `partition_prefixes`.
     pub(super) fn new(
-        pool: Pool,
+        redis: Redis,
         prefix: String,
+        partition_prefixes: &[String],
         cache_bytes: usize,
-    ) -> (Self, mpsc::UnboundedReceiver<Operation>) {
-        let (sender, queue) = mpsc::unbounded_channel();
-        let inner = Inner {
-            contents: ContentStore::new(pool.clone(), prefix.clone(), cache_bytes),
-            pool,
-            prefix,
-            node: format!("{:016x}", unique::instance_id()),
-            queue: sender,
-            waiting: Mutex::default(),
-        };
-        (Self(Arc::new(inner)), queue)
+    ) -> (Self, Vec<mpsc::UnboundedReceiver<Operation>>) {
+        let contents = Arc::new(ContentStore::new(cache_bytes));
+        let last_ticket = Arc::<AtomicU64>::default();
+        let count = u16::try_from(partition_prefixes.len()).unwrap_or(u16::MAX);
+        let made = (0..count).zip(partition_prefixes).map(|(number, partition_prefix)| {
+            let keyspace = Keyspace::new(redis.clone(), partition_prefix);
+            let ids = PartitionIds { number, count };
+            Partition::new(ids, keyspace, Arc::clone(&contents), Arc::clone(&last_ticket))
+        });
+        let (partitions, queues) = made.unzip();
+        let copied = TransferBudget::new(COPIED_MAX);
+        (Self(Arc::new(Inner { redis, prefix, partitions, contents, copied })), queues)
+    }
+
+    pub(super) fn redis(&self) -> &Redis {
+        &self.0.redis
+    }
+
+    /// The prefix of the configuration, with which all keys begin.
+    pub(super) fn prefix(&self) -> &str {
+        &self.0.prefix
+    }
+
+    pub(super) fn partitions(&self) -> &[Partition] {
+        &self.0.partitions
+    }
+
+    pub(super) fn clear_cache(&self) {
+        self.0.contents.clear_cache();
+    }
+
+    /// The partition that has this id.
+    pub(super) fn partition(&self, id: &ObjectId) -> &Partition {
+        // There are as many.
+        &self.0.partitions[usize::from(partition_of(id, self.partition_count()))]
+    }
+
+    fn partition_count(&self) -> u16 {
+        self.0.partitions.len() as u16
     }
 
     /// Queues a request. The response is sent to `reply_to`.
     pub(crate) fn submit(&self, request: Request, reply_to: ReplyTo) {
-        let operation = match request {
-            Request::Set { id, content, metadata } => self.store(id, content, metadata, reply_to, None),
-            Request::Get { id, or_wait, whole } => {
-                let ticket = or_wait.then(|| self.waiting().next_ticket());
-                let cached = if whole { None } else { self.0.contents.cached_object(&id) };
-                let known = match (&cached, whole) {
-                    (Some(cached), _) => cached.record.bytes().clone(),
-                    (None, true) => Bytes::from_static(b"whole"),
-                    (None, false) => Bytes::new(),
-                };
-                let on_reply = OnReply::Get { id: id.clone(), ticket, cached, reply_to };
-                Operation::get(&id, &known, ticket, on_reply)
-            }
-            Request::Stat { id } => Operation::new(&[b"stat", &id_hex(&id)], OnReply::Stat { id, reply_to }),
-            Request::Delete { id, older_than } => {
-                let least = older_than.map(|least| least.as_secs().to_string()).unwrap_or_default();
-                let args: [&[u8]; 3] = [b"delete", &id_hex(&id), least.as_bytes()];
-                Operation::new(&args, OnReply::Delete { reply_to })
-            }
-            Request::Duplicate { id, original } => {
-                let ticket = self.waiting().next_ticket();
-                let on_reply =
-                    OnReply::Duplicate { id: id.clone(), original: original.clone(), ticket, reply_to };
-                Operation::duplicate(&id, &original, ticket, on_reply)
-            }
-            Request::Refuse { id } => Operation::refuse(&id, OnReply::Reject { reply_to }),
-            Request::Reject => Operation::new(&[b"ping"], OnReply::Reject { reply_to }),
-            Request::Totals => Operation::new(&[b"totals"], OnReply::Totals { reply_to }),
+        let partition = match &request {
+            Request::Set { id, .. }
+            | Request::Get { id, .. }
+            | Request::Stat { id }
+            | Request::Delete { id, .. }
+            | Request::Refuse { id } => self.partition(id),
+            Request::Duplicate { id: _, original } => self.partition(original),
+            Request::Totals if self.partition_count() > 1 => return self.sum_totals(reply_to),
+            Request::Totals | Request::Reject => &self.0.partitions[0],
         };
-        self.enqueue(operation);
-    }
-
-    /// The operation that stores an object. A small content goes with the operation, one of medium length right before it.
-    /// For a large one the operation first checks whether Redis has it. If not, it is uploaded, and linked as `uploaded`.
-    fn store(
-        &self,
-        id: ObjectId,
-        content: Content,
-        metadata: Bytes,
-        reply_to: ReplyTo,
-        uploaded: Option<Arc<str>>,
-    ) -> Operation {
-        let (hash, length) = (&content.hash, content.data.len());
-        if length <= SMALL_MAX {
-            let record = Record::new(hash, None, length, &metadata);
-            let small = Some(encode_small_content(&content.data));
-            let on_reply = OnReply::Store { id: id.clone(), content, metadata, upload: None, reply_to };
-            let set = Operation::new(&[b"set", &id_hex(&id), record.bytes()], on_reply);
-            return Operation { content: small, ..set };
-        }
-        let send_ahead = uploaded.is_none() && length <= SEND_AHEAD_MAX && !self.0.contents.is_cached(hash);
-        let is_uploaded = if send_ahead || uploaded.is_some() { b"1" } else { b"0" };
-        let upload = uploaded.unwrap_or_else(new_upload_name);
-        let record = Record::new(hash, Some(&upload), length, &metadata);
-        let chunk = send_ahead.then(|| {
-            let key = Key::ObjectChunk { prefix: &self.0.prefix, upload: &upload, index: 0 };
-            (key.to_string(), content.data.clone())
-        });
-        let on_reply = OnReply::Store { id: id.clone(), content, metadata, upload: Some(upload), reply_to };
-        Operation { chunk, ..Operation::new(&[b"link", &id_hex(&id), record.bytes(), is_uploaded], on_reply) }
+        partition.submit(request, reply_to);
     }
 
     /// True if storing a content of this length takes several steps.
     pub(crate) fn uploads(length: usize) -> bool {
-        length > SMALL_MAX
+        Partition::uploads(length)
     }
 
-    fn enqueue(&self, operation: Operation) {
-        // Fails only when the process is ending: then nobody waits for the response.
-        let _ = self.0.queue.send(operation);
+    /// True if duplicating this object takes several steps.
+    pub(crate) fn copies(&self, id: &ObjectId, original: &ObjectId) -> bool {
+        partition_of(id, self.partition_count()) != partition_of(original, self.partition_count())
     }
 
     /// Cancels the waiting requests of an owner, here and in Redis.
     pub(crate) fn cancel_waiting(&self, owner: u64) {
-        let cancelled = self.waiting().take_owner(owner);
-        for (ticket, id, waiter) in cancelled {
-            self.enqueue(Operation::cancel(ticket, &id, &waiter));
-        }
+        self.0.partitions.iter().for_each(|partition| partition.cancel_waiting(owner));
     }
 
     /// Number of waiting requests of an owner.
     pub(crate) fn waiting_count(&self, owner: u64) -> usize {
-        self.waiting().count_of(owner)
+        self.0.partitions.iter().map(|partition| partition.waiting().count_of(owner)).sum()
     }
 
     /// What requests on this node wait for.
     pub(crate) fn awaited(&self, after: u64, max: usize) -> (Vec<Awaited>, Option<u64>) {
-        self.waiting().awaited(after, max)
-    }
-
-    pub(super) fn waiting(&self) -> MutexGuard<'_, WaitQueue<Waiter>> {
-        self.0.waiting.lock()
+        let pages = self.0.partitions.iter().map(|partition| partition.waiting().awaited(after, max));
+        merge_awaited(pages, max)
     }
 
     /// Reads an object with at least the first `length` bytes of its content. `None` if it no longer exists.
     pub(crate) async fn fetch(&self, object: &RemoteObject, length: u64) -> Option<Object> {
-        self.0.contents.fetch(object, length).await
+        let partition = match &object.location {
+            ContentLocation::Chunks { partition, .. } => self.0.partitions.get(usize::from(*partition))?,
+            ContentLocation::Legacy(id) => self.partition(id),
+            ContentLocation::Spilled(_) => return None,
+        };
+        self.0.contents.fetch(partition.keyspace(), object, length).await
     }
 
-    /// Uploads the chunks of a large content, then links the id to it.
-    pub(super) async fn upload(
-        self,
-        upload: Arc<str>,
-        id: ObjectId,
-        content: Content,
-        metadata: Bytes,
-        reply_to: ReplyTo,
-    ) {
-        if self.0.contents.upload(&upload, &content).await {
-            self.enqueue(self.store(id, content, metadata, reply_to, Some(upload)));
-        } else {
-            self.enqueue(Operation::refuse(&id, OnReply::Refuse { reason: Refused::RedisFull, reply_to }));
+    fn sum_totals(&self, reply_to: ReplyTo) {
+        let parts = self.0.partitions.iter().map(|partition| {
+            let (sender, receiver) = oneshot::channel();
+            partition.submit(Request::Totals, ReplyTo::Caller(sender));
+            receiver
+        });
+        let parts: Vec<_> = parts.collect();
+        tokio::spawn(async move {
+            let mut sum = Totals::default();
+            for part in parts {
+                match part.await {
+                    Ok(Response::Totals(totals)) => sum = sum.and(totals),
+                    Ok(response) => return reply_to.send(response),
+                    // The process is ending.
+                    Err(_) => return,
+                }
+            }
+            reply_to.send(Response::Totals(sum));
+        });
+    }
+
+    /// Stores the original's content in the partition of the id. Until it is read there, the original's partition holds it.
+    pub(super) async fn copy(self, copy: Copy) {
+        let Copy { id, original, ticket, object, reply_to } = copy;
+        let source = self.partition(&original);
+        let claim = self.0.copied.acquire(object.record.length().min(COPIED_MAX) as usize).await;
+        let found = match object.response(source.ids().number) {
+            Response::Remote(remote) => self.fetch(&remote, remote.length).await,
+            Response::Object(object) => Some(object),
+            _ => None,
+        };
+        if !object.record.is_small() {
+            source.release(ticket, &object.record.hash());
         }
+        let content = |data| Content { permit: Some(claim), ..Content::new(data) };
+        self.submit(store_or_duplicate(found, id, original, content), reply_to);
     }
 
     /// Duplicates an object that the original server stored: reads it and stores it as one of ours.
@@ -182,18 +193,26 @@ impl RedisBackend {
         reply_to: ReplyTo,
     ) {
         let object = RemoteObject { length, location: ContentLocation::Legacy(original.clone()) };
-        let request = match self.fetch(&object, length).await {
-            Some(Object { data, metadata }) => Request::Set { id, content: Content::new(data), metadata },
-            None => Request::Duplicate { id, original },
-        };
-        self.submit(request, reply_to);
+        let found = self.fetch(&object, length).await;
+        self.submit(store_or_duplicate(found, id, original, Content::new), reply_to);
+    }
+
+    /// A duplicate in another partition is refused because its original is: so is who waits for it. Its own response follows.
+    pub(super) fn refuse(&self, id: &ObjectId) {
+        self.partition(id).refuse(id);
     }
 }
 
-/// A unique name for an upload: 16 characters, 96 random bits.
-fn new_upload_name() -> Arc<str> {
-    const DIGITS: &[u8; 64] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_.";
-    let digits =
-        |number: u64| (0..8).map(move |digit| char::from(DIGITS[(number >> (6 * digit)) as usize & 63]));
-    digits(unique::instance_id()).chain(digits(unique::instance_id())).collect::<String>().into()
+/// What to do for a duplicate when its original was read: it is stored; or it was replaced or deleted meanwhile, and what it is now
+/// is duplicated.
+fn store_or_duplicate(
+    found: Option<Object>,
+    id: ObjectId,
+    original: ObjectId,
+    content: impl FnOnce(bytes::Bytes) -> Content,
+) -> Request {
+    match found {
+        Some(Object { data, metadata }) => Request::Set { id, content: content(data), metadata },
+        None => Request::Duplicate { id, original },
+    }
 }

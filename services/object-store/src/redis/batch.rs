@@ -14,6 +14,7 @@ use tokio::try_join;
 use tracing::warn;
 
 use super::chunks::{CHUNK_LEN, store_chunk};
+use super::keyspace::Keyspace;
 use super::operation::Operation;
 
 const SCRIPT: &str = concat!(
@@ -58,22 +59,31 @@ impl SendMode {
 
 /// Sends batches over one connection, so that they keep their order.
 pub(super) struct BatchSender {
-    client: Client,
+    keyspace: Keyspace,
     wait_replicas: WaitReplicas,
     script: Script,
     /// KEYS of the script.
     keys: Vec<RedisKey>,
     /// The arguments that are the same for every batch: prefixes of keys, and the node.
     fixed_args: Vec<Value>,
-    /// When the script last tried the commands that it may need.
+    /// How often the script tries the commands that it may need.
+    trial_interval: Duration,
     tried_at: Option<Instant>,
 }
 
-/// How often the script tries its commands. It takes Redis some microseconds.
+/// How often the script tries its commands in one of the partitions. It takes Redis some microseconds.
 const TRIAL_INTERVAL: Duration = Duration::from_millis(2);
 
 impl BatchSender {
-    pub(super) fn new(client: Client, wait_replicas: WaitReplicas, prefix: &str, node: &str) -> Self {
+    /// Sends the batches of a node to one of so many partitions. Channels begin with `channel_prefix`.
+    pub(super) fn new(
+        keyspace: Keyspace,
+        partitions: u16,
+        wait_replicas: WaitReplicas,
+        channel_prefix: &str,
+        node: &str,
+    ) -> Self {
+        let prefix = keyspace.prefix();
         let keys = [
             Key::ObjectStats(prefix),
             Key::ObjectTotalSize(prefix),
@@ -81,6 +91,8 @@ impl BatchSender {
             Key::ObjectWaited(prefix),
             Key::ObjectRefused(prefix),
             Key::ObjectNodeAlive(prefix, node),
+            Key::ObjectTrial(prefix, node),
+            Key::ObjectHolds(prefix),
             Key::ObjectBatch(prefix, node),
         ];
         // The script appends the last part of these keys.
@@ -93,17 +105,13 @@ impl BatchSender {
             Key::ObjectNotifications(prefix, ""),
             Key::ObjectNodeAlive(prefix, ""),
         ];
-        let channel_prefix = Channel::ObjectNode { prefix, node: "" };
+        let channel_prefix = Channel::ObjectNode { prefix: channel_prefix, node: "" };
         let fixed_args = key_prefixes.iter().map(Key::to_string);
         let fixed_args = fixed_args.chain([channel_prefix.to_string(), node.to_owned()]);
-        Self {
-            client,
-            wait_replicas,
-            script: Script::from_lua(SCRIPT),
-            keys: keys.iter().map(|key| key.to_string().into()).collect(),
-            fixed_args: fixed_args.map(Value::from).collect(),
-            tried_at: None,
-        }
+        let keys = keys.iter().map(|key| key.to_string().into()).collect();
+        let fixed_args = fixed_args.map(Value::from).collect();
+        let (script, trial_interval) = (Script::from_lua(SCRIPT), TRIAL_INTERVAL * u32::from(partitions));
+        Self { keyspace, wait_replicas, script, keys, fixed_args, trial_interval, tried_at: None }
     }
 
     /// Sends a batch once. With `REDIS_WAIT_REPLICAS` it succeeds when replicas have it, also if it only reads: an old primary
@@ -116,7 +124,7 @@ impl BatchSender {
         let operations = batch.operations.iter().map(|operation| operation.encoded.as_slice());
         let operations = operations.collect::<Vec<_>>().concat();
         let contents = batch.operations.iter().filter_map(|next| next.content.clone().map(Value::from));
-        let is_trial = self.tried_at.is_none_or(|at| at.elapsed() >= TRIAL_INTERVAL);
+        let is_trial = self.tried_at.is_none_or(|at| at.elapsed() >= self.trial_interval);
         if is_trial {
             self.tried_at = Some(Instant::now());
         }
@@ -128,17 +136,18 @@ impl BatchSender {
             Bytes::from(operations).into(),
         ];
         let args: Vec<Value> = self.fixed_args.iter().cloned().chain(head).chain(contents).collect();
-        let (client, script, keys) = (self.client.clone(), self.script.clone(), self.keys.clone());
-        let wait_replicas = self.wait_replicas;
+        let chunks = batch.operations.iter().filter_map(|operation| operation.chunk.clone());
+        let call = Call {
+            chunks: chunks.collect(),
+            script: self.script.clone(),
+            keys: self.keys.clone(),
+            args,
+            wait_replicas: self.wait_replicas,
+        };
+        let keyspace = self.keyspace.clone();
         async move {
-            let chunks = batch.operations.iter().filter_map(|operation| operation.chunk.clone());
-            let chunks = try_join_all(chunks.map(|(key, chunk)| store_chunk(&client, key, chunk)));
-            let replies = script.evalsha_with_reload(&client, keys, args);
-            let executed = wait_replicas.confirm(&client, async { try_join!(chunks, replies) });
-            let result = match executed.await {
-                Ok((_, replies)) => parse_replies(replies, batch.operations.len()),
-                Err(error) => Err(error),
-            };
+            let executed = keyspace.run_in_order(|client| call.clone().execute(client)).await;
+            let result = executed.and_then(|replies| parse_replies(replies, batch.operations.len()));
             (batch, result)
         }
     }
@@ -146,7 +155,32 @@ impl BatchSender {
     /// Forgets which batches were executed.
     pub(super) async fn forget(&self) -> Result<(), Error> {
         // KEYS ends with the key of this node's batch.
-        self.client.unlink(self.keys.last().cloned()).await
+        let batch = self.keys.last().cloned();
+        let unlink = |client: Client| {
+            let batch = batch.clone();
+            async move { client.unlink(batch).await }
+        };
+        self.keyspace.run_in_order(unlink).await
+    }
+}
+
+/// One call of the script, and the chunks that are stored right before it.
+#[derive(Clone)]
+struct Call {
+    chunks: Vec<(String, Bytes)>,
+    script: Script,
+    keys: Vec<RedisKey>,
+    args: Vec<Value>,
+    wait_replicas: WaitReplicas,
+}
+
+impl Call {
+    async fn execute(self, client: Client) -> Result<Value, Error> {
+        let Self { chunks, script, keys, args, wait_replicas } = self;
+        let chunks = try_join_all(chunks.into_iter().map(|(key, chunk)| store_chunk(&client, key, chunk)));
+        let replies = script.evalsha_with_reload(&client, keys, args);
+        let executed = wait_replicas.confirm(&client, async { try_join!(chunks, replies) });
+        executed.await.map(|(_, replies)| replies)
     }
 }
 

@@ -1,29 +1,27 @@
-//! The loop that sends operations to Redis in batches, and handles the replies in their order.
+//! The loop that sends the operations of a partition to Redis in batches, and handles the replies in their order.
 //!
 //! A batch is sent until it is executed, and a second one behind it, so that neither Redis nor the node waits for the other.
 //! The script executes nothing twice and nothing out of order. Notifications of other nodes are in Redis and are read with a
 //! batch. A Pub/Sub message only says when, and nothing relies on it.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
-use fred::clients::SubscriberClient;
 use fred::error::Error;
-use fred::interfaces::{EventInterface, PubsubInterface};
-use fred::types::Message;
-use fred::types::config::Server;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesOrdered;
+use redis_core::ErrorClass;
 use redis_core::error::{RETRY_INTERVAL_MS, reason};
-use redis_core::{Channel, ErrorClass, WaitReplicas};
-use tokio::sync::broadcast::error::TryRecvError;
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::mpsc;
 use tracing::debug;
 
 use super::backend::RedisBackend;
 use super::batch::{Batch, BatchSender, Replies, SendMode, failed_operation};
 use super::chunks::is_full;
+use super::hints::Hints;
 use super::operation::{OnReply, Operation};
+use super::partition::Partition;
 use super::reply_handler::ReplyHandler;
 use crate::request::Refused;
 
@@ -35,46 +33,27 @@ const IN_FLIGHT_MAX: usize = 2;
 /// Pause before something is tried again.
 const RETRY_DELAY: Duration = Duration::from_millis(RETRY_INTERVAL_MS);
 
-/// Subscribes once. The client repeats the subscription after every reconnect.
-pub(super) async fn subscribe(backend: &RedisBackend, subscriber: &SubscriberClient) {
-    let channel = Channel::ObjectNode { prefix: &backend.0.prefix, node: &backend.0.node }.to_string();
-    while let Err(error) = subscriber.subscribe(channel.clone()).await {
-        debug!("cannot subscribe yet: {}", reason(&error));
-        tokio::time::sleep(RETRY_DELAY).await;
-    }
-    std::future::pending().await
-}
-
-/// Sends the operations of this node.
+/// Sends the operations of this node to one partition.
 pub(super) struct BatchLoop {
     sender: BatchSender,
     handler: ReplyHandler,
     queue: mpsc::UnboundedReceiver<Operation>,
     /// Operations that were taken from the queue, for the next batch.
     received: VecDeque<Operation>,
-    /// A message says that there is a notification for this node.
-    messages: broadcast::Receiver<Message>,
-    reconnects: broadcast::Receiver<Server>,
+    hints: Arc<Hints>,
     last_number: u64,
 }
 
 impl BatchLoop {
     pub(super) fn new(
         backend: RedisBackend,
+        partition: Partition,
         queue: mpsc::UnboundedReceiver<Operation>,
-        subscriber: &SubscriberClient,
-        wait_replicas: WaitReplicas,
+        sender: BatchSender,
+        hints: Arc<Hints>,
     ) -> Self {
-        let client = backend.0.pool.next().clone();
-        Self {
-            sender: BatchSender::new(client, wait_replicas, &backend.0.prefix, &backend.0.node),
-            handler: ReplyHandler::new(backend),
-            queue,
-            received: VecDeque::new(),
-            messages: subscriber.message_rx(),
-            reconnects: subscriber.reconnect_rx(),
-            last_number: 0,
-        }
+        let handler = ReplyHandler::new(backend, partition);
+        Self { sender, handler, queue, received: VecDeque::new(), hints, last_number: 0 }
     }
 
     /// Runs until the queue is closed.
@@ -86,7 +65,7 @@ impl BatchLoop {
             // A check of the waiting requests is sent by itself.
             let most = if self.handler.own.is_recheck_due() { 1 } else { IN_FLIGHT_MAX };
             if in_flight.len() < most {
-                self.receive_messages();
+                self.take_hints();
                 self.handler.schedule_own_operations(!in_flight.is_empty());
                 // A second batch is sent only when it is as large as the first: a batch costs as much as some operations.
                 let min_len = if in_flight.is_empty() { 1 } else { last_len };
@@ -111,17 +90,17 @@ impl BatchLoop {
                     Some(next) => self.received.push_back(next),
                     None => return,
                 },
-                _ = self.messages.recv(), if in_flight.len() < IN_FLIGHT_MAX => self.handler.own.notified(),
+                () = self.hints.heard(), if in_flight.len() < IN_FLIGHT_MAX => {}
                 () = tokio::time::sleep_until(self.handler.own.next_recheck().into()), if in_flight.is_empty() => {}
             }
         }
     }
 
-    fn receive_messages(&mut self) {
-        while !matches!(self.messages.try_recv(), Err(TryRecvError::Empty | TryRecvError::Closed)) {
+    fn take_hints(&mut self) {
+        if self.hints.take_notified() {
             self.handler.own.notified();
         }
-        if self.reconnects.try_recv().is_ok() {
+        if self.hints.take_reconnected() {
             self.handler.own.reconnected();
         }
     }

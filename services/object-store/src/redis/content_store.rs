@@ -1,11 +1,10 @@
-//! The contents in Redis, as this node reads and stores them: large ones in chunks, with a cache in front.
+//! The contents in Redis, as this node reads and stores them: large ones in chunks, with a cache in front for all partitions.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use fred::clients::Pool;
 use fred::error::Error;
 use parking_lot::Mutex;
 use redis_core::error::{RETRY_INTERVAL_MS, reason};
@@ -14,6 +13,7 @@ use tracing::debug;
 
 use super::cache::Cache;
 use super::chunks;
+use super::keyspace::Keyspace;
 use super::record::{LoadedObject, Record};
 use crate::id::ObjectId;
 use crate::object::{Content, Hash, Object};
@@ -24,21 +24,17 @@ const ENTRY_OVERHEAD: usize = 200;
 
 /// Reads and stores contents. While Redis is away or refuses work, it retries for ever.
 pub(super) struct ContentStore {
-    pool: Pool,
-    prefix: String,
     /// Contents by hash. A content never changes.
     contents: Mutex<Cache<Hash, Bytes>>,
     /// The records that ids had when they were last read. They may have changed since, so Redis is asked each time.
     records: Mutex<Cache<ObjectId, Record>>,
-    /// Contents that are being read. Others who need the same content wait for the first reader.
-    reading: Mutex<HashMap<Hash, Arc<tokio::sync::Mutex<()>>>>,
+    /// Uploads that are being read. Others who need the same content wait for the first reader.
+    reading: Mutex<HashMap<Arc<str>, Arc<tokio::sync::Mutex<()>>>>,
 }
 
 impl ContentStore {
-    pub(super) fn new(pool: Pool, prefix: String, cache_bytes: usize) -> Self {
+    pub(super) fn new(cache_bytes: usize) -> Self {
         Self {
-            pool,
-            prefix,
             contents: Mutex::new(Cache::new(cache_bytes)),
             records: Mutex::new(Cache::new(cache_bytes / 8)),
             reading: Mutex::default(),
@@ -46,39 +42,43 @@ impl ContentStore {
     }
 
     /// Reads an object with at least the first `length` bytes of its content. `None` if it no longer exists.
-    pub(super) async fn fetch(&self, object: &RemoteObject, length: u64) -> Option<Object> {
+    pub(super) async fn fetch(
+        &self,
+        keyspace: &Keyspace,
+        object: &RemoteObject,
+        length: u64,
+    ) -> Option<Object> {
         let length = usize::try_from(length).ok()?;
         match &object.location {
             ContentLocation::Spilled(_) => None,
-            ContentLocation::Legacy(id) => self.fetch_legacy(id, usize::try_from(object.length).ok()?).await,
-            ContentLocation::Chunks { upload, hash, metadata } => {
+            ContentLocation::Legacy(id) => {
+                fetch_legacy(keyspace, id, usize::try_from(object.length).ok()?).await
+            }
+            ContentLocation::Chunks { partition: _, upload, hash, metadata } => {
                 let data = match self.cached(hash, length) {
                     Some(data) => data,
-                    None if object.length == length as u64 => self.fetch_whole(upload, *hash, length).await?,
-                    None => self.read_chunks(upload, length).await?,
+                    None if object.length == length as u64 => {
+                        self.fetch_whole(keyspace, upload, *hash, length).await?
+                    }
+                    None => read_chunks(keyspace, upload, length).await?,
                 };
                 Some(Object { data, metadata: metadata.clone() })
             }
         }
     }
 
-    async fn fetch_legacy(&self, id: &ObjectId, total: usize) -> Option<Object> {
-        let key = Key::Object(&self.prefix, &id.to_string()).to_string();
-        loop {
-            match chunks::download_legacy(&self.pool, &key, total).await {
-                Ok(found) => return found.map(|(metadata, data)| Object { data, metadata }),
-                Err(error) if ErrorClass::of(&error).is_invalid() => return None,
-                Err(error) => wait_before_retry(&error).await,
-            }
-        }
-    }
-
-    async fn fetch_whole(&self, upload: &str, hash: Hash, length: usize) -> Option<Bytes> {
-        let turn = Arc::clone(self.reading.lock().entry(hash).or_default());
+    async fn fetch_whole(
+        &self,
+        keyspace: &Keyspace,
+        upload: &Arc<str>,
+        hash: Hash,
+        length: usize,
+    ) -> Option<Bytes> {
+        let turn = Arc::clone(self.reading.lock().entry(Arc::clone(upload)).or_default());
         let guard = turn.lock().await;
         let data = match self.cached(&hash, length) {
             Some(data) => Some(data),
-            None => self.read_chunks(upload, length).await,
+            None => read_chunks(keyspace, upload, length).await,
         };
         if let Some(data) = &data {
             self.cache(hash, data);
@@ -90,20 +90,9 @@ impl ContentStore {
         data
     }
 
-    async fn read_chunks(&self, upload: &str, length: usize) -> Option<Bytes> {
-        loop {
-            match chunks::download(&self.pool, &self.prefix, upload, length).await {
-                Ok(data) => return data.map(Bytes::from),
-                // Another type. Whoever asks again is told.
-                Err(error) if ErrorClass::of(&error).is_invalid() => return None,
-                Err(error) => wait_before_retry(&error).await,
-            }
-        }
-    }
-
     /// Uploads the chunks of a content. False if Redis is full.
-    pub(super) async fn upload(&self, upload: &str, content: &Content) -> bool {
-        while let Err(error) = chunks::upload(&self.pool, &self.prefix, upload, &content.data).await {
+    pub(super) async fn upload(&self, keyspace: &Keyspace, upload: &str, content: &Content) -> bool {
+        while let Err(error) = chunks::upload(keyspace, upload, &content.data).await {
             if chunks::is_full(&error) {
                 return false;
             }
@@ -150,6 +139,28 @@ impl ContentStore {
 
     fn cached(&self, hash: &Hash, length: usize) -> Option<Bytes> {
         self.contents.lock().get(hash).map(|data| data.slice(..length.min(data.len())))
+    }
+}
+
+async fn fetch_legacy(keyspace: &Keyspace, id: &ObjectId, total: usize) -> Option<Object> {
+    let key = Key::Object(keyspace.prefix(), &id.to_string()).to_string();
+    loop {
+        match chunks::download_legacy(keyspace, &key, total).await {
+            Ok(found) => return found.map(|(metadata, data)| Object { data, metadata }),
+            Err(error) if ErrorClass::of(&error).is_invalid() => return None,
+            Err(error) => wait_before_retry(&error).await,
+        }
+    }
+}
+
+async fn read_chunks(keyspace: &Keyspace, upload: &str, length: usize) -> Option<Bytes> {
+    loop {
+        match chunks::download(keyspace, upload, length).await {
+            Ok(data) => return data.map(Bytes::from),
+            // Another type. Whoever asks again is told.
+            Err(error) if ErrorClass::of(&error).is_invalid() => return None,
+            Err(error) => wait_before_retry(&error).await,
+        }
     }
 }
 

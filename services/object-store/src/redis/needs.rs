@@ -2,17 +2,17 @@
 
 use redis_core::{Channel, Key, Needs};
 
-/// What Redis must let this service do, on the keys of this prefix.
-pub(super) fn needs(prefix: &str) -> Needs {
+/// What Redis must let this service do, on the keys and channels of this prefix, of which `prefix` begins those of a partition.
+pub(super) fn needs(key_prefix: &str, prefix: &str) -> Needs {
     const ID: &str = "00";
     let object = Key::Object(prefix, ID).to_string();
     let content = Key::ObjectContents(prefix).to_string() + ID;
     let chunk = Key::ObjectChunk { prefix, upload: ID, index: 0 }.to_string();
     let waiters = Key::ObjectWaiters(prefix, ID).to_string();
     let (stats, total) = (Key::ObjectStats(prefix).to_string(), Key::ObjectTotalSize(prefix).to_string());
-    let channel = Channel::ObjectNode { prefix, node: ID }.to_string();
-    let keys = Key::Object(prefix, "*").to_string();
-    let channels = Channel::ObjectNode { prefix, node: "*" }.to_string();
+    let channel = Channel::ObjectNode { prefix: key_prefix, node: ID }.to_string();
+    let keys = Key::Object(key_prefix, "*").to_string();
+    let channels = Channel::ObjectNode { prefix: key_prefix, node: "*" }.to_string();
     let commands: [&[&str]; 22] = [
         &["SET", &content, ""],
         &["GET", &content],

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use super::operation::{OnReply, Operation};
+use super::partition_ids::PartitionIds;
 use super::wait_recheck::WaitRecheck;
 use crate::id::ObjectId;
 use crate::reply_to::Waiter;
@@ -11,6 +12,7 @@ use crate::wait_queue::WaitQueue;
 
 /// The operations that are due, and when further ones are.
 pub(super) struct NodeOperations {
+    ids: PartitionIds,
     due: VecDeque<Operation>,
     recheck: WaitRecheck,
     /// There may be notifications that have not been read.
@@ -22,10 +24,11 @@ pub(super) struct NodeOperations {
 }
 
 impl NodeOperations {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(ids: PartitionIds) -> Self {
         Self {
+            ids,
             due: VecDeque::new(),
-            recheck: WaitRecheck::new(),
+            recheck: WaitRecheck::new(ids),
             has_notifications: false,
             is_reading: false,
             last_notification: 0,
@@ -56,8 +59,9 @@ impl NodeOperations {
         if !is_in_flight && self.is_recheck_due() {
             let (part, is_last) = self.recheck.next_part(waiting);
             self.due.extend(part);
-            // Notifications are read at least once per round. This also tells Redis that the node is alive.
-            self.has_notifications |= is_last;
+            // Notifications are read at least once per round. This also tells Redis that the node is alive. Where it has many
+            // partitions, those in which nobody waits cost nothing.
+            self.has_notifications |= is_last && (self.ids.count == 1 || waiting.len() > 0);
         }
         if self.has_notifications && !self.is_reading {
             (self.has_notifications, self.is_reading) = (false, true);
@@ -83,7 +87,8 @@ impl NodeOperations {
     ) {
         let rechecked = answered.filter(|(ticket, _, _)| self.recheck.may_have_checked(*ticket));
         let duplicates = rechecked.filter(|(_, _, waiter)| waiter.duplicate_id().is_some());
-        self.due.extend(duplicates.map(|(ticket, id, waiter)| Operation::cancel(ticket, id, waiter)));
+        self.due
+            .extend(duplicates.map(|(ticket, id, waiter)| Operation::cancel(ticket, id, waiter, self.ids)));
     }
 
     pub(super) fn len(&self) -> usize {

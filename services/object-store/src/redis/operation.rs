@@ -5,11 +5,15 @@ use std::sync::Arc;
 use bytes::Bytes;
 use smallvec::SmallVec;
 
+use super::partition_ids::PartitionIds;
 use super::record::LoadedObject;
 use crate::id::ObjectId;
-use crate::object::Content;
+use crate::object::{Content, Hash};
 use crate::reply_to::{ReplyTo, Waiter};
 use crate::request::Refused;
+
+/// What the script notes in place of the id that a duplicate creates, if that is in another partition.
+const COPY: &[u8] = b"*";
 
 /// An operation on its way to Redis.
 pub(crate) struct Operation {
@@ -54,9 +58,23 @@ impl Operation {
         Self::new(&[b"refuse", &id_hex(id)], on_reply)
     }
 
-    /// Cancels a waiting request.
-    pub(crate) fn cancel(ticket: u64, id: &ObjectId, waiter: &Waiter) -> Self {
-        let duplicate = waiter.duplicate_id().map(id_hex).unwrap_or_default();
+    /// The original's part of a duplicate in another partition: reads it, and holds its content so that it can be copied.
+    pub(crate) fn hold(original: &ObjectId, ticket: u64, on_reply: OnReply) -> Self {
+        Self::new(&[b"hold", &id_hex(original), ticket.to_string().as_bytes()], on_reply)
+    }
+
+    /// Ends that hold.
+    pub(crate) fn release(ticket: u64, hash: &Hash) -> Self {
+        Self::new(&[b"release", ticket.to_string().as_bytes(), hash], OnReply::Ignore)
+    }
+
+    /// Cancels a request that waits in this partition.
+    pub(crate) fn cancel(ticket: u64, id: &ObjectId, waiter: &Waiter, ids: PartitionIds) -> Self {
+        let duplicate = match waiter.duplicate_id() {
+            None => SmallVec::new(),
+            Some(duplicate) if ids.has(duplicate) => id_hex(duplicate),
+            Some(_) => SmallVec::from_slice(COPY),
+        };
         let ticket = ticket.to_string();
         Self::new(&[b"cancel", &id_hex(id), ticket.as_bytes(), &duplicate], OnReply::Ignore)
     }
@@ -103,6 +121,7 @@ pub(crate) enum OnReply {
         cached: Option<LoadedObject>,
         reply_to: ReplyTo,
     },
+    /// Respond that the object exists. If it is in another partition than the original, copy it first.
     Duplicate {
         id: ObjectId,
         original: ObjectId,

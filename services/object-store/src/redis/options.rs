@@ -9,6 +9,9 @@ pub struct RedisOptions {
     pub redis: RedisConfig,
     /// The prefix of every key.
     pub key_prefix: String,
+    /// On a Redis Cluster the number of partitions, over which its shards share the objects: 1 to 1,024. A store has the number
+    /// with which it was first used. On one Redis it is not used.
+    pub partitions: u16,
     /// Size of the node's cache of contents, in bytes.
     pub cache_bytes: usize,
 }

@@ -103,12 +103,14 @@ impl LoadedObject {
         is_complete.then_some(Self { record, data })
     }
 
-    pub(crate) fn response(&self) -> Response {
+    /// The response to a get in this partition.
+    pub(crate) fn response(&self, partition: u16) -> Response {
         let metadata = self.record.metadata();
         match (&self.data, self.record.upload()) {
             (Some(data), _) => Response::Object(Object { data: data.clone(), metadata }),
             (None, Some(upload)) => {
-                let location = ContentLocation::Chunks { upload, hash: self.record.hash(), metadata };
+                let location =
+                    ContentLocation::Chunks { partition, upload, hash: self.record.hash(), metadata };
                 Response::Remote(RemoteObject { length: self.record.length(), location })
             }
             (None, None) => Response::Absent,

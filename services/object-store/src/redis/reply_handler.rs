@@ -9,11 +9,12 @@ use redis_core::error::reason;
 use tokio::task::yield_now;
 use tracing::{debug, warn};
 
-use super::backend::RedisBackend;
+use super::backend::{Copy, RedisBackend};
 use super::node_operations::NodeOperations;
 use super::notification::Notification;
 use super::operation::{OnReply, Operation};
-use super::settle::{Learned, Next, Outcome, Settled, Woken, is_absent, settle};
+use super::partition::Partition;
+use super::settle::{Learned, Next, Outcome, Settled, Woken, is_absent, is_refusal, settle};
 use crate::id::ObjectId;
 use crate::reply_to::{ReplyTo, Waiter};
 use crate::request::{Refused, Response, Totals};
@@ -25,28 +26,35 @@ const LOGGED_MAX: NonZeroUsize = NonZeroUsize::new(1_000).unwrap();
 
 pub(super) struct ReplyHandler {
     backend: RedisBackend,
+    partition: Partition,
     pub(super) own: NodeOperations,
     /// Damaged objects that were logged, by their id in hex.
     logged: LruCache<String, ()>,
 }
 
 impl ReplyHandler {
-    pub(super) fn new(backend: RedisBackend) -> Self {
-        Self { backend, own: NodeOperations::new(), logged: LruCache::new(LOGGED_MAX) }
+    pub(super) fn new(backend: RedisBackend, partition: Partition) -> Self {
+        let own = NodeOperations::new(partition.ids());
+        Self { backend, partition, own, logged: LruCache::new(LOGGED_MAX) }
     }
 
     /// Adds what is due to the operations of this node itself.
     pub(super) fn schedule_own_operations(&mut self, is_in_flight: bool) {
-        self.own.schedule(&self.backend.waiting(), is_in_flight);
+        self.own.schedule(&self.partition.waiting(), is_in_flight);
     }
 
     /// Handles the reply to an operation.
     pub(super) async fn handle(&mut self, on_reply: OnReply, reply: &[Bytes]) {
         let Some(on_reply) = self.resolve(on_reply, reply) else { return };
-        let Settled { learned, woken, next } = settle(on_reply, reply);
+        if let OnReply::Duplicate { id, .. } = &on_reply
+            && is_refusal(reply)
+        {
+            self.refuse_elsewhere(id);
+        }
+        let Settled { learned, woken, next } = settle(self.partition.ids().number, on_reply, reply);
         match learned {
-            Some(Learned::Content(hash, data)) => self.backend.0.contents.cache(hash, &data),
-            Some(Learned::Object(id, object)) => self.backend.0.contents.cache_object(id, &object),
+            Some(Learned::Content(hash, data)) => self.partition.contents().cache(hash, &data),
+            Some(Learned::Object(id, object)) => self.partition.contents().cache_object(id, &object),
             None => {}
         }
         if let Some(woken) = woken {
@@ -68,15 +76,19 @@ impl ReplyHandler {
         match next {
             Next::Respond(reply_to, response) => reply_to.send(response),
             Next::RespondTotals(reply_to, totals) => {
-                let waiting = self.backend.waiting().totals();
+                let waiting = self.partition.waiting().totals();
                 reply_to.send(Response::Totals(Totals { waiting, ..totals }));
             }
             Next::Wait { ticket, id, waiter } => self.wait(ticket, id, waiter),
             Next::Upload { upload, id, content, metadata, reply_to } => {
-                tokio::spawn(self.backend.clone().upload(upload, id, content, metadata, reply_to));
+                tokio::spawn(self.partition.clone().upload(upload, id, content, metadata, reply_to));
             }
             Next::CopyLegacy { id, original, length, reply_to } => {
                 tokio::spawn(self.backend.clone().duplicate_legacy(id, original, length, reply_to));
+            }
+            Next::Copy { id, original, ticket, object, reply_to } => {
+                let copy = Copy { id, original, ticket, object, reply_to };
+                tokio::spawn(self.backend.clone().copy(copy));
             }
             Next::Lost(id, reply_to) => {
                 warn!(object = %id, "object {id} is lost and was removed: redis no longer has its content; does it evict keys?");
@@ -112,6 +124,32 @@ impl ReplyHandler {
         }
     }
 
+    /// Answers a request that waited. A duplicate in another partition is copied there first.
+    fn answer(&self, ticket: u64, original: ObjectId, waiter: Waiter, outcome: &Outcome) {
+        let response = match (outcome, waiter.duplicate_id()) {
+            (Outcome::Stored(object), None) => object.response(self.partition.ids().number),
+            (Outcome::Stored(_), Some(id)) if self.partition.ids().has(id) => Response::Done,
+            (Outcome::Stored(object), Some(id)) => {
+                let (id, object) = (id.clone(), object.clone());
+                let copy = Copy { id, original, ticket, object, reply_to: waiter.into_reply_to() };
+                tokio::spawn(self.backend.clone().copy(copy));
+                return;
+            }
+            (Outcome::Refused, duplicate) => {
+                duplicate.inspect(|id| self.refuse_elsewhere(id));
+                Response::Refused(Refused::SetRefused)
+            }
+        };
+        waiter.into_reply_to().send(response);
+    }
+
+    /// The script has refused this duplicate in its own partition only.
+    fn refuse_elsewhere(&self, id: &ObjectId) {
+        if !self.partition.ids().has(id) {
+            self.backend.refuse(id);
+        }
+    }
+
     /// Refuses a request for an object that cannot be read or written.
     fn refuse(&mut self, id: &str, reason: &str, reply_to: ReplyTo) {
         match self.logged.put(id.to_owned(), ()) {
@@ -125,7 +163,7 @@ impl ReplyHandler {
         let reply_to = waiter.reply_to();
         reply_to.mark_waiting();
         let owner = reply_to.owner();
-        let mut waiting = self.backend.waiting();
+        let mut waiting = self.partition.waiting();
         // Checked while the queue is locked: if the client goes after this, its waiting requests are cancelled after this.
         if !waiter.reply_to().is_closed() {
             waiting.add_with_ticket(ticket, id, owner, waiter);
@@ -134,7 +172,7 @@ impl ReplyHandler {
 
     /// Takes a request that waits out of the queue. Returns what to do with the reply to it.
     fn stop_waiting(&self, ticket: u64) -> Option<OnReply> {
-        let (awaited, waiter) = self.backend.waiting().take_one(ticket)?;
+        let (awaited, waiter) = self.partition.waiting().take_one(ticket)?;
         Some(match waiter {
             Waiter::Get(reply_to) => {
                 OnReply::Get { id: awaited, ticket: Some(ticket), cached: None, reply_to }
@@ -156,15 +194,10 @@ impl ReplyHandler {
     /// Answers requests that need not wait any more.
     async fn wake(&mut self, woken: &Woken) {
         for part in woken.tickets.chunks(WAKE_MAX) {
-            let waiters = self.backend.waiting().take_each(part.iter().copied());
+            let waiters = self.partition.waiting().take_each(part.iter().copied());
             self.own.cancel_rechecked(waiters.iter().map(|(ticket, id, waiter)| (*ticket, id, waiter)));
-            for (_, _, waiter) in waiters {
-                let response = match (&woken.outcome, &waiter) {
-                    (Outcome::Stored(object), Waiter::Get(_)) => object.response(),
-                    (Outcome::Stored(_), Waiter::Duplicate { .. }) => Response::Done,
-                    (Outcome::Refused, _) => Response::Refused(Refused::SetRefused),
-                };
-                waiter.into_reply_to().send(response);
+            for (ticket, original, waiter) in waiters {
+                self.answer(ticket, original, waiter, &woken.outcome);
             }
             if part.len() == WAKE_MAX {
                 // Thousands may have waited for one object: the first are written to while the others are looked up.

@@ -67,6 +67,14 @@ pub(super) enum Next {
         length: u64,
         reply_to: ReplyTo,
     },
+    /// The id is in another partition than the original: copy it there.
+    Copy {
+        id: ObjectId,
+        original: ObjectId,
+        ticket: u64,
+        object: LoadedObject,
+        reply_to: ReplyTo,
+    },
     /// The object was removed, because Redis no longer has its content.
     Lost(ObjectId, ReplyTo),
     /// What Redis has in the place of the object is not what this service stored there.
@@ -81,8 +89,8 @@ impl From<Next> for Settled {
     }
 }
 
-/// Decides what follows from a reply: a word, and fields that depend on it.
-pub(super) fn settle(on_reply: OnReply, reply: &[Bytes]) -> Settled {
+/// Decides what follows from a reply of this partition: a word, and fields that depend on it.
+pub(super) fn settle(partition: u16, on_reply: OnReply, reply: &[Bytes]) -> Settled {
     let (word, rest) = split_word(reply);
     match on_reply {
         OnReply::Store { id, content, metadata, upload, reply_to } => match (upload, word) {
@@ -90,10 +98,10 @@ pub(super) fn settle(on_reply: OnReply, reply: &[Bytes]) -> Settled {
             (upload, _) => stored(&content, &metadata, upload.as_deref(), rest, reply_to),
         },
         OnReply::Get { id, ticket, cached, reply_to } => match (word, cached) {
-            (b"unchanged", Some(object)) => Next::Respond(reply_to, object.response()).into(),
+            (b"unchanged", Some(object)) => Next::Respond(reply_to, object.response(partition)).into(),
             (b"object", _) => match LoadedObject::parse(rest) {
                 Some(object) => {
-                    let next = Next::Respond(reply_to, object.response());
+                    let next = Next::Respond(reply_to, object.response(partition));
                     Settled { learned: Some(Learned::Object(id, object)), ..next.into() }
                 }
                 None => Next::Damaged(id, "its content is damaged", reply_to).into(),
@@ -113,6 +121,10 @@ pub(super) fn settle(on_reply: OnReply, reply: &[Bytes]) -> Settled {
                     object.map(|object| Woken { tickets: tickets(rest), outcome: Outcome::Stored(object) });
                 Settled { woken, ..Next::Respond(reply_to, Response::Done).into() }
             }
+            b"held" => match LoadedObject::parse(rest) {
+                Some(object) => Next::Copy { id, original, ticket, object, reply_to }.into(),
+                None => Next::Damaged(original, "its content is damaged", reply_to).into(),
+            },
             b"legacy" => Next::CopyLegacy { id, original, length: number(rest), reply_to }.into(),
             word => unavailable(word, original.clone(), reply_to)
                 .unwrap_or_else(|reply_to| {
@@ -141,6 +153,11 @@ pub(super) fn settle(on_reply: OnReply, reply: &[Bytes]) -> Settled {
 /// True if the reply says that there is no such object, yet.
 pub(super) fn is_absent(reply: &[Bytes]) -> bool {
     split_word(reply).0 == b"absent"
+}
+
+/// True if the reply says that there is no such object, and will be none.
+pub(super) fn is_refusal(reply: &[Bytes]) -> bool {
+    matches!(split_word(reply).0, b"refused" | b"lost" | b"damaged")
 }
 
 const SOMETHING_ELSE: &str = "redis has something else in its place";

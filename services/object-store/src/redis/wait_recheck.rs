@@ -3,12 +3,13 @@
 use std::time::{Duration, Instant};
 
 use super::operation::{OnReply, Operation};
+use super::partition_ids::PartitionIds;
 use crate::id::ObjectId;
 use crate::reply_to::Waiter;
 use crate::wait_queue::WaitQueue;
 
 /// Time in which every waiting request is checked once: short while there are few, because nobody tells of an object that the
-/// original server stored.
+/// original server stored. On a Cluster, where that stores nothing, it is long.
 const SHORTEST_ROUND: Duration = Duration::from_secs(1);
 const LONGEST_ROUND: Duration = Duration::from_secs(5);
 /// Time that each part takes of a round, between the two.
@@ -18,6 +19,7 @@ const PART_LEN: usize = 64;
 
 /// The progress of the current round.
 pub(super) struct WaitRecheck {
+    ids: PartitionIds,
     next_due: Instant,
     /// The last ticket that this round has checked.
     cursor: u64,
@@ -28,8 +30,8 @@ pub(super) struct WaitRecheck {
 }
 
 impl WaitRecheck {
-    pub(super) fn new() -> Self {
-        Self { next_due: Instant::now() + SHORTEST_ROUND, cursor: 0, highest: 0, is_urgent: false }
+    pub(super) fn new(ids: PartitionIds) -> Self {
+        Self { ids, next_due: Instant::now() + shortest_round(ids), cursor: 0, highest: 0, is_urgent: false }
     }
 
     /// When the next part is due.
@@ -47,14 +49,15 @@ impl WaitRecheck {
         let mut part = Vec::new();
         for (ticket, id, waiter) in waiting.after(self.cursor).take(PART_LEN) {
             self.cursor = ticket;
-            part.push(check(ticket, id, waiter));
+            part.push(check(ticket, id, waiter, self.ids));
         }
         self.highest = self.highest.max(self.cursor);
         let is_last = part.len() < PART_LEN;
         if is_last {
             (self.cursor, self.is_urgent) = (0, false);
         }
-        let pause = if self.is_urgent { Duration::ZERO } else { pause(waiting.len()) };
+        let pause =
+            if self.is_urgent { Duration::ZERO } else { pause(waiting.len(), shortest_round(self.ids)) };
         self.next_due = Instant::now() + pause;
         (part, is_last)
     }
@@ -65,18 +68,23 @@ impl WaitRecheck {
     }
 }
 
+fn shortest_round(ids: PartitionIds) -> Duration {
+    if ids.count == 1 { SHORTEST_ROUND } else { LONGEST_ROUND }
+}
+
 /// The time between two parts while this many requests wait.
-fn pause(waiting: usize) -> Duration {
+fn pause(waiting: usize, shortest_round: Duration) -> Duration {
     let parts = waiting.div_ceil(PART_LEN).max(1) as f64;
-    PART_TIME.mul_f64(parts).clamp(SHORTEST_ROUND, LONGEST_ROUND).div_f64(parts)
+    PART_TIME.mul_f64(parts).clamp(shortest_round, LONGEST_ROUND).div_f64(parts)
 }
 
 /// Executes a waiting request again, with the same ticket.
-fn check(ticket: u64, id: &ObjectId, waiter: &Waiter) -> Operation {
+fn check(ticket: u64, id: &ObjectId, waiter: &Waiter, ids: PartitionIds) -> Operation {
     let on_reply = OnReply::Recheck { ticket };
     match waiter.duplicate_id() {
         None => Operation::get(id, b"", Some(ticket), on_reply),
-        Some(duplicate) => Operation::recheck(duplicate, id, ticket, on_reply),
+        Some(duplicate) if ids.has(duplicate) => Operation::recheck(duplicate, id, ticket, on_reply),
+        Some(_) => Operation::hold(id, ticket, on_reply),
     }
 }
 
@@ -90,13 +98,14 @@ mod tests {
     #[test]
     fn few_are_checked_every_second_and_many_every_five() {
         for (waiting, milliseconds) in [(0, 1000), (64, 1000), (1_600, 40), (8_000, 40), (64_000, 5)] {
-            assert_eq!(pause(waiting).as_millis(), milliseconds, "{waiting}");
+            assert_eq!(pause(waiting, SHORTEST_ROUND).as_millis(), milliseconds, "{waiting}");
         }
     }
 
     #[test]
     fn a_round_checks_each_request_once_and_an_urgent_one_makes_no_pause() {
-        let (mut recheck, mut waiting) = (WaitRecheck::new(), WaitQueue::default());
+        let (mut recheck, mut waiting) =
+            (WaitRecheck::new(PartitionIds { number: 0, count: 1 }), WaitQueue::default());
         for n in 0..150_u8 {
             let waiter = Waiter::Get(ReplyTo::Caller(oneshot::channel().0));
             waiting.add(ObjectId::new(&[n]).unwrap(), 0, waiter);

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use test_support::{TestRedis, check_other_sites, check_token};
+use test_support::{check_other_sites, check_token};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::client::{Client, DEADLINE, Node, SET, id};
+use crate::shared_redis::SharedRedis;
 
 async fn serves_objects(node: &Node, backend: &str) {
     let http = reqwest::Client::new();
@@ -69,7 +70,7 @@ async fn objects_are_served_from_memory() {
 
 #[tokio::test]
 async fn objects_are_served_from_redis() {
-    let redis = TestRedis::start().await;
+    let redis = SharedRedis::start().await;
     let vars = [
         ("OBJECT_STORE_MAX_OBJECT_SIZE_MB", "2"),
         ("OBJECT_STORE_BACKEND", "redis"),
@@ -118,7 +119,7 @@ async fn a_slow_upload_stops_nobody() {
         ("OBJECT_STORE_MAX_OBJECT_SIZE_MB", "60"),
         ("OBJECT_STORE_STALL_TIMEOUT", "5s"),
     ];
-    let redis = TestRedis::start().await;
+    let redis = SharedRedis::start().await;
     let (memory, redis_url) = (Node::memory(&limits).await, redis.url());
     let on_redis = Node::redis_with(&redis_url, &limits).await;
     tokio::join!(slow_uploads_stop_nobody(&memory), slow_uploads_stop_nobody(&on_redis));

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod client;
+mod cluster;
 mod configuration;
 mod damaged;
 mod failover;
@@ -19,6 +20,7 @@ mod reconnect;
 mod refusals;
 mod refused;
 mod session;
+mod shared_redis;
 mod simulation;
 mod slow;
 mod spilling;

@@ -8,11 +8,12 @@ use test_support::{FlakyProxy, TestRedis, eventually};
 use tokio::io::AsyncWriteExt;
 
 use crate::client::{Client, DELETED, DUPLICATED, GOT, NOT_EXISTS, Node, OUTAGE, SET, id, size};
+use crate::shared_redis::SharedRedis;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn gets_that_wait_on_one_node_are_answered_when_another_stores() {
-    let redis = TestRedis::start().await;
-    let (here, there) = (Node::redis(&redis).await, Node::redis(&redis).await);
+    let redis = SharedRedis::start().await;
+    let (here, there) = (redis.node().await, redis.node().await);
     let mut waiting = Client::connect(here.port, "waiting").await;
     let mut storing = Client::connect(there.port, "storing").await;
     let count = size(2_000, 10_000) as u64;
@@ -47,8 +48,8 @@ async fn gets_that_wait_on_one_node_are_answered_when_another_stores() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_object_that_is_deleted_at_once_is_still_sent_to_those_that_waited() {
-    let redis = TestRedis::start().await;
-    let (here, there) = (Node::redis(&redis).await, Node::redis(&redis).await);
+    let redis = SharedRedis::start().await;
+    let (here, there) = (redis.node().await, redis.node().await);
     let mut waiting = Client::connect(here.port, "waiting").await;
     let mut storing = Client::connect(there.port, "storing").await;
     for (n, length) in [(1, 10), (2, 3 << 20)] {
@@ -106,7 +107,7 @@ async fn a_known_content_is_not_uploaded_again_and_is_removed_with_its_last_id()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_object_of_many_chunks_is_stored_on_one_node_and_read_from_another() {
-    let redis = TestRedis::start().await;
+    let redis = SharedRedis::start().await;
     let large = [("OBJECT_STORE_MAX_OBJECT_SIZE_MB", "700")];
     let here = Node::redis_with(&redis.url(), &large).await;
     let there = Node::redis_with(&redis.url(), &large).await;
@@ -193,8 +194,8 @@ async fn a_lost_notification_delays_a_response_but_does_not_lose_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_get_is_not_affected_by_a_later_write_of_its_client_while_its_content_is_read() {
-    let redis = TestRedis::start().await;
-    let (one, two) = (Node::redis(&redis).await, Node::redis(&redis).await);
+    let redis = SharedRedis::start().await;
+    let (one, two) = (redis.node().await, redis.node().await);
     let (mut client, mut other) =
         (Client::connect(one.port, "one").await, Client::connect(two.port, "two").await);
     for n in 0..40 {

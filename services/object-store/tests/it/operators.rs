@@ -10,6 +10,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
 use crate::client::{Client, Node, SET, id};
+use crate::shared_redis::SharedRedis;
 
 struct Operator {
     http: reqwest::Client,
@@ -97,8 +98,8 @@ async fn lists_and_removes(node: &Node) {
 
 #[tokio::test]
 async fn objects_are_listed_and_removed_by_prefix_and_by_age() {
-    let redis = TestRedis::start().await;
-    let (memory, on_redis) = (Node::memory(&[]).await, Node::redis(&redis).await);
+    let redis = SharedRedis::start().await;
+    let (memory, on_redis) = (Node::memory(&[]).await, redis.node().await);
     tokio::join!(lists_and_removes(&memory), lists_and_removes(&on_redis));
 }
 

@@ -5,13 +5,14 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use tempfile::NamedTempFile;
-use test_support::{Haproxy, TestRedis, eventually};
+use test_support::{Haproxy, eventually};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
 use crate::client::{Node, id, self_signed, size, tls_files};
+use crate::shared_redis::SharedRedis;
 
 /// A Python with opengris-scaler 2.9.0: the one of scripts/test.sh, or a virtual environment under the target directory.
 pub(crate) async fn python() -> Option<PathBuf> {
@@ -135,7 +136,7 @@ async fn an_unmodified_cluster_computes_with_objects_in_memory() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unmodified_cluster_computes_over_three_nodes_on_one_redis() {
     let Some(python) = python().await else { return };
-    let redis = TestRedis::start().await;
+    let redis = SharedRedis::start().await;
     let large = [("OBJECT_STORE_MAX_OBJECT_SIZE_MB", "200")];
     let nodes = [
         Node::redis_with(&redis.url(), &large).await,
@@ -169,7 +170,7 @@ async fn an_unmodified_cluster_computes_over_each_kind_of_address() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_argument_or_a_result_that_is_refused_hangs_neither_its_user_nor_a_worker() {
     let Some(python) = python().await else { return };
-    let redis = TestRedis::start().await;
+    let redis = SharedRedis::start().await;
     let node = Node::redis_with(&redis.url(), &[("OBJECT_STORE_MAX_OBJECT_SIZE_MB", "20")]).await;
     let running = Command::new(&python)
         .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peer/refused.py"))
@@ -239,8 +240,8 @@ async fn reads_late_and_reconnects(python: &Path, mut node: Node) {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_idle_cluster_continues_after_its_nodes_were_stopped_or_killed() {
     let Some(python) = python().await else { return };
-    let redis = TestRedis::start().await;
-    let (mut one, mut two) = (Node::redis(&redis).await, Node::redis(&redis).await);
+    let redis = SharedRedis::start().await;
+    let (mut one, mut two) = (redis.node().await, redis.node().await);
     let options = ["--tasks", "50", "--largest", "100000", "--hold"];
     let mut cluster = Cluster::start(&python, [&one, &two, &one], &options);
     cluster.wait_for_line("ready").await;
@@ -254,8 +255,8 @@ async fn an_idle_cluster_continues_after_its_nodes_were_stopped_or_killed() {
 /// Runs a cluster while its two nodes are ended in turn under load, and started again.
 async fn run_while_nodes_end(kills: bool, is_behind_haproxy: bool) {
     let Some(python) = python().await else { return };
-    let redis = TestRedis::start().await;
-    let (mut one, mut two) = (Node::redis(&redis).await, Node::redis(&redis).await);
+    let redis = SharedRedis::start().await;
+    let (mut one, mut two) = (redis.node().await, redis.node().await);
     let haproxy = match is_behind_haproxy {
         true => Some(Haproxy::start("object-store-tcp", &[one.port, two.port]).await),
         false => None,

@@ -1,13 +1,13 @@
 //! The Python client, with the original's signature.
 
-use test_support::TestRedis;
 use tokio::process::Command;
 
 use crate::client::Node;
+use crate::shared_redis::SharedRedis;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_python_client_does_what_the_originals_class_does() {
-    let redis = TestRedis::start().await;
+    let redis = SharedRedis::start().await;
     let limit = [("OBJECT_STORE_MAX_OBJECT_SIZE_MB", "2"), ("OBJECT_STORE_TOKEN", "secret")];
     for node in [Node::memory(&limit).await, Node::redis_with(&redis.url(), &limit).await] {
         let done = Command::new("python3")

@@ -1,10 +1,11 @@
 //! A client whose connection was reset: what it had sent is executed, whichever connection the node sees first.
 
 use object_store::header::RequestKind;
-use test_support::{TestRedis, eventually};
+use test_support::eventually;
 use tokio::io::AsyncWriteExt;
 
 use crate::client::{Client, Node, SET, id, size};
+use crate::shared_redis::SharedRedis;
 
 /// The header comes over the first connection, the payload over the second, which the node sees before the first has ended.
 async fn the_payload_follows_a_header(node: &Node, length: usize, sent_before: usize) {
@@ -24,8 +25,8 @@ async fn the_payload_follows_a_header(node: &Node, length: usize, sent_before: u
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_payload_over_a_connection_that_is_seen_before_the_reset_belongs_to_its_header() {
-    let redis = TestRedis::start().await;
-    let (memory, on_redis) = (Node::memory(&[]).await, Node::redis(&redis).await);
+    let redis = SharedRedis::start().await;
+    let (memory, on_redis) = (Node::memory(&[]).await, redis.node().await);
     for _ in 0..size(3, 47) {
         for node in [&memory, &on_redis] {
             for (length, sent_before) in
@@ -85,8 +86,8 @@ async fn a_response_that_was_still_to_be_written_when_a_large_payload_was_cut_of
 
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_that_came_before_a_reset_are_executed_and_answered_over_the_next_connection() {
-    let redis = TestRedis::start().await;
-    let (memory, on_redis) = (Node::memory(&[]).await, Node::redis(&redis).await);
+    let redis = SharedRedis::start().await;
+    let (memory, on_redis) = (Node::memory(&[]).await, redis.node().await);
     for (node, count) in [(&memory, 300), (&on_redis, 300)] {
         let mut first = Client::connect(node.port, "one").await;
         first.set(&id(0), b"zero").await;

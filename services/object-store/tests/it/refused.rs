@@ -7,6 +7,7 @@ use test_support::{TestRedis, eventually};
 use tokio::time::timeout;
 
 use crate::client::{Client, DELETED, DUPLICATED, NOT_EXISTS, Node, SET, id};
+use crate::shared_redis::SharedRedis;
 
 const ONE_MIB: [(&str, &str); 1] = [("OBJECT_STORE_MAX_OBJECT_SIZE_MB", "1")];
 /// Far shorter than the time between two checks of all waiting requests.
@@ -70,7 +71,7 @@ async fn nobody_waits_for_an_object_that_memory_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_waits_for_an_object_that_another_node_refused() {
-    let redis = TestRedis::start().await;
+    let redis = SharedRedis::start().await;
     let (here, there) =
         (Node::redis_with(&redis.url(), &ONE_MIB).await, Node::redis_with(&redis.url(), &ONE_MIB).await);
     nobody_waits_for_a_refused_object(&here, &there).await;

@@ -3,12 +3,13 @@
 use std::time::{Duration, Instant};
 
 use object_store::header::RequestKind;
-use test_support::{TestRedis, eventually};
+use test_support::eventually;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::client::{Client, DEADLINE, Node, SET, id, size};
+use crate::shared_redis::SharedRedis;
 
 const LIMITS: [(&str, &str); 2] =
     [("OBJECT_STORE_MAX_TRANSFER_MEMORY", "64MB"), ("OBJECT_STORE_CACHE_SIZE", "1MB")];
@@ -73,7 +74,7 @@ async fn each_slow_upload(node: &Node) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_upload_of_each_kind_stops_nobody() {
-    let redis = TestRedis::start().await;
+    let redis = SharedRedis::start().await;
     let limits = [LIMITS.as_slice(), &[("OBJECT_STORE_STALL_TIMEOUT", "20s")]].concat();
     let (memory, on_redis) = (Node::memory(&limits).await, Node::redis_with(&redis.url(), &limits).await);
     tokio::join!(each_slow_upload(&memory), each_slow_upload(&on_redis));
@@ -81,7 +82,7 @@ async fn a_slow_upload_of_each_kind_stops_nobody() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn readers_that_do_not_read_are_cut_off_when_others_wait_for_their_memory() {
-    let redis = TestRedis::start().await;
+    let redis = SharedRedis::start().await;
     let limits = [LIMITS.as_slice(), &[("OBJECT_STORE_STALL_TIMEOUT", "20s")]].concat();
     let node = Node::redis_with(&redis.url(), &limits).await;
     let mut client = Client::connect(node.port, "one").await;
@@ -141,7 +142,7 @@ async fn many_who_stall_share_memory_stop_nobody_and_are_cut_off(node: &Node) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn many_who_get_an_object_over_http_and_do_not_read_stop_nobody_and_are_cut_off() {
-    let redis = TestRedis::start().await;
+    let redis = SharedRedis::start().await;
     let (full, stall) = ((size(64, 128) << 20).to_string(), ("OBJECT_STORE_STALL_TIMEOUT", "3s"));
     let limits = [stall, ("OBJECT_STORE_MAX_TRANSFER_MEMORY", &full), ("OBJECT_STORE_CACHE_SIZE", "1MB")];
     let (memory, on_redis) = (Node::memory(&limits).await, Node::redis_with(&redis.url(), &limits).await);
@@ -198,7 +199,7 @@ async fn many_gets_wait_until_their_clients_are_gone(node: &Node, round: u64) ->
 
 #[tokio::test(flavor = "multi_thread")]
 async fn waiting_gets_of_clients_that_have_gone_leave_no_memory() {
-    let redis = TestRedis::start().await;
+    let redis = SharedRedis::start().await;
     let grace = [("OBJECT_STORE_RECONNECT_GRACE", "300ms")];
     let (memory, on_redis) = (Node::memory(&grace).await, Node::redis_with(&redis.url(), &grace).await);
     for node in [&memory, &on_redis] {

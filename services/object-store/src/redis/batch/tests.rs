@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use fred::interfaces::{HashesInterface, SortedSetsInterface};
+use redis_core::Redis;
 use test_support::TestRedis;
 
 use super::super::operation::OnReply;
@@ -30,7 +31,9 @@ impl Script {
     /// The script as a node of this name sends it.
     async fn on(redis: Arc<TestRedis>, node: &str) -> Self {
         let client = redis.client().await;
-        let sender = BatchSender::new(client.clone(), WaitReplicas::default(), "p:", node);
+        let connected = Redis::connected(&redis.url().parse().unwrap()).await.unwrap();
+        let keyspace = Keyspace::new(connected, "p:");
+        let sender = BatchSender::new(keyspace, 1, WaitReplicas::default(), "p:", node);
         Self { redis, client, sender, number: 0 }
     }
 
@@ -190,6 +193,46 @@ async fn a_duplicate_that_was_executed_is_not_executed_again_by_a_check_before_i
         "ok",
         "nothing else will tell the node, if it still believes that it waits"
     );
+}
+
+#[tokio::test]
+async fn a_content_that_is_copied_elsewhere_stays_until_it_is_released() {
+    let mut script = Script::start().await;
+    let (data, key) = ([7; 10_000], format!("p:_meta:chunk:{UPLOAD}:0"));
+    let linked = record(&data, Some(UPLOAD));
+    store_chunk(&script.client, key.clone(), Bytes::copy_from_slice(&data)).await.unwrap();
+    // One waits for the original, the other comes later; both hold the content.
+    assert_eq!(script.run(&[b"hold", b"0a", b"5"]).await, ["absent"]);
+    assert_eq!(script.run(&[b"link", b"0a", linked.bytes(), b"1"]).await, ["ok", "5"]);
+    for _ in 0..2 {
+        let held = script.run(&[b"hold", b"0a", b"6"]).await;
+        assert_eq!(held, [&Bytes::from("held"), linked.bytes()]);
+    }
+    assert_eq!(script.refs(&data).await, Some(3));
+    assert_eq!(script.run(&[b"delete", b"0a", b""]).await, ["ok"]);
+    assert_eq!(script.totals().await, ["totals", "0", "1", "10000"]);
+    let hash = blake3::hash(&data);
+    for ticket in [b"5", b"5"] {
+        assert_eq!(script.run(&[b"release", ticket, hash.as_bytes()]).await, ["ok"]);
+    }
+    assert_eq!(script.refs(&data).await, Some(1), "the second release was of nothing");
+    // The other node has died.
+    let holds: Vec<Bytes> =
+        script.client.zrange("p:_meta:holds", 0, -1, None, false, None, false).await.unwrap();
+    let _: () =
+        script.client.zadd("p:_meta:holds", None, None, false, false, (1.0, holds[0].clone())).await.unwrap();
+    assert_eq!(script.totals().await, ["totals", "0", "0", "0"]);
+    assert_eq!((script.refs(&data).await, script.client.exists::<u64, _>(key).await.unwrap()), (None, 0));
+
+    // A small content is in the reply, and needs no hold.
+    script.set("0b", b"data").await;
+    let held = script.run(&[b"hold", b"0b", b"7"]).await;
+    assert_eq!((&held[0], &held[2][32..]), (&Bytes::from("held"), b"data".as_slice()));
+    assert_eq!(script.refs(b"data").await, Some(1));
+    // Nobody waits for an original that was refused.
+    assert_eq!(script.run(&[b"hold", b"0c", b"8"]).await, ["absent"]);
+    assert_eq!(script.run(&[b"refuse", b"0c"]).await, ["refused", "8"]);
+    assert_eq!(script.run(&[b"hold", b"0c", b"9"]).await, ["refused"]);
 }
 
 #[tokio::test]

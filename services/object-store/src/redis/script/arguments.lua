@@ -9,12 +9,13 @@
 -- what was executed is not executed twice. A key of the store's own that has another type is removed, and the last reply says
 -- so: `repaired` and the keys. What an id has is never removed: an object that cannot be read is `damaged`.
 --
--- KEYS: the keys of the statistics, the total size, the garbage, the waited flag, the refused flag, this node's alive key and its
--- batch.
+-- KEYS: the keys of the statistics, the total size, the garbage, the waited flag, the refused flag, this node's alive key, its trial,
+-- the holds and its batch. The trial never exists outside of this script: so a Redis Cluster refuses the whole batch while the slot
+-- of these keys is being moved (ASK, TRYAGAIN). In between, some of the other keys would be there and some would not.
 -- ARGV: the prefixes of the keys of objects, contents, chunks, waiters, refused ids, notifications, alive keys, and of the
 -- channels of nodes; the node, the number of the batch, the mode, the length of a chunk, '1' for a trial of the commands, and the
--- operations: the name and the arguments of each, every one after its length (u32). Then the small contents that the operations store. They are separate arguments
--- because Lua hashes every byte of every string that it makes.
+-- operations: the name and the arguments of each, every one after its length (u32). Then the small contents that the operations
+-- store. They are separate arguments because Lua hashes every byte of every string that it makes.
 -- The mode is `alone`; or `follows`, if the batch before it is still in flight; or `full`, if Redis is full and the batch
 -- needs no further memory.
 -- Returns one reply per operation: a word that says how it ended, or an array that begins with this word.
@@ -25,13 +26,17 @@
 --   content         string: reference count, the number of ids that have it (u64), upload, length, and a small content itself
 --   chunk           string: a part of a content. It expires unless a content has it.
 --   garbage         sorted set: contents without ids, by the second of their removal
---   waiters         sorted set: requests that wait for an object, "node:ticket:" and, for a duplicate, the id to create
+--   waiters         sorted set: requests that wait for an object, "node:ticket:" and, for a duplicate, the id to create; * if that
+--                   is in another partition
 --   waited          string: exists while requests may be waiting
 --   refused id      string: exists for a time after the set of an id was refused, or its content was lost
 --   refused         string: exists while there may be refused ids
 --   notifications   sorted set: notifications to a node about what it waits for, by number
---   node channel    tells a node that it has a notification
+--   node channel    tells a node that it has a notification: the message is the prefix of the objects' keys
 --   alive           string: exists while the node is alive
+--   trial           exists only while the commands are tried
+--   holds           sorted set: contents that nodes are copying to another partition, "node:ticket:" and the hash, by the second
+--                   until which they are kept. Each is an id more in the reference count
 --   batch           hash: number of the node's last batch, and after a + that of one that failed on the way; 0 and 1: the replies
 --                   to its last even and odd batch; partial: those of the one that failed, until then
 --   statistics      hash: ids, contents, bytes; waits and mails, the last numbers given to waiters and notifications
@@ -41,7 +46,7 @@
 -- metadata. Up to 64 bytes Redis stores it compactly. Numbers in bytes are big-endian.
 local call, try, sub, find, pack, unpack_bytes =
   redis.call, redis.pcall, string.sub, string.find, struct.pack, struct.unpack
-local stats, total_size, garbage, waited_flag, refused_flag, alive, batch = unpack(KEYS)
+local stats, total_size, garbage, waited_flag, refused_flag, alive, trial, holds, batch = unpack(KEYS)
 local object_key, content_key, chunk_key, waiters_key, refused_key, notifications_key, alive_key, node_channel =
   unpack(ARGV, 1, 8)
 local node, number, mode, CHUNK = ARGV[9], tonumber(ARGV[10]), ARGV[11], tonumber(ARGV[12])
@@ -50,7 +55,7 @@ local NO_UPLOAD = '----------------'
 -- Seconds. GRACE: how long a content of many chunks can still be read after its last id is gone. The others are expiry times.
 -- They are strings because Redis is slow at converting numbers.
 local GRACE, WAITERS_TTL, WAITED_TTL, ALIVE_TTL, NOTIFICATIONS_TTL, BATCH_TTL = 10, '60', '61', '15', '60', '3600'
-local REFUSED_TTL, REFUSED_FLAG_TTL = '600', '601'
+local REFUSED_TTL, REFUSED_FLAG_TTL, HOLD_TTL = '600', '601', 600
 -- A count of ids that a content never comes down from: for one that was damaged, so that it is not known how many ids have it.
 local UNKNOWN_REFS = 2 ^ 40
 
@@ -80,7 +85,6 @@ call('SET', alive, '1', 'EX', ALIVE_TTL)
 -- A user who may not run some command is to be refused now, not in the middle of an operation: that would be executed again,
 -- and count again what it had counted.
 if ARGV[13] == '1' then
-  local trial = batch .. ':trial'
   call('UNLINK', trial)
   call('INCRBY', trial, '0')
   call('SETRANGE', trial, '0', '0')

@@ -1,7 +1,8 @@
 -- Removes contents of many chunks that have had no id for a while.
 --
--- KEYS: the garbage. ARGV: the prefixes of the keys of contents and of chunks, the length of a chunk, and how many contents to
--- remove at most. Returns how many were due.
+-- KEYS: the garbage, and a key that never exists, so that a Redis Cluster refuses this while their slot is being moved.
+-- ARGV: the prefixes of the keys of contents and of chunks, the length of a chunk, and how many contents to remove at most.
+-- Returns how many were due.
 local garbage = KEYS[1]
 local content_key, chunk_key, chunk, limit = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local now = redis.call('TIME')[1]

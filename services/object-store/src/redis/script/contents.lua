@@ -100,3 +100,24 @@ local function decr_ref(record)
     call_own('ZADD', garbage, now() + GRACE, hash)
   end
 end
+
+-- The node of this request ("node:ticket:") copies the content of a record, which stays for it until it is released. A small one is
+-- in the reply, or in the notification.
+local function hold(record, request)
+  if upload_of(record) == NO_UPLOAD then return end
+  local hash, head = hash_of(record), head_of(record)
+  if head and call_own('ZADD', holds, 'NX', now() + HOLD_TTL, request .. hash) == 1 then incr_ref(hash, head) end
+end
+
+-- Ends a hold, unless it has ended.
+local function release_hold(held)
+  if call_own('ZREM', holds, held) == 0 then return end
+  local hash = sub(held, -32)
+  local head = try('GETRANGE', content_key .. hash, '0', '31')
+  if not is_wrong_type(head) and #head == 32 then decr_ref(hash .. sub(head, 9)) end
+end
+
+-- Ends the holds of nodes that have not done so in time: they have died.
+local function release_old_holds()
+  for _, held in ipairs(call_own('ZRANGEBYSCORE', holds, '-inf', now(), 'LIMIT', '0', '100')) do release_hold(held) end
+end

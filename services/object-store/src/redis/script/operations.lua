@@ -91,6 +91,33 @@ function writes.recheck()
   return duplicate(id, original, ticket)
 end
 
+-- original, ticket: the original of a duplicate in another partition. Returns it, and holds a content that is not in the reply. Waits
+-- for the original, also if it waits already.
+function writes.hold()
+  local original, ticket = next_argument(), next_argument()
+  local record, length = lookup(original)
+  if not record then return is_refused(original) and 'refused' or add_waiter(original, ticket, COPY) end
+  if record == 'legacy' then return { 'legacy', tostring(length) } end
+  if record == 'damaged' then return record end
+  local request, upload = node .. ':' .. ticket .. ':', upload_of(record)
+  local is_there = head_of(record) and (upload == NO_UPLOAD or has_chunks(upload, length_of(record)))
+  local reply = is_there and reply_object('held', record) or 'lost'
+  if reply == 'lost' then
+    lose(original, record)
+    return reply
+  end
+  call_own('ZREM', waiters_key .. original, request .. COPY)
+  hold(record, request)
+  return reply
+end
+
+-- ticket, hash: the content has been copied.
+function writes.release()
+  local ticket, hash = next_argument(), next_argument()
+  release_hold(node .. ':' .. ticket .. ':' .. hash)
+  return 'ok'
+end
+
 -- id: its set was refused.
 function writes.refuse()
   local tickets = refuse(next_argument())
@@ -162,14 +189,16 @@ function reads.ping()
   return 'ok'
 end
 
--- Returns the counts of ids, contents and bytes.
+-- Returns the counts of ids, contents and bytes. Every node asks for them all the time.
 function reads.totals()
+  release_old_holds()
   write_counts()
   local counts = call_own('HMGET', stats, 'ids', 'contents', 'bytes')
   return { 'totals', counts[1] or '0', counts[2] or '0', counts[3] or '0' }
 end
 
-local write_arguments = { set = 2, link = 3, delete = 2, duplicate = 3, recheck = 3, refuse = 1, cancel = 3 }
+local write_arguments =
+  { set = 2, link = 3, delete = 2, duplicate = 3, recheck = 3, hold = 2, release = 2, refuse = 1, cancel = 3 }
 local replies, write_replies = {}, {}
 local function execute(index)
   local name = next_argument()

@@ -7,7 +7,10 @@ local function something_waits()
   return is_waited
 end
 
--- Adds a request of this node that waits for an id. `duplicate` is the id that a duplicate creates, or empty.
+-- In place of the id that a duplicate creates: it is in another partition, to which its node copies the content.
+local COPY = '*'
+
+-- Adds a request of this node that waits for an id. `duplicate` is the id that a duplicate creates, COPY, or empty.
 local function add_waiter(id, ticket, duplicate)
   local key = waiters_key .. id
   call_own('ZADD', key, 'NX', add('waits', '1'), node .. ':' .. ticket .. ':' .. duplicate)
@@ -39,7 +42,7 @@ local function notify(other, tickets, record, content)
   call_own('ZADD', key, notification, head .. tickets .. record .. content)
   call('EXPIRE', key, NOTIFICATIONS_TTL)
   -- Nothing relies on the message. A user who may not publish only makes the other node wait longer.
-  try('PUBLISH', node_channel .. other, '')
+  try('PUBLISH', node_channel .. other, object_key)
 end
 
 -- Notifies the other nodes of their requests that are done, with the object or with what became of it. Returns the tickets of
@@ -52,18 +55,18 @@ local function notify_all(woken, record, content)
 end
 
 -- Takes the requests that wait for an id, those that wait for their duplicates in turn, and so on. `settle` is called for each
--- duplicate, right after its original, and says whether the requests that wait for that one go on too. Returns the tickets of
--- each node.
+-- duplicate, right after its original, with its id or COPY and with the request ("node:ticket:"), and says whether the requests
+-- that wait for that one go on too. Returns the tickets of each node.
 local function take_waiters(id, settle)
   local stack, woken = {}, {}
   push_waiters(stack, id)
   while #stack > 0 do
-    local other, ticket, duplicate = string.match(table.remove(stack), '^(%x+):(%d+):(%x*)$')
+    local other, ticket, duplicate = string.match(table.remove(stack), '^(%x+):(%d+):([%x*]*)$')
     -- Who is no waiter matches nothing.
     if other and is_alive(other) then
       woken[other] = woken[other] or {}
       table.insert(woken[other], ticket)
-      if duplicate ~= '' and settle(duplicate) then push_waiters(stack, duplicate) end
+      if duplicate ~= '' and settle(duplicate, other .. ':' .. ticket .. ':') then push_waiters(stack, duplicate) end
     end
   end
   return woken
@@ -82,7 +85,7 @@ local function refuse(id)
   mark_refused(id)
   if not something_waits() then return '' end
   local woken = take_waiters(id, function(duplicate)
-    if lookup(duplicate) then return false end
+    if duplicate == COPY or lookup(duplicate) then return false end
     mark_refused(duplicate)
     return true
   end)
@@ -101,7 +104,11 @@ end
 local function set_and_wake(id, record)
   set_record(id, record)
   if not something_waits() then return '' end
-  local woken = take_waiters(id, function(duplicate)
+  local woken = take_waiters(id, function(duplicate, request)
+    if duplicate == COPY then
+      hold(record, request)
+      return false
+    end
     -- The id that they wait for has the content, so it is there.
     incr_ref(hash_of(record), head_of(record))
     set_record(duplicate, record)

@@ -41,6 +41,7 @@ fn next(settled: &Settled) -> &'static str {
         Next::Wait { .. } => "wait",
         Next::Upload { .. } => "upload",
         Next::CopyLegacy { .. } => "copy",
+        Next::Copy { .. } => "copy elsewhere",
         Next::Lost(..) => "lost",
         Next::Damaged(..) => "damaged",
         Next::ReadNotifications(_) => "notifications",
@@ -80,20 +81,20 @@ fn each_word_of_the_script_leads_to_what_it_means() {
         (OnReply::Recheck { ticket: 7 }, &["absent"], "nothing"),
         (OnReply::Ignore, &["ok"], "nothing"),
     ] {
-        assert_eq!(next(&settle(on_reply, &reply(fields))), expected, "{fields:?}");
+        assert_eq!(next(&settle(0, on_reply, &reply(fields))), expected, "{fields:?}");
     }
 }
 
 #[test]
 fn those_who_waited_get_what_was_stored_or_that_it_was_refused() {
-    let settled = settle(store(None), &reply(&["ok", "7,12"]));
+    let settled = settle(0, store(None), &reply(&["ok", "7,12"]));
     let woken = settled.woken.unwrap();
     let record = Record::new(blake3::hash(b"hello").as_bytes(), None, 5, b"");
     assert_eq!(woken.tickets, [7, 12]);
     assert_eq!(woken.outcome, Outcome::Stored(LoadedObject { record, data: Some("hello".into()) }));
-    assert!(settle(store(None), &reply(&["ok"])).woken.is_none(), "nobody waited");
+    assert!(settle(0, store(None), &reply(&["ok"])).woken.is_none(), "nobody waited");
 
-    let woken = settle(OnReply::Reject { reply_to: caller() }, &reply(&["ok", "9"])).woken.unwrap();
+    let woken = settle(0, OnReply::Reject { reply_to: caller() }, &reply(&["ok", "9"])).woken.unwrap();
     assert_eq!((woken.tickets, woken.outcome), (vec![9], Outcome::Refused));
 }
 
@@ -101,20 +102,20 @@ fn those_who_waited_get_what_was_stored_or_that_it_was_refused() {
 fn what_was_read_and_what_was_uploaded_is_learned() {
     let record = Record::new(&[1; 32], None, 5, b"");
     let fields = [Bytes::from("object"), record.bytes().clone(), encode_small_content(b"hello")];
-    let settled = settle(get(None, None), &fields);
+    let settled = settle(0, get(None, None), &fields);
     let object = LoadedObject { record, data: Some("hello".into()) };
     assert_eq!(next(&settled), "object");
     assert!(
         matches!(settled.learned, Some(Learned::Object(known, learned)) if known == id(1) && learned == object)
     );
 
-    let unchanged = settle(get(None, Some(object)), &reply(&["unchanged"]));
+    let unchanged = settle(0, get(None, Some(object)), &reply(&["unchanged"]));
     assert!(next(&unchanged) == "object" && unchanged.learned.is_none());
 
-    let uploaded = settle(store(Some("0123456789abcdef")), &reply(&["ok"]));
+    let uploaded = settle(0, store(Some("0123456789abcdef")), &reply(&["ok"]));
     assert!(matches!(uploaded.learned, Some(Learned::Content(_, data)) if data == "hello"));
     assert!(
-        settle(store(None), &reply(&["ok"])).learned.is_none(),
+        settle(0, store(None), &reply(&["ok"])).learned.is_none(),
         "a small content is read with its record"
     );
 }
