@@ -97,6 +97,30 @@ impl RedisCluster {
         format!("redis-cluster://{}", nodes.collect::<Vec<_>>().join(","))
     }
 
+    /// As [`RedisCluster::url`], with a user whose password is `SECRET`, as in the READMEs.
+    pub fn url_of(&self, user: &str) -> String {
+        self.url().replacen("//", &format!("//{user}:SECRET@"), 1)
+    }
+
+    /// Makes the user of a README on all nodes: its lines for one Redis and for a Cluster.
+    pub async fn set_user(&self, readme: &str) {
+        let lines: Vec<&str> = readme.lines().filter(|line| line.starts_with("ACL SETUSER ")).collect();
+        assert_eq!(lines.len(), 2, "{lines:?}");
+        for node in &self.nodes {
+            for line in &lines {
+                node.admin(line).await;
+            }
+        }
+    }
+
+    /// Fails if a node has refused a user something.
+    pub async fn assert_nothing_denied(&self) {
+        for node in &self.nodes {
+            let denied = node.admin("ACL LOG").await;
+            assert_eq!(denied.array_len(), Some(0), "{denied:?}");
+        }
+    }
+
     /// The number of the node that has this slot.
     pub async fn owner(&self, slot: u16) -> usize {
         let find = async || {

@@ -41,6 +41,26 @@ async fn the_user_of_the_readme_may_do_all_that_is_needed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_user_of_the_readme_is_enough_on_a_cluster() {
+    let world = World::on_cluster(Kafka::start_mock(), 1).await;
+    let cluster = world.cluster.as_ref().unwrap();
+    cluster.set_user(include_str!("../../README.md")).await;
+    let service = world.start_ingester(&USER).await;
+    // On each shard there is one.
+    for number in 0..20 {
+        world.kafka.enqueue(&world.topic, 0, None, Some(format!(r#"{{"battery_id":{number}}}"#).as_bytes()));
+    }
+    world.send("bad");
+    world.wait_for_offset(0, 21).await;
+    for command in ["list", "replay"] {
+        let (code, lines, error) = run_command(&world, &["dead-letters", command], &USER).await;
+        assert_eq!((code, lines.len()), (0, 1), "{error}");
+    }
+    assert_eq!(service.get("/ready").await.0, 200);
+    cluster.assert_nothing_denied().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_user_of_the_readme_may_also_use_all_options_with_what_they_add() {
     let world = World::new(1).await;
     world.redis.admin(&format!("{} +set +get +pttl +pexpire +pexpireat +del +srem +wait", acl_line())).await;

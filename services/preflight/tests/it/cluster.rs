@@ -22,6 +22,17 @@ const RUNS: [&str; 3] = ["run-2", "run-0", "run-1"];
 const NO_RECHECK: (&str, &str) = ("PREFLIGHT_RECHECK_INTERVAL", "1h");
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_redis_user_of_the_readme_is_enough() {
+    let cluster = RedisCluster::start_with(&NOTIFICATIONS).await;
+    cluster.set_user(include_str!("../../README.md")).await;
+    let service = start(&cluster.url_of("preflight"), &[NO_RECHECK]).await;
+    service.wait_until_ready().await;
+    let load = Load::start(&cluster, &service).await;
+    load.all_see_changes().await;
+    cluster.assert_nothing_denied().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn changes_are_seen_through_a_kill_a_reshard_an_added_node_and_a_planned_failover() {
     let mut cluster = RedisCluster::start_with(&NOTIFICATIONS).await;
     let service = start(&cluster.url(), &[NO_RECHECK]).await;
