@@ -216,6 +216,27 @@ async fn acknowledged_is_kept_through_a_kill_a_reshard_an_added_node_and_a_plann
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_redis_user_of_the_readme_is_enough() {
+    let cluster = RedisCluster::start().await;
+    cluster.set_user(include_str!("../../README.md")).await;
+    let (url, vars) = (cluster.url_of("object-store"), [("REDIS_WAIT_REPLICAS", "1")]);
+    let nodes = (Node::redis_with(&url, &vars).await, Node::redis_with(&url, &vars).await);
+    let load = Load::start([&nodes.0, &nodes.1]);
+    load.go_on(0..6).await;
+    // The slot of one of the partitions.
+    let slot = hash_slot(&spread_tags("", PARTITIONS)[0]);
+    let (from, to) = (cluster.owner(slot).await, cluster.owner(16_383).await);
+    cluster.begin_move(slot, from, to).await;
+    load.go_on(2..6).await;
+    cluster.finish_move(slot, from, to).await;
+    load.go_on(0..6).await;
+    check([&nodes.0, &nodes.1], &load.stop().await).await;
+    let listed = nodes.0.process.get("/objects?limit=10000").await;
+    assert_eq!(listed.0, 200, "{}", listed.1);
+    cluster.assert_nothing_denied().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_store_is_spread_evenly_and_is_counted_listed_and_cleared_as_one() {
     let cluster = RedisCluster::start().await;
     let node = Node::redis_with(&cluster.url(), &[]).await;
