@@ -14,6 +14,8 @@ pub enum Channel<'a> {
     StatusPattern,
     /// status-proxy: epochs, by which all instances number lines alike. It is not a status channel.
     StatusEpochs,
+    /// status-proxy: the same on a Cluster, where all who are subscribed at this node number lines alike.
+    StatusEpochsAt(&'a str),
     /// status-proxy: an instance publishes here to itself, to check its subscriptions.
     StatusProbe(&'a str),
     /// preflight: keyspace notifications of a key in a database.
@@ -37,6 +39,7 @@ impl fmt::Display for Channel<'_> {
             Channel::Status(run, channel) => write!(f, "{run}:{channel}"),
             Channel::StatusPattern => f.write_str("*:*"),
             Channel::StatusEpochs => f.write_str("status-proxy/marks"),
+            Channel::StatusEpochsAt(node) => write!(f, "status-proxy/marks/{node}"),
             Channel::StatusProbe(instance) => write!(f, "status-proxy/probe/{instance}"),
             Channel::Keyspace(db, key) => write!(f, "__keyspace@{db}__:{key}"),
             Channel::TimelineChanged => f.write_str("TIMELINE:CHANGED"),

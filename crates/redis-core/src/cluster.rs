@@ -12,3 +12,4 @@ mod view;
 pub(crate) use self::follower::{Follower, first_view};
 pub(crate) use self::redirect::Redirect;
 pub use self::topology::Topology;
+pub(crate) use self::view::NodeId;

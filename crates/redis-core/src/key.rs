@@ -97,16 +97,38 @@ pub enum Key<'a> {
     /// preflight: hash, written by a process to hear whether Redis tells of it; it has gone a moment later.
     PreflightCanary(&'a str),
 
-    /// status-proxy: string, the last epoch that was published.
-    StatusEpoch,
+    /// status-proxy: string, the last epoch that was published. Like all that follow it has the hash tag of a partition of the runs
+    /// on a Cluster. On one Redis there is one partition, without a tag.
+    StatusEpoch {
+        /// The hash tag of the first partition.
+        tag: &'a str,
+    },
     /// status-proxy: string with a lease, the instance that records history.
-    StatusRecorder,
+    StatusRecorder {
+        /// The hash tag of the partition.
+        tag: &'a str,
+    },
     /// status-proxy: hash, the epochs from and up to which history is recorded.
-    StatusRecorded,
-    /// status-proxy: stream, the last lines of a channel (`run:channel`).
-    StatusHistory(&'a str),
+    StatusRecorded {
+        /// The hash tag of the partition.
+        tag: &'a str,
+        /// On a Cluster the node in whose order lines are numbered.
+        node: &'a str,
+    },
+    /// status-proxy: stream, the last lines of a channel.
+    StatusHistory {
+        /// The hash tag of the run's partition.
+        tag: &'a str,
+        /// `run:channel`.
+        channel: &'a str,
+    },
     /// status-proxy: sorted set, the channels of a run that have such a stream, by the time of their last line.
-    StatusChannels(&'a str),
+    StatusChannels {
+        /// The hash tag of the run's partition.
+        tag: &'a str,
+        /// The run.
+        run: &'a str,
+    },
 
     /// etl-worker: set, the players of a game.
     Game(&'a GameToken),
@@ -219,12 +241,12 @@ impl Key<'_> {
     /// what is in braces decides the slot.
     fn on_cluster(&self) -> String {
         match self {
-            // All of a run is in one slot, so that a script writes a stream and the list of the run's channels.
-            Key::StatusHistory(channel) => {
-                let (run, name) = channel.split_once(':').unwrap_or((channel, ""));
-                format!("status-proxy:history:{{{run}}}:{name}")
-            }
-            Key::StatusChannels(run) => format!("status-proxy:channels:{{{run}}}"),
+            // All of a partition is in one slot: what a failover loses of its lines, the state of the recording has lost too.
+            Key::StatusEpoch { tag } => format!("status-proxy:{{{tag}}}:mark"),
+            Key::StatusRecorder { tag } => format!("status-proxy:{{{tag}}}:recorder"),
+            Key::StatusRecorded { tag, node } => format!("status-proxy:{{{tag}}}:recorded:{node}"),
+            Key::StatusHistory { tag, channel } => format!("status-proxy:{{{tag}}}:history:{channel}"),
+            Key::StatusChannels { tag, run } => format!("status-proxy:{{{tag}}}:channels:{run}"),
             // All of a dataset's jobs are in one slot: a script takes, plans and commits many of them.
             Key::EtlJobs
             | Key::EtlDead
@@ -292,11 +314,11 @@ impl fmt::Display for Key<'_> {
             Key::Run(run) => write!(f, "{run}"),
             Key::PreflightCanary(process) => write!(f, "preflight:canary:{process}"),
 
-            Key::StatusEpoch => f.write_str("status-proxy:mark"),
-            Key::StatusRecorder => f.write_str("status-proxy:recorder"),
-            Key::StatusRecorded => f.write_str("status-proxy:recorded"),
-            Key::StatusHistory(channel) => write!(f, "status-proxy:history:{channel}"),
-            Key::StatusChannels(run) => write!(f, "status-proxy:channels:{run}"),
+            Key::StatusEpoch { .. } => f.write_str("status-proxy:mark"),
+            Key::StatusRecorder { .. } => f.write_str("status-proxy:recorder"),
+            Key::StatusRecorded { .. } => f.write_str("status-proxy:recorded"),
+            Key::StatusHistory { channel, .. } => write!(f, "status-proxy:history:{channel}"),
+            Key::StatusChannels { run, .. } => write!(f, "status-proxy:channels:{run}"),
 
             Key::Game(game) => write!(f, "games:{game}"),
             Key::GameSuperhero(game, user) => write!(f, "games:{game}{}:{user}", game_suffix::SUPERHEROS),

@@ -5,6 +5,7 @@
 //! connection has, of which Redis tells (CLIENT INFO).
 
 mod link;
+mod nodes;
 mod proof;
 
 use std::collections::HashSet;
@@ -65,6 +66,11 @@ impl PubSubConnection {
     /// changes: see [`message_rx`](Self::message_rx).
     pub fn client(&self) -> Client {
         self.link.client()
+    }
+
+    /// The id of the node of a Cluster that the present connection leads to. `None` on one Redis, and as long as it is not known.
+    pub fn node(&self) -> Option<Arc<str>> {
+        self.link.node()
     }
 
     /// What is published from now on, on whatever connection.

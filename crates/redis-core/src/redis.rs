@@ -215,6 +215,26 @@ impl Redis {
         self.link(event_capacity).map(PubSubConnection::of_link)
     }
 
+    /// As [`pubsub`](Self::pubsub). On a Cluster all who name the same slot are at the same node, where all hear the same messages
+    /// in the same order, apart from moments in which one of them cannot reach it. It is not of the shard that has the slot, and
+    /// stays the same in planned changes.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect).
+    pub fn pubsub_at_common_node(
+        &self,
+        apart_from: u16,
+        event_capacity: usize,
+    ) -> Result<PubSubConnection, ConnectError> {
+        let link = match self.layout() {
+            Layout::One => connect::listener(&self.config, event_capacity).map(Link::fixed),
+            Layout::Cluster => {
+                Link::to_common_node(&self.config, self.topology.clone(), apart_from, event_capacity)
+            }
+        };
+        link.map(PubSubConnection::of_link)
+    }
+
     /// A subscriber, which subscribes again after every reconnect; on a Cluster as [`pubsub`](Self::pubsub). Its channel holds
     /// [`EVENT_CAPACITY`](connect::EVENT_CAPACITY) messages.
     ///

@@ -9,7 +9,6 @@ use anyhow::Context;
 use chassis::probe::Probes;
 use chassis::{Lifecycle, Settings};
 use parking_lot::Mutex;
-use tokio::sync::mpsc;
 use tracing::info;
 use ws_chassis::{HttpFront, drain_time};
 use ws_server::{Server, page};
@@ -23,7 +22,7 @@ use crate::line::LineId;
 use crate::metrics::Metrics;
 use crate::position::StreamPosition;
 use crate::preparer::Preparer;
-use crate::recorder::{Recorder, RecorderInput};
+use crate::recorder::{Recorder, RecorderGroup, RecorderQueues};
 use crate::run_list::RunLists;
 use crate::shard::ChannelPolicy;
 use crate::store::Store;
@@ -65,7 +64,7 @@ impl App {
         let redis = config.redis.in_the_only_database();
         let (store, events) = Store::new(&redis, format!("{instance:x}"), records)?;
         let store = Arc::new(store);
-        let history = store.history(retention.age).filter(|_| records).map(Arc::new);
+        let history = records.then(|| Arc::new(store.history(retention.age)));
 
         let idle_ttl = if records { RECORDED_WITHIN } else { retention.age };
         let policy = ChannelPolicy {
@@ -82,22 +81,27 @@ impl App {
         }
 
         let readiness = lifecycle.readiness();
-        let recorder = history.clone().map(|history| {
-            let (sender, inputs) = mpsc::unbounded_channel::<RecorderInput>();
-            let recorder = Recorder::new(history, retention, metrics.clone());
-            tokio::spawn(readiness.gate("recording").follow(recorder.state()));
-            spawn(lifecycle, "recorder", recorder.run(inputs));
-            sender
+        let recorders = history.as_ref().map(|history| {
+            let partitions = &store.partitions;
+            let group = Arc::new(RecorderGroup::new(partitions.len(), metrics.clone()));
+            tokio::spawn(readiness.gate("recording").follow(group.state()));
+            let (queues, ends) = RecorderQueues::new(partitions.clone(), group.clone());
+            for (partition, inputs) in partitions.iter().zip(ends) {
+                let (history, partition) = (history.clone(), partition.clone());
+                let recorder = Recorder::new(history, partition, retention, metrics.clone(), group.clone());
+                spawn(lifecycle, "recorder", recorder.run(inputs));
+            }
+            queues
         });
 
         // With history in Redis the first epoch replaces this.
         let epoch = if records { 0 } else { instance };
-        let position = StreamPosition { latest: LineId::start_of(epoch), complete_since: 0 };
+        let position = StreamPosition { latest: LineId::start_of(epoch), ..StreamPosition::default() };
         let position = Arc::new(Mutex::new(position));
         let (subscriptions, commands) = Subscriptions::new();
         let table = SubscriptionTable::new(subscriptions.clone(), config.max_channels());
-        let (epochs, limit) = (store.epochs_channel(), config.line_limit());
-        let router = LineRouter::new(hub.clone(), metrics.clone(), recorder, position.clone(), epochs, limit);
+        let (limit, age) = (config.line_limit(), retention.age);
+        let router = LineRouter::new(hub.clone(), metrics.clone(), recorders, position.clone(), limit, age);
         let subscriber = Subscriber::new(store.clone(), history, events, table, router, metrics);
         for (name, state) in [("subscription", subscriber.state()), ("redis", store.redis_state())] {
             tokio::spawn(readiness.gate(name).follow(state));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chassis::{ProcessSettings, Service, SettingError, Settings, parsers};
-use redis_core::{Layout, RedisConfig};
+use redis_core::RedisConfig;
 use ws_chassis::SocketSettings;
 use ws_server::{Options, Overflow};
 
@@ -54,7 +54,7 @@ fn line_size(text: &str) -> Result<usize, String> {
 #[derive(clap::Args)]
 #[command(next_help_heading = "History")]
 struct History {
-    /// memory: lines of channels with viewers, in this process; redis: lines of all channels, for all instances (not on a Cluster)
+    /// memory: lines of channels with viewers, in this process; redis: lines of all channels, for all instances
     #[arg(long, env = "STATUS_HISTORY", value_enum, default_value_t = HistoryLocation::Memory)]
     history: HistoryLocation,
 
@@ -96,10 +96,6 @@ impl Settings for Config {
     }
 
     fn check(&self) -> Result<(), SettingError> {
-        if self.has_history_in_redis() && self.redis.layout() == Layout::Cluster {
-            let problem = "must be memory on a Redis Cluster, whose nodes publish in different orders";
-            return Err(SettingError::new("STATUS_HISTORY", problem));
-        }
         self.sockets.check(Self::SERVICE)
     }
 

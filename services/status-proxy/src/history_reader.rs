@@ -43,6 +43,7 @@ impl HistoryReader {
 
     async fn is_known(&self, id: LineId) -> bool {
         let latest = || self.position.lock().latest;
+        let is_in_order = || self.position.lock().order.may_have(id.epoch);
         if self.pages.is_none() {
             return id <= latest() && id.epoch == latest().epoch;
         }
@@ -53,7 +54,7 @@ impl HistoryReader {
             }
             sleep(POLL_INTERVAL).await;
         }
-        true
+        is_in_order()
     }
 
     /// What the recorded history of these channels has for a client; `None` if there is nothing to read.
@@ -87,7 +88,8 @@ impl HistoryReader {
         let history = &pages.history;
         let deadline = Instant::now() + TAKEOVER_TIMEOUT.min(self.timeout);
         loop {
-            let until = history.recorded_span().await?.until;
+            // All are of one run.
+            let until = history.recorded_span(channels.first().unwrap_or(&"")).await?.until;
             if until.epoch >= self.position.lock().complete_since || Instant::now() > deadline {
                 break;
             }
@@ -111,7 +113,7 @@ async fn start_at_last(
         return Ok(vec![pages.history.run_start_at_last(run, count).await?]);
     }
     // This comes first, so that every line that it says is recorded is among those that are found.
-    let span = pages.history.recorded_span().await?;
+    let span = pages.history.recorded_span(channels.first().unwrap_or(&"")).await?;
     let found = try_join_all(channels.iter().map(|channel| pages.find_last(channel, count))).await?;
     Ok(found.into_iter().map(|last| span.start_at_last(last)).collect())
 }

@@ -13,6 +13,7 @@ mod json;
 mod line;
 mod line_limit;
 mod metrics;
+mod partition;
 mod position;
 mod preparer;
 mod recorder;

@@ -13,7 +13,7 @@ chassis::metrics! {
             "probe_seconds", "Time from the publication of a probe to its arrival.";
         probes_lost: IntCounter = "probes_lost_total", "Probes that did not arrive: the connection is made anew.";
         recorded: IntCounter = "recorded_lines_total", "Status lines that this instance recorded in Redis.";
-        is_recorder: IntGauge = "is_recorder", "1 if this instance records history in Redis.";
+        is_recorder: IntGauge = "is_recorder", "Partitions whose history this instance records in Redis; on one Redis there is one.";
     }
 }
 

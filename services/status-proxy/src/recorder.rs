@@ -1,24 +1,31 @@
 //! Records all lines in Redis Streams, so that history survives a restart and is the same for every instance.
 //!
-//! Every instance receives every line and numbers it alike (see [`LineId`](crate::line::LineId)). One instance, the
-//! recorder, holds a lease and writes. The others keep the lines that are not yet recorded, and one of them continues when
-//! the lease runs out. If two write the same line, Redis refuses the second one, because its id is not new.
+//! Every instance receives every line and numbers it alike (see [`LineId`](crate::line::LineId)). Of each partition of the runs one
+//! instance, the recorder, holds a lease and writes. The others keep the lines that are not yet recorded, and one of them continues
+//! when the lease runs out. If two write the same line, Redis refuses the second one, because its id is not new.
 
 mod backlog;
+mod group;
+mod input;
+mod queues;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use redis_core::error::reason;
-use redis_core::{ErrorClass, RedisError, State, publish_state};
-use tokio::sync::{mpsc, watch};
-use tracing::{info, warn};
+use redis_core::{ErrorClass, RedisError};
+use tokio::sync::mpsc;
+use tokio::time::MissedTickBehavior;
+use tracing::{debug, warn};
 
 use self::backlog::Backlog;
-use crate::line::Line;
+pub(crate) use self::group::RecorderGroup;
+pub(crate) use self::input::RecorderInput;
+pub(crate) use self::queues::RecorderQueues;
 use crate::metrics::Metrics;
+use crate::partition::Partition;
 use crate::replay_buffer::Retention;
-use crate::store::HistoryStore;
+use crate::store::{HistoryStore, RecordedBy, Recording, RecordingState, Take};
 
 /// How often the recorder publishes an epoch and renews its lease, and the others look how far it is.
 const TICK: Duration = Duration::from_millis(250);
@@ -26,48 +33,61 @@ const TICK: Duration = Duration::from_millis(250);
 const BATCH_SIZE: usize = 256;
 /// The most bytes of lines in one call.
 const BATCH_BYTES: usize = 1024 * 1024;
-/// The most bytes of lines that are not yet recorded. Beyond that the recorded history has a gap.
-const MAX_BACKLOG_BYTES: usize = 64 * 1024 * 1024;
+/// An instance that has its share, too, takes a partition that nobody has recorded for so many ticks …
+const PATIENCE_TICKS: usize = 4;
+/// … and one that lacks lines that are not recorded for so many.
+const LONG_PATIENCE_TICKS: usize = 20;
 
-/// What the recorder is told, in the order in which Redis sent it.
-pub(crate) enum RecorderInput {
-    Line(Arc<str>, Line),
-    /// A new epoch started.
-    Epoch(u64),
-    /// A new epoch started. Lines may have been missed before it, and none since.
-    Restart(u64),
-}
-
+/// Records the runs of a partition.
 pub(crate) struct Recorder {
     history: Arc<HistoryStore>,
+    partition: Partition,
     retention: Retention,
     metrics: Metrics,
+    group: Arc<RecorderGroup>,
     backlog: Backlog,
+    /// On a Cluster the node in whose order the lines are numbered.
+    node: Arc<str>,
     is_recorder: bool,
-    /// Why the last call failed. Then the next one waits for the tick.
-    state: watch::Sender<State>,
+    /// This instance may have missed lines that others have.
+    lacks_lines: bool,
+    /// So many calls Redis has told of to this instance as the recorder.
+    calls: u64,
+    /// For so many ticks nobody has recorded.
+    free_ticks: usize,
+    /// The last call has failed. Then the next one waits for the tick.
+    has_failed: bool,
 }
 
 impl Recorder {
-    pub(crate) fn new(history: Arc<HistoryStore>, retention: Retention, metrics: Metrics) -> Self {
+    pub(crate) fn new(
+        history: Arc<HistoryStore>,
+        partition: Partition,
+        retention: Retention,
+        metrics: Metrics,
+        group: Arc<RecorderGroup>,
+    ) -> Self {
         Self {
             history,
+            partition,
             retention,
             metrics,
-            backlog: Backlog::default(),
+            backlog: Backlog::new(group.backlog_bytes()),
+            group,
+            node: Arc::default(),
             is_recorder: false,
-            state: watch::Sender::new(Ok(None)),
+            lacks_lines: false,
+            calls: 0,
+            free_ticks: 0,
+            has_failed: false,
         }
-    }
-
-    /// Whether Redis takes what this instance records.
-    pub(crate) fn state(&self) -> watch::Receiver<State> {
-        self.state.subscribe()
     }
 
     /// Runs until the sender is dropped.
     pub(crate) async fn run(mut self, mut inputs: mpsc::UnboundedReceiver<RecorderInput>) {
         let mut tick = tokio::time::interval(TICK);
+        // After a pause of this process the others get as many ticks, too, before it takes what seems to be left.
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut batch = Vec::with_capacity(BATCH_SIZE);
         loop {
             let is_tick = tokio::select! {
@@ -80,12 +100,16 @@ impl Recorder {
                 _ = tick.tick() => true,
             };
             batch.drain(..).for_each(|input| self.apply(input));
-            if is_tick && self.is_recorder {
+            if is_tick && self.is_recorder && self.partition.number == 0 {
                 // Without a new epoch the recording is not known to reach further. The next epoch makes up for a failure.
-                let _ = self.history.publish_epoch().await;
+                let _ = self.history.publish_epoch(&self.node).await;
+            }
+            let lacks_lines = std::mem::take(&mut self.lacks_lines) && self.group.is_shared();
+            if self.is_recorder && (lacks_lines || is_tick && self.group.has_too_many()) {
+                self.leave().await;
             }
             let is_due = self.is_recorder
-                && self.state.borrow().is_ok()
+                && !self.has_failed
                 && (inputs.is_empty() || self.backlog.len() >= BATCH_SIZE);
             if is_tick || is_due {
                 self.record(is_tick).await;
@@ -97,15 +121,20 @@ impl Recorder {
         match input {
             RecorderInput::Line(channel, line) => {
                 self.backlog.push(channel, line);
-                if self.backlog.bytes() > MAX_BACKLOG_BYTES {
+                if self.group.is_too_large(self.backlog.bytes()) {
                     warn!("lines arrive faster than they can be recorded: the recorded history has a gap");
                     self.backlog.clear();
                 }
             }
             RecorderInput::Epoch(epoch) => self.backlog.start_epoch(epoch),
-            RecorderInput::Restart(epoch) => {
+            RecorderInput::Gap(epoch) => {
+                self.backlog.start_epoch(epoch);
+                self.backlog.mark_gap(epoch);
+            }
+            RecorderInput::Restart(epoch, node) => {
                 self.backlog.clear();
                 self.backlog.start_epoch(epoch);
+                (self.node, self.calls, self.lacks_lines) = (node, 0, true);
             }
         }
     }
@@ -119,19 +148,65 @@ impl Recorder {
             }
             even_without_lines = false;
             let until = self.backlog.epoch_after(count);
-            let lines = self.backlog.first(count);
-            let state = match self.history.record(since, until, self.retention, lines).await {
+            let recording = Recording {
+                partition: &self.partition,
+                node: &self.node,
+                take: self.take(),
+                since,
+                until,
+                retention: self.retention,
+                calls: self.calls,
+                lines: self.backlog.first(count),
+            };
+            let state = match self.history.record(recording).await {
                 Ok(state) => state,
                 Err(error) => return self.on_error(&error),
             };
-            publish_state(&self.state, Ok(None));
-            self.set_is_recorder(state.is_recorder);
-            if !state.is_recorder {
-                self.backlog.drop_before(state.complete_until);
-                return;
+            self.set_failure(None);
+            let RecordingState { by, complete_until, count, calls } = state;
+            self.free_ticks = if by == RecordedBy::Nobody { self.free_ticks + 1 } else { 0 };
+            self.set_is_recorder(matches!(by, RecordedBy::This | RecordedBy::ThisWithLoss));
+            match by {
+                RecordedBy::This => {
+                    self.calls = calls;
+                    self.metrics.recorded.inc_by(count as u64);
+                    self.backlog.drop_first(count);
+                }
+                RecordedBy::ThisWithLoss => {
+                    warn!(
+                        "a shard of the Redis Cluster has lost recorded lines: the recorded history has a gap"
+                    );
+                    self.calls = 0;
+                    // All lines of the epochs to come will be here.
+                    self.backlog.mark_gap(self.backlog.latest_epoch() + 1);
+                    even_without_lines = true;
+                }
+                RecordedBy::Other | RecordedBy::Nobody => {
+                    self.calls = 0;
+                    self.backlog.drop_before(complete_until);
+                    return;
+                }
             }
-            self.metrics.recorded.inc_by(state.count as u64);
-            self.backlog.drop_first(state.count);
+        }
+    }
+
+    fn take(&self) -> Take {
+        // If there is only one recorder, whoever comes first is as good as another.
+        if self.group.is_single() || self.free_ticks >= LONG_PATIENCE_TICKS {
+            Take::Always
+        } else if self.group.has_room() || self.free_ticks >= PATIENCE_TICKS {
+            Take::WithoutGap
+        } else {
+            Take::Never
+        }
+    }
+
+    /// Leaves the partition to another instance, which has all lines that are not recorded.
+    async fn leave(&mut self) {
+        self.set_is_recorder(false);
+        self.calls = 0;
+        if let Err(error) = self.history.release(&self.partition).await {
+            debug!("leave a partition to another recorder: {}", reason(&error));
         }
     }
 
@@ -143,14 +218,20 @@ impl Recorder {
             reason.push_str(": the recorded history has a gap");
             self.backlog.clear();
         }
-        publish_state(&self.state, Err(reason));
+        self.set_failure(Some(reason));
+    }
+
+    fn set_failure(&mut self, failure: Option<String>) {
+        if failure.is_some() || self.has_failed {
+            self.has_failed = failure.is_some();
+            self.group.set_failure(self.partition.number, failure);
+        }
     }
 
     fn set_is_recorder(&mut self, is_recorder: bool) {
         if is_recorder != self.is_recorder {
             self.is_recorder = is_recorder;
-            self.metrics.is_recorder.set(is_recorder.into());
-            info!("this instance {} history", if is_recorder { "records" } else { "no longer records" });
+            self.group.count(is_recorder);
         }
     }
 }

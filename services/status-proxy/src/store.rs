@@ -11,21 +11,25 @@ mod page;
 mod recorded_runs;
 mod run_history;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use fred::interfaces::PubsubInterface;
+use redis_core::key::hash_slot;
 use redis_core::{
-    Channel, ConnectError, Layout, PubSubConnection, Redis, RedisConfig, RedisError, Shard, State,
+    Channel, ConnectError, Key, Layout, PubSubConnection, Redis, RedisConfig, RedisError, Shard, State,
 };
 use tokio::sync::watch;
 
 pub(crate) use self::events::{PubSubEvent, PubSubEvents, PubSubMessage};
-pub(crate) use self::history::HistoryStore;
+use self::history::epochs_channel;
+pub(crate) use self::history::{HistoryStore, RecordedBy, Recording, RecordingState, Take};
 #[cfg(test)]
 pub(crate) use self::page::test_page;
 pub(crate) use self::page::{PAGE_BYTES, StoredPage};
 pub(crate) use self::recorded_runs::RecordedRuns;
+use crate::partition::Partitions;
 
 /// The most messages that wait to be taken from the subscribing connection; 11 MB are allocated for them. More are
 /// dropped, and announced as a gap.
@@ -35,6 +39,7 @@ pub(crate) const EVENT_CAPACITY: usize = 16_384;
 pub(crate) struct Store {
     pub(crate) pubsub: PubSubConnection,
     redis: Redis,
+    pub(crate) partitions: Partitions,
     instance: String,
 }
 
@@ -48,22 +53,29 @@ impl Store {
         instance: String,
         has_history_in_redis: bool,
     ) -> Result<(Self, PubSubEvents), ConnectError> {
-        let redis = Redis::connect(config, needs::needs(&instance, has_history_in_redis))?;
-        let pubsub = redis.pubsub(EVENT_CAPACITY)?;
+        let partitions = Partitions::new(config.layout());
+        let needs = needs::needs(&instance, has_history_in_redis.then_some(&partitions), config.layout());
+        let redis = Redis::connect(config, needs)?;
+        let pubsub = if has_history_in_redis {
+            // All instances number lines alike only if they hear them in the same order. While the shard that has the last epoch is
+            // away, they go on in the present one.
+            let epoch = Key::StatusEpoch { tag: &partitions.first().tag }.name(config.layout());
+            redis.pubsub_at_common_node(hash_slot(epoch), EVENT_CAPACITY)?
+        } else {
+            redis.pubsub(EVENT_CAPACITY)?
+        };
         let events = PubSubEvents::new(&pubsub);
-        Ok((Self { pubsub, redis, instance }, events))
+        Ok((Self { pubsub, redis, partitions, instance }, events))
     }
 
-    /// The recorded history, which is on one Redis: `None` on a Cluster. `age`: how long a channel is kept after its last line.
-    pub(crate) fn history(&self, age: Duration) -> Option<HistoryStore> {
-        let shards = self.redis.shards();
-        let pool = shards.first().filter(|_| !self.is_cluster())?.pool().clone();
-        Some(HistoryStore::new(pool, self.instance.clone(), age))
+    /// The recorded history. `age`: how long a channel is kept after its last line.
+    pub(crate) fn history(&self, age: Duration) -> HistoryStore {
+        HistoryStore::new(self.redis.clone(), self.partitions.clone(), self.instance.clone(), age)
     }
 
     /// The runs with recorded history.
     pub(crate) fn recorded_runs(&self) -> RecordedRuns {
-        RecordedRuns(self.redis.clone())
+        RecordedRuns { redis: self.redis.clone(), partitions: self.partitions.clone() }
     }
 
     pub(crate) fn is_cluster(&self) -> bool {
@@ -85,9 +97,21 @@ impl Store {
         Channel::StatusPattern.to_string()
     }
 
-    /// The channel on which all instances publish epochs.
-    pub(crate) fn epochs_channel(&self) -> Arc<str> {
-        Channel::StatusEpochs.to_string().into()
+    /// On a Cluster the node that the subscriptions are at.
+    pub(crate) fn node(&self) -> Arc<str> {
+        self.pubsub.node().unwrap_or_default()
+    }
+
+    /// The channel on which epochs are published for those who are subscribed at this node.
+    pub(crate) fn epochs_channel(&self, node: &str) -> Arc<str> {
+        epochs_channel(self.redis.layout(), node).into()
+    }
+
+    /// How many instances number lines in the order of this node. It is asked that node.
+    pub(crate) async fn count_instances(&self, node: &str) -> Result<usize, RedisError> {
+        let channel = epochs_channel(self.redis.layout(), node);
+        let counts: HashMap<String, usize> = self.pubsub.client().pubsub_numsub(channel.as_str()).await?;
+        Ok(counts.get(&channel).copied().unwrap_or_default())
     }
 
     /// Where a probe is published: on one Redis there; on a Cluster by each primary, since each of them tells the others.

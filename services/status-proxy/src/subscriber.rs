@@ -16,7 +16,7 @@ use tracing::debug;
 
 use self::failure::SubscribeFailure;
 use self::probe::{PROBE_INTERVAL, Probe};
-pub(crate) use self::router::LineRouter;
+pub(crate) use self::router::{EpochSource, LineRouter};
 use crate::metrics::Metrics;
 use crate::store::{EVENT_CAPACITY, HistoryStore, PubSubEvent, PubSubEvents, PubSubMessage, Store};
 use crate::subscription_table::SubscriptionTable;
@@ -26,6 +26,8 @@ use crate::subscriptions::SubscriptionCommand;
 const EPOCH_TIMEOUT: Duration = Duration::from_secs(5);
 /// When the next one is published if it has not arrived: the pool may have been at another server than the subscriptions.
 const EPOCH_INTERVAL: Duration = Duration::from_millis(250);
+/// How long it may take to count the instances.
+const COUNT_TIMEOUT: Duration = Duration::from_secs(1);
 
 pub(crate) struct Subscriber {
     store: Arc<Store>,
@@ -186,20 +188,28 @@ impl Subscriber {
     /// all instances do.
     async fn start_epoch(&mut self, history: &HistoryStore) -> Result<(), SubscribeFailure> {
         let pubsub = &self.store.pubsub;
-        let own_channels = [self.probe.channel().clone(), self.router.epochs_channel().clone()];
+        let node = self.store.node();
+        let source = EpochSource { channel: self.store.epochs_channel(&node), node };
+        let own_channels = [self.probe.channel().clone(), source.channel.clone()];
         let fail = SubscribeFailure::of;
         pubsub.subscribe_together(&own_channels).await.map_err(fail("subscribe to the epochs"))?;
         let every = self.store.every_channel();
         pubsub.subscribe_pattern(&every).await.map_err(fail("subscribe to all channels"))?;
-        let (epoch, early) = self.own_epoch(history).await?;
+        let (epoch, early) = self.own_epoch(history, &source).await?;
+        if self.store.node() != source.node {
+            // The epoch may have come from the other node, which tells of lines in another order.
+            return Err(SubscribeFailure::new("the subscriptions are at another node now"));
+        }
         let channels: Vec<Arc<str>> = self.table.channels().cloned().collect();
-        let missed = if self.is_first_connection {
+        let missed = if self.is_first_connection || !history.can_load_missed() {
             None
         } else {
             let missed = history.load_missed(&channels, self.router.latest(), epoch).await;
             missed.map_err(fail("read the missed lines"))?
         };
-        self.router.start_epoch(epoch, missed, &early);
+        history.set_node(&source.node);
+        self.router.start_epoch(epoch, source, missed, &early);
+        self.count_instances().await;
         for channel in self.table.pending() {
             self.table.confirm(&channel);
         }
@@ -213,13 +223,14 @@ impl Subscriber {
     async fn own_epoch(
         &mut self,
         history: &HistoryStore,
+        source: &EpochSource,
     ) -> Result<(u64, Vec<PubSubMessage>), SubscribeFailure> {
         let deadline = Instant::now() + EPOCH_TIMEOUT;
         let (mut epochs, mut early) = (Vec::new(), Vec::new());
         loop {
-            let published = history.publish_epoch().await;
+            let published = history.publish_epoch(&source.node).await;
             epochs.push(published.map_err(SubscribeFailure::of("publish an epoch"))?);
-            let arrival = self.events.messages_before(self.router.epochs_channel(), &epochs, &mut early);
+            let arrival = self.events.messages_before(&source.channel, &epochs, &mut early);
             match timeout(EPOCH_INTERVAL, arrival).await {
                 Ok(Ok(epoch)) => return Ok((epoch, early)),
                 Ok(Err(_)) => return Err(SubscribeFailure::new("messages were dropped before the epoch")),
@@ -228,6 +239,18 @@ impl Subscriber {
                 }
                 Err(_) => {}
             }
+        }
+    }
+
+    /// On a Cluster, with history in Redis: the instances share the recording.
+    async fn count_instances(&self) {
+        if self.history.is_none() || !self.store.is_cluster() {
+            return;
+        }
+        let count = self.store.count_instances(&self.router.epochs().node);
+        // What cannot be asked stays as it was.
+        if let Ok(Ok(count)) = timeout(COUNT_TIMEOUT, count).await {
+            self.router.set_instances(count);
         }
     }
 
@@ -301,6 +324,7 @@ impl Subscriber {
             self.store.pubsub.reconnect().await;
             return;
         }
+        self.count_instances().await;
         let retried = self.retry_forbidden().await;
         self.note(retried.map_err(SubscribeFailure::of("subscribe to the channels")));
     }

@@ -10,6 +10,7 @@ fn for_each(mut test: impl FnMut(Channel<'_>, &str)) {
     test(Channel::Status(&run, &wepp), "upset;;reckoning:wepp");
     test(Channel::StatusPattern, "*:*");
     test(Channel::StatusEpochs, "status-proxy/marks");
+    test(Channel::StatusEpochsAt("a1"), "status-proxy/marks/a1");
     test(Channel::StatusProbe("i1"), "status-proxy/probe/i1");
     test(Channel::Keyspace(0, Key::Run(&run)), "__keyspace@0__:upset;;reckoning");
     test(Channel::TimelineChanged, "TIMELINE:CHANGED");

@@ -10,8 +10,8 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::slot_map::SlotMap;
-use super::topology::Topology;
-use super::view::{Node, View};
+use super::topology::{Member, Topology};
+use super::view::{Node, NodeId, View};
 use crate::builder::{COMMAND_TIMEOUT, NO_EVENTS, QUESTION_TIMEOUT, builder};
 use crate::error::{reason, reason_at};
 use crate::single_connection::SingleConnection;
@@ -111,7 +111,7 @@ impl Follower {
             }
         }
         let mut servers = self.config.nodes();
-        servers.extend(self.topology.borrow().servers.iter().cloned());
+        servers.extend(self.topology.borrow().living().map(|member| member.server.clone()));
         first_view(&self.config, &servers).await
     }
 
@@ -172,13 +172,19 @@ impl Follower {
             });
             by_slot.push(place);
         }
-        let mut nodes: Vec<&Node> = view.nodes.values().filter(|node| !node.is_down).collect();
-        nodes.sort_by_key(|node| (!node.is_primary, node.server.clone()));
+        let mut nodes: Vec<(&NodeId, &Node)> = view.nodes.iter().collect();
+        nodes.sort_by_key(|(_, node)| (!node.is_primary, node.server.clone()));
+        let member = |(id, node): (&NodeId, &Node)| Member {
+            id: id.clone(),
+            server: node.server.clone(),
+            primary: node.primary.as_ref().unwrap_or(id).clone(),
+            is_down: node.is_down,
+        };
         let topology = Topology {
             shards: shards.into(),
             places: by_slot.into(),
             primaries: self.shards.values().cloned().collect(),
-            servers: nodes.into_iter().map(|node| node.server.clone()).collect(),
+            members: nodes.into_iter().map(member).collect(),
         };
         self.topology.send_if_modified(|known| {
             let is_new = *known != topology;

@@ -64,7 +64,10 @@ mod tests {
     fn view(claims: &[(RangeInclusive<u16>, &str)], epochs: &[(&str, u64)]) -> View {
         let node = |(id, epoch): &(&str, u64)| {
             let server = Server::new("127.0.0.1", 7000);
-            (NodeId::from(*id), Node { server, epoch: *epoch, is_primary: true, is_down: false })
+            (
+                NodeId::from(*id),
+                Node { server, epoch: *epoch, is_primary: true, primary: None, is_down: false },
+            )
         };
         View {
             slots: claims.iter().map(|(range, id)| (range.clone(), NodeId::from(*id))).collect(),

@@ -14,7 +14,7 @@ use crate::RedisError;
 use crate::builder::{QUESTION_TIMEOUT, once};
 
 /// The name that a node has for as long as it lives.
-pub(super) type NodeId = Arc<str>;
+pub(crate) type NodeId = Arc<str>;
 
 /// The Cluster, as one node sees it.
 #[derive(Debug, Default)]
@@ -31,6 +31,8 @@ pub(super) struct Node {
     /// Grows with each change of what the node has.
     pub(super) epoch: u64,
     pub(super) is_primary: bool,
+    /// Of a replica: its primary.
+    pub(super) primary: Option<NodeId>,
     /// Whether most primaries call it down.
     pub(super) is_down: bool,
 }
@@ -78,7 +80,7 @@ impl View {
 /// A line of CLUSTER NODES: `ID HOST:PORT@BUS FLAGS PRIMARY PING PONG EPOCH LINK SLOTS…`.
 fn parse_node(line: &str, asked: &Server) -> Option<(NodeId, Node)> {
     let words: Vec<&str> = line.split_whitespace().collect();
-    let [id, address, flags, _, _, _, epoch, ..] = words[..] else { return None };
+    let [id, address, flags, primary, _, _, epoch, ..] = words[..] else { return None };
     let (host, port) = address.split(['@', ',']).next()?.rsplit_once(':')?;
     let host = if host.is_empty() { &*asked.host } else { host };
     let has = |flag| flags.split(',').any(|word| word == flag);
@@ -86,6 +88,7 @@ fn parse_node(line: &str, asked: &Server) -> Option<(NodeId, Node)> {
         server: Server::new(host, port.parse().ok()?),
         epoch: epoch.parse().ok()?,
         is_primary: has("master"),
+        primary: (primary != "-").then(|| primary.into()),
         is_down: has("fail") || has("noaddr") || has("handshake"),
     };
     Some((id.into(), node))
@@ -124,5 +127,9 @@ mod tests {
         assert_eq!(of("a1"), ("name.example:7000".to_owned(), 3, true, false));
         assert_eq!(of("b2"), ("asked:7001".to_owned(), 2, true, true));
         assert_eq!(of("c3"), ("asked:7002".to_owned(), 2, false, false));
+        assert_eq!(
+            (view.nodes["b2"].primary.as_deref(), view.nodes["c3"].primary.as_deref()),
+            (None, Some("b2"))
+        );
     }
 }

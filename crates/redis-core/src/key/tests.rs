@@ -42,11 +42,17 @@ fn for_each(mut test: impl FnMut(Key<'_>, &str, &str)) {
     test(Key::KafkaDeadOffsets { group, topic, partition }, "kafka-ingester:dead:g:t:0", "zset");
     test(Key::Run(&run), "upset-reckoning", "hash");
     test(Key::PreflightCanary("7f-1"), "preflight:canary:7f-1", "hash");
-    test(Key::StatusEpoch, "status-proxy:mark", "string");
-    test(Key::StatusRecorder, "status-proxy:recorder", "string");
-    test(Key::StatusRecorded, "status-proxy:recorded", "hash");
-    test(Key::StatusHistory("upset-reckoning:wepp"), "status-proxy:history:upset-reckoning:wepp", "stream");
-    test(Key::StatusChannels("upset-reckoning"), "status-proxy:channels:upset-reckoning", "zset");
+    let tag = "7";
+    test(Key::StatusEpoch { tag }, "status-proxy:mark", "string");
+    test(Key::StatusRecorder { tag }, "status-proxy:recorder", "string");
+    test(Key::StatusRecorded { tag, node: "a1" }, "status-proxy:recorded", "hash");
+    let channel = "upset-reckoning:wepp";
+    test(Key::StatusHistory { tag, channel }, "status-proxy:history:upset-reckoning:wepp", "stream");
+    test(
+        Key::StatusChannels { tag, run: "upset-reckoning" },
+        "status-proxy:channels:upset-reckoning",
+        "zset",
+    );
     test(Key::Game(&game), "games:g1", "set");
     test(Key::GameSuperhero(&game, &user), "games:g1:superheros:u1", "hash");
     test(Key::GameSuperheros(&game), "games:g1:superheros", "set");
@@ -106,8 +112,13 @@ fn every_layout_is_the_literal_text_of_its_contract() {
 
 /// Every key that has another name on a Cluster, with the literal text of it.
 fn for_each_on_cluster(mut test: impl FnMut(Key<'_>, &str)) {
-    test(Key::StatusHistory("upset-reckoning:wepp"), "status-proxy:history:{upset-reckoning}:wepp");
-    test(Key::StatusChannels("upset-reckoning"), "status-proxy:channels:{upset-reckoning}");
+    let tag = "7";
+    test(Key::StatusEpoch { tag }, "status-proxy:{7}:mark");
+    test(Key::StatusRecorder { tag }, "status-proxy:{7}:recorder");
+    test(Key::StatusRecorded { tag, node: "a1" }, "status-proxy:{7}:recorded:a1");
+    let channel = "upset-reckoning:wepp";
+    test(Key::StatusHistory { tag, channel }, "status-proxy:{7}:history:upset-reckoning:wepp");
+    test(Key::StatusChannels { tag, run: "upset-reckoning" }, "status-proxy:{7}:channels:upset-reckoning");
     let game = GameToken::parse("g1").unwrap();
     test(Key::EtlJobs, "{etl}:jobs");
     test(Key::EtlDead, "{etl}:dead");

@@ -1,8 +1,6 @@
 //! The connection of a subscriber, and the node that it leads to.
 
-use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
-use std::time::Duration;
 
 use fred::clients::Client;
 use fred::interfaces::EventInterface;
@@ -13,22 +11,26 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
 use tokio::time::sleep;
 
-use crate::cluster::Topology;
+use super::nodes::{Nodes, Place};
+use crate::cluster::{NodeId, Topology};
 use crate::follow::reconnect;
 use crate::state::publish_state;
 use crate::{ConnectError, Connection, RedisConfig, State, connect};
 
-/// A node that cannot be reached for so long is left for another, whatever the Cluster says of it.
-const PATIENCE: Duration = Duration::from_secs(1);
-
-/// A connection that subscribes: to one server; or to any node of a Cluster, and to another when that is down. What is published
-/// on one node of a Cluster is told by each.
+/// A connection that subscribes: to one server; or to a node of a Cluster, and to another when that is down. What is published on
+/// one node of a Cluster is told by each.
 #[derive(Clone)]
 pub(crate) struct Link {
-    current: Arc<Mutex<Connection<Client>>>,
+    current: Arc<Mutex<Current>>,
     state: watch::Receiver<State>,
     /// On a Cluster: what the present connection receives is passed on here.
     passed_on: Option<PassedOn>,
+}
+
+struct Current {
+    connection: Connection<Client>,
+    /// On a Cluster the node that it leads to, if that is known.
+    node: Option<NodeId>,
 }
 
 #[derive(Clone)]
@@ -37,11 +39,21 @@ struct PassedOn {
     connects: broadcast::Sender<Server>,
 }
 
+/// Why a connection is left.
+enum End {
+    Failed,
+    /// All subscribers should be at another node.
+    Better,
+    /// Nobody uses it any more.
+    Unused,
+}
+
 impl Link {
     /// A connection that stays at its server.
     pub(crate) fn fixed(connection: Connection<Client>) -> Self {
         let state = connection.state.clone();
-        Self { current: Arc::new(Mutex::new(connection)), state, passed_on: None }
+        let current = Current { connection, node: None };
+        Self { current: Arc::new(Mutex::new(current)), state, passed_on: None }
     }
 
     /// A connection to any node of a Cluster. `config` has the names of some, for as long as nothing else is known.
@@ -50,41 +62,72 @@ impl Link {
         topology: watch::Receiver<Topology>,
         event_capacity: usize,
     ) -> Result<Self, ConnectError> {
-        let mut nodes = Nodes { named: config.nodes(), topology, turn: RandomState::new().hash_one(0) };
-        let (server, connection) = nodes.connect_next(config, event_capacity)?;
+        Self::to(Nodes::any(config, topology), event_capacity)
+    }
+
+    /// A connection to the same node of a Cluster for all who name the same slot. It is not of the shard that has the slot.
+    pub(crate) fn to_common_node(
+        config: &RedisConfig,
+        topology: watch::Receiver<Topology>,
+        apart_from: u16,
+        event_capacity: usize,
+    ) -> Result<Self, ConnectError> {
+        Self::to(Nodes::common(config, topology, apart_from), event_capacity)
+    }
+
+    fn to(mut nodes: Nodes, event_capacity: usize) -> Result<Self, ConnectError> {
+        let place = nodes.next(None, false);
+        let connection = connect::listener(&nodes.config().at(&place.server), event_capacity)?;
         let (state_sender, state) = watch::channel(connection.state.borrow().clone());
         let passed_on = PassedOn {
             messages: broadcast::Sender::new(event_capacity),
             connects: broadcast::Sender::new(event_capacity),
         };
-        let current = Arc::new(Mutex::new(connection.clone()));
+        let current = Current { connection: connection.clone(), node: place.node.clone() };
+        let current = Arc::new(Mutex::new(current));
         let link = Self { current: Arc::clone(&current), state, passed_on: Some(passed_on.clone()) };
-        let config = config.clone();
         tokio::spawn(async move {
-            let (mut server, mut connection) = (server, connection);
-            while stay(&connection, &server, &passed_on, &state_sender, &mut nodes.topology).await {
-                tracing::info!(%server, "subscribes at another node than {server}");
-                let old = connection.clone();
-                tokio::spawn(async move { old.close().await });
-                match nodes.connect_next(&config, event_capacity) {
-                    Ok(next) => (server, connection) = next,
-                    Err(error) => return tracing::error!("{error}"),
+            let (mut place, mut connection) = (place, connection);
+            loop {
+                let end = if nodes.can_stay_at(&place) {
+                    stay(&connection, &place, &passed_on, &state_sender, &nodes).await
+                } else {
+                    tokio::select! {
+                        () = nodes.known() => End::Better,
+                        () = state_sender.closed() => End::Unused,
+                    }
+                };
+                if matches!(end, End::Unused) {
+                    return connection.close().await;
                 }
-                *current.lock() = connection.clone();
+                let next = nodes.next(Some(&place), matches!(end, End::Failed));
+                tracing::info!(server = %next.server, "subscribes at {}", next.server);
+                let old = connection;
+                tokio::spawn(async move { old.close().await });
+                connection = match connect::listener(&nodes.config().at(&next.server), event_capacity) {
+                    Ok(connection) => connection,
+                    Err(error) => return tracing::error!("{error}"),
+                };
+                place = next;
+                *current.lock() = Current { connection: connection.clone(), node: place.node.clone() };
             }
-            connection.close().await;
         });
         Ok(link)
     }
 
     /// The client of the present connection.
     pub(crate) fn client(&self) -> Client {
-        self.current.lock().client.clone()
+        self.current.lock().connection.client.clone()
+    }
+
+    /// On a Cluster the node that the present connection leads to, if that is known.
+    pub(crate) fn node(&self) -> Option<NodeId> {
+        self.current.lock().node.clone()
     }
 
     /// Ends the present connection. One that stays at its server makes no other.
     pub(crate) async fn close(&self) {
-        let connection = self.current.lock().clone();
+        let connection = self.current.lock().connection.clone();
         connection.close().await;
     }
 
@@ -110,27 +153,32 @@ impl Link {
     }
 }
 
-/// Passes on what a connection receives, until it should lead to another node. `false`: nobody uses it any more.
+/// Passes on what a connection receives, until it should lead to another node.
 async fn stay(
     connection: &Connection<Client>,
-    server: &Server,
+    place: &Place,
     passed_on: &PassedOn,
     state_sender: &watch::Sender<State>,
-    topology: &mut watch::Receiver<Topology>,
-) -> bool {
+    nodes: &Nodes,
+) -> End {
     let client = &connection.client;
     let (mut messages, mut connects) = (client.message_rx(), client.reconnect_rx());
     let mut state = connection.state.clone();
     state.mark_changed();
-    let mut patience = std::pin::pin!(sleep(PATIENCE));
-    let is_gone = |topology: &Topology| !topology.servers.is_empty() && !topology.servers.contains(server);
+    let mut patience = std::pin::pin!(sleep(nodes.patience()));
+    let mut topology = nodes.topology();
+    let is_gone = |topology: &Topology| {
+        let mut living = topology.living().peekable();
+        living.peek().is_some() && living.all(|member| member.server != place.server)
+    };
+    let mut better = std::pin::pin!(nodes.better_than(place));
     loop {
-        let is_alone = topology.borrow().servers.len() < 2;
+        let is_alone = topology.borrow().living().count() < 2;
         tokio::select! {
             biased;
             // A new connection comes before its messages.
             connected = connects.recv() => match connected {
-                Err(RecvError::Closed) => return false,
+                Err(RecvError::Closed) => return End::Unused,
                 // Nobody may be listening.
                 Ok(server) => drop(passed_on.connects.send(server)),
                 Err(RecvError::Lagged(_)) => {}
@@ -139,45 +187,24 @@ async fn stay(
                 Ok(message) => drop(passed_on.messages.send(message)),
                 // What was missed cannot be told but by a new connection.
                 Err(RecvError::Lagged(_)) => reconnect(client).await,
-                Err(RecvError::Closed) => return false,
+                Err(RecvError::Closed) => return End::Unused,
             },
             changed = state.changed() => {
                 if changed.is_err() {
-                    return false;
+                    return End::Unused;
                 }
                 let state = state.borrow_and_update().clone();
                 if state.is_ok() != state_sender.borrow().is_ok() {
-                    patience.set(sleep(PATIENCE));
+                    patience.set(sleep(nodes.patience()));
                 }
                 publish_state(state_sender, state);
             }
-            () = &mut patience, if state_sender.borrow().is_err() && !is_alone => return true,
-            is_gone = async { topology.wait_for(is_gone).await.is_ok() } => return is_gone,
-            () = state_sender.closed() => return false,
+            () = &mut patience, if state_sender.borrow().is_err() && !is_alone => return End::Failed,
+            is_gone = async { topology.wait_for(is_gone).await.is_ok() } => {
+                return if is_gone { End::Failed } else { End::Unused };
+            }
+            () = &mut better => return End::Better,
+            () = state_sender.closed() => return End::Unused,
         }
-    }
-}
-
-/// The nodes to choose from.
-struct Nodes {
-    named: Vec<Server>,
-    topology: watch::Receiver<Topology>,
-    /// It begins anywhere, so that subscribers spread.
-    turn: u64,
-}
-
-impl Nodes {
-    fn connect_next(
-        &mut self,
-        config: &RedisConfig,
-        event_capacity: usize,
-    ) -> Result<(Server, Connection<Client>), ConnectError> {
-        let known = self.topology.borrow_and_update().servers.clone();
-        let nodes = if known.is_empty() { &self.named } else { &*known };
-        self.turn = self.turn.wrapping_add(1);
-        let place = usize::try_from(self.turn % nodes.len().max(1) as u64).unwrap_or_default();
-        let server = nodes[place].clone();
-        let connection = connect::listener(&config.at(&server), event_capacity)?;
-        Ok((server, connection))
     }
 }

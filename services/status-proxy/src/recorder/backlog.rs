@@ -2,32 +2,38 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::line::Line;
 
 /// The lines that are not yet recorded, as far as this instance knows, oldest first.
-#[derive(Default)]
 pub(super) struct Backlog {
     lines: VecDeque<(Arc<str>, Line)>,
     bytes: usize,
+    /// The bytes of all backlogs of this instance.
+    total_bytes: Arc<AtomicUsize>,
     /// Every line from this epoch on is here, or recorded. `None`: lines were dropped, and the next epoch is awaited.
     complete_since: Option<u64>,
     latest_epoch: u64,
 }
 
 impl Backlog {
+    pub(super) fn new(total_bytes: Arc<AtomicUsize>) -> Self {
+        Self { lines: VecDeque::new(), bytes: 0, total_bytes, complete_since: None, latest_epoch: 0 }
+    }
+
     /// Adds a line, unless the next epoch is awaited.
     pub(super) fn push(&mut self, channel: Arc<str>, line: Line) {
         if self.complete_since.is_some() {
             self.bytes += line.text.len();
+            self.total_bytes.fetch_add(line.text.len(), Ordering::Relaxed);
             self.lines.push_back((channel, line));
         }
     }
 
     /// Drops all lines until the next epoch.
     pub(super) fn clear(&mut self) {
-        self.lines.clear();
-        self.bytes = 0;
+        self.drop_first(self.lines.len());
         self.complete_since = None;
     }
 
@@ -37,6 +43,15 @@ impl Backlog {
         self.latest_epoch = epoch;
     }
 
+    /// Lines before this epoch may be missing. Those that are here are kept.
+    pub(super) fn mark_gap(&mut self, epoch: u64) {
+        self.complete_since = Some(epoch);
+    }
+
+    pub(super) fn latest_epoch(&self) -> u64 {
+        self.latest_epoch
+    }
+
     /// Every line before this epoch is recorded: drops them.
     pub(super) fn drop_before(&mut self, epoch: u64) {
         self.drop_first(self.lines.partition_point(|(_, line)| line.id.epoch < epoch));
@@ -44,7 +59,9 @@ impl Backlog {
     }
 
     pub(super) fn drop_first(&mut self, count: usize) {
-        self.bytes -= self.lines.drain(..count).map(|(_, line)| line.text.len()).sum::<usize>();
+        let bytes: usize = self.lines.drain(..count).map(|(_, line)| line.text.len()).sum();
+        self.bytes -= bytes;
+        self.total_bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 
     /// How many of the lines, at most this many, have at most so many bytes; at least one, if there is any.

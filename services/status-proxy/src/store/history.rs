@@ -3,14 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fred::clients::Pool;
+use fred::clients::Client;
 use fred::interfaces::HashesInterface;
-use fred::types::Value;
 use fred::types::scripts::Script;
-use redis_core::{Channel, ErrorClass, Key, RedisError};
+use fred::types::{FromValue, Value};
+use parking_lot::Mutex;
+use redis_core::{Channel, ErrorClass, Key, Layout, Redis, RedisError};
 
 use super::page::{RecordedSpan, StoredPage};
 use crate::line::{Line, LineId};
+use crate::partition::{Partition, Partitions};
 use crate::replay_buffer::Retention;
 use crate::resume::StoredLines;
 use crate::run_channels::{is_whole_run, run_name};
@@ -22,7 +24,10 @@ const CALL_BYTES: i64 = 1024 * 1024;
 
 /// The recorded history.
 pub(crate) struct HistoryStore {
-    pub(super) pool: Pool,
+    pub(super) redis: Redis,
+    pub(super) partitions: Partitions,
+    /// On a Cluster the node in whose order this instance numbers lines now. What is recorded in the order of another is of no use.
+    node: Mutex<Arc<str>>,
     /// How long a stream is kept after its last line.
     age: Duration,
     /// The name of this instance in the recorder's lease.
@@ -31,49 +36,125 @@ pub(crate) struct HistoryStore {
     load: Script,
     find_last: Script,
     publish_epoch: Script,
+    release: Script,
 }
 
-/// The state of the recording after an attempt to record.
+/// Who records a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RecordedBy {
+    Other,
+    This,
+    /// The lease is free, and this instance was told not to take it.
+    Nobody,
+    /// This instance. But Redis does not have all that it has acknowledged to it: the shard has failed over.
+    ThisWithLoss,
+}
+
+/// The state of the recording of a partition after an attempt to record.
 pub(crate) struct RecordingState {
-    /// This instance is the recorder.
-    pub(crate) is_recorder: bool,
+    pub(crate) by: RecordedBy,
     /// Every line before this epoch is recorded.
     pub(crate) complete_until: u64,
     /// How many of the lines are recorded; the others were too much for one call.
     pub(crate) count: usize,
+    /// How many calls of recorders Redis has counted, on a Cluster.
+    pub(crate) calls: u64,
+}
+
+/// Whether this instance may become the recorder if there is none.
+#[derive(Clone, Copy)]
+pub(crate) enum Take {
+    Never,
+    /// If it has all lines that are not recorded.
+    WithoutGap,
+    Always,
+}
+
+/// An attempt to record lines of a partition. This instance passes every line from the epoch `since` on, in this call or an
+/// earlier one, and with this call all those before the epoch `until`.
+pub(crate) struct Recording<'a> {
+    pub(crate) partition: &'a Partition,
+    /// On a Cluster the node in whose order the lines are numbered.
+    pub(crate) node: &'a str,
+    pub(crate) take: Take,
+    pub(crate) since: u64,
+    pub(crate) until: u64,
+    pub(crate) retention: Retention,
+    /// As many calls Redis has told of to this instance as the recorder.
+    pub(crate) calls: u64,
+    pub(crate) lines: &'a [(Arc<str>, Line)],
 }
 
 impl HistoryStore {
-    pub(super) fn new(pool: Pool, instance: String, age: Duration) -> Self {
+    pub(super) fn new(redis: Redis, partitions: Partitions, instance: String, age: Duration) -> Self {
         Self {
-            pool,
+            redis,
+            partitions,
+            node: Mutex::default(),
             age,
             instance,
             record: Script::from_lua(include_str!("record.lua")),
             load: Script::from_lua(include_str!("load.lua")),
             find_last: Script::from_lua(include_str!("find_last.lua")),
             publish_epoch: Script::from_lua(include_str!("publish_epoch.lua")),
+            release: Script::from_lua(include_str!("release.lua")),
         }
     }
 
-    /// Publishes the next epoch and returns it.
-    pub(crate) async fn publish_epoch(&self) -> Result<u64, RedisError> {
-        let keys = vec![Key::StatusEpoch.to_string()];
-        let args = vec![Channel::StatusEpochs.to_string()];
-        self.publish_epoch.evalsha_with_reload(self.pool.next(), keys, args).await
+    /// From now on this instance numbers lines in the order of this node.
+    pub(crate) fn set_node(&self, node: &Arc<str>) {
+        *self.node.lock() = node.clone();
     }
 
-    /// Records lines, if this instance is the recorder or can become it: at least the first, and as many as one call can.
-    ///
-    /// This instance passes every line from the epoch `since` on, in this call or an earlier one, and with this call all
-    /// those before the epoch `until`.
-    pub(crate) async fn record(
+    /// Calls a script, all of whose keys are of the same partition.
+    async fn call<T: FromValue>(
         &self,
-        since: u64,
-        until: u64,
-        retention: Retention,
-        lines: &[(Arc<str>, Line)],
-    ) -> Result<RecordingState, RedisError> {
+        script: &Script,
+        keys: Vec<String>,
+        args: Vec<Value>,
+    ) -> Result<T, RedisError> {
+        let slot = keys.first().cloned().unwrap_or_default();
+        let call = |client: Client| {
+            let (script, keys, args) = (script.clone(), keys.clone(), args.clone());
+            async move { script.evalsha_with_reload(&client, keys, args).await }
+        };
+        self.redis.run(slot, call).await
+    }
+
+    fn stream(&self, channel: &str) -> String {
+        Key::StatusHistory { tag: &self.partitions.of(channel).tag, channel }.name(self.redis.layout())
+    }
+
+    /// The list of a run's channels.
+    pub(super) fn list(&self, run: &str) -> String {
+        Key::StatusChannels { tag: &self.partitions.of(run).tag, run }.name(self.redis.layout())
+    }
+
+    pub(super) fn lease(&self, partition: &Partition) -> String {
+        Key::StatusRecorder { tag: &partition.tag }.name(self.redis.layout())
+    }
+
+    fn recorded(&self, partition: &Partition, node: &str) -> String {
+        Key::StatusRecorded { tag: &partition.tag, node }.name(self.redis.layout())
+    }
+
+    /// Publishes the next epoch to those who number lines in the order of this node, and returns it.
+    pub(crate) async fn publish_epoch(&self, node: &str) -> Result<u64, RedisError> {
+        let key = Key::StatusEpoch { tag: &self.partitions.first().tag }.name(self.redis.layout());
+        let channel = epochs_channel(self.redis.layout(), node);
+        self.call(&self.publish_epoch, vec![key], vec![channel.into()]).await
+    }
+
+    /// Ends the lease of the recorder, if it is this instance's.
+    pub(crate) async fn release(&self, partition: &Partition) -> Result<(), RedisError> {
+        let args = vec![self.instance.as_str().into()];
+        self.call(&self.release, vec![self.lease(partition)], args).await
+    }
+
+    /// Records lines of a partition, if this instance is the recorder or can become it: at least the first, and as many as one call
+    /// can.
+    pub(crate) async fn record(&self, recording: Recording<'_>) -> Result<RecordingState, RedisError> {
+        let Recording { partition, node, take, since, until, retention, calls, lines } = recording;
         let mut channels: Vec<&str> = Vec::new();
         let mut numbered: Vec<Value> = Vec::with_capacity(3 * lines.len());
         for (channel, line) in lines {
@@ -88,11 +169,13 @@ impl HistoryStore {
                 line.text.to_string().into(),
             ]);
         }
-        let mut keys = vec![Key::StatusRecorder.to_string(), Key::StatusRecorded.to_string()];
+        let mut keys = vec![self.lease(partition), self.recorded(partition, node)];
         for channel in &channels {
-            keys.push(Key::StatusHistory(channel).to_string());
-            keys.push(Key::StatusChannels(run_name(channel)).to_string());
+            keys.push(self.stream(channel));
+            keys.push(self.list(run_name(channel)));
         }
+        // On one Redis a loss comes with a lost connection, after which everything begins anew.
+        let calls = if self.partitions.len() > 1 { calls.to_string() } else { String::new() };
         let mut args: Vec<Value> = vec![
             self.instance.as_str().into(),
             (LEASE.as_millis() as i64).into(),
@@ -102,19 +185,34 @@ impl HistoryStore {
             (retention.age.as_millis() as i64).into(),
             (retention.bytes as i64).into(),
             CALL_BYTES.into(),
+            (take as i64).into(),
+            calls.into(),
             (channels.len() as i64).into(),
         ];
         args.extend(channels.into_iter().map(Value::from));
         args.extend(numbered);
-        let (is_recorder, complete_until, count): (bool, u64, usize) =
-            self.record.evalsha_with_reload(self.pool.next(), keys, args).await?;
-        Ok(RecordingState { is_recorder, complete_until, count })
+        let (by, complete_until, count, calls): (u8, u64, usize, u64) =
+            self.call(&self.record, keys, args).await?;
+        let by = match by {
+            0 => RecordedBy::Other,
+            1 => RecordedBy::This,
+            2 => RecordedBy::Nobody,
+            _ => RecordedBy::ThisWithLoss,
+        };
+        Ok(RecordingState { by, complete_until, count, calls })
     }
 
-    /// Which lines are recorded. What others have written in the place of the state is no state.
-    pub(crate) async fn recorded_span(&self) -> Result<RecordedSpan, RedisError> {
-        let names = vec!["upto", "complete", "listed", "listed_upto"];
-        match self.pool.hmget::<Vec<Value>, _, _>(Key::StatusRecorded.to_string(), names).await {
+    /// Which lines of the run of this channel are recorded. What others have written in the place of the state is no state.
+    pub(crate) async fn recorded_span(&self, channel: &str) -> Result<RecordedSpan, RedisError> {
+        let key = self.recorded(self.partitions.of(channel), &self.node.lock().clone());
+        let read = |client: Client| {
+            let key = key.clone();
+            async move {
+                let names = vec!["upto", "complete", "listed", "listed_upto"];
+                client.hmget::<Vec<Value>, _, _>(key, names).await
+            }
+        };
+        match self.redis.run(&key, read).await {
             Ok(fields) => Ok(RecordedSpan::parse(&fields)),
             Err(error) if ErrorClass::of(&error).is_invalid() => Ok(RecordedSpan::parse(&[])),
             Err(error) => Err(error),
@@ -141,9 +239,11 @@ impl HistoryStore {
         after: LineId,
         bytes: usize,
     ) -> Result<StoredPage, RedisError> {
-        let keys = vec![Key::StatusRecorded.to_string(), Key::StatusHistory(channel).to_string()];
-        let args = vec![after.to_string(), bytes.to_string(), self.age.as_millis().to_string()];
-        StoredPage::parse(self.load.evalsha_with_reload(self.pool.next(), keys, args).await?)
+        let node = self.node.lock().clone();
+        let keys = vec![self.recorded(self.partitions.of(channel), &node), self.stream(channel)];
+        let args = [after.to_string(), bytes.to_string(), self.age.as_millis().to_string()];
+        let args = args.into_iter().map(Value::from).collect();
+        StoredPage::parse(self.call(&self.load, keys, args).await?)
     }
 
     /// Finds the channel's last recorded lines; `None` if there are none.
@@ -170,9 +270,9 @@ impl HistoryStore {
         let (mut lines, mut all): (Option<StoredLines>, Vec<LineId>) = (None, Vec::new());
         let mut before = "+".to_owned();
         loop {
-            let keys = vec![Key::StatusHistory(channel).to_string()];
             let wanted = count - lines.map_or(0, |lines| lines.count);
-            let args = vec![before, wanted.to_string(), CALL_BYTES.to_string(), ids.to_owned()];
+            let args = [before, wanted.to_string(), CALL_BYTES.to_string(), ids.to_owned()];
+            let args = args.into_iter().map(Value::from).collect();
             let (found, oldest, newest, is_all, next, more): (
                 usize,
                 String,
@@ -180,7 +280,7 @@ impl HistoryStore {
                 bool,
                 String,
                 Vec<String>,
-            ) = self.find_last.evalsha_with_reload(self.pool.next(), keys, args).await?;
+            ) = self.call(&self.find_last, vec![self.stream(channel)], args).await?;
             if let (Ok(oldest), Ok(newest)) = (oldest.parse(), newest.parse()) {
                 let lines = lines.get_or_insert(StoredLines { count: 0, oldest, newest });
                 lines.count += found;
@@ -192,5 +292,13 @@ impl HistoryStore {
             }
             before = next;
         }
+    }
+}
+
+/// The channel on which epochs are published for those who number lines in the order of this node.
+pub(super) fn epochs_channel(layout: Layout, node: &str) -> String {
+    match layout {
+        Layout::One => Channel::StatusEpochs.to_string(),
+        Layout::Cluster => Channel::StatusEpochsAt(node).to_string(),
     }
 }

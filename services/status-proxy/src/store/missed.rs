@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use fred::clients::Client;
 use fred::interfaces::KeysInterface;
 use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use redis_core::error::reason;
-use redis_core::{ErrorClass, Key, RedisError};
+use redis_core::{ErrorClass, RedisError};
 use tracing::warn;
 
 use super::history::HistoryStore;
@@ -24,6 +25,12 @@ const CHANNELS_AT_ONCE: usize = 64;
 const MAX_BYTES: usize = 64 * 1024 * 1024;
 
 impl HistoryStore {
+    /// Whether another instance can have recorded all that this one has missed. With several partitions it records a part of them
+    /// itself.
+    pub(crate) fn can_load_missed(&self) -> bool {
+        self.partitions.len() == 1
+    }
+
     /// Loads the lines of these channels, among them all of a run, after `since` and before `epoch`, if another instance records
     /// all of them. Waits for it, but not longer than [`CATCH_UP_TIMEOUT`]. What cannot be read counts as not recorded.
     pub(crate) async fn load_missed(
@@ -48,10 +55,15 @@ impl HistoryStore {
         epoch: u64,
     ) -> Result<Option<Vec<(Arc<str>, Line)>>, RedisError> {
         let deadline = Instant::now() + CATCH_UP_TIMEOUT;
+        let lease = self.lease(self.partitions.first());
+        let read_lease = |client: Client| {
+            let lease = lease.clone();
+            async move { client.get::<Option<String>, _>(lease).await }
+        };
         let of_runs = channels.iter().any(|channel| is_whole_run(channel));
         loop {
-            let recorder: Option<String> = self.pool.get(Key::StatusRecorder.to_string()).await?;
-            let span = self.recorded_span().await?;
+            let recorder = self.redis.run(&lease, read_lease).await?;
+            let span = self.recorded_span("").await?;
             let no_other_records = recorder.is_none_or(|recorder| recorder == self.instance);
             let recorded_since = if of_runs { span.of_run().since } else { span.since };
             if no_other_records || recorded_since > since || Instant::now() > deadline {

@@ -1,7 +1,9 @@
 //! What status-proxy must be allowed to do in Redis.
 
-use redis_core::{Channel, Key, Needs};
+use redis_core::{Channel, Key, Layout, Needs};
 
+use super::history::epochs_channel;
+use crate::partition::Partitions;
 use crate::run_channels::run_name;
 
 /// A stream like those of the recording.
@@ -9,7 +11,9 @@ const HISTORY: &str = "check:check";
 
 /// The commands, with the keys and channels that this instance uses. The channels of viewers are not among them: a user
 /// may be limited to those of some runs.
-pub(super) fn needs(instance: &str, has_history_in_redis: bool) -> Needs {
+///
+/// `recorded`: the partitions, with history in Redis.
+pub(super) fn needs(instance: &str, recorded: Option<&Partitions>, layout: Layout) -> Needs {
     let probe = &*Channel::StatusProbe(instance).to_string();
     let needs = Needs::default()
         .and("SUBSCRIBE to status-proxy/probe/*", ["SUBSCRIBE", probe])
@@ -17,15 +21,22 @@ pub(super) fn needs(instance: &str, has_history_in_redis: bool) -> Needs {
         .and("PUBLISH to status-proxy/probe/*", ["PUBLISH", probe, "probe"])
         .and("ECHO", ["ECHO", "check"])
         .and("CLIENT INFO", ["CLIENT", "INFO"]);
-    if has_history_in_redis { with_recording(needs) } else { needs }
+    match recorded {
+        Some(partitions) => with_recording(needs, partitions, layout),
+        None => needs,
+    }
 }
 
 /// Adds what the scripts in this folder do.
-fn with_recording(mut needs: Needs) -> Needs {
-    let (every, epochs) = (&*Channel::StatusPattern.to_string(), &*Channel::StatusEpochs.to_string());
-    let (epoch, recorder) = (&*Key::StatusEpoch.to_string(), &*Key::StatusRecorder.to_string());
-    let (recorded, history) = (&*Key::StatusRecorded.to_string(), &*Key::StatusHistory(HISTORY).to_string());
-    let channels = &*Key::StatusChannels(run_name(HISTORY)).to_string();
+fn with_recording(mut needs: Needs, partitions: &Partitions, layout: Layout) -> Needs {
+    let (every, epochs) = (&*Channel::StatusPattern.to_string(), &*epochs_channel(layout, "check"));
+    let partition = partitions.of(HISTORY);
+    let (tag, run) = (&*partition.tag, run_name(HISTORY));
+    let epoch = &*Key::StatusEpoch { tag: &partitions.first().tag }.name(layout);
+    let recorder = &*Key::StatusRecorder { tag }.name(layout);
+    let recorded = &*Key::StatusRecorded { tag, node: "check" }.name(layout);
+    let history = &*Key::StatusHistory { tag, channel: HISTORY }.name(layout);
+    let channels = &*Key::StatusChannels { tag, run }.name(layout);
     let no_script = "0".repeat(40);
     let commands: [&[&str]; 25] = [
         &["PSUBSCRIBE", every],
@@ -66,5 +77,10 @@ fn with_recording(mut needs: Needs) -> Needs {
         };
         needs = needs.and(words, command.iter().copied());
     }
-    needs
+    match layout {
+        Layout::One => needs,
+        Layout::Cluster => needs
+            .and(format!("DEL {recorder}"), ["DEL", recorder])
+            .and("PUBSUB NUMSUB", ["PUBSUB", "NUMSUB", epochs]),
+    }
 }

@@ -2,13 +2,15 @@
 -- the place of a key is replaced.
 -- KEYS: lease, recording, then for each channel of this call its stream, and the list of its run's channels.
 -- ARGV: instance, lease in ms, since, until, max lines of a stream, max age in ms, max bytes of text of a stream, bytes that
---   this call may read and write, how many channels, their names, then for each line: number of its channel, id, text.
+--   this call may read and write, whether a free lease may be taken (0 no, 1 if nothing is missing then, 2 yes), calls, how many
+--   channels, their names, then for each line: number of its channel, id, text.
 -- An entry is {line, text, total, bytes}: the bytes of text in the stream up to and with this entry, since it began.
 --   since: every line from this epoch on is in this call or in an earlier one of this instance.
 --   until: every line before this epoch is, too.
+--   calls: as many calls of a recorder this instance has been told of. '' where Redis forgets nothing while its connections stand.
 -- A list has the channels that have a stream, by the time of their last line. The name '' in it: others are not known.
--- Returns {is recorder, upto, how many lines are recorded}. The others have to be passed again. Every line before epoch `upto`
--- is recorded.
+-- Returns {who records, upto, how many lines are recorded, calls}. The others have to be passed again. Every line before epoch
+-- `upto` is recorded. Who records: 0 another instance, 1 this one, 2 nobody, 3 this one, but what it recorded last is lost.
 
 -- What reading or writing an entry counts beside its text.
 local ENTRY = 1024
@@ -19,8 +21,8 @@ end
 local function failed(reply)
   return type(reply) == 'table' and reply.err
 end
--- Epochs are below 2^53; nil for what is none.
-local function as_epoch(text)
+-- Epochs and counts are below 2^53; nil for what is none.
+local function as_count(text)
   local number = text and tonumber(text)
   if number and number >= 0 and number < 2 ^ 53 then return number end
 end
@@ -28,21 +30,26 @@ end
 local holder = redis.pcall('GET', KEYS[1])
 if of_wrong_type(holder) then holder = false end
 if failed(holder) then return holder end
-local recording = redis.pcall('HMGET', KEYS[2], 'upto', 'complete', 'listed', 'listed_upto')
+local recording = redis.pcall('HMGET', KEYS[2], 'upto', 'complete', 'listed', 'listed_upto', 'calls')
 local is_misplaced = of_wrong_type(recording)
 if is_misplaced then recording = {} end
 if failed(recording) then return recording end
-local upto, complete = as_epoch(recording[1]), as_epoch(recording[2]) or 0
+local upto, complete = as_count(recording[1]), as_count(recording[2]) or 0
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 if upto and (complete > upto or upto > now + DAY) then upto = nil end
 local since = tonumber(ARGV[3])
 -- Every channel with a line from this epoch on is in the list of its run. An earlier version of the recorder makes no lists.
-local listed = recording[4] == recording[1] and as_epoch(recording[3])
+local listed = recording[4] == recording[1] and as_count(recording[3])
 -- A lease ends by itself: a holder without an end is none.
-if holder and holder ~= ARGV[1] and redis.call('PTTL', KEYS[1]) >= 0 then
-  return {0, string.format('%.0f', upto or 0), 0}
+local is_held = holder and (holder == ARGV[1] or redis.call('PTTL', KEYS[1]) >= 0)
+local calls = as_count(recording[5]) or 0
+local function leave(who)
+  return {who, string.format('%.0f', upto or 0), 0, calls}
 end
+if is_held and holder ~= ARGV[1] then return leave(0) end
+if not is_held and (ARGV[9] == '0' or ARGV[9] == '1' and upto and upto < since) then return leave(2) end
+if ARGV[10] ~= '' and calls < tonumber(ARGV[10]) then return leave(3) end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 if is_misplaced then redis.call('DEL', KEYS[2]) end
 if not upto or upto < since then
@@ -53,7 +60,7 @@ end
 if not listed then redis.call('HSET', KEYS[2], 'listed', ARGV[3], 'listed_upto', recording[1] or '') end
 local expired = now - ARGV[6] + 1
 -- A stream that does not exist had no line since this time. Its first entry says so.
-local first = string.format('%.0f-0', math.max(complete, expired, 1))
+local begin = math.max(complete, expired, 1)
 
 local max_lines, max_bytes, work, max_work = tonumber(ARGV[5]), tonumber(ARGV[7]), 0, tonumber(ARGV[8])
 local function read(command, stream, from, to, count)
@@ -105,8 +112,9 @@ local streams = {}
 local function open(stream, id)
   if not streams[stream] then
     local kind = redis.call('TYPE', stream).ok
-    if kind == 'none' then
-      redis.call('XADD', stream, first, 'begin', '')
+    -- A line that is older waited for the shard while others were missed.
+    if kind == 'none' and begin <= tonumber(string.match(id, '^%d+')) then
+      redis.call('XADD', stream, string.format('%.0f-0', begin), 'begin', '')
     elseif kind ~= 'stream' then
       replace(stream, id)
     end
@@ -142,13 +150,13 @@ local function trim(stream, state)
   state.length = state.length - dropped
 end
 
-local recorded, first_line, enlisted = 0, 10 + tonumber(ARGV[9]), {}
+local recorded, first_line, enlisted = 0, 12 + tonumber(ARGV[11]), {}
 for i = first_line, #ARGV, 3 do
   if work >= max_work then break end
   local channel, id, text = tonumber(ARGV[i]), ARGV[i + 1], ARGV[i + 2]
   local stream, list = KEYS[1 + 2 * channel], KEYS[2 + 2 * channel]
   if not enlisted[channel] then
-    local refused = enlist(list, ARGV[9 + channel])
+    local refused = enlist(list, ARGV[11 + channel])
     if refused then return refused end
     enlisted[channel] = true
   end
@@ -175,4 +183,8 @@ if not upto or upto < tonumber(reached) then
   redis.call('HSET', KEYS[2], 'upto', reached, 'listed_upto', reached)
   upto = tonumber(reached)
 end
-return {1, string.format('%.0f', upto), recorded}
+if ARGV[10] ~= '' then
+  calls = calls + 1
+  redis.call('HSET', KEYS[2], 'calls', calls)
+end
+return {1, string.format('%.0f', upto), recorded, calls}

@@ -4,31 +4,36 @@ use fred::interfaces::SortedSetsInterface;
 use fred::types::Value;
 use redis_core::catalog::{RunEntry, RunSource};
 use redis_core::id::RunId;
-use redis_core::{ErrorClass, Key, KeyScan, Layout, Redis, RedisError};
+use redis_core::{ErrorClass, Key, KeyScan, Redis, RedisError};
 
 use crate::channel_list::{ListedChannels, MAX_LISTED};
+use crate::partition::Partitions;
 use crate::run_channels::{is_status_channel, run_name, short_name};
 
 /// The runs with recorded channels.
-pub(crate) struct RecordedRuns(pub(super) Redis);
+pub(crate) struct RecordedRuns {
+    pub(super) redis: Redis,
+    pub(super) partitions: Partitions,
+}
 
 impl RunSource for RecordedRuns {
     type About = ListedChannels;
 
     fn scan(&self) -> KeyScan {
-        KeyScan::new(&self.0, Key::StatusChannels("*").name(Layout::One), "zset")
+        // The tags of all partitions.
+        let pattern = Key::StatusChannels { tag: "*", run: "*" }.name(self.redis.layout());
+        KeyScan::new(&self.redis, pattern, "zset")
     }
 
     fn run_of(&self, key: &str) -> Option<RunId> {
-        let run = key.strip_prefix(&Key::StatusChannels("").name(Layout::One))?;
-        // On a Cluster the run is in braces.
-        let run = run.strip_prefix('{').and_then(|run| run.strip_suffix('}')).unwrap_or(run);
-        RunId::parse(run).ok()
+        // No run has a colon in its name.
+        RunId::parse(key.rsplit(':').next()?).ok()
     }
 
     async fn read(&self, run: &RunId) -> Result<Option<RunEntry<ListedChannels>>, RedisError> {
-        let redis = &self.0;
-        let key = Key::StatusChannels(run.as_str()).name(redis.layout());
+        let redis = &self.redis;
+        let tag = &*self.partitions.of(run.as_str()).tag;
+        let key = Key::StatusChannels { tag, run: run.as_str() }.name(redis.layout());
         let key = key.as_str();
         let newest = redis.run(key, |client| async move {
             client.zrange::<Value, _, _, _>(key, 0, MAX_LISTED as i64 - 1, None, true, None, true).await

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use fred::clients::Client;
 use fred::interfaces::SortedSetsInterface;
 use futures_util::future::try_join_all;
-use redis_core::{ErrorClass, Key, RedisError};
+use redis_core::{ErrorClass, RedisError};
 
 use super::history::HistoryStore;
 use super::page::{NOTHING_COMPLETE, RecordedSpan, StoredPage};
@@ -21,9 +22,12 @@ type Of<T> = (Arc<str>, T);
 impl HistoryStore {
     /// The channels of a run that have a stream. `None`: they are not all known, or too many.
     pub(super) async fn run_channels(&self, run: &str) -> Result<Option<Vec<Arc<str>>>, RedisError> {
-        let key = Key::StatusChannels(run).to_string();
-        let names = self.pool.zrange(key, 0, MAX_CHANNELS as i64, None, false, None, false).await;
-        let names: Vec<String> = match names {
+        let key = self.list(run);
+        let read = |client: Client| {
+            let key = key.clone();
+            async move { client.zrange(key, 0, MAX_CHANNELS as i64, None, false, None, false).await }
+        };
+        let names: Vec<String> = match self.redis.run(&key, read).await {
             Err(error) if ErrorClass::of(&error).is_invalid() => return Ok(None),
             names => names?,
         };
@@ -41,7 +45,7 @@ impl HistoryStore {
         bytes: usize,
     ) -> Result<StoredPage, RedisError> {
         // In this order: every line that the span says is recorded is on one of the pages.
-        let span = self.recorded_span().await?.of_run();
+        let span = self.recorded_span(run).await?.of_run();
         let channels = self.run_channels(run).await?;
         let span = if channels.is_some() { span } else { RecordedSpan::parse(&[]) };
         let channels = channels.unwrap_or_default();
@@ -51,7 +55,7 @@ impl HistoryStore {
 
     /// What the recording proves to a client that has seen the line `since` of the run.
     pub(crate) async fn run_start_after(&self, run: &str, since: LineId) -> Result<StoredStart, RedisError> {
-        let span = self.recorded_span().await?.of_run();
+        let span = self.recorded_span(run).await?.of_run();
         let channels = self.run_channels(run).await?.unwrap_or_default();
         let pages: Vec<StoredPage> =
             self.run_pages(channels, since, 0).await?.into_iter().map(|(_, page)| page).collect();
@@ -70,7 +74,7 @@ impl HistoryStore {
 
     /// What the recording has for a client that asks for the last lines of the run.
     pub(crate) async fn run_start_at_last(&self, run: &str, count: usize) -> Result<StoredStart, RedisError> {
-        let span = self.recorded_span().await?.of_run();
+        let span = self.recorded_span(run).await?.of_run();
         let channels = self.run_channels(run).await?.unwrap_or_default();
         let ids = try_join_all(channels.iter().map(|channel| self.last_ids(channel, count))).await?;
         let last = last_of_all(&ids, count, span.until);

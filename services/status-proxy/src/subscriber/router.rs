@@ -1,16 +1,16 @@
 //! Numbers the messages from Redis and passes them on to the hub and the recorder.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::sync::mpsc;
 use tracing::{info, warn};
 
 use crate::hub::Hub;
 use crate::line::{FIRST_LOCAL_SEQUENCE, Line, LineId};
 use crate::line_limit::LineLimit;
 use crate::metrics::Metrics;
-use crate::position::{SharedPosition, StreamPosition};
-use crate::recorder::RecorderInput;
+use crate::position::SharedPosition;
+use crate::recorder::{RecorderInput, RecorderQueues};
 use crate::run_channels::is_status_channel;
 use crate::store::PubSubMessage;
 
@@ -18,10 +18,15 @@ use crate::store::PubSubMessage;
 pub(crate) struct LineRouter {
     hub: Hub,
     metrics: Metrics,
-    recorder: Option<mpsc::UnboundedSender<RecorderInput>>,
+    recorders: Option<RecorderQueues>,
     position: SharedPosition,
-    epochs_channel: Arc<str>,
     limit: LineLimit,
+    /// With history in Redis: where epochs come from.
+    epochs: EpochSource,
+    /// How long an epoch is remembered on a Cluster, in ms.
+    max_age_ms: u64,
+    /// With history in Redis: lines may be missing that nobody can have received. It is told with the next epoch.
+    has_gap_ahead: bool,
     /// With history in Redis: messages were dropped, or the subscription was lost. The next ones cannot be numbered as other
     /// instances number them, until an epoch of this instance starts.
     has_lost_count: bool,
@@ -29,17 +34,39 @@ pub(crate) struct LineRouter {
     direct: Option<PubSubMessage>,
 }
 
+/// Where the epochs come from by which this instance numbers lines.
+#[derive(Clone, Default)]
+pub(crate) struct EpochSource {
+    pub(crate) channel: Arc<str>,
+    /// On a Cluster the node in whose order lines are numbered.
+    pub(crate) node: Arc<str>,
+}
+
 impl LineRouter {
+    /// `recorders`: with history in Redis. `max_age`: how long clients can resume.
     pub(crate) fn new(
         hub: Hub,
         metrics: Metrics,
-        recorder: Option<mpsc::UnboundedSender<RecorderInput>>,
+        recorders: Option<RecorderQueues>,
         position: SharedPosition,
-        epochs_channel: Arc<str>,
         limit: LineLimit,
+        max_age: Duration,
     ) -> Self {
-        let has_lost_count = recorder.is_some();
-        Self { hub, metrics, recorder, position, epochs_channel, limit, has_lost_count, direct: None }
+        let has_lost_count = recorders.is_some();
+        let epochs = EpochSource::default();
+        let max_age_ms = u64::try_from(max_age.as_millis()).unwrap_or(u64::MAX);
+        Self {
+            hub,
+            metrics,
+            recorders,
+            position,
+            limit,
+            epochs,
+            max_age_ms,
+            has_gap_ahead: false,
+            has_lost_count,
+            direct: None,
+        }
     }
 
     /// The id of the last line.
@@ -47,8 +74,16 @@ impl LineRouter {
         self.position.lock().latest
     }
 
-    pub(super) fn epochs_channel(&self) -> &Arc<str> {
-        &self.epochs_channel
+    /// Where the epochs came from at last.
+    pub(super) fn epochs(&self) -> &EpochSource {
+        &self.epochs
+    }
+
+    /// With history in Redis: tells the recorders how many instances there are.
+    pub(super) fn set_instances(&self, count: usize) {
+        if let Some(recorders) = &self.recorders {
+            recorders.group.set_instances(count);
+        }
     }
 
     /// Passes a message on.
@@ -61,10 +96,9 @@ impl LineRouter {
             return;
         }
         let channel = message.channel();
-        if *channel == *self.epochs_channel {
+        if *channel == *self.epochs.channel {
             if let Some(epoch) = message.epoch() {
-                self.position.lock().latest = LineId::start_of(epoch);
-                self.tell_recorder(|| RecorderInput::Epoch(epoch));
+                self.go_on_to(epoch);
             }
             return;
         }
@@ -76,8 +110,32 @@ impl LineRouter {
         self.metrics.lines.inc();
         let (channel, line): (Arc<str>, _) =
             (channel.into(), Line { id, text: self.limit.apply(message.text()) });
-        self.tell_recorder(|| RecorderInput::Line(channel.clone(), line.clone()));
+        if let Some(recorders) = &self.recorders {
+            recorders.push_line(channel.clone(), line.clone());
+        }
         self.hub.publish(channel, line);
+    }
+
+    /// An epoch has begun, in which lines are numbered from 1 on.
+    fn go_on_to(&mut self, epoch: u64) {
+        let start = LineId::start_of(epoch);
+        let has_gap = std::mem::take(&mut self.has_gap_ahead);
+        self.enter(epoch, has_gap);
+        if has_gap {
+            self.hub.announce_gap(start);
+        }
+        self.tell_recorders(&if has_gap { RecorderInput::Gap(epoch) } else { RecorderInput::Epoch(epoch) });
+    }
+
+    fn enter(&self, epoch: u64, is_complete_since: bool) {
+        let mut position = self.position.lock();
+        position.latest = LineId::start_of(epoch);
+        if is_complete_since {
+            position.complete_since = epoch;
+        }
+        if !self.epochs.node.is_empty() {
+            position.order.note(&self.epochs.node, epoch, self.max_age_ms);
+        }
     }
 
     /// Whether this is the second copy of a message. On a connection that subscribes to its channel and to a pattern, Redis sends
@@ -100,8 +158,8 @@ impl LineRouter {
     /// connection is needed.
     pub(super) fn on_lag(&mut self, count: u64) -> bool {
         warn!("{count} messages were dropped, because they arrived too fast");
-        if self.recorder.is_none() {
-            self.announce_gap();
+        if self.recorders.is_none() {
+            self.hub.announce_gap(self.next_id());
         }
         self.lose_count();
         self.has_lost_count
@@ -109,12 +167,17 @@ impl LineRouter {
 
     /// With history in Redis: ignores everything until an epoch starts on a new subscription.
     pub(super) fn lose_count(&mut self) {
-        self.has_lost_count = self.recorder.is_some();
+        self.has_lost_count = self.recorders.is_some();
     }
 
-    /// With history in memory: lines may have been missed before now.
-    pub(super) fn announce_gap(&self) {
-        self.hub.announce_gap(self.next_id());
+    /// Lines may have been missed before now. With history in Redis all instances must number lines alike, so the gap is at the next
+    /// epoch.
+    pub(super) fn announce_gap(&mut self) {
+        if self.recorders.is_some() {
+            self.has_gap_ahead = true;
+        } else {
+            self.hub.announce_gap(self.next_id());
+        }
     }
 
     /// With history in Redis: starts an epoch, from which on every line is received.
@@ -124,10 +187,12 @@ impl LineRouter {
     pub(super) fn start_epoch(
         &mut self,
         epoch: u64,
+        source: EpochSource,
         missed: Option<Vec<(Arc<str>, Line)>>,
         early: &[PubSubMessage],
     ) {
         self.has_lost_count = false;
+        self.has_gap_ahead = false;
         let start = LineId::start_of(epoch);
         match missed {
             Some(lines) => {
@@ -147,8 +212,9 @@ impl LineRouter {
                 }
             }
         }
-        *self.position.lock() = StreamPosition { latest: start, complete_since: epoch };
-        self.tell_recorder(|| RecorderInput::Restart(epoch));
+        self.epochs = source;
+        self.enter(epoch, true);
+        self.tell_recorders(&RecorderInput::Restart(epoch, self.epochs.node.clone()));
     }
 
     fn next_id(&self) -> LineId {
@@ -157,28 +223,34 @@ impl LineRouter {
         position.latest
     }
 
-    fn tell_recorder(&self, input: impl FnOnce() -> RecorderInput) {
-        if let Some(recorder) = &self.recorder {
-            // The recorder ends only with the process.
-            let _ = recorder.send(input());
+    fn tell_recorders(&self, input: &RecorderInput) {
+        if let Some(recorders) = &self.recorders {
+            recorders.push_to_all(input);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use redis_core::Layout;
+    use tokio::sync::mpsc;
 
     use super::*;
+    use crate::partition::Partitions;
+    use crate::recorder::RecorderGroup;
     use crate::replay_buffer::Retention;
     use crate::shard::ChannelPolicy;
 
     const EPOCHS: &str = "epochs";
 
+    fn source(node: &str) -> EpochSource {
+        EpochSource { channel: EPOCHS.into(), node: node.into() }
+    }
+
     #[test]
     fn a_message_that_comes_for_its_channel_and_for_a_pattern_counts_once() {
         let (mut router, mut inputs) = router();
-        router.start_epoch(5, None, &[]);
+        router.start_epoch(5, source(""), None, &[]);
         let message = |text| PubSubMessage::for_test("r:a", text);
         for message in [
             message("one"),
@@ -210,30 +282,51 @@ mod tests {
             max_bytes: 10_000,
         };
         let (hub, _) = Hub::new(policy, None, &metrics);
-        let (sender, inputs) = mpsc::unbounded_channel();
+        let group = Arc::new(RecorderGroup::new(1, metrics.clone()));
+        let (queues, mut inputs) = RecorderQueues::new(Partitions::new(Layout::One), group);
         let (position, limit) = (SharedPosition::default(), LineLimit::new(LineLimit::MIN));
-        (LineRouter::new(hub, metrics, Some(sender), position, EPOCHS.into(), limit), inputs)
+        (LineRouter::new(hub, metrics, Some(queues), position, limit, age), inputs.remove(0))
     }
 
     #[test]
     fn after_lost_lines_no_later_epoch_is_recorded_until_a_subscription_starts_one() {
         let (mut router, mut inputs) = router();
-        router.start_epoch(5, None, &[]);
+        router.start_epoch(5, source(""), None, &[]);
         router.route(&PubSubMessage::for_test("r:a", "one"));
         assert!(router.on_lag(3));
         router.route(&PubSubMessage::for_test(EPOCHS, "6"));
         router.route(&PubSubMessage::for_test("r:a", "after the lost ones"));
         assert_eq!(router.latest(), LineId { epoch: 5, sequence: 1 });
-        router.start_epoch(7, None, &[]);
+        router.start_epoch(7, source(""), None, &[]);
         router.route(&PubSubMessage::for_test("r:a", "two"));
         router.route(&PubSubMessage::for_test(EPOCHS, "8"));
-        let told: Vec<String> = std::iter::from_fn(|| inputs.try_recv().ok())
+        assert_eq!(told(&mut inputs), ["restart 5", "5-1", "restart 7", "7-1", "epoch 8"]);
+    }
+
+    fn told(inputs: &mut mpsc::UnboundedReceiver<RecorderInput>) -> Vec<String> {
+        std::iter::from_fn(|| inputs.try_recv().ok())
             .map(|input| match input {
                 RecorderInput::Line(_, line) => line.id.to_string(),
                 RecorderInput::Epoch(epoch) => format!("epoch {epoch}"),
-                RecorderInput::Restart(epoch) => format!("restart {epoch}"),
+                RecorderInput::Gap(epoch) => format!("gap {epoch}"),
+                RecorderInput::Restart(epoch, node) => format!("restart {epoch}{node}"),
             })
-            .collect();
-        assert_eq!(told, ["restart 5", "5-1", "restart 7", "7-1", "epoch 8"]);
+            .collect()
+    }
+
+    #[test]
+    fn what_nobody_can_have_received_is_a_gap_at_the_next_epoch_and_changes_no_number() {
+        let (mut router, mut inputs) = router();
+        router.start_epoch(5, source(" of n"), None, &[]);
+        router.route(&PubSubMessage::for_test("r:a", "one"));
+        router.announce_gap();
+        router.route(&PubSubMessage::for_test("r:a", "two"));
+        assert_eq!(router.position.lock().complete_since, 5);
+        router.route(&PubSubMessage::for_test(EPOCHS, "6"));
+        router.route(&PubSubMessage::for_test(EPOCHS, "7"));
+        assert_eq!(told(&mut inputs), ["restart 5 of n", "5-1", "5-2", "gap 6", "epoch 7"]);
+        let position = router.position.lock().clone();
+        assert_eq!((position.complete_since, position.order.may_have(6)), (6, true));
+        assert_eq!((position.order.may_have(5), position.order.may_have(8)), (true, false));
     }
 }

@@ -4,11 +4,11 @@ use test_support::{TestRedis, eventually, within_patience};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
-use crate::support::{BINARY, Producer, Viewer, start_service};
+use crate::support::{BINARY, Producer, Servers, Viewer, World, start_service};
 
 #[tokio::test]
 async fn lines_arrive_in_order_as_the_literal_frames_of_the_contract() {
-    let redis = TestRedis::start().await;
+    let redis = World::start().await;
     let service = start_service(&redis, &[]).await;
     let producer = Producer::connect(&redis).await;
     let mut viewer = Viewer::connect(&service, "upset-reckoning:wepp").await;
@@ -38,7 +38,7 @@ async fn lines_arrive_in_order_as_the_literal_frames_of_the_contract() {
 
 #[tokio::test]
 async fn a_line_that_is_published_right_after_the_101_arrives() {
-    let redis = TestRedis::start().await;
+    let redis = World::start().await;
     let service = start_service(&redis, &[]).await;
     let producer = Producer::connect(&redis).await;
     for number in 0..300 {
@@ -51,7 +51,7 @@ async fn a_line_that_is_published_right_after_the_101_arrives() {
 
 #[tokio::test]
 async fn the_last_segment_of_the_path_counts_and_is_percent_decoded() {
-    let redis = TestRedis::start().await;
+    let redis = World::start().await;
     let service = start_service(&redis, &[]).await;
     let producer = Producer::connect(&redis).await;
     let mut viewer =
@@ -62,7 +62,7 @@ async fn the_last_segment_of_the_path_counts_and_is_percent_decoded() {
 
 #[tokio::test]
 async fn a_client_that_answers_pings_stays_and_a_silent_one_is_closed() {
-    let redis = TestRedis::start().await;
+    let redis = World::start().await;
     let service =
         start_service(&redis, &[("STATUS_PING_INTERVAL", "300ms"), ("STATUS_PONG_TIMEOUT", "3s")]).await;
     let (mut silent, mut client) =
@@ -85,7 +85,7 @@ async fn a_client_that_answers_pings_stays_and_a_silent_one_is_closed() {
 
 #[tokio::test]
 async fn the_probes_answer_on_the_same_port() {
-    let redis = TestRedis::start().await;
+    let redis = World::start().await;
     let service = start_service(&redis, &[]).await;
     assert_eq!(service.get("/health").await, (200, "OK".to_owned()));
     assert_eq!(service.get("/ready").await.0, 200);
@@ -98,7 +98,7 @@ async fn the_probes_answer_on_the_same_port() {
 
 #[tokio::test]
 async fn all_viewers_of_a_channel_share_one_subscription_which_ends_after_the_last_one() {
-    let redis = TestRedis::start().await;
+    let redis = World::start().await;
     let service = start_service(&redis, &[("STATUS_HISTORY_AGE", "1s")]).await;
     let producer = Producer::connect(&redis).await;
     let mut viewers = Vec::new();
@@ -129,7 +129,7 @@ async fn read_until(stream: &mut TcpStream, end: &str) -> String {
 
 #[tokio::test]
 async fn server_sent_events_carry_the_same_frames_and_their_ids() {
-    let redis = TestRedis::start().await;
+    let redis = World::start().await;
     let service = start_service(&redis, &[]).await;
     let producer = Producer::connect(&redis).await;
     let mut stream = TcpStream::connect(("127.0.0.1", service.port())).await.unwrap();
@@ -178,7 +178,7 @@ async fn an_invalid_setting_is_named() {
 
 #[tokio::test]
 async fn a_port_that_is_taken_ends_the_process_with_a_log_event_that_names_the_address() {
-    let redis = TestRedis::start().await;
+    let redis = World::start().await;
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let (address, url) = (taken.local_addr().unwrap().to_string(), redis.url());
     let vars =

@@ -1,12 +1,12 @@
 //! What SIGTERM does.
 
-use test_support::{TestRedis, eventually};
+use test_support::eventually;
 
-use crate::support::{Producer, Viewer, start_service};
+use crate::support::{Producer, Viewer, World, start_service};
 
 #[tokio::test]
 async fn after_sigterm_clients_are_served_for_the_delay_and_then_closed_with_1012() {
-    let redis = TestRedis::start().await;
+    let redis = World::start().await;
     let mut service = start_service(&redis, &[("DRAIN_DELAY", "2s"), ("DRAIN_TIMEOUT", "2s")]).await;
     let producer = Producer::connect(&redis).await;
     let mut early = Viewer::connect(&service, "r:a").await;
@@ -25,7 +25,7 @@ async fn after_sigterm_clients_are_served_for_the_delay_and_then_closed_with_101
 
 #[tokio::test]
 async fn a_hangup_comes_before_the_close_if_the_setting_asks_for_it() {
-    let redis = TestRedis::start().await;
+    let redis = World::start().await;
     let mut service = start_service(&redis, &[("STATUS_HANGUP_ON_DRAIN", "true")]).await;
     let mut viewer = Viewer::connect(&service, "r:a").await;
     service.signal("TERM").await;

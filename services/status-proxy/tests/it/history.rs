@@ -1,8 +1,8 @@
 //! History, in memory and in Redis.
 
-use test_support::{TestRedis, within_patience};
+use test_support::within_patience;
 
-use crate::support::{Producer, Viewer, start_service};
+use crate::support::{Producer, Viewer, World, start_service};
 
 const REDIS: (&str, &str) = ("STATUS_HISTORY", "redis");
 const MEMORY: (&str, &str) = ("STATUS_HISTORY", "memory");
@@ -33,7 +33,7 @@ fn numbered_lines(channel: &str, numbers: std::ops::Range<usize>) -> Vec<String>
 #[tokio::test]
 async fn the_last_lines_come_before_live_ones() {
     for history in [MEMORY, REDIS] {
-        let redis = TestRedis::start().await;
+        let redis = World::start().await;
         let service = start_service(&redis, &[history]).await;
         let producer = Producer::connect(&redis).await;
         let mut early = Viewer::connect(&service, "r:a").await;
@@ -58,7 +58,7 @@ async fn the_last_lines_come_before_live_ones() {
 #[tokio::test]
 async fn a_client_that_reconnects_gets_every_line_once() {
     for history in [MEMORY, REDIS] {
-        let redis = TestRedis::start().await;
+        let redis = World::start().await;
         let service = start_service(&redis, &[history]).await;
         let producer = Producer::connect(&redis).await;
         let mut viewer = Viewer::connect(&service, "r:a?history=0").await;
@@ -85,7 +85,7 @@ async fn a_client_that_reconnects_gets_every_line_once() {
 #[tokio::test]
 async fn after_dropped_lines_or_an_unknown_id_nothing_is_called_recovered() {
     for history in [MEMORY, REDIS] {
-        let redis = TestRedis::start().await;
+        let redis = World::start().await;
         let service = start_service(&redis, &[history, ("STATUS_HISTORY_LINES", "5")]).await;
         let producer = Producer::connect(&redis).await;
         let mut viewer = Viewer::connect(&service, "r:a?history=0").await;
@@ -109,7 +109,7 @@ async fn after_dropped_lines_or_an_unknown_id_nothing_is_called_recovered() {
 #[tokio::test]
 async fn several_channels_share_a_socket_and_one_id() {
     for history in [MEMORY, REDIS] {
-        let redis = TestRedis::start().await;
+        let redis = World::start().await;
         let service = start_service(&redis, &[history]).await;
         let producer = Producer::connect(&redis).await;
         let mut plain = Viewer::connect(&service, "r:a,b").await;
@@ -134,7 +134,7 @@ async fn several_channels_share_a_socket_and_one_id() {
 
 #[tokio::test]
 async fn an_event_stream_resumes_by_its_last_event_id() {
-    let redis = TestRedis::start().await;
+    let redis = World::start().await;
     let service = start_service(&redis, &[]).await;
     let producer = Producer::connect(&redis).await;
     let mut viewer = Viewer::connect(&service, "r:a?history=0").await;
@@ -158,7 +158,7 @@ async fn an_event_stream_resumes_by_its_last_event_id() {
 
 #[tokio::test]
 async fn with_history_in_redis_lines_from_before_the_first_viewer_and_a_restart_are_kept() {
-    let redis = TestRedis::start().await;
+    let redis = World::start().await;
     let producer = Producer::connect(&redis).await;
     let mut first = start_service(&redis, &[REDIS]).await;
     publish_numbers(&producer, "r:a", 0..50).await;

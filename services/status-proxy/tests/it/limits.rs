@@ -5,7 +5,7 @@ use fred::interfaces::ClientLike;
 use test_support::load::resident_bytes;
 use test_support::{ServiceProcess, TestRedis, eventually};
 
-use crate::support::{Producer, Viewer, start_service};
+use crate::support::{Producer, Viewer, World, start_service};
 
 /// A path of 32 channels that nobody has used.
 fn junk(number: usize) -> String {
@@ -16,7 +16,7 @@ fn junk(number: usize) -> String {
 #[tokio::test]
 async fn channels_that_never_had_a_line_are_not_kept() {
     for history in ["memory", "redis"] {
-        let redis = TestRedis::start().await;
+        let redis = World::start().await;
         let service = start_service(&redis, &[("STATUS_HISTORY", history)]).await;
         let port = service.port();
         drop(Viewer::connect(&service, "kept:a").await);
@@ -71,7 +71,7 @@ async fn requests_that_wait_for_redis_take_about_the_memory_of_their_text() {
 #[tokio::test]
 async fn a_client_that_would_exceed_the_number_of_channels_is_refused_and_nobody_else() {
     for history in ["memory", "redis"] {
-        let redis = TestRedis::start().await;
+        let redis = World::start().await;
         let vars = [("STATUS_HISTORY", history), ("STATUS_MAX_CHANNELS", "40")];
         let service = start_service(&redis, &vars).await;
         let mut viewer = Viewer::connect(&service, "r:a").await;
@@ -91,7 +91,7 @@ async fn a_client_that_would_exceed_the_number_of_channels_is_refused_and_nobody
 #[tokio::test]
 async fn the_lines_of_all_channels_together_are_bounded_and_what_is_dropped_is_not_called_recovered() {
     for history in ["memory", "redis"] {
-        let redis = TestRedis::start().await;
+        let redis = World::start().await;
         let vars = [
             ("STATUS_HISTORY", history),
             ("STATUS_HISTORY_TOTAL_SIZE", "8MB"),
@@ -126,7 +126,7 @@ async fn the_lines_of_all_channels_together_are_bounded_and_what_is_dropped_is_n
 #[tokio::test]
 async fn a_line_that_is_too_long_for_clients_is_cut_off_with_a_mark() {
     for history in ["memory", "redis"] {
-        let redis = TestRedis::start().await;
+        let redis = World::start().await;
         let service = start_service(&redis, &[("STATUS_HISTORY", history)]).await;
         let producer = Producer::connect(&redis).await;
         let mut viewer = Viewer::connect(&service, "r:a?history=0").await;

@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod cluster;
+mod cluster_history;
+mod cluster_load;
 mod contract;
 mod drain;
 mod failovers;

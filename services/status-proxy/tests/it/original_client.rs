@@ -1,9 +1,9 @@
 //! A page that behaves as the originals' own client does: its URL, its messages, and when it connects again.
 
 use serde_json::{Value, json};
-use test_support::{Browser, ServiceProcess, TestRedis, eventually};
+use test_support::{Browser, ServiceProcess, eventually};
 
-use crate::support::{BINARY, Producer, Viewer, start_service};
+use crate::support::{BINARY, Producer, Servers, Viewer, World, start_service};
 
 const CLIENT: &str = "
     const [run, channel] = Array.from(arguments, (name) => encodeURIComponent(name));
@@ -35,7 +35,7 @@ const CLIENT: &str = "
 const PINGS: [(&str, &str); 2] = [("STATUS_PING_INTERVAL", "300ms"), ("STATUS_PONG_TIMEOUT", "5s")];
 
 /// Starts a service in the place of one that has ended.
-async fn start_at(port: u16, redis: &TestRedis, more: &[(&str, &str)]) -> ServiceProcess {
+async fn start_at(port: u16, redis: &impl Servers, more: &[(&str, &str)]) -> ServiceProcess {
     let (url, address) = (redis.url(), format!("127.0.0.1:{port}"));
     let own = [("REDIS_URL", url.as_str()), ("STATUS_LISTEN_ADDR", address.as_str())];
     let service = ServiceProcess::spawn(BINARY, &[&own, &PINGS[..], more].concat());
@@ -45,7 +45,7 @@ async fn start_at(port: u16, redis: &TestRedis, more: &[(&str, &str)]) -> Servic
 
 #[tokio::test]
 async fn the_originals_client_gets_its_lines_and_connects_again_unless_it_is_told_to_hang_up() {
-    let redis = TestRedis::start().await;
+    let redis = World::start().await;
     let mut service = start_service(&redis, &PINGS).await;
     let (producer, port) = (Producer::connect(&redis).await, service.port());
     let browser = Browser::start().await;

@@ -6,7 +6,7 @@ use fred::interfaces::KeysInterface;
 use serde_json::json;
 use test_support::{FlakyProxy, ServiceProcess, TestRedis, eventually};
 
-use crate::support::{Producer, Viewer, start_service};
+use crate::support::{Producer, Servers, Viewer, World, start_service};
 
 const REDIS: (&str, &str) = ("STATUS_HISTORY", "redis");
 const NAMES: [&str; 3] = ["a", "b", "c"];
@@ -53,7 +53,7 @@ async fn wait_until_recorded(service: &ServiceProcess, count: usize) {
 }
 
 /// Another instance, when the recording reaches its start.
-async fn start_another(redis: &TestRedis, vars: &[(&str, &str)]) -> ServiceProcess {
+async fn start_another(redis: &impl Servers, vars: &[(&str, &str)]) -> ServiceProcess {
     let service = start_service(redis, vars).await;
     eventually("the recording reaches its start", async || {
         let mut viewer = Viewer::connect(&service, "r:*?history=1").await;
@@ -65,7 +65,7 @@ async fn start_another(redis: &TestRedis, vars: &[(&str, &str)]) -> ServiceProce
 
 #[tokio::test]
 async fn an_instance_that_received_none_of_a_runs_lines_has_them_all() {
-    let redis = TestRedis::start().await;
+    let redis = World::start().await;
     let recorder = start_service(&redis, &[REDIS]).await;
     let producer = Producer::connect(&redis).await;
     for foreign in ["r-1:a", "s:a", "r;:a"] {
@@ -89,7 +89,7 @@ async fn an_instance_that_received_none_of_a_runs_lines_has_them_all() {
 
 #[tokio::test]
 async fn what_is_not_recorded_any_more_of_one_channel_is_not_called_recovered() {
-    let redis = TestRedis::start().await;
+    let redis = World::start().await;
     let vars = [REDIS, ("STATUS_HISTORY_LINES", "20")];
     let recorder = start_service(&redis, &vars).await;
     let producer = Producer::connect(&redis).await;

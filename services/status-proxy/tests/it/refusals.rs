@@ -4,11 +4,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use test_support::{TestRedis, eventually, size_from_env};
 
-use crate::support::{Producer, Viewer, start_service};
+use crate::support::{Producer, Viewer, World, start_service};
 
 #[tokio::test]
 async fn a_path_that_names_no_channel_is_400_before_the_upgrade() {
-    let redis = TestRedis::start().await;
+    let redis = World::start().await;
     let service = start_service(&redis, &[]).await;
     for path in [
         "",
@@ -35,7 +35,7 @@ async fn a_path_that_names_no_channel_is_400_before_the_upgrade() {
 
 #[tokio::test]
 async fn an_origin_that_is_not_listed_is_403() {
-    let redis = TestRedis::start().await;
+    let redis = World::start().await;
     let service = start_service(&redis, &[("STATUS_ALLOWED_ORIGINS", "*.example.org,localhost:3000")]).await;
     let port = service.port();
     for origin in ["https://evil.test", "http://localhost:3001", "null"] {
@@ -50,7 +50,7 @@ async fn an_origin_that_is_not_listed_is_403() {
 
 #[tokio::test]
 async fn a_token_is_required_if_a_key_is_set() {
-    let redis = TestRedis::start().await;
+    let redis = World::start().await;
     let secret = "a secret of sixteen bytes or more";
     let service = start_service(&redis, &[("STATUS_TOKEN_KEY", &format!("secret:{secret}"))]).await;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();

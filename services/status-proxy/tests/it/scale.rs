@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use fred::interfaces::ClientLike;
 use test_support::{TestRedis, size_from_env};
 
-use crate::support::{Producer, Viewer, start_service};
+use crate::support::{Producer, Viewer, World, start_service};
 
 async fn count_redis_connections(redis: &TestRedis) -> usize {
     let client = redis.client().await;
@@ -46,7 +46,7 @@ async fn every_viewer_gets_every_line_in_order_over_a_constant_number_of_redis_c
 #[tokio::test]
 async fn ten_thousand_lines_at_once_all_arrive() {
     for history in ["memory", "redis"] {
-        let redis = TestRedis::start().await;
+        let redis = World::start().await;
         // A busy machine may not let the viewer read for a while.
         let patient = [("STATUS_OUTBOX_SIZE", "8MB"), ("STATUS_WRITE_TIMEOUT", "20s")];
         let vars = [&patient[..], &[("STATUS_HISTORY", history)]].concat();
@@ -80,7 +80,7 @@ async fn measure_latencies(
 
 #[tokio::test]
 async fn a_viewer_that_stops_reading_is_closed_with_1013_and_can_resume_and_delays_nobody() {
-    let redis = TestRedis::start().await;
+    let redis = World::start().await;
     let limits = [
         ("STATUS_OUTBOX_SIZE", "64KB"),
         ("STATUS_WRITE_TIMEOUT", "1s"),
@@ -130,7 +130,7 @@ async fn a_viewer_that_stops_reading_is_closed_with_1013_and_can_resume_and_dela
 #[tokio::test]
 async fn a_viewer_whose_outbox_overflowed_is_told_if_what_it_missed_is_not_kept() {
     for history in ["memory", "redis"] {
-        let redis = TestRedis::start().await;
+        let redis = World::start().await;
         let vars =
             [("STATUS_HISTORY", history), ("STATUS_OUTBOX_SIZE", "64KB"), ("STATUS_HISTORY_LINES", "10")];
         let service = start_service(&redis, &vars).await;

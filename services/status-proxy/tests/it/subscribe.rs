@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use test_support::{TestRedis, eventually};
 
-use crate::support::{Producer, Viewer, start_service};
+use crate::support::{Producer, Viewer, World, start_service};
 
 const REDIS: (&str, &str) = ("STATUS_HISTORY", "redis");
 const MEMORY: (&str, &str) = ("STATUS_HISTORY", "memory");
@@ -17,7 +17,7 @@ async fn subscribe(viewer: &mut Viewer, run: &str, channels: &[&str], more: Valu
 #[tokio::test]
 async fn runs_are_added_and_ended_on_an_open_socket() {
     for history in [MEMORY, REDIS] {
-        let redis = TestRedis::start().await;
+        let redis = World::start().await;
         let service = start_service(&redis, &[history]).await;
         let producer = Producer::connect(&redis).await;
         let mut viewer = Viewer::connect(&service, "r:a").await;
@@ -73,7 +73,7 @@ async fn runs_are_added_and_ended_on_an_open_socket() {
 #[tokio::test]
 async fn each_run_has_its_history_and_resumes_by_its_own_id() {
     for history in [MEMORY, REDIS] {
-        let redis = TestRedis::start().await;
+        let redis = World::start().await;
         let service = start_service(&redis, &[history]).await;
         let producer = Producer::connect(&redis).await;
         let mut early = Viewer::connect(&service, "s:a,b?history=0").await;
@@ -118,7 +118,7 @@ async fn each_run_has_its_history_and_resumes_by_its_own_id() {
 
 #[tokio::test]
 async fn what_is_refused_costs_nothing_else() {
-    let redis = TestRedis::start().await;
+    let redis = World::start().await;
     let service =
         start_service(&redis, &[("STATUS_MAX_SUBSCRIPTIONS_PER_CLIENT", "3"), ("STATUS_MAX_CHANNELS", "4")])
             .await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use fred::interfaces::PubsubInterface;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::Value;
-use test_support::{ServiceProcess, TestRedis, within_patience};
+use test_support::{RedisCluster, ServiceProcess, TestRedis, within_patience};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error, Message};
@@ -17,9 +17,69 @@ pub(crate) fn is_full() -> bool {
     test_support::is_full_size("STATUS_PROXY_TEST_FULL")
 }
 
-/// Starts a service on this Redis and waits until it is ready.
-pub(crate) async fn start_service(redis: &TestRedis, vars: &[(&str, &str)]) -> ServiceProcess {
-    let url = redis.url();
+/// Where a service can be.
+pub(crate) trait Servers {
+    /// The `REDIS_URL`.
+    fn url(&self) -> String;
+
+    /// The server to which producers publish.
+    fn producers_server(&self) -> &TestRedis;
+}
+
+impl Servers for TestRedis {
+    fn url(&self) -> String {
+        self.url()
+    }
+
+    fn producers_server(&self) -> &TestRedis {
+        self
+    }
+}
+
+impl Servers for RedisCluster {
+    fn url(&self) -> String {
+        self.url()
+    }
+
+    fn producers_server(&self) -> &TestRedis {
+        &self.nodes[1]
+    }
+}
+
+/// One Redis; with `STATUS_PROXY_TEST_CLUSTER=1` a Redis Cluster.
+pub(crate) enum World {
+    One(TestRedis),
+    Cluster(RedisCluster),
+}
+
+impl World {
+    pub(crate) async fn start() -> Self {
+        match test_support::is_full_size("STATUS_PROXY_TEST_CLUSTER") {
+            true => Self::Cluster(RedisCluster::start().await),
+            false => Self::One(TestRedis::start().await),
+        }
+    }
+}
+
+impl Servers for World {
+    fn url(&self) -> String {
+        match self {
+            Self::One(redis) => redis.url(),
+            Self::Cluster(cluster) => cluster.url(),
+        }
+    }
+
+    fn producers_server(&self) -> &TestRedis {
+        match self {
+            Self::One(redis) => redis,
+            Self::Cluster(cluster) => cluster.producers_server(),
+        }
+    }
+}
+
+/// Starts a service there and waits until it is ready.
+pub(crate) async fn start_service(servers: &impl Servers, vars: &[(&str, &str)]) -> ServiceProcess {
+    let url = servers.url();
     let service = ServiceProcess::start(BINARY, &[&[("REDIS_URL", url.as_str())], vars].concat()).await;
     service.wait_until_ready().await;
     service
@@ -29,8 +89,8 @@ pub(crate) async fn start_service(redis: &TestRedis, vars: &[(&str, &str)]) -> S
 pub(crate) struct Producer(fred::clients::Client);
 
 impl Producer {
-    pub(crate) async fn connect(redis: &TestRedis) -> Self {
-        Self(redis.client().await)
+    pub(crate) async fn connect(servers: &impl Servers) -> Self {
+        Self(servers.producers_server().client().await)
     }
 
     /// Publishes, and returns how many connections received the message.

@@ -4,10 +4,9 @@ use std::time::{Duration, Instant};
 
 use jsonwebtoken::{EncodingKey, Header, encode, get_current_timestamp};
 use serde_json::{Value, json};
-use test_support::TestRedis;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::support::{Producer, Viewer, start_service};
+use crate::support::{Producer, Viewer, World, start_service};
 
 const SECRET: &str = "a secret of sixteen bytes or more";
 const KEY: (&str, &str) = ("STATUS_TOKEN_KEY", "secret:a secret of sixteen bytes or more");
@@ -24,7 +23,7 @@ fn message(runs: &str, seconds: u64) -> String {
 
 #[tokio::test]
 async fn a_page_can_show_its_token_as_cookie_or_subprotocol() {
-    let redis = TestRedis::start().await;
+    let redis = World::start().await;
     let vars = [KEY, ("STATUS_TOKEN_COOKIE", "session"), ("STATUS_ALLOWED_ORIGINS", "www.example.org")];
     let service = start_service(&redis, &vars).await;
     let token = token("run", 60);
@@ -43,7 +42,7 @@ async fn a_page_can_show_its_token_as_cookie_or_subprotocol() {
 
 #[tokio::test]
 async fn a_socket_ends_with_its_token_unless_it_is_renewed() {
-    let redis = TestRedis::start().await;
+    let redis = World::start().await;
     let service = start_service(&redis, &[KEY, NO_LEEWAY]).await;
     let producer = Producer::connect(&redis).await;
     let begin = Instant::now();
@@ -69,7 +68,7 @@ async fn a_socket_ends_with_its_token_unless_it_is_renewed() {
 
 #[tokio::test]
 async fn an_event_stream_ends_with_its_token() {
-    let redis = TestRedis::start().await;
+    let redis = World::start().await;
     let service = start_service(&redis, &[KEY, NO_LEEWAY]).await;
     let begin = Instant::now();
     let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", service.port())).await.unwrap();
@@ -84,7 +83,7 @@ async fn an_event_stream_ends_with_its_token() {
 
 #[tokio::test]
 async fn refusals_after_the_upgrade_have_codes_that_a_page_can_read() {
-    let redis = TestRedis::start().await;
+    let redis = World::start().await;
     let service = start_service(&redis, &[KEY, ("STATUS_REFUSE_AFTER_UPGRADE", "true")]).await;
     for (path, code) in [
         ("run:a".to_owned(), 4401),
@@ -111,7 +110,7 @@ async fn refusals_after_the_upgrade_have_codes_that_a_page_can_read() {
 
 #[tokio::test]
 async fn a_run_with_a_token_of_its_own_ends_with_that_and_the_socket_stays() {
-    let redis = TestRedis::start().await;
+    let redis = World::start().await;
     let service = start_service(&redis, &[KEY, NO_LEEWAY]).await;
     let producer = Producer::connect(&redis).await;
     let mut viewer = Viewer::connect(&service, &format!("run:a?token={}", token("run", 60))).await;

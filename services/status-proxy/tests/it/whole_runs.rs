@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use test_support::{ServiceProcess, TestRedis, eventually, within_patience};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::support::{BINARY, Producer, Viewer, start_service};
+use crate::support::{BINARY, Producer, Viewer, World, start_service};
 
 const HISTORIES: [(&str, &str); 2] = [("STATUS_HISTORY", "memory"), ("STATUS_HISTORY", "redis")];
 
@@ -64,7 +64,7 @@ async fn frames_of_a_whole_run_name_their_channels_and_other_clients_see_no_chan
 #[tokio::test]
 async fn a_whole_run_has_history_and_resumes() {
     for history in HISTORIES {
-        let redis = TestRedis::start().await;
+        let redis = World::start().await;
         let service = start_service(&redis, &[history]).await;
         let producer = Producer::connect(&redis).await;
         let mut viewer = Viewer::connect(&service, "r:*?history=0").await;
@@ -120,7 +120,7 @@ async fn a_whole_run_has_history_and_resumes() {
 #[tokio::test]
 async fn what_a_whole_run_has_lost_is_not_called_recovered() {
     for history in HISTORIES {
-        let redis = TestRedis::start().await;
+        let redis = World::start().await;
         let service = start_service(&redis, &[history, ("STATUS_HISTORY_LINES", "5")]).await;
         let producer = Producer::connect(&redis).await;
         let mut viewer = Viewer::connect(&service, "r:*?history=0").await;
@@ -140,7 +140,7 @@ async fn what_a_whole_run_has_lost_is_not_called_recovered() {
 
 #[tokio::test]
 async fn a_line_comes_once_however_many_ways_its_channel_is_subscribed() {
-    let redis = TestRedis::start().await;
+    let redis = World::start().await;
     let service = start_service(&redis, &[]).await;
     let producer = Producer::connect(&redis).await;
     let mut one = Viewer::connect(&service, "r:a").await;
@@ -236,7 +236,7 @@ async fn a_user_who_may_not_subscribe_to_the_pattern_gets_403_and_nobody_else_no
 #[tokio::test]
 async fn a_whole_run_takes_the_place_of_its_channels_on_an_open_socket() {
     for history in HISTORIES {
-        let redis = TestRedis::start().await;
+        let redis = World::start().await;
         let service = start_service(&redis, &[history, ("STATUS_MAX_SUBSCRIPTIONS_PER_CLIENT", "2")]).await;
         let producer = Producer::connect(&redis).await;
         let mut early = Viewer::connect(&service, "s:*?history=0").await;
