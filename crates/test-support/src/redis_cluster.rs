@@ -10,6 +10,7 @@ use fred::interfaces::ClientLike;
 use fred::types::{CustomCommand, Value};
 use parking_lot::Mutex;
 use redis_core::key::HASH_SLOTS;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
 use self::nodes::{Node, parse_nodes};
@@ -27,6 +28,8 @@ const NODE_ARGS: &[&str] = &[
     "--repl-diskless-sync-delay",
     "0",
 ];
+/// How many there may be at a time in a test program. A node that gets no processor time for too long is called down.
+static TURNS: Semaphore = Semaphore::const_new(2);
 /// A node that takes longer is down.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -38,6 +41,7 @@ pub struct RedisCluster {
     args: Vec<String>,
     /// One for each node that was asked something.
     clients: Mutex<HashMap<usize, Client>>,
+    _turn: SemaphorePermit<'static>,
 }
 
 impl RedisCluster {
@@ -54,7 +58,8 @@ impl RedisCluster {
     /// Starts one of another version: see [`redis_versions`](crate::redis_versions).
     pub async fn start_binary(binary: &Path, args: &[&str]) -> Self {
         let args = [NODE_ARGS, args].concat().into_iter().map(str::to_owned).collect();
-        let mut cluster = Self { nodes: Vec::new(), args, clients: Mutex::default() };
+        let turn = TURNS.acquire().await.expect("nobody closes it");
+        let mut cluster = Self { nodes: Vec::new(), args, clients: Mutex::default(), _turn: turn };
         for _ in 0..6 {
             cluster.start_node(binary).await;
         }

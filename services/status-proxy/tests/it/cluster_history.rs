@@ -15,7 +15,7 @@ use test_support::{RedisCluster, ServiceProcess, eventually, eventually_ok, size
 use tokio::time::timeout;
 
 use crate::cluster_load::{Event, Load, count_missing, read};
-use crate::support::{Producer, Viewer, start_service};
+use crate::support::{BINARY, Producer, Viewer, start_service};
 
 const VARS: [(&str, &str); 3] =
     [("STATUS_HISTORY", "redis"), ("STATUS_HISTORY_LINES", "100000"), ("STATUS_HISTORY_SIZE", "64MB")];
@@ -72,6 +72,25 @@ async fn resume(service: &ServiceProcess, path: &str) -> Viewer {
     let told = viewer.next_json().await;
     assert_eq!((&told["type"], &told["recovered"]), (&"resume".into(), &true.into()), "{path}: {told}");
     viewer
+}
+
+#[tokio::test]
+async fn the_redis_user_of_the_readme_is_enough() {
+    let cluster = RedisCluster::start().await;
+    cluster.set_user(include_str!("../../README.md")).await;
+    let service =
+        ServiceProcess::start(BINARY, &[("REDIS_URL", &*cluster.url_of("status-proxy")), VARS[0]]).await;
+    service.wait_until_ready().await;
+    let producer = cluster.nodes[0].client().await;
+    for primary in 0..3 {
+        let channel = format!("{}:log", run_at(primary));
+        let mut viewer = Viewer::connect(&service, &channel).await;
+        producer.publish::<(), _, _>(&channel, "a line").await.unwrap();
+        assert_eq!(viewer.next_line().await, "a line");
+    }
+    let recorded = async || service.metric("status_proxy_recorded_lines_total").await == 3.0;
+    eventually("the lines are recorded", recorded).await;
+    cluster.assert_nothing_denied().await;
 }
 
 #[tokio::test]
