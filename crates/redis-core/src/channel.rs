@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use crate::Key;
 use crate::id::{ChannelName, RunId};
+use crate::key::in_partition;
+use crate::{Key, Layout, Partition};
 
 /// The layout of a channel: `to_string()` is its name in Redis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,10 +21,12 @@ pub enum Channel<'a> {
     StatusProbe(&'a str),
     /// preflight: keyspace notifications of a key in a database.
     Keyspace(u8, Key<'a>),
-    /// scenario-player: the timeline changed; the payload says from when on.
-    TimelineChanged,
+    /// scenario-player: the timeline changed; the payload says how. On one Redis one for all partitions.
+    TimelineChanged(Partition),
     /// scenario-player: steps that were published.
     TimelinePublished,
+    /// scenario-player: an instance listens to what is published. On a Cluster, whose nodes do not know that of each other.
+    TimelineListening,
     /// object-store: there is a notification for this node about what it waits for.
     ObjectNode {
         /// `key_prefix` of the configuration.
@@ -33,6 +36,17 @@ pub enum Channel<'a> {
     },
 }
 
+impl Channel<'_> {
+    /// Its name in this layout.
+    pub fn name(&self, layout: Layout) -> String {
+        match (layout, self) {
+            (Layout::Cluster, Channel::TimelineChanged(partition)) => in_partition(*partition, self),
+            _ => self.to_string(),
+        }
+    }
+}
+
+/// The name on one Redis.
 impl fmt::Display for Channel<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -42,8 +56,9 @@ impl fmt::Display for Channel<'_> {
             Channel::StatusEpochsAt(node) => write!(f, "status-proxy/marks/{node}"),
             Channel::StatusProbe(instance) => write!(f, "status-proxy/probe/{instance}"),
             Channel::Keyspace(db, key) => write!(f, "__keyspace@{db}__:{key}"),
-            Channel::TimelineChanged => f.write_str("TIMELINE:CHANGED"),
+            Channel::TimelineChanged(_) => f.write_str("TIMELINE:CHANGED"),
             Channel::TimelinePublished => f.write_str("TIMELINE:PUBLISHED"),
+            Channel::TimelineListening => f.write_str("TIMELINE:LISTENING"),
             Channel::ObjectNode { prefix, node } => write!(f, "{prefix}_meta:node:{node}"),
         }
     }

@@ -4,42 +4,44 @@ mod hash_slot;
 
 use std::fmt;
 
-use crate::Layout;
 use crate::id::{CustomerId, GameToken, RecordingName, RunId, UserToken};
+use crate::{Layout, Partition};
 
 pub use self::hash_slot::{HASH_SLOTS, hash_slot, slot_tag, spread_tags};
 
 /// The layout of a key: `to_string()` is its name in Redis.
+///
+/// Of scenario-player's keys with a [`Partition`] there is one for each partition on a Cluster, and one for all on one Redis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Key<'a> {
     /// scenario-player: list, the stored steps of a customer.
     Scenario(&'a CustomerId),
     /// scenario-player: sorted set, the customers that have a stored scenario.
-    Scenarios,
+    Scenarios(Partition),
     /// scenario-player: string, how a customer's scenario is being played.
     Playback(&'a CustomerId),
     /// scenario-player: sorted set, the steps to come.
-    Timeline,
+    Timeline(Partition),
     /// scenario-player: hash, counters and the start of the shared timeline.
-    TimelineMeta,
+    TimelineMeta(Partition),
     /// scenario-player: sorted set, the instances that are alive.
-    TimelineInstances,
+    TimelineInstances(Partition),
     /// scenario-player: hash, which instance plays which partition of the customers.
-    TimelinePartitions,
+    TimelinePartitions(Partition),
     /// scenario-player: sorted set, looping playbacks by the end of their last scheduled iteration.
-    TimelineLoops,
+    TimelineLoops(Partition),
     /// scenario-player: stream, the steps that the broker refused for good.
-    TimelineDeadLetters,
+    TimelineDeadLetters(Partition),
     /// scenario-player: string, the posts of a customer that have begun and not ended, and those with a key.
     TimelinePosts(&'a CustomerId),
     /// scenario-player: hash, the messages of a recording by their index, their times, and a digest of all.
     Recording(&'a RecordingName),
     /// scenario-player: sorted set, the recordings.
-    Recordings,
+    Recordings(Partition),
     /// scenario-player: string, how a recording is being played.
     RecordingPlayback(&'a RecordingName),
     /// scenario-player: sorted set, looping recordings by the end of their last scheduled iteration.
-    RecordingLoops,
+    RecordingLoops(Partition),
 
     /// kafka-ingester: hash, the newest values of one battery.
     Battery(&'a str),
@@ -247,6 +249,22 @@ impl Key<'_> {
             Key::StatusRecorded { tag, node } => format!("status-proxy:{{{tag}}}:recorded:{node}"),
             Key::StatusHistory { tag, channel } => format!("status-proxy:{{{tag}}}:history:{channel}"),
             Key::StatusChannels { tag, run } => format!("status-proxy:{{{tag}}}:channels:{run}"),
+            Key::Scenario(owner) | Key::Playback(owner) | Key::TimelinePosts(owner) => {
+                in_partition(Partition::of(owner.as_str()), self)
+            }
+            Key::Recording(owner) | Key::RecordingPlayback(owner) => {
+                in_partition(Partition::of(owner.as_str()), self)
+            }
+            Key::Scenarios(partition)
+            | Key::Timeline(partition)
+            | Key::TimelineMeta(partition)
+            | Key::TimelineInstances(partition)
+            | Key::TimelinePartitions(partition)
+            | Key::TimelineLoops(partition)
+            | Key::TimelineDeadLetters(partition)
+            | Key::Recordings(partition)
+            | Key::RecordingLoops(partition) => in_partition(*partition, self),
+
             // All of a dataset's jobs are in one slot: a script takes, plans and commits many of them.
             Key::EtlJobs
             | Key::EtlDead
@@ -279,24 +297,31 @@ impl Key<'_> {
     }
 }
 
+/// On a Cluster, what has this name on one Redis: `{TIMELINE:77}:CURRENT` for `TIMELINE:CURRENT`. scenario-player asks by it
+/// what its user may do.
+pub fn in_partition(partition: Partition, name: impl fmt::Display) -> String {
+    let name = name.to_string();
+    format!("{{{}}}:{}", partition.tag(), name.strip_prefix("TIMELINE:").unwrap_or(&name))
+}
+
 /// The name on one Redis.
 impl fmt::Display for Key<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Key::Scenario(customer) => write!(f, "SCENARIO:{customer}"),
-            Key::Scenarios => f.write_str("SCENARIOS"),
+            Key::Scenarios(_) => f.write_str("SCENARIOS"),
             Key::Playback(customer) => write!(f, "PLAYBACK:{customer}"),
-            Key::Timeline => f.write_str("TIMELINE:CURRENT"),
-            Key::TimelineMeta => f.write_str("TIMELINE:META"),
-            Key::TimelineInstances => f.write_str("TIMELINE:INSTANCES"),
-            Key::TimelinePartitions => f.write_str("TIMELINE:LANES"),
-            Key::TimelineLoops => f.write_str("TIMELINE:LOOPS"),
-            Key::TimelineDeadLetters => f.write_str("TIMELINE:DEAD"),
+            Key::Timeline(_) => f.write_str("TIMELINE:CURRENT"),
+            Key::TimelineMeta(_) => f.write_str("TIMELINE:META"),
+            Key::TimelineInstances(_) => f.write_str("TIMELINE:INSTANCES"),
+            Key::TimelinePartitions(_) => f.write_str("TIMELINE:LANES"),
+            Key::TimelineLoops(_) => f.write_str("TIMELINE:LOOPS"),
+            Key::TimelineDeadLetters(_) => f.write_str("TIMELINE:DEAD"),
             Key::TimelinePosts(customer) => write!(f, "TIMELINE:POSTS:{customer}"),
             Key::Recording(name) => write!(f, "RECORDING:{name}"),
-            Key::Recordings => f.write_str("RECORDINGS"),
+            Key::Recordings(_) => f.write_str("RECORDINGS"),
             Key::RecordingPlayback(name) => write!(f, "RECORDINGS:PLAYBACK:{name}"),
-            Key::RecordingLoops => f.write_str("RECORDINGS:LOOPS"),
+            Key::RecordingLoops(_) => f.write_str("RECORDINGS:LOOPS"),
 
             Key::Battery(id) => write!(f, "battery:{id}:data"),
             Key::DeadLetters => f.write_str("kafka-ingester:dead-letters"),

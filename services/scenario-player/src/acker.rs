@@ -1,15 +1,16 @@
-//! Takes events off the timeline that the broker has decided about, many at once. While one call is under way, the next batch
+//! Takes events of a lane off the timeline that the broker has decided about, many at once. While one call is under way, the next batch
 //! gathers. Refused ones become dead letters.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, mpsc, watch};
-use tokio_util::sync::CancellationToken;
+use tokio::sync::{Notify, Semaphore, mpsc, watch};
+use tokio_util::sync::DropGuard;
 use tracing::warn;
 
 use crate::assignment::Assignment;
 use crate::claimed::ClaimedEvents;
+use crate::lanes::Lane;
 use crate::metrics::Metrics;
 use crate::range::ClaimedEvent;
 use crate::settled::{RefusedEvent, Settled};
@@ -18,6 +19,7 @@ use crate::warn_once::WarnOnce;
 
 /// The task that acknowledges to the timeline what the broker has acknowledged to the player.
 pub(crate) struct Acker {
+    pub(crate) lane: Lane,
     pub(crate) timeline: Timeline,
     pub(crate) assignment: watch::Receiver<Assignment>,
     pub(crate) claimed: Arc<ClaimedEvents>,
@@ -25,15 +27,16 @@ pub(crate) struct Acker {
     pub(crate) settled: mpsc::UnboundedReceiver<Settled>,
     /// The player takes a permit for each event. The acker gives it back.
     pub(crate) permits: Arc<Semaphore>,
+    /// Wakes the player when permits were given back.
+    pub(crate) player: Arc<Notify>,
     pub(crate) metrics: Metrics,
-    /// Cancelled by the acker when it ends.
-    pub(crate) finished: CancellationToken,
+    /// The last acker that ends drops it.
+    pub(crate) finished: Arc<DropGuard>,
 }
 
 impl Acker {
     /// Runs until the player has ended and everything that it published is off the timeline.
     pub(crate) async fn run(mut self) -> anyhow::Result<()> {
-        let _cancelled_at_the_end = self.finished.clone().drop_guard();
         let warnings = WarnOnce::default();
         let (mut batch, mut accepted, mut refused) = (Vec::new(), Vec::new(), Vec::new());
         while self.settled.recv_many(&mut batch, MAX_BATCH).await > 0 {
@@ -54,6 +57,7 @@ impl Acker {
                 self.release(&events);
             }
         }
+        drop(self.finished);
         Ok(())
     }
 
@@ -74,9 +78,11 @@ impl Acker {
         let assignment = self.assignment.borrow().clone();
         loop {
             let (taken, events) = match batch {
-                Batch::Accepted(events) => (self.timeline.ack(&assignment, events).await, events.len()),
+                Batch::Accepted(events) => {
+                    (self.timeline.ack(self.lane, &assignment, events).await, events.len())
+                }
                 Batch::Refused(events) => {
-                    (self.timeline.bury(&assignment.instance, events).await, events.len())
+                    (self.timeline.bury(self.lane, &assignment.instance, events).await, events.len())
                 }
             };
             match taken {
@@ -95,6 +101,7 @@ impl Acker {
     fn release(&self, events: &[ClaimedEvent]) {
         self.claimed.release(events);
         self.permits.add_permits(events.len());
+        self.player.notify_one();
     }
 }
 

@@ -13,6 +13,7 @@ use chassis::{Lifecycle, Settings};
 
 use self::parts::Shared;
 use crate::config::{Command, Config};
+use crate::lanes::Lanes;
 use crate::metrics::Metrics;
 use crate::record;
 
@@ -33,7 +34,11 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
 /// Starts every task.
 fn spawn(config: &Config, server: Server, lifecycle: &Lifecycle) -> anyhow::Result<()> {
     let registry = chassis::metrics::registry(Config::SERVICE)?;
-    let shared = Shared::new(Metrics::new(&registry)?, lifecycle.stopping());
+    let lanes = match config.timeline.use_redis_backend {
+        true => Lanes::of_layout(config.redis.layout()),
+        false => Lanes::ONE,
+    };
+    let shared = Shared::new(lanes, Metrics::new(&registry)?, lifecycle.stopping());
     let backend = if config.timeline.use_redis_backend {
         backend::spawn_redis(config, &shared, lifecycle)?
     } else {

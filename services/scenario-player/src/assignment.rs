@@ -1,8 +1,9 @@
-//! What this instance may publish at the moment.
+//! What this instance may publish of a lane at the moment.
 
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::lanes::Lane;
 use crate::partitions::{ALL_PARTITIONS, NO_PARTITIONS, PartitionSet};
 
 /// The partitions that this instance plays, and until when.
@@ -29,9 +30,14 @@ impl Assignment {
         Self { instance, partitions: NO_PARTITIONS, start_ms: 0, valid_until: Some(Instant::now()) }
     }
 
-    /// Whether this instance plays everything.
-    pub(crate) fn has_all(&self) -> bool {
-        self.partitions == ALL_PARTITIONS
+    /// Whether this instance plays everything in this lane.
+    pub(crate) fn has_all_of(&self, lane: Lane) -> bool {
+        self.partitions == lane.partition_set()
+    }
+
+    /// Whether it holds a lease without a partition: all of them are others'.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.partitions == NO_PARTITIONS && self.is_valid()
     }
 
     /// Whether the lease has not ended yet.

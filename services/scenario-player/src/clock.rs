@@ -2,18 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
-use tokio::sync::watch;
-
 use crate::time::EpochMicros;
+use parking_lot::Mutex;
 
 /// This process's monotonic clock plus an offset, so two instances differ by no more than half a round trip. When the
 /// timeline's clock is set forward or back, the next sample shows it.
 pub(crate) struct Clock {
     origin: Instant,
     best: Mutex<Sample>,
-    /// How often the timeline's clock was seen to be set.
-    steps: watch::Sender<u64>,
     /// This machine's clock minus the monotonic one, when that was last looked at (ms).
     wall_offset_ms: Mutex<f64>,
 }
@@ -34,14 +30,13 @@ impl Clock {
         Self {
             origin: now,
             best: Mutex::new(Sample { offset_ms, round_trip: Duration::MAX, taken_at: now }),
-            steps: watch::channel(0).0,
             wall_offset_ms: Mutex::new(offset_ms),
         }
     }
 
     /// Takes a sample: the timeline's clock showed `timeline_ms` at some moment between `requested_at` and now. Of the
     /// samples of the last seconds, the one with the shortest round trip is used, unless a later one contradicts it. Then
-    /// the clock was set, and the result is true.
+    /// the clock was set, and the result is true: what waits for a time has to look again.
     pub(crate) fn sample(&self, timeline_ms: f64, requested_at: Instant) -> bool {
         let now = Instant::now();
         let round_trip = now - requested_at;
@@ -53,16 +48,7 @@ impl Clock {
         if is_step || round_trip <= best.round_trip || now - best.taken_at > SAMPLE_TTL {
             *best = Sample { offset_ms, round_trip, taken_at: now };
         }
-        drop(best);
-        if is_step {
-            self.steps.send_modify(|steps| *steps += 1);
-        }
         is_step
-    }
-
-    /// Changes whenever the timeline's clock was set. What waits for a time then has to look again.
-    pub(crate) fn steps(&self) -> watch::Receiver<u64> {
-        self.steps.subscribe()
     }
 
     /// Whether this machine's clock was set since the last call. The timeline's clock may be the same one.
@@ -125,13 +111,11 @@ mod tests {
     #[test]
     fn a_clock_that_was_set_is_followed_at_the_next_sample() {
         let clock = Clock::new();
-        let steps = clock.steps();
         assert!(!clock.sample(5_000_000.0, Instant::now()), "the first sample is no step");
         for set_to in [1_000_000.0, 9_000_000.0] {
             assert!(clock.sample(set_to, Instant::now() - Duration::from_millis(500)));
             assert!((clock.now_ms() - set_to).abs() < 400.0);
         }
-        assert_eq!(*steps.borrow(), 2);
         assert!(!clock.machine_clock_was_set());
     }
 }

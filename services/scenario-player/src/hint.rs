@@ -13,5 +13,16 @@ pub(crate) enum Hint {
     Partitions,
 }
 
-/// Hints and published events that a channel holds. A receiver that falls behind by more gets a `Lagged` error.
+impl Hint {
+    /// What a script has published.
+    pub(crate) fn of_payload(payload: Option<&str>) -> Self {
+        match payload {
+            Some("posted") => Hint::Posted,
+            Some("lanes") => Hint::Partitions,
+            _ => Hint::Reset,
+        }
+    }
+}
+
+/// Hints of all lanes, or published events, that channels hold. A receiver that falls behind by more gets a `Lagged` error.
 pub(crate) const BROADCAST_CAPACITY: usize = 16_384;

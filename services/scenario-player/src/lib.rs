@@ -10,7 +10,10 @@ mod dead_letter;
 mod effect;
 pub mod event;
 mod hint;
+mod holdings;
 mod http;
+mod lane_clocks;
+mod lanes;
 mod loops;
 mod membership;
 mod memory;
@@ -38,5 +41,6 @@ mod timeline;
 mod track;
 mod unavailable;
 mod warn_once;
+mod work;
 
 pub use config::Config;

@@ -1,4 +1,4 @@
-//! Keeps looping scenarios and recordings going: puts the events of their next iterations on the timeline.
+//! Keeps the looping scenarios and recordings of a lane going: puts the events of their next iterations on the timeline.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,15 +7,20 @@ use tokio_util::sync::CancellationToken;
 
 use crate::effect::Effect;
 use crate::hint::Hint;
+use crate::lanes::Lane;
 use crate::playback::Playback;
 use crate::service::ScenarioService;
 
-/// Schedules the next iterations of looping playbacks, until stopped. Every instance does this. The first one to schedule
+/// Schedules the next iterations of a lane's looping playbacks, until stopped. Every instance does this. The first one to schedule
 /// an iteration wins, and the others find nothing to do.
-pub(crate) async fn run(service: Arc<ScenarioService>, stopping: CancellationToken) -> anyhow::Result<()> {
-    let mut hints = service.timeline.hints();
+pub(crate) async fn run(
+    service: Arc<ScenarioService>,
+    lane: Lane,
+    stopping: CancellationToken,
+) -> anyhow::Result<()> {
+    let mut hints = service.timeline.hints(lane);
     while !stopping.is_cancelled() {
-        schedule_iterations(&service).await;
+        schedule_iterations(&service, lane).await;
         tokio::select! {
             () = stopping.cancelled() => {}
             () = tokio::time::sleep(CHECK_INTERVAL) => {}
@@ -25,9 +30,9 @@ pub(crate) async fn run(service: Arc<ScenarioService>, stopping: CancellationTok
     Ok(())
 }
 
-async fn schedule_iterations(service: &ScenarioService) {
-    let until = service.now().plus(SCHEDULE_AHEAD_US);
-    for id in service.timeline.loops_ending_by(until).await.unwrap_or_default() {
+async fn schedule_iterations(service: &ScenarioService, lane: Lane) {
+    let until = service.clocks.of(lane).now().plus(SCHEDULE_AHEAD_US);
+    for id in service.timeline.loops_ending_by(lane, until).await.unwrap_or_default() {
         // This fails if another instance was faster, or Redis does not answer. The next check finds what is left to do.
         let _ = service
             .try_update_playback(&id, Effect::Now, |stored, now, post| {

@@ -1,4 +1,4 @@
-//! The timeline in this process's memory. It is lost when the process ends.
+//! The timeline in this process's memory, in a single lane. It is lost when the process ends.
 
 mod dead_letters;
 mod keyed_posts;

@@ -1,9 +1,9 @@
 //! Customers and recordings are spread over partitions, and each partition is played by one instance at a time.
 
-use redis_core::key::hash_slot;
+use redis_core::Partition;
 
 /// Number of partitions. All instances must agree on it.
-pub(crate) const PARTITIONS: usize = 64;
+pub(crate) const PARTITIONS: usize = Partition::COUNT;
 
 /// Which partitions: an entry for each, by its number.
 pub(crate) type PartitionSet = [bool; PARTITIONS];
@@ -11,17 +11,7 @@ pub(crate) type PartitionSet = [bool; PARTITIONS];
 pub(crate) const ALL_PARTITIONS: PartitionSet = [true; PARTITIONS];
 pub(crate) const NO_PARTITIONS: PartitionSet = [false; PARTITIONS];
 
-/// The partition of a customer or a recording.
+/// The number of the partition of a customer or a recording.
 pub(crate) fn partition_of(owner: &str) -> usize {
-    usize::from(hash_slot(owner)) % PARTITIONS
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_customer_has_the_same_partition_on_every_instance_and_in_every_version() {
-        assert_eq!(["1", "2", "a|b"].map(partition_of), [50, 17, 11]);
-    }
+    Partition::of(owner).number()
 }

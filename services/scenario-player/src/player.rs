@@ -3,19 +3,20 @@
 //! At most `CONSUME_BATCH_SIZE` events are published and still on the timeline. A crash repeats no more than those.
 
 mod flow;
+mod played_lane;
 mod suspect;
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use self::flow::Flow;
+pub(crate) use self::played_lane::PlayedLane;
 use self::suspect::Suspect;
-use crate::assignment::Assignment;
-use crate::clock::Clock;
 use crate::event::Item;
+use crate::lanes::{Lane, Lanes};
 use crate::message::{Message, StepMessages};
 use crate::metrics::Metrics;
 use crate::mqtt::{Ack, Answer, Published, Session};
@@ -27,22 +28,15 @@ use crate::settled::{RefusedEvent, Settled};
 /// The task that publishes.
 pub(crate) struct Player {
     pub(crate) messages: StepMessages,
-    pub(crate) clock: Arc<Clock>,
-    /// The instance name under which its events were read.
-    pub(crate) instance: Arc<str>,
-    pub(crate) assignment: watch::Receiver<Assignment>,
-    /// Where its events come from.
-    pub(crate) pages: mpsc::Receiver<Vec<ClaimedEvent>>,
+    /// By their numbers.
+    pub(crate) lanes: Vec<PlayedLane>,
     pub(crate) release_requests: mpsc::Receiver<ReleaseRequest>,
     /// The session with the broker. `None` while there is no connection.
     pub(crate) sessions: watch::Receiver<Option<Session>>,
     /// What the broker has answered.
     pub(crate) acks: mpsc::UnboundedReceiver<Ack>,
-    /// Where events go that the broker has decided about: to the acker.
-    pub(crate) settled: mpsc::UnboundedSender<Settled>,
-    /// One permit for each event that may be published and still on the timeline.
-    pub(crate) permits: Arc<Semaphore>,
-    pub(crate) max_unacknowledged: usize,
+    /// Notified when there may be something to do in a lane: a page, a lease, a permit, or its clock was set.
+    pub(crate) woken: Arc<Notify>,
     pub(crate) metrics: Metrics,
     pub(crate) stopping: CancellationToken,
 }
@@ -57,16 +51,15 @@ struct State {
 
 impl Player {
     /// Plays until it is stopped. Then waits until the broker has answered to what was published.
-    pub(crate) async fn run(mut self) -> anyhow::Result<()> {
+    pub(crate) async fn run(mut self, lanes: Lanes) -> anyhow::Result<()> {
         let mut state = State {
-            queue: PublishQueue::default(),
+            queue: PublishQueue::new(lanes),
             session: None,
             flow: Flow::new(),
             suspect: Suspect::default(),
         };
         let mut acks = Vec::new();
-        let permits = Arc::clone(&self.permits);
-        let mut clock_steps = self.clock.steps();
+        let woken = Arc::clone(&self.woken);
         let timer = tokio::time::sleep(std::time::Duration::ZERO);
         tokio::pin!(timer);
         loop {
@@ -74,8 +67,13 @@ impl Player {
             if stopping && (state.queue.has_no_inflight() || state.session.is_none()) {
                 return Ok(());
             }
-            let wait = if stopping { Wait::Other } else { self.publish_due(&mut state) };
-            if let Wait::Until(moment) = wait {
+            let due_at = if stopping {
+                None
+            } else {
+                self.take_pages(&mut state.queue);
+                self.publish_due(&mut state)
+            };
+            if let Some(moment) = due_at {
                 timer.as_mut().reset(moment.into());
             }
             tokio::select! {
@@ -90,59 +88,70 @@ impl Player {
                     acks.drain(..).for_each(|ack| self.on_ack(&mut state, ack));
                 }
                 Some(request) = self.release_requests.recv() => self.release_unpublished(&mut state.queue, request),
-                Some(page) = self.pages.recv(), if !stopping && self.has_room(&state.queue) => state.queue.push(page),
-                () = &mut timer, if matches!(wait, Wait::Until(_)) => {}
-                _ = clock_steps.changed() => {}
-                permit = permits.acquire(), if matches!(wait, Wait::Permit) => drop(permit),
-                _ = self.assignment.changed(), if matches!(wait, Wait::Lease) => {}
+                () = woken.notified() => {}
+                () = &mut timer, if due_at.is_some() => {}
             }
         }
     }
 
-    /// Publishes the events that are due, as long as there is a session with room, a valid lease and a permit for each.
-    fn publish_due(&mut self, state: &mut State) -> Wait {
-        let State { queue, flow, .. } = state;
-        let Some(session) = &state.session else { return Wait::Other };
-        if let Some(until) = flow.pause_until() {
-            return Wait::Until(until);
+    fn take_pages(&mut self, queue: &mut PublishQueue) {
+        for lane in &mut self.lanes {
+            while queue.waiting_len(lane.lane) < lane.max_waiting
+                && let Ok(page) = lane.pages.try_recv()
+            {
+                queue.push(lane.lane, page);
+            }
         }
-        let now_ms = self.clock.now_ms();
-        while let Some(next) = queue.front() {
+    }
+
+    /// Publishes the events that are due, as long as there is a session with room, and in their lane a valid lease and a permit for
+    /// each. Returns when the next one is due, unless something else must come first.
+    fn publish_due(&mut self, state: &mut State) -> Option<Instant> {
+        let State { queue, flow, .. } = state;
+        let session = state.session.as_ref()?;
+        if let Some(until) = flow.pause_until() {
+            return Some(until);
+        }
+        let now_ms: Vec<f64> = self.lanes.iter().map(PlayedLane::now_ms).collect();
+        // A lane that cannot publish keeps no other waiting.
+        let mut is_held_up = vec![false; self.lanes.len()];
+        loop {
+            let fronts = queue.fronts().filter(|(lane, _)| !is_held_up[lane.number()]);
+            let late_ms = |lane: Lane, next: &ClaimedEvent| now_ms[lane.number()] - next.due_ms as f64;
+            let (lane, next) =
+                fronts.max_by(|one, other| late_ms(one.0, one.1).total_cmp(&late_ms(other.0, other.1)))?;
             let due_ms = next.due_ms as f64;
-            if due_ms > now_ms {
-                return Wait::Until(self.clock.instant_at(due_ms));
+            if late_ms(lane, next) < 0.0 {
+                return Some(self.lanes[lane.number()].clock().instant_at(due_ms));
             }
             if !flow.allows(queue.inflight_len(), session.max_inflight(self.qos(next))) {
                 // An answer of the broker is what comes next.
-                return Wait::Other;
+                return None;
             }
-            if !self.may_publish() {
-                // Under a new name all waiting events may belong to other instances: the reader is about to release them.
-                return Wait::Lease;
+            if !self.lanes[lane.number()].take_permit() {
+                is_held_up[lane.number()] = true;
+                continue;
             }
-            let Ok(permit) = self.permits.try_acquire() else { return Wait::Permit };
-            permit.forget();
             let Some(message) = self.message(next) else {
-                self.refuse_front(queue, "its recording is gone".into());
+                self.refuse_front(queue, lane, "its recording is gone".into());
                 continue;
             };
             match session.publish(queue.next_publish_id(), message) {
-                Published::Sent => queue.mark_published(),
+                Published::Sent => queue.mark_published(lane),
                 Published::SessionOver => {
                     // When `sessions` changes, this event is requeued.
-                    queue.mark_published();
-                    return Wait::Other;
+                    queue.mark_published(lane);
+                    return None;
                 }
                 Published::TooLarge => {
                     let bytes = session.max_packet_bytes();
                     let reason = format!("it is larger than the {bytes} bytes that the broker takes").into();
-                    self.refuse_front(queue, reason);
+                    self.refuse_front(queue, lane, reason);
                     continue;
                 }
             }
-            self.metrics.count_published(self.clock.now_ms() - due_ms);
+            self.metrics.count_published(self.lanes[lane.number()].now_ms() - due_ms);
         }
-        Wait::Other
     }
 
     fn qos(&self, claimed: &ClaimedEvent) -> u8 {
@@ -161,15 +170,10 @@ impl Player {
     }
 
     /// Gives up the event to publish next.
-    fn refuse_front(&self, queue: &mut PublishQueue, reason: Arc<str>) {
-        if let Some(claimed) = queue.take_front() {
-            self.settle(Settled::Refused(RefusedEvent { claimed, reason }));
+    fn refuse_front(&self, queue: &mut PublishQueue, lane: Lane, reason: Arc<str>) {
+        if let Some(claimed) = queue.take_front(lane) {
+            self.settle(lane, Settled::Refused(RefusedEvent { claimed, reason }));
         }
-    }
-
-    fn may_publish(&mut self) -> bool {
-        let assignment = self.assignment.borrow_and_update();
-        assignment.is_valid() && assignment.instance == self.instance
     }
 
     /// What the broker did not answer in the old session is published again in the next.
@@ -178,10 +182,10 @@ impl Player {
         if session.is_some() {
             suspect.on_lost(queue.alone_in_flight().map(|claimed| &claimed.event));
             let requeued = queue.requeue_inflight();
-            if requeued > 0 {
+            if !requeued.is_empty() {
                 flow.on_lost();
             }
-            self.permits.add_permits(requeued);
+            requeued.into_iter().for_each(|lane| self.lanes[lane.number()].give_back_permit());
         }
         session.clone_from(&self.sessions.borrow_and_update());
         let Some(session) = session else { return };
@@ -189,11 +193,10 @@ impl Player {
         if let Some((event, reason)) = suspect.on_session(session)
             && let Some(claimed) = queue.take_waiting_event(&event)
         {
+            let lane = queue.lane_of(&claimed);
             // The acker gives back a permit for each event that it gets.
-            if let Ok(permit) = self.permits.try_acquire() {
-                permit.forget();
-            }
-            self.settle(Settled::Refused(RefusedEvent { claimed, reason }));
+            self.lanes[lane.number()].forget_permit();
+            self.settle(lane, Settled::Refused(RefusedEvent { claimed, reason }));
         }
     }
 
@@ -203,51 +206,36 @@ impl Player {
             return;
         }
         let Some(claimed) = queue.acknowledge(ack.publish_id) else { return };
+        let lane = queue.lane_of(&claimed);
         match ack.answer {
             Answer::Accepted => {
                 flow.on_accepted();
-                self.settle(Settled::Accepted(claimed));
+                self.settle(lane, Settled::Accepted(claimed));
             }
             Answer::Deferred => {
                 flow.on_deferred();
                 queue.requeue(claimed);
-                self.permits.add_permits(1);
+                self.lanes[lane.number()].give_back_permit();
             }
-            Answer::Refused(reason) => self.settle(Settled::Refused(RefusedEvent { claimed, reason })),
+            Answer::Refused(reason) => self.settle(lane, Settled::Refused(RefusedEvent { claimed, reason })),
         }
     }
 
-    fn settle(&self, settled: Settled) {
+    fn settle(&self, lane: Lane, settled: Settled) {
         // The acker runs until this sender is dropped.
-        let _ = self.settled.send(settled);
-    }
-
-    fn has_room(&self, queue: &PublishQueue) -> bool {
-        queue.waiting_len() < self.max_unacknowledged.max(MIN_QUEUE)
+        let _ = self.lanes[lane.number()].settled.send(settled);
     }
 
     fn release_unpublished(&mut self, queue: &mut PublishQueue, request: ReleaseRequest) {
-        let mut unpublished = queue.take_waiting();
-        while let Ok(page) = self.pages.try_recv() {
+        let lane = &mut self.lanes[request.lane.number()];
+        let mut unpublished = queue.take_waiting(request.lane);
+        while let Ok(page) = lane.pages.try_recv() {
             unpublished.extend(page);
         }
         // This fails if the reader has stopped.
         let _ = request.reply.send(unpublished);
-        self.instance = request.instance;
+        lane.instance = request.instance;
     }
 }
 
-/// What the next event waits for.
-enum Wait {
-    /// The moment when it is due, or the end of a pause.
-    Until(Instant),
-    /// A valid lease.
-    Lease,
-    /// A permit: the acker must take other events off the timeline first.
-    Permit,
-    /// There is no event, no session, or no room in it.
-    Other,
-}
-
 const MAX_ACKS_AT_ONCE: usize = 1_000;
-const MIN_QUEUE: usize = 1_000;

@@ -3,13 +3,14 @@
 use std::collections::VecDeque;
 
 use crate::event::Event;
+use crate::lanes::{Lane, Lanes};
 use crate::range::ClaimedEvent;
 
-/// Events from the reader until the broker has acknowledged them.
-#[derive(Default)]
+/// Events from the readers until the broker has acknowledged them.
 pub(crate) struct PublishQueue {
-    /// In the order of publishing: by due time, then in the order they were read.
-    waiting: VecDeque<ClaimedEvent>,
+    lanes: Lanes,
+    /// By lane, in the order of publishing: by due time, then in the order they were read.
+    waiting: Vec<VecDeque<ClaimedEvent>>,
     /// In the order they were published. `None` where the broker has acknowledged an event before an earlier one.
     inflight: VecDeque<Option<ClaimedEvent>>,
     /// The publish id of the first event in flight.
@@ -17,26 +18,33 @@ pub(crate) struct PublishQueue {
 }
 
 impl PublishQueue {
-    /// Adds events that were read, each behind the waiting ones that are due at the same time.
-    pub(crate) fn push(&mut self, events: impl IntoIterator<Item = ClaimedEvent>) {
-        self.waiting.extend(events);
+    pub(crate) fn new(lanes: Lanes) -> Self {
+        let waiting = lanes.iter().map(|_| VecDeque::new()).collect();
+        Self { lanes, waiting, inflight: VecDeque::new(), first_publish_id: 0 }
+    }
+
+    /// Adds events of a lane that were read, each behind the waiting ones that are due at the same time.
+    pub(crate) fn push(&mut self, lane: Lane, events: impl IntoIterator<Item = ClaimedEvent>) {
+        let waiting = self.of(lane);
+        waiting.extend(events);
         // They are nearly always in order already. Then a stable sort needs only one pass.
-        self.waiting.make_contiguous().sort_by_key(|claimed| claimed.due_ms);
+        waiting.make_contiguous().sort_by_key(|claimed| claimed.due_ms);
     }
 
-    /// The event to publish next.
-    pub(crate) fn front(&self) -> Option<&ClaimedEvent> {
-        self.waiting.front()
+    /// The event of each lane to publish next.
+    pub(crate) fn fronts(&self) -> impl Iterator<Item = (Lane, &ClaimedEvent)> {
+        self.lanes.iter().zip(&self.waiting).filter_map(|(lane, waiting)| Some((lane, waiting.front()?)))
     }
 
-    /// The publish id for that event. No id is given twice.
+    /// The publish id for the event that is published next. No id is given twice.
     pub(crate) fn next_publish_id(&self) -> u64 {
         self.first_publish_id + self.inflight.len() as u64
     }
 
-    /// Must be called when that event has been handed to the broker.
-    pub(crate) fn mark_published(&mut self) {
-        self.inflight.extend(self.waiting.pop_front().map(Some));
+    /// Must be called when the next event of the lane has been handed to the broker.
+    pub(crate) fn mark_published(&mut self, lane: Lane) {
+        let event = self.take_front(lane);
+        self.inflight.extend(event.map(Some));
     }
 
     /// The event with this publish id, which the broker has acknowledged. `None` if it was acknowledged or requeued before.
@@ -50,41 +58,63 @@ impl PublishQueue {
         claimed
     }
 
-    /// Moves all events in flight back to the waiting ones, in their old order. Returns how many.
-    pub(crate) fn requeue_inflight(&mut self) -> usize {
+    /// Moves all events in flight back to the waiting ones, in their old order. Returns the lane of each.
+    pub(crate) fn requeue_inflight(&mut self) -> Vec<Lane> {
         self.first_publish_id = self.next_publish_id();
-        let unacknowledged: VecDeque<ClaimedEvent> = self.inflight.drain(..).flatten().collect();
-        let count = unacknowledged.len();
-        let waiting = std::mem::replace(&mut self.waiting, unacknowledged);
-        self.push(waiting);
-        count
+        let mut requeued: Vec<VecDeque<ClaimedEvent>> = self.lanes.iter().map(|_| VecDeque::new()).collect();
+        let mut lanes = Vec::new();
+        for claimed in self.inflight.drain(..).flatten() {
+            let lane = self.lanes.of_partition(claimed.partition);
+            requeued[lane.number()].push_back(claimed);
+            lanes.push(lane);
+        }
+        for (lane, unacknowledged) in self.lanes.iter().zip(requeued) {
+            if !unacknowledged.is_empty() {
+                let waiting = std::mem::replace(self.of(lane), unacknowledged);
+                self.push(lane, waiting);
+            }
+        }
+        lanes
     }
 
-    /// Puts an event that was in flight back in its place among the waiting ones.
-    pub(crate) fn requeue(&mut self, claimed: ClaimedEvent) {
-        self.waiting.push_front(claimed);
-        self.waiting.make_contiguous().sort_by_key(|claimed| (claimed.due_ms, claimed.event.sequence));
+    /// Puts an event that was in flight back in its place among the waiting ones. Returns its lane.
+    pub(crate) fn requeue(&mut self, claimed: ClaimedEvent) -> Lane {
+        let lane = self.lanes.of_partition(claimed.partition);
+        let waiting = self.of(lane);
+        waiting.push_front(claimed);
+        waiting.make_contiguous().sort_by_key(|claimed| (claimed.due_ms, claimed.event.sequence));
+        lane
     }
 
-    /// Takes the event to publish next. It will not be published.
-    pub(crate) fn take_front(&mut self) -> Option<ClaimedEvent> {
-        self.waiting.pop_front()
+    /// Takes the event of a lane to publish next. It will not be published.
+    pub(crate) fn take_front(&mut self, lane: Lane) -> Option<ClaimedEvent> {
+        self.of(lane).pop_front()
     }
 
     /// Takes an event that waits. It will not be published.
     pub(crate) fn take_waiting_event(&mut self, event: &Event) -> Option<ClaimedEvent> {
-        let position = self.waiting.iter().position(|claimed| claimed.event == *event)?;
-        self.waiting.remove(position)
+        let waiting = self.of(self.lanes.of(event.owner()));
+        let position = waiting.iter().position(|claimed| claimed.event == *event)?;
+        waiting.remove(position)
     }
 
-    /// Removes and returns all waiting events.
-    pub(crate) fn take_waiting(&mut self) -> Vec<ClaimedEvent> {
-        std::mem::take(&mut self.waiting).into()
+    /// Removes and returns all waiting events of a lane.
+    pub(crate) fn take_waiting(&mut self, lane: Lane) -> Vec<ClaimedEvent> {
+        std::mem::take(self.of(lane)).into()
     }
 
-    /// Number of waiting events.
-    pub(crate) fn waiting_len(&self) -> usize {
-        self.waiting.len()
+    /// Number of waiting events of a lane.
+    pub(crate) fn waiting_len(&self, lane: Lane) -> usize {
+        self.waiting[lane.number()].len()
+    }
+
+    /// The lane of an event.
+    pub(crate) fn lane_of(&self, claimed: &ClaimedEvent) -> Lane {
+        self.lanes.of_partition(claimed.partition)
+    }
+
+    fn of(&mut self, lane: Lane) -> &mut VecDeque<ClaimedEvent> {
+        &mut self.waiting[lane.number()]
     }
 
     /// Number of events in flight, from the first that the broker has not acknowledged on.
@@ -123,34 +153,58 @@ mod tests {
         ClaimedEvent { due_ms, partition: 0, event, member: Bytes::new(), message: None }
     }
 
+    fn one_lane() -> (PublishQueue, Lane) {
+        (PublishQueue::new(Lanes::ONE), Lanes::ONE.of("c"))
+    }
+
     fn publish(queue: &mut PublishQueue) -> (u64, u32) {
-        let published = (queue.next_publish_id(), queue.front().unwrap().event.sequence.index);
-        queue.mark_published();
+        let (lane, front) = queue.fronts().next().unwrap();
+        let published = (queue.next_publish_id(), front.event.sequence.index);
+        queue.mark_published(lane);
         published
     }
 
     #[test]
     fn events_are_published_in_the_order_they_are_due_and_then_in_the_order_they_were_read() {
-        let mut queue = PublishQueue::default();
-        queue.push([claimed(20, 0), claimed(30, 1), claimed(30, 2)]);
-        queue.push([claimed(10, 3), claimed(30, 4)]);
-        let order: Vec<u32> =
-            std::iter::from_fn(|| queue.front().is_some().then(|| publish(&mut queue).1)).collect();
+        let (mut queue, lane) = one_lane();
+        queue.push(lane, [claimed(20, 0), claimed(30, 1), claimed(30, 2)]);
+        queue.push(lane, [claimed(10, 3), claimed(30, 4)]);
+        let order: [u32; 5] = std::array::from_fn(|_| publish(&mut queue).1);
         assert_eq!(order, [3, 0, 1, 2, 4]);
     }
 
     #[test]
     fn requeued_events_are_published_again_in_their_old_order_under_new_ids() {
-        let mut queue = PublishQueue::default();
-        queue.push((0..4).map(|n| claimed(10, n)));
+        let (mut queue, lane) = one_lane();
+        queue.push(lane, (0..4).map(|n| claimed(10, n)));
         let ids: Vec<u64> = (0..3).map(|_| publish(&mut queue).0).collect();
         assert_eq!(queue.acknowledge(ids[1]).unwrap().event.sequence.index, 1);
         assert!(queue.acknowledge(ids[1]).is_none());
-        assert_eq!(queue.requeue_inflight(), 2);
+        assert_eq!(queue.requeue_inflight(), [lane, lane]);
         assert!(queue.has_no_inflight());
         assert!(queue.acknowledge(ids[0]).is_none());
         let again: Vec<(u64, u32)> = (0..3).map(|_| publish(&mut queue)).collect();
         assert_eq!(again.iter().map(|(_, index)| *index).collect::<Vec<_>>(), [0, 2, 3]);
         assert!(again.iter().all(|(id, _)| !ids.contains(id)));
+    }
+
+    #[test]
+    fn each_lane_has_an_order_of_its_own_and_gets_its_requeued_events_back() {
+        let lanes = Lanes::of_layout(redis_core::Layout::Cluster);
+        let (mut queue, one, other) =
+            (PublishQueue::new(lanes), lanes.of_partition(0), lanes.of_partition(7));
+        let of = |partition, claimed: ClaimedEvent| ClaimedEvent { partition, ..claimed };
+        queue.push(other, [of(7, claimed(10, 0)), of(7, claimed(30, 1))]);
+        queue.push(one, [of(0, claimed(20, 2))]);
+        let fronts = |queue: &PublishQueue| -> Vec<_> {
+            queue.fronts().map(|(lane, claimed)| (lane, claimed.due_ms)).collect()
+        };
+        assert_eq!(fronts(&queue), [(one, 20), (other, 10)]);
+        queue.mark_published(other);
+        queue.mark_published(one);
+        assert_eq!(fronts(&queue), [(other, 30)]);
+        assert_eq!(queue.requeue_inflight(), [other, one]);
+        assert_eq!(fronts(&queue), [(one, 20), (other, 10)]);
+        assert_eq!((queue.take_waiting(one).len(), queue.waiting_len(other)), (1, 2));
     }
 }

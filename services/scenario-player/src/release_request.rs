@@ -4,10 +4,13 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
+use crate::lanes::Lane;
 use crate::range::ClaimedEvent;
 
-/// Asks the player to give up every event that it has not published yet.
+/// Asks the player to give up every event of a lane that it has not published yet.
 pub(crate) struct ReleaseRequest {
+    /// The lane.
+    pub(crate) lane: Lane,
     /// The instance name under which the player goes on.
     pub(crate) instance: Arc<str>,
     /// Where the player sends those events.

@@ -6,11 +6,13 @@ mod recordings;
 
 use std::sync::Arc;
 
+use futures_util::future::try_join_all;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use redis_core::id::CustomerId;
 
-use crate::clock::Clock;
 use crate::event::Event;
+use crate::lane_clocks::LaneClocks;
+use crate::lanes::Lane;
 use crate::metrics::Metrics;
 use crate::playback::Playback;
 use crate::post_id::PostId;
@@ -24,7 +26,7 @@ use crate::unavailable::Unavailable;
 /// The stored scenarios.
 pub(crate) struct ScenarioService {
     pub(crate) timeline: Timeline,
-    pub(crate) clock: Arc<Clock>,
+    pub(crate) clocks: Arc<LaneClocks>,
     /// Whether a scenario that is posted again replaces the stored one.
     pub(crate) overwrite: bool,
     pub(crate) metrics: Metrics,
@@ -65,9 +67,19 @@ pub(crate) struct CustomerState {
 }
 
 impl ScenarioService {
-    /// The time by the timeline's clock.
+    /// The time by the timeline's clock, for what is about all customers.
     pub(crate) fn now(&self) -> EpochMicros {
-        self.clock.now()
+        self.clocks.now()
+    }
+
+    /// The time by the clock of a customer's or a recording's lane.
+    pub(crate) fn now_of(&self, owner: &str) -> EpochMicros {
+        self.clocks.of_owner(owner).now()
+    }
+
+    /// The lane of a customer or a recording.
+    fn lane_of(&self, owner: &str) -> Lane {
+        self.timeline.lanes().of(owner)
     }
 
     /// Stores a scenario and puts its steps on the timeline. With `recalculate_time` the first step is moved to now.
@@ -104,7 +116,8 @@ impl ScenarioService {
     }
 
     async fn begin_post(&self, id: &PostId, customer: &CustomerId) -> Result<BegunPost, ScenarioError> {
-        let begun = self.timeline.begin_post(id, customer, self.now(), self.overwrite).await?;
+        let now = self.now_of(customer.as_str());
+        let begun = self.timeline.begin_post(id, customer, now, self.overwrite).await?;
         begun.ok_or(ScenarioError::KeyOfAnother)
     }
 
@@ -142,8 +155,7 @@ impl ScenarioService {
 
     /// All stored scenarios, without their steps.
     pub(crate) async fn summaries(&self) -> Result<Vec<(Arc<CustomerId>, TrackSummary)>, ScenarioError> {
-        let customers = self.timeline.customers().await?;
-        load_all(customers, async |customer| {
+        load_all(self.customers().await?, async |customer| {
             self.timeline.summary(&TrackId::Scenario(Arc::clone(customer))).await
         })
         .await
@@ -151,17 +163,34 @@ impl ScenarioService {
 
     /// Where every customer is at `time`. Customers before their first step, and after their EXIT, are left out.
     pub(crate) async fn state_at(&self, time: EpochMicros) -> Result<Vec<CustomerState>, ScenarioError> {
-        let customers = self.timeline.customers().await?;
-        let scenarios = load_all(customers, async |customer| self.timeline.load(customer).await).await?;
+        let scenarios =
+            load_all(self.customers().await?, async |customer| self.timeline.load(customer).await).await?;
         let state = |(customer, stored): (_, StoredScenario)| {
             Some(CustomerState { customer, step: stored.playback.step_at(&stored.steps, time)? })
         };
         Ok(scenarios.into_iter().filter_map(state).collect())
     }
 
+    async fn customers(&self) -> Result<Vec<Arc<CustomerId>>, Unavailable> {
+        self.of_all_lanes(async |lane| self.timeline.customers(lane).await).await
+    }
+
     /// The next events on the timeline.
     pub(crate) async fn upcoming(&self, limit: usize) -> Result<Vec<Event>, ScenarioError> {
-        Ok(self.timeline.upcoming(limit).await?)
+        let mut events = self.of_all_lanes(async |lane| self.timeline.upcoming(lane, limit).await).await?;
+        // Stable: those of one lane are in order.
+        events.sort_by_key(|event| event.time().as_ms());
+        events.truncate(limit);
+        Ok(events)
+    }
+
+    /// What all lanes have, asked at the same time.
+    async fn of_all_lanes<T>(
+        &self,
+        list: impl AsyncFn(Lane) -> Result<Vec<T>, Unavailable>,
+    ) -> Result<Vec<T>, Unavailable> {
+        let lists = self.timeline.lanes().iter().map(|lane| list(lane));
+        Ok(try_join_all(lists).await?.into_iter().flatten().collect())
     }
 
     async fn stored_steps(&self, customer: &CustomerId) -> Result<Vec<Step>, ScenarioError> {

@@ -7,6 +7,7 @@ mod dead_letters;
 mod events;
 mod hints;
 mod key_types;
+mod listeners;
 mod membership;
 mod needs;
 mod playback_args;

@@ -9,6 +9,7 @@ use crate::assignment::Assignment;
 use crate::dead_letter::{DeadLetter, DeadLetterId};
 use crate::event::Event;
 use crate::hint::Hint;
+use crate::lanes::{Lane, Lanes};
 use crate::memory::MemoryTimeline;
 use crate::post_id::PostId;
 use crate::range::{ClaimedEvent, Page, RangeQuery};
@@ -41,12 +42,20 @@ macro_rules! dispatch {
 }
 
 impl Timeline {
-    /// A number for steps that are about to be put on the timeline. Each is given once.
+    /// How it is divided.
+    pub(crate) fn lanes(&self) -> Lanes {
+        match self {
+            Timeline::Memory(_) => Lanes::ONE,
+            Timeline::Redis(store) => store.lanes(),
+        }
+    }
+
+    /// A number for steps that are about to be put on a lane. Each is given once there.
     ///
     /// # Errors
     /// [`Unavailable`], as for all operations that follow.
-    pub(crate) async fn next_post(&self) -> Result<u32, Unavailable> {
-        dispatch!(self, memory => memory.next_post(), store => store.next_post().await)
+    pub(crate) async fn next_post(&self, lane: Lane) -> Result<u32, Unavailable> {
+        dispatch!(self, memory => memory.next_post(), store => store.next_post(lane).await)
     }
 
     /// Begins a post at the time `now`, or takes up one with the same id that stopped half-way. While another attempt is under
@@ -81,14 +90,14 @@ impl Timeline {
         dispatch!(self, memory => memory.summary(id), store => store.summary(id).await)
     }
 
-    /// The customers that have a stored scenario.
-    pub(crate) async fn customers(&self) -> Result<Vec<Arc<CustomerId>>, Unavailable> {
-        dispatch!(self, memory => memory.customers(), store => store.customers().await)
+    /// The customers of a lane that have a stored scenario.
+    pub(crate) async fn customers(&self, lane: Lane) -> Result<Vec<Arc<CustomerId>>, Unavailable> {
+        dispatch!(self, memory => memory.customers(), store => store.customers(lane).await)
     }
 
-    /// The stored recordings.
-    pub(crate) async fn recordings(&self) -> Result<Vec<Arc<RecordingName>>, Unavailable> {
-        dispatch!(self, memory => memory.recordings(), store => store.recordings().await)
+    /// The stored recordings of a lane.
+    pub(crate) async fn recordings(&self, lane: Lane) -> Result<Vec<Arc<RecordingName>>, Unavailable> {
+        dispatch!(self, memory => memory.recordings(), store => store.recordings(lane).await)
     }
 
     /// Stores the messages of a recording. It is kept for ten minutes, unless it begins.
@@ -116,42 +125,53 @@ impl Timeline {
         dispatch!(self, memory => memory.update_playback(update), store => store.update_playback(update).await)
     }
 
-    /// What has a loop whose last scheduled iteration ends by `until`.
-    pub(crate) async fn loops_ending_by(&self, until: EpochMicros) -> Result<Vec<TrackId>, Unavailable> {
-        dispatch!(self, memory => memory.loops_ending_by(until), store => store.loops_ending_by(until).await)
+    /// What has a loop in a lane whose last scheduled iteration ends by `until`.
+    pub(crate) async fn loops_ending_by(
+        &self,
+        lane: Lane,
+        until: EpochMicros,
+    ) -> Result<Vec<TrackId>, Unavailable> {
+        dispatch!(self, memory => memory.loops_ending_by(until), store => store.loops_ending_by(lane, until).await)
     }
 
-    /// The next events, overdue ones first.
-    pub(crate) async fn upcoming(&self, limit: usize) -> Result<Vec<Event>, Unavailable> {
-        dispatch!(self, memory => memory.upcoming(limit), store => store.upcoming(limit).await)
+    /// The next events of a lane, overdue ones first.
+    pub(crate) async fn upcoming(&self, lane: Lane, limit: usize) -> Result<Vec<Event>, Unavailable> {
+        dispatch!(self, memory => memory.upcoming(limit), store => store.upcoming(lane, limit).await)
     }
 
-    /// The events in a range of due times. They stay on the timeline.
-    pub(crate) async fn read(&self, query: RangeQuery) -> Result<Page, Unavailable> {
-        dispatch!(self, memory => memory.read(query), store => store.read(query).await)
+    /// The events of a lane in a range of due times. They stay there.
+    pub(crate) async fn read(&self, lane: Lane, query: RangeQuery) -> Result<Page, Unavailable> {
+        dispatch!(self, memory => memory.read(query), store => store.read(lane, query).await)
     }
 
-    /// Takes published events off the timeline. False if the instance has lost its lease; then nothing happens.
+    /// Takes published events off a lane. False if the instance has lost its lease; then nothing happens.
     pub(crate) async fn ack(
         &self,
+        lane: Lane,
         assignment: &Assignment,
         events: &[ClaimedEvent],
     ) -> Result<bool, Unavailable> {
-        dispatch!(self, memory => memory.ack(events), store => store.ack(assignment, events).await)
+        dispatch!(self, memory => memory.ack(events), store => store.ack(lane, assignment, events).await)
     }
 
-    /// Makes dead letters of events. False if `instance` has lost its lease; then nothing happens.
-    pub(crate) async fn bury(&self, instance: &str, events: &[RefusedEvent]) -> Result<bool, Unavailable> {
-        dispatch!(self, memory => memory.bury(events), store => store.bury(instance, events).await)
+    /// Makes dead letters of events of a lane. False if `instance` has lost its lease; then nothing happens.
+    pub(crate) async fn bury(
+        &self,
+        lane: Lane,
+        instance: &str,
+        events: &[RefusedEvent],
+    ) -> Result<bool, Unavailable> {
+        dispatch!(self, memory => memory.bury(events), store => store.bury(lane, instance, events).await)
     }
 
-    /// The oldest dead letters, or those that follow `after`.
+    /// The oldest dead letters of a lane, or those that follow `after`, which may be of another.
     pub(crate) async fn dead_letters(
         &self,
+        lane: Lane,
         after: Option<DeadLetterId>,
         limit: usize,
     ) -> Result<Vec<DeadLetter>, Unavailable> {
-        dispatch!(self, memory => memory.dead_letters(after, limit), store => store.dead_letters(after, limit).await)
+        dispatch!(self, memory => memory.dead_letters(after, limit), store => store.dead_letters(lane, after, limit).await)
     }
 
     /// One dead letter.
@@ -159,21 +179,31 @@ impl Timeline {
         dispatch!(self, memory => memory.dead_letter(id), store => store.dead_letter(id).await)
     }
 
-    /// Takes dead letters off their list, and puts events on the timeline instead. False if one is gone; then nothing happens.
-    pub(crate) async fn revive(&self, ids: &[DeadLetterId], events: &[Event]) -> Result<bool, Unavailable> {
-        dispatch!(self, memory => memory.revive(ids, events), store => store.revive(ids, events).await)
+    /// Takes dead letters of a lane off their list, and puts events on the lane instead. False if one is gone; then nothing
+    /// happens.
+    pub(crate) async fn revive(
+        &self,
+        lane: Lane,
+        ids: &[DeadLetterId],
+        events: &[Event],
+    ) -> Result<bool, Unavailable> {
+        dispatch!(self, memory => memory.revive(ids, events), store => store.revive(lane, ids, events).await)
     }
 
-    /// Takes dead letters off their list. Returns how many there were.
-    pub(crate) async fn drop_dead_letters(&self, ids: &[DeadLetterId]) -> Result<usize, Unavailable> {
-        dispatch!(self, memory => memory.drop_dead_letters(ids), store => store.drop_dead_letters(ids).await)
+    /// Takes dead letters of a lane off their list. Returns how many there were.
+    pub(crate) async fn drop_dead_letters(
+        &self,
+        lane: Lane,
+        ids: &[DeadLetterId],
+    ) -> Result<usize, Unavailable> {
+        dispatch!(self, memory => memory.drop_dead_letters(ids), store => store.drop_dead_letters(lane, ids).await)
     }
 
-    /// Hints of changes from now on.
-    pub(crate) fn hints(&self) -> broadcast::Receiver<Hint> {
+    /// Hints of changes of a lane from now on.
+    pub(crate) fn hints(&self, lane: Lane) -> broadcast::Receiver<Hint> {
         match self {
             Timeline::Memory(memory) => memory.hints(),
-            Timeline::Redis(store) => store.hints(),
+            Timeline::Redis(store) => store.hints(lane),
         }
     }
 

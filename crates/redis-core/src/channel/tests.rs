@@ -13,8 +13,9 @@ fn for_each(mut test: impl FnMut(Channel<'_>, &str)) {
     test(Channel::StatusEpochsAt("a1"), "status-proxy/marks/a1");
     test(Channel::StatusProbe("i1"), "status-proxy/probe/i1");
     test(Channel::Keyspace(0, Key::Run(&run)), "__keyspace@0__:upset;;reckoning");
-    test(Channel::TimelineChanged, "TIMELINE:CHANGED");
+    test(Channel::TimelineChanged(Partition::of("1")), "TIMELINE:CHANGED");
     test(Channel::TimelinePublished, "TIMELINE:PUBLISHED");
+    test(Channel::TimelineListening, "TIMELINE:LISTENING");
     test(Channel::ObjectNode { prefix: "scaler:obj:", node: "7f" }, "scaler:obj:_meta:node:7f");
 }
 
@@ -27,6 +28,18 @@ fn every_channel_is_the_literal_text_of_its_contract() {
         tested.insert(name.split([' ', '(']).next().unwrap_or_default().to_owned());
     });
     assert_eq!(tested, variants(include_str!("../channel.rs"), "Channel"));
+}
+
+#[test]
+fn every_partition_has_a_channel_of_its_own_on_a_cluster() {
+    let partition = Partition::of("1");
+    assert_eq!(Channel::TimelineChanged(partition).name(Layout::Cluster), "{TIMELINE:66}:CHANGED");
+    for_each(|channel, literal| {
+        assert_eq!(channel.name(Layout::One), literal);
+        if !matches!(channel, Channel::TimelineChanged(_)) {
+            assert_eq!(channel.name(Layout::Cluster), literal);
+        }
+    });
 }
 
 #[test]

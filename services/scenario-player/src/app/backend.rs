@@ -5,27 +5,24 @@ use std::sync::Arc;
 use chassis::Lifecycle;
 use tokio::sync::watch;
 
-use super::parts::{Backend, Shared};
+use super::parts::{Backend, OwnLane, Shared};
 use crate::assignment::Assignment;
 use crate::claimed::ClaimedEvents;
 use crate::config::Config;
+use crate::holdings::Holdings;
 use crate::membership::Membership;
 use crate::memory::MemoryTimeline;
 use crate::store::Store;
 use crate::timeline::Timeline;
 
-/// The timeline in Redis: one task each for the gates of the connections and of the keys, the lease, and the hints of other
-/// instances.
+/// The timeline in Redis: one task each for the gates of the connections and of the keys, the lease on each lane, and the hints of
+/// other instances.
 pub(super) fn spawn_redis(
     config: &Config,
     shared: &Shared,
     lifecycle: &Lifecycle,
 ) -> anyhow::Result<Backend> {
     let store = Arc::new(Store::connect(&config.redis)?);
-    let claimed = Arc::new(ClaimedEvents::default());
-    let (assignment, assignments) = watch::channel(Membership::initial_assignment());
-    let (has_work, has_work_receiver) = watch::channel(false);
-
     let (connected, gate) = (Arc::clone(&store), lifecycle.readiness().gate("redis"));
     let finished = shared.finished.clone();
     lifecycle.spawn("redis", async move {
@@ -44,15 +41,26 @@ pub(super) fn spawn_redis(
         }
     });
 
-    let membership = Membership {
-        store: Arc::clone(&store),
-        claimed: Arc::clone(&claimed),
-        consume_from: config.timeline.consume_from,
-        assignment,
-        has_work: has_work_receiver,
-        finished: shared.finished.clone(),
+    let holdings = Arc::new(Holdings::new(shared.lanes));
+    let spawn_membership = |lane| {
+        let claimed = Arc::new(ClaimedEvents::default());
+        let (assignment, assignments) = watch::channel(Membership::initial_assignment());
+        let membership = Membership {
+            lane,
+            store: Arc::clone(&store),
+            clocks: Arc::clone(&shared.clocks),
+            holdings: Arc::clone(&holdings),
+            claimed: Arc::clone(&claimed),
+            consume_from: config.timeline.consume_from,
+            assignment,
+            work: Arc::clone(&shared.work),
+            player: Arc::clone(&shared.player),
+            finished: shared.finished.clone(),
+        };
+        lifecycle.spawn("membership", membership.run());
+        OwnLane { lane, claimed, assignment: assignments }
     };
-    lifecycle.spawn("membership", membership.run());
+    let lanes = shared.lanes.iter().map(spawn_membership).collect();
 
     let (subscriber, stopping) = (Arc::clone(&store), shared.stopping.clone());
     lifecycle.spawn("hints", async move {
@@ -61,7 +69,7 @@ pub(super) fn spawn_redis(
             () = stopping.cancelled() => Ok(()),
         }
     });
-    Ok(Backend { timeline: Timeline::Redis(store), claimed, assignment: assignments, has_work })
+    Ok(Backend { timeline: Timeline::Redis(store), lanes })
 }
 
 /// The timeline in memory. This instance has all partitions for as long as it lives.
@@ -74,10 +82,10 @@ pub(super) fn spawn_memory(shared: &Shared, lifecycle: &Lifecycle) -> Backend {
         drop(assignment);
         Ok(())
     });
+    let claimed = Arc::new(ClaimedEvents::for_all_partitions());
+    let own = |lane| OwnLane { lane, claimed: Arc::clone(&claimed), assignment: assignments.clone() };
     Backend {
         timeline: Timeline::Memory(Arc::new(MemoryTimeline::default())),
-        claimed: Arc::new(ClaimedEvents::for_all_partitions()),
-        assignment: assignments,
-        has_work: watch::channel(false).0,
+        lanes: shared.lanes.iter().map(own).collect(),
     }
 }

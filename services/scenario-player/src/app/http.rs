@@ -23,11 +23,13 @@ pub(super) fn spawn_service(
 ) -> Arc<ScenarioService> {
     let service = Arc::new(ScenarioService {
         timeline,
-        clock: Arc::clone(&shared.clock),
+        clocks: Arc::clone(&shared.clocks),
         overwrite: config.timeline.scenario_overwrite,
         metrics: shared.metrics.clone(),
     });
-    lifecycle.spawn("loops", loops::run(Arc::clone(&service), shared.stopping.clone()));
+    for lane in shared.lanes.iter() {
+        lifecycle.spawn("loops", loops::run(Arc::clone(&service), lane, shared.stopping.clone()));
+    }
     service
 }
 

@@ -1,30 +1,25 @@
-//! The way of an event: reader → player → broker → player → acker. One task each, joined by channels.
+//! The way of an event: reader → player → broker → player → acker, joined by channels. Each lane has a reader and an acker; there is
+//! one player.
 
 use std::sync::Arc;
 
 use chassis::Lifecycle;
 use tokio::sync::{Semaphore, mpsc, watch};
+use tokio_util::sync::DropGuard;
 
-use super::parts::{Backend, Shared};
+use super::parts::{Backend, OwnLane, Shared};
 use crate::acker::Acker;
-use crate::assignment::Assignment;
 use crate::config::Config;
 use crate::mqtt::{Ack, MqttConnection, Session};
-use crate::player::Player;
-use crate::range::ClaimedEvent;
-use crate::reader::TimelineReader;
+use crate::player::{PlayedLane, Player};
+use crate::reader::LaneReader;
 use crate::release_request::ReleaseRequest;
-use crate::settled::Settled;
+use crate::timeline::Timeline;
 
-/// Pages that the reader may hand over before the player takes them.
+/// Pages that a reader may hand over before the player takes them.
 const PAGE_QUEUE: usize = 2;
-
-/// What the player gets from the reader.
-struct ReaderOutput {
-    instance: Arc<str>,
-    pages: mpsc::Receiver<Vec<ClaimedEvent>>,
-    release_requests: mpsc::Receiver<ReleaseRequest>,
-}
+/// Events of all lanes that wait in the player, at least.
+const MIN_WAITING: usize = 1_000;
 
 /// What the player gets from the connection to the broker.
 struct MqttOutput {
@@ -42,44 +37,85 @@ pub(super) fn spawn(
     shared: &Shared,
     lifecycle: &Lifecycle,
 ) -> anyhow::Result<()> {
-    let (timeline, claimed) = (backend.timeline.clone(), Arc::clone(&backend.claimed));
-    let assignment = backend.assignment.clone();
-    let permits = Arc::new(Semaphore::new(usize::from(config.timeline.consume_batch_size)));
-
-    let reader = spawn_reader(backend, shared, lifecycle);
-    let mqtt = spawn_mqtt(config, shared, lifecycle)?;
-    let settled =
-        spawn_player(config, reader, mqtt, assignment.clone(), Arc::clone(&permits), shared, lifecycle);
-    let acker = Acker {
-        timeline,
-        assignment,
-        claimed,
-        settled,
-        permits,
-        metrics: shared.metrics.clone(),
-        finished: shared.finished.clone(),
+    let (requests, release_requests) = mpsc::channel(1);
+    let finished = Arc::new(shared.finished.clone().drop_guard());
+    let spawn_lane = |own: OwnLane| {
+        let timeline = backend.timeline.clone();
+        spawn_lane(config, timeline, own, requests.clone(), Arc::clone(&finished), shared, lifecycle)
     };
-    lifecycle.spawn("acker", acker.run());
+    let lanes = backend.lanes.into_iter().map(spawn_lane).collect();
+    let mqtt = spawn_mqtt(config, shared, lifecycle)?;
+    let player = Player {
+        messages: config.mqtt.messages(),
+        lanes,
+        release_requests,
+        sessions: mqtt.sessions,
+        acks: mqtt.acks,
+        woken: Arc::clone(&shared.player),
+        metrics: shared.metrics.clone(),
+        stopping: shared.stopping.clone(),
+    };
+    lifecycle.spawn("player", player.run(shared.lanes));
     Ok(())
 }
 
-fn spawn_reader(backend: Backend, shared: &Shared, lifecycle: &Lifecycle) -> ReaderOutput {
+/// Starts the reader and the acker of a lane.
+fn spawn_lane(
+    config: &Config,
+    timeline: Timeline,
+    own: OwnLane,
+    release_requests: mpsc::Sender<ReleaseRequest>,
+    finished: Arc<DropGuard>,
+    shared: &Shared,
+    lifecycle: &Lifecycle,
+) -> PlayedLane {
+    let OwnLane { lane, claimed, assignment } = own;
     let (page_sender, pages) = mpsc::channel(PAGE_QUEUE);
-    let (request_sender, release_requests) = mpsc::channel(1);
-    let instance = Arc::clone(&backend.assignment.borrow().instance);
-    let reader = TimelineReader {
-        timeline: backend.timeline,
-        clock: Arc::clone(&shared.clock),
-        claimed: backend.claimed,
+    let (settled_sender, settled) = mpsc::unbounded_channel();
+    let instance = Arc::clone(&assignment.borrow().instance);
+    // Each lane has its share, so that one whose Redis is away cannot use up that of the others.
+    let batch_size = usize::from(config.timeline.consume_batch_size);
+    let share = |count: usize| (count / shared.lanes.count()).max(1);
+    let permits = Arc::new(Semaphore::new(share(batch_size)));
+
+    let reader = LaneReader {
+        lane,
+        timeline: timeline.clone(),
+        clocks: Arc::clone(&shared.clocks),
+        claimed: Arc::clone(&claimed),
         instance: Arc::clone(&instance),
-        assignment: backend.assignment,
-        has_work: backend.has_work,
+        assignment: assignment.clone(),
+        work: Arc::clone(&shared.work),
         pages: page_sender,
-        release_requests: request_sender,
+        player: Arc::clone(&shared.player),
+        release_requests,
         stopping: shared.stopping.clone(),
     };
     lifecycle.spawn("reader", reader.run());
-    ReaderOutput { instance, pages, release_requests }
+
+    let acker = Acker {
+        lane,
+        timeline,
+        assignment: assignment.clone(),
+        claimed,
+        settled,
+        permits: Arc::clone(&permits),
+        player: Arc::clone(&shared.player),
+        metrics: shared.metrics.clone(),
+        finished,
+    };
+    lifecycle.spawn("acker", acker.run());
+
+    PlayedLane {
+        lane,
+        clocks: Arc::clone(&shared.clocks),
+        instance,
+        assignment,
+        pages,
+        max_waiting: share(batch_size.max(MIN_WAITING)),
+        settled: settled_sender,
+        permits,
+    }
 }
 
 fn spawn_mqtt(config: &Config, shared: &Shared, lifecycle: &Lifecycle) -> anyhow::Result<MqttOutput> {
@@ -96,34 +132,4 @@ fn spawn_mqtt(config: &Config, shared: &Shared, lifecycle: &Lifecycle) -> anyhow
     };
     lifecycle.spawn("mqtt", connection.run());
     Ok(MqttOutput { sessions, acks })
-}
-
-/// Returns the events that the broker has decided about.
-fn spawn_player(
-    config: &Config,
-    reader: ReaderOutput,
-    mqtt: MqttOutput,
-    assignment: watch::Receiver<Assignment>,
-    permits: Arc<Semaphore>,
-    shared: &Shared,
-    lifecycle: &Lifecycle,
-) -> mpsc::UnboundedReceiver<Settled> {
-    let (settled_sender, settled) = mpsc::unbounded_channel();
-    let player = Player {
-        messages: config.mqtt.messages(),
-        clock: Arc::clone(&shared.clock),
-        instance: reader.instance,
-        assignment,
-        pages: reader.pages,
-        release_requests: reader.release_requests,
-        sessions: mqtt.sessions,
-        acks: mqtt.acks,
-        settled: settled_sender,
-        permits,
-        max_unacknowledged: usize::from(config.timeline.consume_batch_size),
-        metrics: shared.metrics.clone(),
-        stopping: shared.stopping.clone(),
-    };
-    lifecycle.spawn("player", player.run());
-    settled
 }

@@ -18,7 +18,7 @@ pub(super) struct DeadLettersQuery {
     #[param(value_type = Option<u16>, minimum = 1, maximum = 1000)]
     limit: Option<String>,
     /// Only those that follow this one: the id of the last of the page before.
-    #[param(pattern = "^[0-9]{1,15}-[0-9]{1,9}$")]
+    #[param(pattern = "^[0-9]{1,15}-[0-9]{1,9}(-[0-9]{1,2})?$")]
     after: Option<String>,
 }
 

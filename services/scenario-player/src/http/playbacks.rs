@@ -23,7 +23,7 @@ pub(super) async fn replay(
 ) -> Result<Json<ScenarioPlayback>, ApiError> {
     let customer = customer_id(path)?;
     let playback = replay_track(&state, &TrackId::from(&customer), body).await?;
-    Ok(Json(ScenarioPlayback::of(&customer, &playback, state.service.now())))
+    Ok(Json(ScenarioPlayback::of(&customer, &playback, state.service.now_of(customer.as_str()))))
 }
 
 /// How a scenario is being played.
@@ -36,7 +36,7 @@ pub(super) async fn playback(
 ) -> Result<Json<ScenarioPlayback>, ApiError> {
     let customer = customer_id(path)?;
     let stored = state.service.scenario(&customer).await?;
-    Ok(Json(ScenarioPlayback::of(&customer, &stored.playback, state.service.now())))
+    Ok(Json(ScenarioPlayback::of(&customer, &stored.playback, state.service.now_of(customer.as_str()))))
 }
 
 /// Pause, resume, seek, change the speed, loop.
@@ -52,7 +52,7 @@ pub(super) async fn change(
 ) -> Result<Json<ScenarioPlayback>, ApiError> {
     let customer = customer_id(path)?;
     let playback = change_track(&state, &TrackId::from(&customer), body).await?;
-    Ok(Json(ScenarioPlayback::of(&customer, &playback, state.service.now())))
+    Ok(Json(ScenarioPlayback::of(&customer, &playback, state.service.now_of(customer.as_str()))))
 }
 
 /// Replays a scenario or recording as the body says.

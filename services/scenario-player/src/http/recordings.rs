@@ -57,7 +57,7 @@ pub(super) async fn post(
     drop(bytes);
     let new = NewRecording { name: Arc::clone(&name), digest, messages };
     let summary = state.service.post_recording(new, speed, looping).await?;
-    Ok(Json(RecordingBody::of(&name, &summary, state.service.now())))
+    Ok(Json(RecordingBody::of(&name, &summary, state.service.now_of(name.as_str()))))
 }
 
 /// All stored recordings.
@@ -91,7 +91,7 @@ pub(super) async fn replay(
 ) -> Result<Json<RecordingPlayback>, ApiError> {
     let name = parse_name(&path)?;
     let playback = replay_track(&state, &TrackId::from(&name), body).await?;
-    Ok(Json(RecordingPlayback::of(&name, &playback, state.service.now())))
+    Ok(Json(RecordingPlayback::of(&name, &playback, state.service.now_of(name.as_str()))))
 }
 
 /// How a recording is being played.
@@ -104,7 +104,7 @@ pub(super) async fn playback(
 ) -> Result<Json<RecordingPlayback>, ApiError> {
     let name = parse_name(&path)?;
     let recording = state.service.recording(&name).await?;
-    Ok(Json(RecordingPlayback::of(&name, &recording.playback, state.service.now())))
+    Ok(Json(RecordingPlayback::of(&name, &recording.playback, state.service.now_of(name.as_str()))))
 }
 
 /// Pause, resume, seek, change the speed, loop.
@@ -120,7 +120,7 @@ pub(super) async fn change(
 ) -> Result<Json<RecordingPlayback>, ApiError> {
     let name = parse_name(&path)?;
     let playback = change_track(&state, &TrackId::from(&name), body).await?;
-    Ok(Json(RecordingPlayback::of(&name, &playback, state.service.now())))
+    Ok(Json(RecordingPlayback::of(&name, &playback, state.service.now_of(name.as_str()))))
 }
 
 fn parse_name(text: &str) -> Result<RecordingName, ApiError> {

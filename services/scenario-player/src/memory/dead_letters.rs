@@ -20,9 +20,9 @@ impl MemoryTimeline {
                 continue;
             }
             // As in a stream of Redis: always after the last one, even if the clock was set back.
-            let first = DeadLetterId { ms: u64::try_from(ms).unwrap_or_default(), number: 0 };
+            let first = DeadLetterId { ms: u64::try_from(ms).unwrap_or_default(), number: 0, lane: 0 };
             let last = state.dead_letters.last_key_value();
-            let next = last.map(|(last, _)| DeadLetterId { ms: last.ms, number: last.number + 1 });
+            let next = last.map(|(last, _)| DeadLetterId { number: last.number + 1, ..*last });
             let id = next.filter(|next| *next > first).unwrap_or(first);
             let letter = DeadLetter {
                 id,

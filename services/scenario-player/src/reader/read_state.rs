@@ -3,12 +3,15 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use crate::lanes::Lanes;
 use crate::range::{ClaimedEvent, Page};
 
 /// Events to read at once, and to hand to the player at once.
-pub(crate) const PAGE_SIZE: usize = 2_000;
-/// Events to read at once while there is a backlog.
-const BACKLOG_PAGE_SIZE: usize = 8_000;
+const PAGE_SIZE: usize = 2_000;
+/// The same where there are many lanes, all of which read.
+const LANE_PAGE_SIZE: usize = 200;
+/// While there is a backlog, so many pages are read at once.
+const BACKLOG_PAGES: usize = 4;
 /// Reading again from the start at this interval limits what a lost hint can cost.
 pub(crate) const FULL_READ_INTERVAL: Duration = Duration::from_millis(900);
 /// The same while there is a backlog, when nothing is on time, and all that is under way would be read again.
@@ -18,6 +21,8 @@ const BACKLOG_READ_INTERVAL: Duration = Duration::from_secs(5);
 pub(crate) struct ReadState {
     /// Every event that is due before this time has been read (ms).
     pub(crate) cursor_ms: i64,
+    /// Events to hand to the player at once, and to read at once if there is no backlog.
+    pub(crate) page_size: usize,
     /// Events to read at once.
     pub(crate) limit: usize,
     /// Whether more was due than one page holds.
@@ -31,6 +36,20 @@ pub(crate) struct ReadState {
 }
 
 impl ReadState {
+    /// At the start of one of these lanes.
+    pub(crate) fn new(lanes: Lanes) -> Self {
+        let page_size = if lanes == Lanes::ONE { PAGE_SIZE } else { LANE_PAGE_SIZE };
+        Self {
+            cursor_ms: i64::MIN,
+            page_size,
+            limit: page_size,
+            is_backlog: false,
+            changes: 0,
+            prefetched: VecDeque::new(),
+            rewound_at: Instant::now(),
+        }
+    }
+
     /// Sets the cursor to the start of the timeline.
     pub(crate) fn rewind(&mut self) {
         self.cursor_ms = i64::MIN;
@@ -57,26 +76,13 @@ impl ReadState {
                 return None;
             }
             // What is read twice is less of a larger page.
-            self.limit = self.limit.max(BACKLOG_PAGE_SIZE);
+            self.limit = self.limit.max(BACKLOG_PAGES * self.page_size);
         } else {
-            self.limit = PAGE_SIZE;
+            self.limit = self.page_size;
         }
         // Events of the same millisecond are published in the order they were posted.
         events.sort_by_key(|claimed| (claimed.due_ms, claimed.event.sequence));
         self.cursor_ms = read_ms;
         Some(events)
-    }
-}
-
-impl Default for ReadState {
-    fn default() -> Self {
-        Self {
-            cursor_ms: i64::MIN,
-            limit: PAGE_SIZE,
-            is_backlog: false,
-            changes: 0,
-            prefetched: VecDeque::new(),
-            rewound_at: Instant::now(),
-        }
     }
 }

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use super::{ScenarioError, ScenarioService};
 use crate::effect::Effect;
 use crate::event::Event;
+use crate::lanes::Lane;
 use crate::playback::{Change, Playback, Speed};
 use crate::records::{PlaybackUpdate, StoredTrack};
 use crate::time::EpochMicros;
@@ -66,8 +67,9 @@ impl ScenarioService {
             TrackId::Scenario(_) => ScenarioError::NotFound,
             TrackId::Recording(_) => ScenarioError::NoRecording,
         })?;
-        let post = self.timeline.next_post().await?;
-        let now = self.now();
+        let lane = self.lane_of(id.as_str());
+        let post = self.timeline.next_post(lane).await?;
+        let now = self.now_of(id.as_str());
         let (until_ms, at) = (effect.store_until_ms(now), effect.at(now));
         let new = new_playback(&stored, at, post);
         let old = stored.playback.clone();
@@ -77,7 +79,7 @@ impl ScenarioService {
         let since = match &new {
             Some(_) => at,
             // Overdue ones too, which wait for the broker.
-            None => self.first_due().await?.unwrap_or(now).min(now),
+            None => self.first_due(lane).await?.unwrap_or(now).min(now),
         };
         let events = |playback: &Playback| -> HashSet<Event> {
             stored.track.events_since(playback, since).into_iter().collect()
@@ -93,14 +95,14 @@ impl ScenarioService {
             return Ok(None);
         }
         if until_ms.is_some() {
-            self.clock.sleep_until(at).await;
+            self.clocks.of(lane).sleep_until(at).await;
         }
         Ok(Some(result))
     }
 
-    /// When the first event on the timeline is or was due.
-    async fn first_due(&self) -> Result<Option<EpochMicros>, Unavailable> {
-        Ok(self.timeline.upcoming(1).await?.first().map(Event::time))
+    /// When the first event of a lane is or was due.
+    async fn first_due(&self, lane: Lane) -> Result<Option<EpochMicros>, Unavailable> {
+        Ok(self.timeline.upcoming(lane, 1).await?.first().map(Event::time))
     }
 }
 

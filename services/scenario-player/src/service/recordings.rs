@@ -28,11 +28,12 @@ impl ScenarioService {
     }
 
     async fn begin(&self, new: &NewRecording, speed: Speed, looping: bool) -> Result<(), ScenarioError> {
-        let post = self.timeline.next_post().await?;
+        let (name, lane) = (new.name.as_str(), self.lane_of(new.name.as_str()));
+        let post = self.timeline.next_post(lane).await?;
         let times = new.messages.iter().map(|recorded| recorded.time).collect();
         let track = Track::Recording(Arc::clone(&new.name), times);
         // A moment later, so that the first messages are not late.
-        let at = Effect::EXACT.at(self.now());
+        let at = Effect::EXACT.at(self.now_of(name));
         let playback = track.start(at, speed, looping, post);
         let mut add = track.events_since(&playback, at);
         add.sort_by_key(|event| (event.time(), event.sequence));
@@ -51,7 +52,7 @@ impl ScenarioService {
 
     /// All stored recordings.
     pub(crate) async fn recordings(&self) -> Result<Vec<(Arc<RecordingName>, TrackSummary)>, ScenarioError> {
-        let names = self.timeline.recordings().await?;
+        let names = self.of_all_lanes(async |lane| self.timeline.recordings(lane).await).await?;
         load_all(names, async |name| self.timeline.summary(&TrackId::Recording(Arc::clone(name))).await).await
     }
 }

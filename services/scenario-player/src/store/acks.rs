@@ -7,31 +7,35 @@ use fred::types::Value;
 use redis_core::{Channel, Key};
 
 use super::client::Store;
+use super::scripts::flag;
 use crate::assignment::Assignment;
+use crate::lanes::Lane;
 use crate::range::ClaimedEvent;
 use crate::unavailable::Unavailable;
 
 impl Store {
     pub(crate) async fn ack(
         &self,
+        lane: Lane,
         assignment: &Assignment,
         events: &[ClaimedEvent],
     ) -> Result<bool, Unavailable> {
         let instance = &assignment.instance;
         // Otherwise events of other instances are in nearly every range.
-        if assignment.has_all()
+        if assignment.has_all_of(lane)
             && let Some(range) = DueRange::of(events)
         {
-            match self.try_ack(instance, &range, events).await? {
+            match self.try_ack(lane, instance, &range, events).await? {
                 HAS_OTHERS => {}
                 done => return Ok(done == DONE),
             }
         }
-        Ok(self.try_ack(instance, &DueRange::default(), events).await? == DONE)
+        Ok(self.try_ack(lane, instance, &DueRange::default(), events).await? == DONE)
     }
 
     async fn try_ack(
         &self,
+        lane: Lane,
         instance: &str,
         range: &DueRange,
         events: &[ClaimedEvent],
@@ -39,6 +43,7 @@ impl Store {
         let head = [
             Value::from(instance),
             Channel::TimelinePublished.to_string().into(),
+            flag(self.listeners.are_there()),
             range.from_ms.into(),
             range.before_ms.into(),
             range.events.into(),
@@ -46,7 +51,9 @@ impl Store {
         let others = events.iter().filter(|claimed| !range.contains(claimed));
         let members = others.map(|claimed| Value::Bytes(claimed.member.clone()));
         let args = head.into_iter().chain(members).collect();
-        self.run_script(&self.scripts.ack, &[Key::TimelineInstances, Key::Timeline], args).await
+        let partition = lane.key_partition();
+        let keys = [Key::TimelineInstances(partition), Key::Timeline(partition)];
+        self.run_script(lane, &self.scripts.ack, &keys, args).await
     }
 }
 

@@ -1,29 +1,35 @@
 //! The connections to Redis, and what all operations need.
 
 use chassis::Gate;
-use fred::clients::{Client, Pool, SubscriberClient};
+use fred::clients::Client;
 use fred::types::scripts::Script;
 use fred::types::{FromValue, Key as RedisKey, Value};
-use redis_core::connect::{self, ConnectError};
 use redis_core::error::reason;
-use redis_core::{Connection, ErrorClass, Key, RedisConfig, RedisError, WaitReplicas};
+use redis_core::{
+    Channel, ConnectError, ErrorClass, Key, Redis, RedisConfig, RedisError, Subscriber, WaitReplicas,
+};
 use tokio::sync::{Notify, broadcast};
 
+use super::listeners::Listeners;
 use super::needs::needs;
 use super::scripts::Scripts;
 
 use crate::event::Event;
 use crate::hint::{BROADCAST_CAPACITY, Hint};
+use crate::lanes::{Lane, Lanes};
 use crate::unavailable::Unavailable;
 use crate::warn_once::WarnOnce;
 
 /// Scenarios and upcoming events, shared by all instances.
 pub(crate) struct Store {
-    pool: Connection<Pool>,
-    pub(super) subscriber: Connection<SubscriberClient>,
+    pub(super) redis: Redis,
+    pub(super) subscriber: Subscriber,
     pub(super) scripts: Scripts,
-    pub(super) hints: broadcast::Sender<Hint>,
+    pub(super) lanes: Lanes,
+    /// By lane.
+    pub(super) hints: Vec<broadcast::Sender<Hint>>,
     pub(super) published: broadcast::Sender<Event>,
+    pub(super) listeners: Listeners,
     /// How many replicas must have a post or a change before it is answered.
     pub(super) wait_replicas: WaitReplicas,
     /// Notified when Redis calls a command invalid: a key may have another type.
@@ -37,26 +43,36 @@ impl Store {
     /// # Errors
     /// When the settings cannot be used.
     pub(crate) fn connect(config: &RedisConfig) -> Result<Self, ConnectError> {
+        let redis = Redis::connect(config, needs(config.layout()))?;
+        let lanes = Lanes::of_layout(redis.layout());
+        let hints = lanes.iter().map(|_| broadcast::Sender::new(BROADCAST_CAPACITY / lanes.count()));
         Ok(Self {
-            pool: connect::pool(config)?.check(config, needs()),
-            subscriber: connect::subscriber(config)?,
+            subscriber: redis.subscriber()?,
+            redis,
             scripts: Scripts::new(),
-            hints: broadcast::channel(BROADCAST_CAPACITY).0,
-            published: broadcast::channel(BROADCAST_CAPACITY).0,
+            lanes,
+            hints: hints.collect(),
+            published: broadcast::Sender::new(BROADCAST_CAPACITY),
+            listeners: Listeners::default(),
             wait_replicas: config.wait_replicas(),
             invalid_reply: Notify::new(),
             warnings: WarnOnce::default(),
         })
     }
 
-    /// Opens and closes the gate as the connections of the pool come and go. Ends with the pool.
+    /// Opens and closes the gate as the connections of the pools come and go. Ends with the pools.
     pub(crate) async fn update_gate(&self, gate: Gate) {
-        gate.follow(self.pool.state.clone()).await;
+        gate.follow(self.redis.state()).await;
     }
 
-    /// Hints of changes from now on, by any instance.
-    pub(crate) fn hints(&self) -> broadcast::Receiver<Hint> {
-        self.hints.subscribe()
+    /// How the timeline is divided here.
+    pub(crate) fn lanes(&self) -> Lanes {
+        self.lanes
+    }
+
+    /// Hints of changes of a lane from now on, by any instance.
+    pub(crate) fn hints(&self, lane: Lane) -> broadcast::Receiver<Hint> {
+        self.hints[lane.number()].subscribe()
     }
 
     /// Events from now on as they are published, by any instance.
@@ -64,41 +80,54 @@ impl Store {
         self.published.subscribe()
     }
 
-    /// A client for one command, pipeline or transaction.
-    pub(super) fn client(&self) -> &Client {
-        self.pool.client.next()
+    /// The name of a key here.
+    pub(super) fn name(&self, key: Key<'_>) -> String {
+        key.name(self.redis.layout())
+    }
+
+    /// Where a script announces what it changed in a lane.
+    pub(super) fn hint_channel(&self, lane: Lane) -> Value {
+        Channel::TimelineChanged(lane.key_partition()).name(self.redis.layout()).into()
+    }
+
+    /// Runs `op` on the server that has the keys of the lane, as [`Redis::run`] does.
+    pub(super) async fn run<T, F: Future<Output = Result<T, RedisError>>>(
+        &self,
+        lane: Lane,
+        op: impl Fn(Client) -> F,
+    ) -> Result<T, Unavailable> {
+        let result = self.redis.run_on_slot(lane.key_partition().slot(), op).await;
+        result.map_err(|error| self.failed(error))
     }
 
     pub(super) async fn run_script<T: FromValue>(
         &self,
+        lane: Lane,
         script: &Script,
         keys: &[Key<'_>],
         args: Vec<Value>,
     ) -> Result<T, Unavailable> {
-        self.run_script_on(self.client(), script, keys, args).await.map_err(|error| self.failed(error))
-    }
-
-    pub(super) async fn run_script_on<T: FromValue>(
-        &self,
-        client: &Client,
-        script: &Script,
-        keys: &[Key<'_>],
-        args: Vec<Value>,
-    ) -> Result<T, RedisError> {
-        let keys: Vec<RedisKey> = keys.iter().map(|key| RedisKey::from(key.to_string())).collect();
-        script.evalsha_with_reload(client, keys, args).await
+        let (keys, args) = (&self.names(keys), &args);
+        self.run(lane, |client| async move { call(&client, script, keys.clone(), args.clone()).await }).await
     }
 
     /// Runs a script that changes something, and waits until enough replicas have what it wrote.
     pub(super) async fn run_change(
         &self,
+        lane: Lane,
         script: &Script,
         keys: &[Key<'_>],
         args: Vec<Value>,
     ) -> Result<i64, Unavailable> {
-        let client = self.client();
-        let change = self.run_script_on(client, script, keys, args);
-        self.wait_replicas.confirm(client, change).await.map_err(|error| self.failed(error))
+        let (keys, args, wait) = (&self.names(keys), &args, self.wait_replicas);
+        self.run(lane, |client| async move {
+            wait.confirm(&client, call(&client, script, keys.clone(), args.clone())).await
+        })
+        .await
+    }
+
+    pub(super) fn names(&self, keys: &[Key<'_>]) -> Vec<RedisKey> {
+        keys.iter().map(|key| RedisKey::from(self.name(*key))).collect()
     }
 
     /// What an error means for whoever asked for the operation.
@@ -109,4 +138,14 @@ impl Store {
         }
         Unavailable::Refused(reason(&error))
     }
+}
+
+/// Runs a script. A server that does not know it is told it.
+pub(super) async fn call<T: FromValue>(
+    client: &Client,
+    script: &Script,
+    keys: Vec<RedisKey>,
+    args: Vec<Value>,
+) -> Result<T, RedisError> {
+    script.evalsha_with_reload(client, keys, args).await
 }

@@ -1,10 +1,15 @@
 -- Renews an instance's lease, gives up the partitions that it names, and assigns free ones to it up to its fair share.
--- KEYS: instances, partitions, meta
--- ARGV: channel of hints, instance, lease (ms), number of partitions, start of the timeline ('now' or ms), uptime of the
---       process (ms), 'new', 'returning' or 'member', '1' if the timeline starts with a process, then the partitions to give up
--- Returns: '1' if the lease had ended, else '0'; start of the timeline (ms); fair share; the instance's partitions.
-local channel, instance, lease_ms, partition_count = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
-local requested_start, uptime_ms, status, starts_with_process, first_given_up = ARGV[5], ARGV[6], ARGV[7], ARGV[8] == '1', 9
+-- KEYS: instances, partitions, meta, timeline
+-- ARGV: channel of hints, instance, lease (ms), start of the timeline ('now' or ms), uptime of the process (ms), 'new', 'returning'
+--       or 'member', '1' if the timeline starts with a process, first and last partition of the lane, number of partitions of all
+--       lanes, number of those that the instance has in other lanes and keeps first, then the partitions to give up
+-- Returns: '1' if the lease had ended, else '0'; start of the timeline (ms); fair share of this lane; the instance's partitions;
+-- now (ms); when the first event since the start is or was due (ms) or ''.
+local channel, instance, lease_ms = ARGV[1], ARGV[2], ARGV[3]
+local requested_start, uptime_ms, status, starts_with_process = ARGV[4], ARGV[5], ARGV[6], ARGV[7] == '1'
+local first_partition, last_partition = tonumber(ARGV[8]), tonumber(ARGV[9])
+local all_partitions, partitions_before = tonumber(ARGV[10]), tonumber(ARGV[11])
+local first_given_up = 12
 local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + time[2] / 1000
 
@@ -13,7 +18,7 @@ redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now_ms))
 redis.call('ZREMRANGEBYSCORE', KEYS[1], string.format('(%.0f', now_ms + 30 * lease_ms), '+inf')
 local has_lease = redis.call('ZSCORE', KEYS[1], instance)
 -- Since the lease ended, others may have taken its partitions. It must come back under another name.
-if status == 'member' and not has_lease then return { '1', '0', 0, {} } end
+if status == 'member' and not has_lease then return { '1', '0', 0, {}, '0', '' } end
 
 -- The first instance of a group decides where the timeline starts. One that returns can only move the start back.
 local start_ms = requested_start == 'now' and math.floor(now_ms - uptime_ms) or tonumber(requested_start)
@@ -43,11 +48,11 @@ for i = first_given_up, #ARGV do
     redis.call('HDEL', KEYS[2], ARGV[i])
   end
 end
-local fair_share, own = math.ceil(partition_count / #instances), {}
-for partition = 0, partition_count - 1 do
+local fair_share, own = math.max(0, math.ceil(all_partitions / #instances) - partitions_before), {}
+for partition = first_partition, last_partition do
   if owner_of[partition] == instance then own[#own + 1] = partition end
 end
-for partition = 0, partition_count - 1 do
+for partition = first_partition, last_partition do
   if #own < fair_share and not owner_of[partition] then
     redis.call('HSET', KEYS[2], partition, instance)
     own[#own + 1] = partition
@@ -55,4 +60,5 @@ for partition = 0, partition_count - 1 do
 end
 -- Tells the others at once that they own more than their share now, or that partitions became free.
 if not has_lease or #ARGV >= first_given_up then redis.call('PUBLISH', channel, 'lanes') end
-return { '0', stored_start, fair_share, own }
+local first_due = redis.call('ZRANGEBYSCORE', KEYS[4], stored_start, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)[2] or ''
+return { '0', stored_start, fair_share, own, string.format('%.3f', now_ms), first_due }

@@ -1,4 +1,4 @@
-//! Whether the keys that all customers share hold what they should hold.
+//! Whether the keys that all customers of a lane share hold what they should hold.
 //!
 //! If one of them does not, nothing can be played. So it is looked for as soon as Redis calls a command invalid,
 //! and the gate `timeline` is closed until somebody has repaired it.
@@ -6,24 +6,31 @@
 use std::time::Duration;
 
 use chassis::Gate;
+use fred::clients::Client;
 use fred::interfaces::{ClientLike, HashesInterface};
 use fred::types::CustomCommand;
-use redis_core::{Key, RedisError};
+use futures_util::future::join_all;
+use redis_core::Key;
 
 use super::client::Store;
+use crate::lanes::Lane;
+use crate::unavailable::Unavailable;
 
-/// The keys, and the type of each as `TYPE` names it.
-const KEY_TYPES: [(Key<'static>, &str); 9] = [
-    (Key::Timeline, "zset"),
-    (Key::TimelineMeta, "hash"),
-    (Key::TimelineInstances, "zset"),
-    (Key::TimelinePartitions, "hash"),
-    (Key::TimelineLoops, "zset"),
-    (Key::Scenarios, "zset"),
-    (Key::Recordings, "zset"),
-    (Key::RecordingLoops, "zset"),
-    (Key::TimelineDeadLetters, "stream"),
-];
+/// The keys of a lane, and the type of each as `TYPE` names it.
+fn key_types(lane: Lane) -> [(Key<'static>, &'static str); 9] {
+    let partition = lane.key_partition();
+    [
+        (Key::Timeline(partition), "zset"),
+        (Key::TimelineMeta(partition), "hash"),
+        (Key::TimelineInstances(partition), "zset"),
+        (Key::TimelinePartitions(partition), "hash"),
+        (Key::TimelineLoops(partition), "zset"),
+        (Key::Scenarios(partition), "zset"),
+        (Key::Recordings(partition), "zset"),
+        (Key::RecordingLoops(partition), "zset"),
+        (Key::TimelineDeadLetters(partition), "stream"),
+    ]
+}
 
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -33,8 +40,7 @@ impl Store {
         gate.open();
         loop {
             self.invalid_reply.notified().await;
-            // An error of Redis is the business of the gate `redis`; what was found before still holds.
-            while let Some(problem) = self.bad_key().await.unwrap_or_else(|error| Some(error.to_string())) {
+            while let Some(problem) = self.bad_key().await {
                 gate.close(problem);
                 tokio::time::sleep(CHECK_INTERVAL).await;
             }
@@ -42,23 +48,34 @@ impl Store {
         }
     }
 
-    async fn bad_key(&self) -> Result<Option<String>, RedisError> {
-        for (key, expected) in KEY_TYPES {
-            let command = CustomCommand::new_static("TYPE", None, false);
-            let found: String = self.client().custom(command, vec![key.to_string()]).await?;
+    /// What is wrong with the first bad key that is found.
+    async fn bad_key(&self) -> Option<String> {
+        let lanes = self.lanes.iter().map(|lane| self.bad_key_of(lane));
+        // An error of Redis is the business of the gate `redis`; what was found before still holds.
+        let found = join_all(lanes).await.into_iter();
+        found.map(|found| found.unwrap_or_else(|error| Some(error.to_string()))).find_map(|problem| problem)
+    }
+
+    async fn bad_key_of(&self, lane: Lane) -> Result<Option<String>, Unavailable> {
+        for (key, expected) in key_types(lane) {
+            let name = &self.name(key);
+            let ask = |client: Client| async move {
+                let command = CustomCommand::new_static("TYPE", None, false);
+                client.custom::<String, _>(command, vec![name.as_str()]).await
+            };
+            let found = self.run(lane, ask).await?;
             if found != expected && found != "none" {
                 return Ok(Some(format!(
-                    "the key {key} is a {found}, not a {expected}: rename or delete it"
+                    "the key {name} is a {found}, not a {expected}: rename or delete it"
                 )));
             }
         }
+        let meta = &self.name(Key::TimelineMeta(lane.key_partition()));
         for field in ["start", "changes", "posts"] {
-            let text: Option<String> = self.client().hget(Key::TimelineMeta.to_string(), field).await?;
+            let read = |client: Client| async move { client.hget(meta.as_str(), field).await };
+            let text: Option<String> = self.run(lane, read).await?;
             if text.is_some_and(|text| text.parse::<i64>().is_err()) {
-                return Ok(Some(format!(
-                    "{field} in the key {} is not a number: delete it",
-                    Key::TimelineMeta
-                )));
+                return Ok(Some(format!("{field} in the key {meta} is not a number: delete it")));
             }
         }
         Ok(None)

@@ -1,18 +1,24 @@
 //! Leases in Redis: which instances there are, and which one owns which partition.
 
+use std::ops::Range;
+
 use fred::types::Value;
-use redis_core::{Channel, Key};
+use redis_core::Key;
 
 use super::client::Store;
 use super::scripts::flag;
+use crate::lanes::Lane;
+use crate::partitions::PARTITIONS;
 use crate::unavailable::Unavailable;
 
 /// What an instance asks for when it takes or renews its lease.
 pub(crate) struct JoinRequest<'a> {
     pub(crate) instance: &'a str,
     pub(crate) lease_ms: i64,
-    /// Number of all partitions.
-    pub(crate) partitions: usize,
+    /// The partitions of the lane.
+    pub(crate) partitions: Range<usize>,
+    /// How many partitions of other lanes this instance has and keeps in preference to these.
+    pub(crate) partitions_before: usize,
     /// Where the timeline starts (ms). `None`: when this process started.
     pub(crate) start_ms: Option<i64>,
     /// How long this process has been running.
@@ -41,20 +47,24 @@ pub(crate) struct JoinReply {
     pub(crate) lease_lost: bool,
     /// Where the timeline starts (ms).
     pub(crate) start_ms: i64,
-    /// How many partitions it may keep.
+    /// How many partitions of the lane it may keep.
     pub(crate) fair_share: usize,
-    /// The partitions that it owns.
+    /// The partitions of the lane that it owns.
     pub(crate) partitions: Vec<usize>,
+    /// The time by the clock of the lane (ms).
+    pub(crate) now_ms: f64,
+    /// When the first event since the start of the timeline is or was due, of any partition of the lane (ms).
+    pub(crate) first_due_ms: Option<i64>,
 }
 
 impl Store {
-    /// Takes or renews the lease, gives up partitions, and takes free ones up to the fair share.
-    pub(crate) async fn join(&self, request: JoinRequest<'_>) -> Result<JoinReply, Unavailable> {
+    /// Takes or renews the lease on a lane, gives up partitions, and takes free ones up to the fair share.
+    pub(crate) async fn join(&self, lane: Lane, request: JoinRequest<'_>) -> Result<JoinReply, Unavailable> {
+        let number = |number: usize| Value::from(i64::try_from(number).unwrap_or(i64::MAX));
         let mut args: Vec<Value> = vec![
-            Channel::TimelineChanged.to_string().into(),
+            self.hint_channel(lane),
             request.instance.into(),
             request.lease_ms.into(),
-            i64::try_from(request.partitions).unwrap_or(i64::MAX).into(),
             request.start_ms.map_or_else(|| "now".to_owned(), |ms| ms.to_string()).into(),
             request.uptime_ms.into(),
             match request.status {
@@ -64,18 +74,32 @@ impl Store {
             }
             .into(),
             flag(request.starts_with_process),
+            number(request.partitions.start),
+            number(request.partitions.end - 1),
+            number(PARTITIONS),
+            number(request.partitions_before),
         ];
         args.extend(request.given_up.iter().map(|partition| Value::from(partition.to_string())));
-        let keys = [Key::TimelineInstances, Key::TimelinePartitions, Key::TimelineMeta];
-        let (lease_lost, start_ms, fair_share, partitions): (String, i64, usize, Vec<usize>) =
-            self.run_script(&self.scripts.join, &keys, args).await?;
-        Ok(JoinReply { lease_lost: lease_lost == "1", start_ms, fair_share, partitions })
+        let partition = lane.key_partition();
+        let keys = [
+            Key::TimelineInstances(partition),
+            Key::TimelinePartitions(partition),
+            Key::TimelineMeta(partition),
+            Key::Timeline(partition),
+        ];
+        type Reply = (String, i64, usize, Vec<usize>, f64, String);
+        let (lease_lost, start_ms, fair_share, partitions, now_ms, first_due): Reply =
+            self.run_script(lane, &self.scripts.join, &keys, args).await?;
+        let first_due_ms = first_due.parse::<f64>().ok().map(|due_ms| due_ms as i64);
+        let lease_lost = lease_lost == "1";
+        Ok(JoinReply { lease_lost, start_ms, fair_share, partitions, now_ms, first_due_ms })
     }
 
-    /// Gives up the lease and all partitions.
-    pub(crate) async fn leave(&self, instance: &str) -> Result<(), Unavailable> {
-        let args = vec![Channel::TimelineChanged.to_string().into(), instance.into()];
-        let keys = [Key::TimelineInstances, Key::TimelinePartitions];
-        self.run_script(&self.scripts.leave, &keys, args).await
+    /// Gives up the lease on a lane and all partitions there.
+    pub(crate) async fn leave(&self, lane: Lane, instance: &str) -> Result<(), Unavailable> {
+        let args = vec![self.hint_channel(lane), instance.into()];
+        let partition = lane.key_partition();
+        let keys = [Key::TimelineInstances(partition), Key::TimelinePartitions(partition)];
+        self.run_script(lane, &self.scripts.leave, &keys, args).await
     }
 }

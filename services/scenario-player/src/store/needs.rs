@@ -1,9 +1,11 @@
-use redis_core::Needs;
+use redis_core::key::in_partition;
+use redis_core::{Layout, Needs, Partition};
 
 /// What an instance does in Redis, in the form in which it could do it. Redis judges these commands and runs none of them.
 ///
-/// Commands that the scripts run are here as well: Redis checks permissions inside of scripts too.
-const COMMANDS: [&str; 54] = [
+/// Commands that the scripts run are here as well: Redis checks permissions inside of scripts too. Keys and channels are those of
+/// one Redis.
+const COMMANDS: [&str; 55] = [
     "TIME",
     "TYPE TIMELINE:CURRENT",
     "ZADD TIMELINE:CURRENT 0 check",
@@ -56,29 +58,63 @@ const COMMANDS: [&str; 54] = [
     "PUBLISH TIMELINE:CHANGED check",
     "PUBLISH TIMELINE:PUBLISHED check",
     "PUBSUB NUMSUB TIMELINE:PUBLISHED",
-    "SUBSCRIBE TIMELINE:CHANGED TIMELINE:PUBLISHED",
+    "SUBSCRIBE TIMELINE:CHANGED",
+    "SUBSCRIBE TIMELINE:PUBLISHED",
     "UNSUBSCRIBE TIMELINE:PUBLISHED",
 ];
 
-pub(super) fn needs() -> Needs {
+/// What is needed on one Redis or on each shard of a Cluster.
+pub(super) fn needs(layout: Layout) -> Needs {
     let needs = Needs::default()
         .and("EVALSHA", ["EVALSHA", &"0".repeat(40), "0"])
         .and("SCRIPT LOAD", ["SCRIPT", "LOAD", "return 1"]);
-    COMMANDS.iter().fold(needs, |needs, command| {
-        let words: Vec<&str> = command.split(' ').collect();
-        let target =
-            words.iter().find(|word| word.contains(':') || ["SCENARIOS", "RECORDINGS"].contains(*word));
-        needs
-            .and(target.map_or_else(|| words[0].to_owned(), |target| format!("{} {target}", words[0])), words)
+    let on_a_cluster = if layout == Layout::Cluster { &ON_A_CLUSTER[..] } else { &[] };
+    COMMANDS.iter().chain(on_a_cluster).fold(needs, |needs, command| {
+        let mut words: Vec<String> = command.split(' ').map(str::to_owned).collect();
+        let is_target =
+            |word: &&mut String| word.contains(':') || ["SCENARIOS", "RECORDINGS"].contains(&word.as_str());
+        let mut name = words[0].clone();
+        if let Some(target) = words.iter_mut().find(is_target) {
+            *target = name_on(layout, target);
+            name = format!("{name} {target}");
+        }
+        needs.and(name, words)
     })
 }
 
+/// What has this name on one Redis. All partitions are named alike, so the user who may use one may use all.
+fn name_on(layout: Layout, name: &str) -> String {
+    let is_one_for_all = ["TIMELINE:PUBLISHED", "TIMELINE:LISTENING"].contains(&name);
+    match layout {
+        Layout::Cluster if !is_one_for_all => in_partition(Partition::numbered(0), name),
+        _ => name.to_owned(),
+    }
+}
+
+/// What is needed on a Cluster only.
+const ON_A_CLUSTER: [&str; 2] = ["PUBLISH TIMELINE:LISTENING check", "SUBSCRIBE TIMELINE:LISTENING"];
+
 #[cfg(test)]
 mod tests {
+    use redis_core::{Channel, Key};
+
     use super::*;
 
     fn commands() -> Vec<String> {
         COMMANDS.iter().filter_map(|command| command.split(' ').next()).map(str::to_lowercase).collect()
+    }
+
+    #[test]
+    fn on_a_cluster_the_names_are_those_that_keys_have_there() {
+        let partition = Partition::numbered(0);
+        for key in [Key::Timeline(partition), Key::Scenarios(partition), Key::RecordingLoops(partition)] {
+            assert_eq!(name_on(Layout::Cluster, &key.to_string()), key.name(Layout::Cluster));
+        }
+        let names =
+            [Channel::TimelineChanged(partition), Channel::TimelinePublished, Channel::TimelineListening];
+        for channel in names {
+            assert_eq!(name_on(Layout::Cluster, &channel.to_string()), channel.name(Layout::Cluster));
+        }
     }
 
     #[test]

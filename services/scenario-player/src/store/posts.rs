@@ -6,26 +6,25 @@ use fred::clients::Client;
 use fred::interfaces::HashesInterface;
 use fred::types::Value;
 use redis_core::id::CustomerId;
-use redis_core::{Channel, Key, RedisError};
+use redis_core::{Key, RedisError};
 use tokio::time::Instant;
 
 use super::add_args::add_args;
-use super::client::Store;
+use super::client::{Store, call};
 use super::playback_args::playback_json;
 use super::scripts::flag;
 use crate::event::stored_step;
+use crate::lanes::Lane;
 use crate::post_id::PostId;
 use crate::records::{BegunPost, NewSteps};
 use crate::time::EpochMicros;
 use crate::unavailable::Unavailable;
 
 impl Store {
-    pub(crate) async fn next_post(&self) -> Result<u32, Unavailable> {
-        let posts: u64 = self
-            .client()
-            .hincrby(Key::TimelineMeta.to_string(), "posts", 1)
-            .await
-            .map_err(|error| self.failed(error))?;
+    pub(crate) async fn next_post(&self, lane: Lane) -> Result<u32, Unavailable> {
+        let meta = &self.name(Key::TimelineMeta(lane.key_partition()));
+        let count = |client: Client| async move { client.hincrby(meta.as_str(), "posts", 1).await };
+        let posts: u64 = self.run(lane, count).await?;
         // It may wrap around: the numbers only have to differ among events that are on the timeline at the same time.
         Ok(u32::try_from(posts % u64::from(u32::MAX)).unwrap_or_default() + 1)
     }
@@ -37,11 +36,13 @@ impl Store {
         now: EpochMicros,
         replaces: bool,
     ) -> Result<Option<BegunPost>, Unavailable> {
-        let keys = [Key::TimelineMeta, Key::TimelinePosts(customer), Key::Scenario(customer)];
+        let lane = self.lanes.of(customer.as_str());
+        let meta = Key::TimelineMeta(lane.key_partition());
+        let keys = [meta, Key::TimelinePosts(customer), Key::Scenario(customer)];
         let args = || vec![id.name().into(), id.request().into(), now.as_micros().into(), flag(replaces)];
         let give_up_at = Instant::now() + MAX_WAIT;
         loop {
-            let begun: Vec<i64> = self.run_script(&self.scripts.begin_post, &keys, args()).await?;
+            let begun: Vec<i64> = self.run_script(lane, &self.scripts.begin_post, &keys, args()).await?;
             if let [number, time_us, first_index] = begun[..] {
                 return Ok(Some(BegunPost {
                     number: u32::try_from(number).unwrap_or_default(),
@@ -60,33 +61,36 @@ impl Store {
     }
 
     pub(crate) async fn post(&self, new: NewSteps) -> Result<(), Unavailable> {
+        let lane = self.lanes.of(new.customer.as_str());
+        let (wait, new) = (self.wait_replicas, &new);
         // One client for all of it: WAIT is about the writes of its own connection.
-        let client = self.client();
-        let stored = self.wait_replicas.confirm(client, self.store_parts(client, &new)).await;
-        if !stored.map_err(|error| self.failed(error))? {
+        let store =
+            |client: Client| async move { wait.confirm(&client, self.store_parts(&client, lane, new)).await };
+        if !self.run(lane, store).await? {
             return Err(Unavailable::Refused("its record of this post is gone".to_owned()));
         }
         // Only now: if this fails too, the answer is an error, and the client repeats what must still be recognized.
         let args = vec![new.id.name().into(), new.post.into(), flag(new.id.is_keyed())];
-        self.run_script(&self.scripts.end_post, &[Key::TimelinePosts(&new.customer)], args).await
+        self.run_script(lane, &self.scripts.end_post, &[Key::TimelinePosts(&new.customer)], args).await
     }
 
     /// Stores all parts that are not stored yet. False if Redis does not know the post any more.
-    async fn store_parts(&self, client: &Client, new: &NewSteps) -> Result<bool, RedisError> {
-        let keys = [
+    async fn store_parts(&self, client: &Client, lane: Lane, new: &NewSteps) -> Result<bool, RedisError> {
+        let partition = lane.key_partition();
+        let keys = self.names(&[
             Key::TimelinePosts(&new.customer),
-            Key::Timeline,
-            Key::TimelineMeta,
+            Key::Timeline(partition),
+            Key::TimelineMeta(partition),
             Key::Scenario(&new.customer),
             Key::Playback(&new.customer),
-            Key::Scenarios,
-            Key::TimelineLoops,
-        ];
+            Key::Scenarios(partition),
+            Key::TimelineLoops(partition),
+        ]);
         for (number, events) in (0..).zip(new.events.chunks(EVENTS_PER_PART)) {
             let mut args: Vec<Value> = vec![
                 new.id.name().into(),
                 new.post.into(),
-                Channel::TimelineChanged.to_string().into(),
+                self.hint_channel(lane),
                 i64::try_from(number).unwrap_or(i64::MAX).into(),
             ];
             if number == 0 {
@@ -94,7 +98,7 @@ impl Store {
             }
             let before = (number * EVENTS_PER_PART).checked_sub(1).and_then(|before| new.events.get(before));
             args.extend(add_args(events, before));
-            if self.run_script_on::<i64>(client, &self.scripts.post, &keys, args).await? == 0 {
+            if call::<i64>(client, &self.scripts.post, keys.clone(), args).await? == 0 {
                 return Ok(false);
             }
         }

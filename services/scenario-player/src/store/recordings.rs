@@ -3,15 +3,17 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use fred::clients::Client;
 use fred::interfaces::HashesInterface;
 use fred::types::Value;
+use redis_core::Key;
 use redis_core::id::RecordingName;
-use redis_core::{Channel, Key};
 
 use super::add_args::add_args;
 use super::client::Store;
 use super::playback_args::{iteration_end_arg, playback_json};
 use crate::event::Item;
+use crate::lanes::Lane;
 use crate::message::Message;
 use crate::range::ClaimedEvent;
 use crate::recording::RecordedMessage;
@@ -20,11 +22,12 @@ use crate::time::EpochMicros;
 use crate::unavailable::Unavailable;
 
 impl Store {
-    pub(crate) async fn recordings(&self) -> Result<Vec<Arc<RecordingName>>, Unavailable> {
-        Ok(recording_names(self.members(Key::Recordings).await?))
+    pub(crate) async fn recordings(&self, lane: Lane) -> Result<Vec<Arc<RecordingName>>, Unavailable> {
+        Ok(recording_names(self.members(lane, Key::Recordings(lane.key_partition())).await?))
     }
 
     pub(crate) async fn store_recording(&self, new: &NewRecording) -> Result<RecordingStored, Unavailable> {
+        let lane = self.lanes.of(new.name.as_str());
         let mut first = 0;
         for part in parts(&new.messages) {
             let mut args: Vec<Value> = vec![
@@ -34,7 +37,7 @@ impl Store {
             ];
             args.extend(part.iter().map(|message| message.to_line().into()));
             let keys = [Key::Recording(&new.name), Key::RecordingPlayback(&new.name)];
-            match self.run_change(&self.scripts.store_messages, &keys, args).await? {
+            match self.run_change(lane, &self.scripts.store_messages, &keys, args).await? {
                 HAS_BEGUN => return Ok(RecordingStored::HasBegun),
                 NAME_IS_TAKEN => return Ok(RecordingStored::NameIsTaken),
                 _ => first += part.len(),
@@ -48,9 +51,11 @@ impl Store {
         new: &NewRecording,
         start: RecordingStart,
     ) -> Result<bool, Unavailable> {
+        let lane = self.lanes.of(new.name.as_str());
+        let partition = lane.key_partition();
         let times: Vec<i64> = new.messages.iter().map(|recorded| recorded.time.as_micros()).collect();
         let mut args: Vec<Value> = vec![
-            Channel::TimelineChanged.to_string().into(),
+            self.hint_channel(lane),
             new.name.as_str().into(),
             new.digest.as_str().into(),
             i64::try_from(times.len()).unwrap_or(i64::MAX).into(),
@@ -63,12 +68,12 @@ impl Store {
         let keys = [
             Key::Recording(&new.name),
             Key::RecordingPlayback(&new.name),
-            Key::Recordings,
-            Key::RecordingLoops,
-            Key::Timeline,
-            Key::TimelineMeta,
+            Key::Recordings(partition),
+            Key::RecordingLoops(partition),
+            Key::Timeline(partition),
+            Key::TimelineMeta(partition),
         ];
-        Ok(self.run_change(&self.scripts.begin_recording, &keys, args).await? == 1)
+        Ok(self.run_change(lane, &self.scripts.begin_recording, &keys, args).await? == 1)
     }
 
     pub(crate) async fn fill_in_messages(&self, events: &mut [ClaimedEvent]) -> Result<(), Unavailable> {
@@ -79,12 +84,10 @@ impl Store {
             }
         }
         for (name, wanted) in wanted {
-            let fields: Vec<String> = wanted.iter().map(|(_, index)| index.to_string()).collect();
-            let lines: Vec<Option<Vec<u8>>> = self
-                .client()
-                .hmget(Key::Recording(&name).to_string(), fields)
-                .await
-                .map_err(|error| self.failed(error))?;
+            let fields: &Vec<String> = &wanted.iter().map(|(_, index)| index.to_string()).collect();
+            let key = &self.name(Key::Recording(&name));
+            let read = |client: Client| async move { client.hmget(key.as_str(), fields.clone()).await };
+            let lines: Vec<Option<Vec<u8>>> = self.run(self.lanes.of(name.as_str()), read).await?;
             for ((position, _), line) in wanted.into_iter().zip(lines) {
                 events[position].message = line.as_deref().and_then(message_of_line);
             }

@@ -3,10 +3,12 @@
 use futures_util::future::join_all;
 use rumqttc::v5::mqttbytes::v5::{ConnAckProperties, PubAckReason};
 use serde_json::{Value, json};
-use test_support::{ServiceProcess, TestMosquitto, TestRedis, eventually, eventually_ok};
+use test_support::{ServiceProcess, TestMosquitto, eventually, eventually_ok};
 
 use crate::fake_broker::{FakeBroker, Reply, no_properties};
-use crate::support::{Subscriber, get_json, now_ms, post, send, start_on, wait_for_empty_timeline, walk};
+use crate::support::{
+    Subscriber, TestBackend, get_json, now_ms, post, send, start_on, wait_for_empty_timeline, walk,
+};
 
 async fn wait_for_dead_letters(player: &ServiceProcess, count: usize) -> Vec<Value> {
     eventually_ok(&format!("{count} steps are dead letters"), async || {
@@ -27,12 +29,12 @@ const MOVES: usize = 60;
 async fn a_step_that_the_broker_refuses_becomes_a_dead_letter_and_others_go_on() {
     join_all(["1", "2"].map(async |qos| {
         refuse_moves(None, qos).await;
-        refuse_moves(Some(TestRedis::start().await), qos).await;
+        refuse_moves(Some(TestBackend::start().await), qos).await;
     }))
     .await;
 }
 
-async fn refuse_moves(redis: Option<TestRedis>, qos: &str) {
+async fn refuse_moves(redis: Option<TestBackend>, qos: &str) {
     let dir = tempfile::tempdir().unwrap();
     let acl = dir.path().join("acl");
     let read_and_enter = "topic read customer/#\ntopic write customer/enter\ntopic write customer/exit\n";

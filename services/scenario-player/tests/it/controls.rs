@@ -2,9 +2,11 @@
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
-use test_support::{ServiceProcess, TestRedis, eventually, free_port};
+use test_support::{ServiceProcess, eventually, free_port};
 
-use crate::support::{BINARY, TestServers, get_json, now_ms, post, send, start_player, start_printing, walk};
+use crate::support::{
+    BINARY, TestBackend, TestServers, get_json, now_ms, post, send, start_player, start_printing, walk,
+};
 
 /// The `x` of each move that was printed.
 fn printed_moves(player: &ServiceProcess) -> Vec<i64> {
@@ -164,7 +166,7 @@ async fn a_change_through_one_instance_reaches_a_scenario_that_another_one_plays
 
 #[tokio::test]
 async fn deleting_a_scenario_takes_the_steps_that_wait_for_the_broker_off_the_timeline() {
-    let (redis, nobody) = (TestRedis::start().await, free_port());
+    let (redis, nobody) = (TestBackend::start().await, free_port());
     let port = nobody.to_string();
     let in_memory = [("MQTT_HOST", "127.0.0.1"), ("MQTT_PORT", &*port)];
     for player in [

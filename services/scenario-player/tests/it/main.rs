@@ -6,6 +6,7 @@ mod access;
 mod broker_refusals;
 mod certificates;
 mod clock;
+mod cluster;
 mod contract;
 mod controls;
 mod failover;

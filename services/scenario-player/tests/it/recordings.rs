@@ -9,11 +9,11 @@ use parking_lot::Mutex;
 use rumqttc::v5::mqttbytes::v5::PubAckReason;
 use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS};
 use serde_json::{Value, json};
-use test_support::{ServiceProcess, TestMosquitto, TestRedis, eventually, eventually_ok};
+use test_support::{ServiceProcess, TestMosquitto, eventually, eventually_ok};
 use tokio::process::Command;
 
 use crate::fake_broker::{FakeBroker, Reply, no_properties};
-use crate::support::{BINARY, get_json, record, send, start_on, start_printing};
+use crate::support::{BINARY, TestBackend, get_json, record, send, start_on, start_printing};
 
 /// A message as a subscriber gets it: topic, payload, QoS.
 type Received = (String, Vec<u8>, u8);
@@ -88,7 +88,7 @@ fn recording(name: &str, count: usize, interval_ms: usize) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_recorded_is_played_with_the_same_messages_in_their_order_and_distances() {
     join_all([("MQTTv311", false), ("MQTTv5", true)].map(async |(version, in_redis)| {
-        let (mqtt, redis) = (TestMosquitto::start().await, TestRedis::start().await);
+        let (mqtt, redis) = (TestMosquitto::start().await, TestBackend::start().await);
         let publisher = Client::start(mqtt.port(), "publisher").await;
         let publish = async |topic: &str, qos: QoS, retain: bool, payload: Vec<u8>| {
             publisher.client.publish(topic, qos, retain, payload).await.unwrap();
@@ -156,7 +156,7 @@ async fn what_was_recorded_is_played_with_the_same_messages_in_their_order_and_d
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_instance_that_is_killed_while_it_plays_recordings_loses_no_message_at_qos_1() {
-    let (mqtt, redis) = (TestMosquitto::start().await, TestRedis::start().await);
+    let (mqtt, redis) = (TestMosquitto::start().await, TestBackend::start().await);
     let vars = [("CONSUME_BATCH_SIZE", "50")];
     let (one, mut two) =
         (start_on(Some(&redis), mqtt.port(), &vars).await, start_on(Some(&redis), mqtt.port(), &vars).await);
@@ -190,7 +190,7 @@ async fn an_instance_that_is_killed_while_it_plays_recordings_loses_no_message_a
 
 #[tokio::test]
 async fn a_recording_pauses_seeks_changes_its_speed_loops_and_is_deleted() {
-    let redis = TestRedis::start().await;
+    let redis = TestBackend::start().await;
     join_all([true, false].map(async |in_redis| {
         let player = start_printing(in_redis.then_some(&redis), &[]).await;
         let printed = || -> Vec<usize> {
@@ -244,7 +244,7 @@ async fn a_recording_pauses_seeks_changes_its_speed_loops_and_is_deleted() {
 
 #[tokio::test]
 async fn a_recording_can_be_posted_again_and_another_one_of_its_name_is_refused() {
-    let redis = TestRedis::start().await;
+    let redis = TestBackend::start().await;
     join_all([true, false].map(async |in_redis| {
         let player = start_printing(in_redis.then_some(&redis), &[("MAX_SCENARIO_STEPS", "5000")]).await;
         // More than one part.
@@ -289,7 +289,7 @@ async fn a_recording_can_be_posted_again_and_another_one_of_its_name_is_refused(
 
 #[tokio::test]
 async fn a_recording_is_not_accepted_while_too_few_replicas_have_it_however_often_it_is_posted() {
-    let redis = TestRedis::start().await;
+    let redis = TestBackend::start().await;
     let player = start_printing(Some(&redis), &[("REDIS_WAIT_REPLICAS", "1")]).await;
     let without = start_printing(Some(&redis), &[]).await;
     let post = async |player: &ServiceProcess| post_recording(player, "?name=a", recording("a", 3, 1)).await;
@@ -303,7 +303,7 @@ async fn a_recording_is_not_accepted_while_too_few_replicas_have_it_however_ofte
 
 #[tokio::test]
 async fn a_message_that_the_broker_refuses_is_a_dead_letter_that_can_be_replayed() {
-    let redis = TestRedis::start().await;
+    let redis = TestBackend::start().await;
     join_all([true, false].map(async |in_redis| {
         let refuses = Arc::new(Mutex::new(true));
         let refuses_now = Arc::clone(&refuses);

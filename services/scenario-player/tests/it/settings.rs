@@ -29,16 +29,6 @@ async fn with_an_unusable_setting_the_process_prints_one_line_and_exits_2() {
 }
 
 #[tokio::test]
-async fn a_redis_cluster_ends_the_start_with_a_line_that_says_so() {
-    let redis = [("USE_REDIS_BACKEND", "true"), ("REDIS_URL", "redis-cluster://127.0.0.1:1")];
-    let vars = [&[("TESTING_MOCK_MQTT", "true")][..], &redis].concat();
-    let mut player = ServiceProcess::spawn(BINARY, &vars);
-    assert_eq!(player.wait_for_exit().await, 1);
-    let log = player.log();
-    assert!(log.contains("scenario-player does not run on a Redis Cluster yet"), "{log}");
-}
-
-#[tokio::test]
 async fn a_failed_start_is_logged_as_json_and_exits_1() {
     let occupied = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = occupied.local_addr().unwrap().to_string();

@@ -4,7 +4,7 @@ use fred::prelude::{ClientLike, SortedSetsInterface};
 use futures_util::future::join_all;
 use test_support::{ServiceProcess, eventually};
 
-use crate::support::{Subscriber, TestServers, now_ms, post, walk};
+use crate::support::{Subscriber, TestServers, now_ms, post, wait_for_empty_timeline, walk};
 
 const BATCH: usize = 50;
 const CUSTOMERS: usize = 40;
@@ -30,14 +30,6 @@ fn all_steps() -> usize {
     CUSTOMERS * usize::try_from(STEPS).unwrap()
 }
 
-async fn wait_for_empty_timeline(servers: &TestServers) {
-    let redis = servers.redis.client().await;
-    eventually("the timeline is empty", async || {
-        redis.zcard::<usize, _>("TIMELINE:CURRENT").await.unwrap() == 0
-    })
-    .await;
-}
-
 #[tokio::test]
 async fn every_step_arrives_once_in_order_from_both_instances() {
     let servers = TestServers::start().await;
@@ -45,7 +37,7 @@ async fn every_step_arrives_once_in_order_from_both_instances() {
     let (one, two) = start_two(&servers, &[]).await;
     post_walks(&one, now_ms() + 1500, 40).await;
     subscriber.wait_for_steps(all_steps()).await;
-    wait_for_empty_timeline(&servers).await;
+    wait_for_empty_timeline(&one).await;
     subscriber.assert_all_in_order(CUSTOMERS, STEPS, 0);
     for player in [&one, &two] {
         let published = player.metric("scenario_player_events_published_total").await;
@@ -62,7 +54,7 @@ async fn the_partitions_of_a_killed_instance_are_taken_over_and_at_most_its_batc
     subscriber.wait_for_steps(all_steps() / 3).await;
     two.kill().await;
     subscriber.wait_for_steps(all_steps()).await;
-    wait_for_empty_timeline(&servers).await;
+    wait_for_empty_timeline(&one).await;
     subscriber.assert_all_in_order(CUSTOMERS, STEPS, BATCH);
 }
 
@@ -84,7 +76,7 @@ async fn an_instance_killed_while_the_broker_is_stalled_loses_nothing() {
     two.kill().await;
     servers.mqtt.resume().await;
     subscriber.wait_for_steps(all_steps()).await;
-    wait_for_empty_timeline(&servers).await;
+    wait_for_empty_timeline(&one).await;
     subscriber.assert_all_in_order(CUSTOMERS, STEPS, BATCH);
 }
 
@@ -99,7 +91,7 @@ async fn a_backlog_of_10000_overdue_steps_keeps_every_customers_order_through_a_
     subscriber.wait_for_steps(3_000).await;
     two.kill().await;
     subscriber.wait_for_steps(10_000).await;
-    wait_for_empty_timeline(&servers).await;
+    wait_for_empty_timeline(&one).await;
     subscriber.assert_all_in_order(20, 500, BATCH);
 }
 
@@ -114,7 +106,7 @@ async fn steps_that_come_among_others_that_are_just_being_taken_off_are_publishe
     let scenarios: Vec<_> = (0..20).map(|n| walk(&format!("c{n}"), due_ms, 400, 1)).collect();
     join_all(scenarios.iter().map(|scenario| post(&player, scenario))).await;
     subscriber.wait_for_steps(20 * 400).await;
-    wait_for_empty_timeline(&servers).await;
+    wait_for_empty_timeline(&player).await;
     subscriber.assert_all_in_order(20, 400, 0);
 }
 
@@ -129,7 +121,7 @@ async fn an_instance_that_was_frozen_does_not_disturb_the_new_owner_of_its_parti
     subscriber.wait_for_steps(all_steps() * 3 / 4).await;
     two.signal("CONT").await;
     subscriber.wait_for_steps(all_steps()).await;
-    wait_for_empty_timeline(&servers).await;
+    wait_for_empty_timeline(&one).await;
     subscriber.assert_all_in_order(CUSTOMERS, STEPS, BATCH);
 }
 
@@ -148,7 +140,7 @@ async fn instances_that_join_and_leave_share_the_work_without_a_repeated_step() 
     .await;
     assert_eq!(two.terminate().await, 0);
     subscriber.wait_for_steps(all_steps()).await;
-    wait_for_empty_timeline(&servers).await;
+    wait_for_empty_timeline(&one).await;
     subscriber.assert_all_in_order(CUSTOMERS, STEPS, 0);
 }
 
@@ -194,7 +186,7 @@ async fn an_idle_instance_sends_at_most_one_redis_command_in_two_seconds() {
     let player = servers.start_player(&[]).await;
     player.wait_until_ready().await;
     post(&player, &walk("1", now_ms(), 5, 10)).await;
-    wait_for_empty_timeline(&servers).await;
+    wait_for_empty_timeline(&player).await;
     let redis = servers.redis.client().await;
     // Commands by the client's own doing, and by the health check of redis-core.
     let commands = async || {

@@ -1,11 +1,12 @@
 use std::collections::HashMap;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS};
 use serde_json::{Value, json};
-use test_support::{ServiceProcess, TestMosquitto, TestRedis, eventually, eventually_ok};
+use test_support::{RedisCluster, ServiceProcess, TestMosquitto, TestRedis, eventually, eventually_ok};
 use tokio::process::Command;
 
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_scenario-player");
@@ -15,30 +16,64 @@ pub(crate) fn is_full_size() -> bool {
     test_support::is_full_size("SCENARIO_PLAYER_TEST_FULL")
 }
 
+/// A Redis for the timeline. With `SCENARIO_PLAYER_TEST_CLUSTER=1` there is a Redis Cluster beside it, and instances use that. Tests
+/// that look into the Redis, or do something to it, do not hold there.
+pub(crate) struct TestBackend {
+    redis: TestRedis,
+    cluster: Option<RedisCluster>,
+}
+
+impl TestBackend {
+    pub(crate) async fn start() -> Self {
+        let cluster = match test_support::is_full_size("SCENARIO_PLAYER_TEST_CLUSTER") {
+            true => Some(RedisCluster::start().await),
+            false => None,
+        };
+        Self { redis: TestRedis::start().await, cluster }
+    }
+
+    /// Where the timeline is.
+    pub(crate) fn url(&self) -> String {
+        self.cluster.as_ref().map_or_else(|| self.redis.url(), RedisCluster::url)
+    }
+}
+
+impl Deref for TestBackend {
+    type Target = TestRedis;
+
+    fn deref(&self) -> &TestRedis {
+        &self.redis
+    }
+}
+
 /// A Redis and a broker of this test's own.
 pub(crate) struct TestServers {
-    pub(crate) redis: TestRedis,
+    pub(crate) redis: TestBackend,
     pub(crate) mqtt: TestMosquitto,
 }
 
 impl TestServers {
     pub(crate) async fn start() -> Self {
-        Self { redis: TestRedis::start().await, mqtt: TestMosquitto::start().await }
+        Self { redis: TestBackend::start().await, mqtt: TestMosquitto::start().await }
     }
 
     /// Starts an instance that uses these servers.
     pub(crate) async fn start_player(&self, vars: &[(&str, &str)]) -> ServiceProcess {
-        start_player(self.redis.port(), self.mqtt.port(), vars).await
+        start_player_at(&self.redis.url(), self.mqtt.port(), vars).await
     }
 }
 
 /// Starts an instance that uses the Redis and the broker at these ports.
 pub(crate) async fn start_player(redis: u16, mqtt: u16, vars: &[(&str, &str)]) -> ServiceProcess {
-    let (redis, mqtt) = (redis.to_string(), mqtt.to_string());
+    start_player_at(&format!("redis://127.0.0.1:{redis}"), mqtt, vars).await
+}
+
+/// The same with a Redis, or a Redis Cluster, that has this URL.
+pub(crate) async fn start_player_at(redis: &str, mqtt: u16, vars: &[(&str, &str)]) -> ServiceProcess {
+    let mqtt = mqtt.to_string();
     let common = [
         ("USE_REDIS_BACKEND", "true"),
-        ("REDIS_HOST", "127.0.0.1"),
-        ("REDIS_PORT", &redis),
+        ("REDIS_URL", redis),
         ("MQTT_HOST", "127.0.0.1"),
         ("MQTT_PORT", &mqtt),
     ];
@@ -51,9 +86,13 @@ pub(crate) async fn start_standalone(vars: &[(&str, &str)]) -> ServiceProcess {
 }
 
 /// Starts an instance with its timeline in Redis, or in memory, that uses the broker at this port. Waits until it is ready.
-pub(crate) async fn start_on(redis: Option<&TestRedis>, mqtt: u16, vars: &[(&str, &str)]) -> ServiceProcess {
+pub(crate) async fn start_on(
+    redis: Option<&TestBackend>,
+    mqtt: u16,
+    vars: &[(&str, &str)],
+) -> ServiceProcess {
     let player = match redis {
-        Some(redis) => start_player(redis.port(), mqtt, vars).await,
+        Some(redis) => start_player_at(&redis.url(), mqtt, vars).await,
         None => {
             let port = mqtt.to_string();
             let broker = [("MQTT_HOST", "127.0.0.1"), ("MQTT_PORT", &*port)];
@@ -65,7 +104,7 @@ pub(crate) async fn start_on(redis: Option<&TestRedis>, mqtt: u16, vars: &[(&str
 }
 
 /// The same with an instance that prints its messages.
-pub(crate) async fn start_printing(redis: Option<&TestRedis>, vars: &[(&str, &str)]) -> ServiceProcess {
+pub(crate) async fn start_printing(redis: Option<&TestBackend>, vars: &[(&str, &str)]) -> ServiceProcess {
     start_on(redis, 1, &[&[("TESTING_MOCK_MQTT", "true")], vars].concat()).await
 }
 
@@ -77,10 +116,16 @@ pub(crate) async fn record(args: &[&str], vars: &[(&str, &str)]) -> (Option<i32>
     (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
+struct Received {
+    topic: String,
+    payload: Value,
+    at_ms: i64,
+}
+
 /// An MQTT client that subscribes to `customer/#` and stores every message. It reconnects after a restart of the broker.
 #[derive(Clone)]
 pub(crate) struct Subscriber {
-    messages: Arc<Mutex<Vec<(String, Value)>>>,
+    messages: Arc<Mutex<Vec<Received>>>,
     subscribed: Arc<Mutex<bool>>,
 }
 
@@ -101,7 +146,8 @@ impl Subscriber {
                     Ok(Event::Incoming(Packet::SubAck(_))) => *shared.subscribed.lock() = true,
                     Ok(Event::Incoming(Packet::Publish(message))) => {
                         let payload = serde_json::from_slice(&message.payload).unwrap();
-                        shared.messages.lock().push((message.topic, payload));
+                        let received = Received { topic: message.topic, payload, at_ms: now_ms() };
+                        shared.messages.lock().push(received);
                     }
                     Ok(_) => {}
                     Err(_) => {
@@ -120,7 +166,18 @@ impl Subscriber {
     }
 
     pub(crate) fn messages(&self) -> Vec<(String, Value)> {
-        self.messages.lock().clone()
+        let messages = self.messages.lock();
+        messages.iter().map(|message| (message.topic.clone(), message.payload.clone())).collect()
+    }
+
+    /// How late the latest step was that arrived since `since_ms`, of the customers that are meant (ms). `ts` of a payload must be
+    /// milliseconds.
+    pub(crate) fn lateness_ms(&self, since_ms: i64, is_meant: impl Fn(&str) -> bool) -> i64 {
+        let messages = self.messages.lock();
+        let meant = messages.iter().filter(|message| {
+            message.at_ms >= since_ms && message.payload["id"].as_str().is_some_and(&is_meant)
+        });
+        meant.map(|message| message.at_ms - message.payload["ts"].as_i64().unwrap()).max().unwrap_or_default()
     }
 
     /// The `x` of each customer's moves in the order they arrived, without repeated ones; and the number of repeated ones.
