@@ -8,6 +8,7 @@ use crate::id::{CustomerId, GameToken, RecordingName, RunId, UserToken};
 use crate::{Layout, Partition};
 
 pub use self::hash_slot::{HASH_SLOTS, hash_slot, slot_tag, spread_tags};
+pub use crate::partition::in_partition;
 
 /// The layout of a key: `to_string()` is its name in Redis.
 ///
@@ -242,6 +243,9 @@ impl Key<'_> {
     /// What has another name on a Cluster than on one Redis, because it must be in one hash slot with other keys, or must not:
     /// what is in braces decides the slot.
     fn on_cluster(&self) -> String {
+        if let Some(partition) = Partition::of_key(self) {
+            return in_partition(partition, self);
+        }
         match self {
             // All of a partition is in one slot: what a failover loses of its lines, the state of the recording has lost too.
             Key::StatusEpoch { tag } => format!("status-proxy:{{{tag}}}:mark"),
@@ -249,22 +253,6 @@ impl Key<'_> {
             Key::StatusRecorded { tag, node } => format!("status-proxy:{{{tag}}}:recorded:{node}"),
             Key::StatusHistory { tag, channel } => format!("status-proxy:{{{tag}}}:history:{channel}"),
             Key::StatusChannels { tag, run } => format!("status-proxy:{{{tag}}}:channels:{run}"),
-            Key::Scenario(owner) | Key::Playback(owner) | Key::TimelinePosts(owner) => {
-                in_partition(Partition::of(owner.as_str()), self)
-            }
-            Key::Recording(owner) | Key::RecordingPlayback(owner) => {
-                in_partition(Partition::of(owner.as_str()), self)
-            }
-            Key::Scenarios(partition)
-            | Key::Timeline(partition)
-            | Key::TimelineMeta(partition)
-            | Key::TimelineInstances(partition)
-            | Key::TimelinePartitions(partition)
-            | Key::TimelineLoops(partition)
-            | Key::TimelineDeadLetters(partition)
-            | Key::Recordings(partition)
-            | Key::RecordingLoops(partition) => in_partition(*partition, self),
-
             // All of a dataset's jobs are in one slot: a script takes, plans and commits many of them.
             Key::EtlJobs
             | Key::EtlDead
@@ -295,13 +283,6 @@ impl Key<'_> {
             same => same.to_string(),
         }
     }
-}
-
-/// On a Cluster, what has this name on one Redis: `{TIMELINE:77}:CURRENT` for `TIMELINE:CURRENT`. scenario-player asks by it
-/// what its user may do.
-pub fn in_partition(partition: Partition, name: impl fmt::Display) -> String {
-    let name = name.to_string();
-    format!("{{{}}}:{}", partition.tag(), name.strip_prefix("TIMELINE:").unwrap_or(&name))
 }
 
 /// The name on one Redis.
