@@ -1,14 +1,16 @@
 //! Every key that Backplane reads or writes, in one place. The README's table says what each holds and for how long.
 
+mod game_suffix;
 mod hash_slot;
+mod in_partition;
 
 use std::fmt;
 
 use crate::id::{CustomerId, GameToken, RecordingName, RunId, UserToken};
 use crate::{Layout, Partition};
 
+pub use self::in_partition::in_partition;
 pub use self::hash_slot::{HASH_SLOTS, hash_slot, slot_tag, spread_tags};
-pub use crate::partition::in_partition;
 
 /// The layout of a key: `to_string()` is its name in Redis.
 ///
@@ -243,9 +245,6 @@ impl Key<'_> {
     /// What has another name on a Cluster than on one Redis, because it must be in one hash slot with other keys, or must not:
     /// what is in braces decides the slot.
     fn on_cluster(&self) -> String {
-        if let Some(partition) = Partition::of_key(self) {
-            return in_partition(partition, self);
-        }
         match self {
             // All of a partition is in one slot: what a failover loses of its lines, the state of the recording has lost too.
             Key::StatusEpoch { tag } => format!("status-proxy:{{{tag}}}:mark"),
@@ -253,6 +252,22 @@ impl Key<'_> {
             Key::StatusRecorded { tag, node } => format!("status-proxy:{{{tag}}}:recorded:{node}"),
             Key::StatusHistory { tag, channel } => format!("status-proxy:{{{tag}}}:history:{channel}"),
             Key::StatusChannels { tag, run } => format!("status-proxy:{{{tag}}}:channels:{run}"),
+            Key::Scenario(owner) | Key::Playback(owner) | Key::TimelinePosts(owner) => {
+                in_partition(Partition::of(owner.as_str()), self)
+            }
+            Key::Recording(owner) | Key::RecordingPlayback(owner) => {
+                in_partition(Partition::of(owner.as_str()), self)
+            }
+            Key::Scenarios(partition)
+            | Key::Timeline(partition)
+            | Key::TimelineMeta(partition)
+            | Key::TimelineInstances(partition)
+            | Key::TimelinePartitions(partition)
+            | Key::TimelineLoops(partition)
+            | Key::TimelineDeadLetters(partition)
+            | Key::Recordings(partition)
+            | Key::RecordingLoops(partition) => in_partition(*partition, self),
+
             // All of a dataset's jobs are in one slot: a script takes, plans and commits many of them.
             Key::EtlJobs
             | Key::EtlDead
@@ -375,22 +390,7 @@ impl fmt::Display for Key<'_> {
 
 /// What follows [`Key::Game`] in the names of a game's other keys. etl-worker passes these to its scripts, which handle
 /// many games in one call.
-pub mod game_suffix {
-    /// Of [`Key::GameSuperheros`](super::Key::GameSuperheros). With `:` and a user token after it, of
-    /// [`Key::GameSuperhero`](super::Key::GameSuperhero).
-    pub const SUPERHEROS: &str = ":superheros";
-    /// Of [`Key::GameLogs`](super::Key::GameLogs).
-    pub const LOGS: &str = ":logs";
-    /// Of [`Key::GameOrder`](super::Key::GameOrder).
-    pub const ORDER: &str = ":order";
-    /// Of [`Key::GameStatus`](super::Key::GameStatus).
-    pub const STATUS: &str = ":status";
-    /// Of [`Key::GameParticipants`](super::Key::GameParticipants).
-    pub const PARTICIPANTS: &str = ":participants";
-    /// Of [`Key::GameHost`](super::Key::GameHost).
-    pub const HOST: &str = ":host";
-}
-
+pub 
 /// What precedes the number in [`Key::GamesOfPlayers`]. etl-worker passes it to a script.
 pub const GAMES_OF_PLAYERS_PREFIX: &str = "games:players:";
 /// What precedes the number in [`Key::GamesOfParticipants`]. etl-worker passes it to a script.

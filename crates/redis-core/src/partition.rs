@@ -1,7 +1,5 @@
-use std::fmt;
 use std::sync::LazyLock;
 
-use crate::Key;
 use crate::key::{hash_slot, spread_tags};
 
 /// One of the partitions over which scenario-player spreads customers and recordings. All instances must agree on them.
@@ -18,26 +16,6 @@ impl Partition {
     /// The partition of a customer, by its id, or of a recording, by its name.
     pub fn of(owner: &str) -> Self {
         Self::numbered(hash_slot(owner).into())
-    }
-
-    /// The partition that a key of scenario-player is in.
-    pub(crate) fn of_key(key: &Key<'_>) -> Option<Self> {
-        match key {
-            Key::Scenario(owner) | Key::Playback(owner) | Key::TimelinePosts(owner) => {
-                Some(Self::of(owner.as_str()))
-            }
-            Key::Recording(owner) | Key::RecordingPlayback(owner) => Some(Self::of(owner.as_str())),
-            Key::Scenarios(partition)
-            | Key::Timeline(partition)
-            | Key::TimelineMeta(partition)
-            | Key::TimelineInstances(partition)
-            | Key::TimelinePartitions(partition)
-            | Key::TimelineLoops(partition)
-            | Key::TimelineDeadLetters(partition)
-            | Key::Recordings(partition)
-            | Key::RecordingLoops(partition) => Some(*partition),
-            _ => None,
-        }
     }
 
     /// The partition with this number. They begin again after the last.
@@ -64,13 +42,6 @@ impl Partition {
     pub(crate) fn tag(self) -> &'static str {
         &TAGS[self.number()]
     }
-}
-
-/// On a Cluster, what has this name on one Redis: `{TIMELINE:77}:CURRENT` for `TIMELINE:CURRENT`. scenario-player asks by it
-/// what its user may do.
-pub fn in_partition(partition: Partition, name: impl fmt::Display) -> String {
-    let name = name.to_string();
-    format!("{{{}}}:{}", partition.tag(), name.strip_prefix("TIMELINE:").unwrap_or(&name))
 }
 
 static TAGS: LazyLock<Vec<String>> = LazyLock::new(|| spread_tags("TIMELINE:", Partition::COUNT as u16));
