@@ -1,6 +1,6 @@
 //! Every key that Backplane reads or writes, in one place. The README's table says what each holds and for how long.
 
-mod game_suffix;
+pub mod game_suffix;
 mod hash_slot;
 mod in_partition;
 
@@ -9,8 +9,8 @@ use std::fmt;
 use crate::id::{CustomerId, GameToken, RecordingName, RunId, UserToken};
 use crate::{Layout, Partition};
 
-pub use self::in_partition::in_partition;
 pub use self::hash_slot::{HASH_SLOTS, hash_slot, slot_tag, spread_tags};
+pub use self::in_partition::in_partition;
 
 /// The layout of a key: `to_string()` is its name in Redis.
 ///
@@ -388,9 +388,6 @@ impl fmt::Display for Key<'_> {
     }
 }
 
-/// What follows [`Key::Game`] in the names of a game's other keys. etl-worker passes these to its scripts, which handle
-/// many games in one call.
-pub 
 /// What precedes the number in [`Key::GamesOfPlayers`]. etl-worker passes it to a script.
 pub const GAMES_OF_PLAYERS_PREFIX: &str = "games:players:";
 /// What precedes the number in [`Key::GamesOfParticipants`]. etl-worker passes it to a script.

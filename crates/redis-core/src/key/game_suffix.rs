@@ -1,3 +1,5 @@
+//! What follows `Key::Game` in the names of a game's other keys. etl-worker passes these to its scripts, which handle
+//! many games in one call.
 
 /// Of [`Key::GameSuperheros`](super::Key::GameSuperheros). With `:` and a user token after it, of
 /// [`Key::GameSuperhero`](super::Key::GameSuperhero).
