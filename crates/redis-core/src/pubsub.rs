@@ -25,6 +25,7 @@ use tokio::sync::watch;
 use crate::builder::once;
 use crate::{Connection, ErrorClass, RedisError, State};
 pub(crate) use link::Link;
+pub(crate) use nodes::Nodes;
 use proof::{ConnectionInfo, Proof};
 
 /// A command on this connection that takes longer has failed.

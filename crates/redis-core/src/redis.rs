@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::builder::COMMAND_TIMEOUT;
 use crate::cluster::{Follower, Redirect, Topology, first_view};
 use crate::key::hash_slot;
-use crate::pubsub::Link;
+use crate::pubsub::{Link, Nodes};
 use crate::state::starting;
 use crate::{
     ConnectError, Connection, Layout, Needs, PubSubConnection, RedisConfig, RedisError, Shard, State,
@@ -212,7 +212,7 @@ impl Redis {
     /// # Errors
     /// As [`connect`](Self::connect).
     pub fn pubsub(&self, event_capacity: usize) -> Result<PubSubConnection, ConnectError> {
-        self.link(event_capacity).map(PubSubConnection::of_link)
+        self.link(Nodes::any, event_capacity).map(PubSubConnection::of_link)
     }
 
     /// As [`pubsub`](Self::pubsub). On a Cluster all who name the same slot are at the same node, where all hear the same messages
@@ -226,13 +226,8 @@ impl Redis {
         apart_from: u16,
         event_capacity: usize,
     ) -> Result<PubSubConnection, ConnectError> {
-        let link = match self.layout() {
-            Layout::One => connect::listener(&self.config, event_capacity).map(Link::fixed),
-            Layout::Cluster => {
-                Link::to_common_node(&self.config, self.topology.clone(), apart_from, event_capacity)
-            }
-        };
-        link.map(PubSubConnection::of_link)
+        let nodes = |config: &RedisConfig, topology| Nodes::common(config, topology, apart_from);
+        self.link(nodes, event_capacity).map(PubSubConnection::of_link)
     }
 
     /// A subscriber, which subscribes again after every reconnect; on a Cluster as [`pubsub`](Self::pubsub). Its channel holds
@@ -241,13 +236,18 @@ impl Redis {
     /// # Errors
     /// As [`connect`](Self::connect).
     pub fn subscriber(&self) -> Result<Subscriber, ConnectError> {
-        self.link(connect::EVENT_CAPACITY).map(Subscriber::new)
+        self.link(Nodes::any, connect::EVENT_CAPACITY).map(Subscriber::new)
     }
 
-    fn link(&self, event_capacity: usize) -> Result<Link, ConnectError> {
+    /// A connection that subscribes; on a Cluster to one of `nodes`.
+    fn link(
+        &self,
+        nodes: impl FnOnce(&RedisConfig, watch::Receiver<Topology>) -> Nodes,
+        event_capacity: usize,
+    ) -> Result<Link, ConnectError> {
         match self.layout() {
             Layout::One => connect::listener(&self.config, event_capacity).map(Link::fixed),
-            Layout::Cluster => Link::to_any_node(&self.config, self.topology.clone(), event_capacity),
+            Layout::Cluster => Link::to(nodes(&self.config, self.topology.clone()), event_capacity),
         }
     }
 

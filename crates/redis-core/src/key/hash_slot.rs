@@ -24,39 +24,36 @@ pub fn slot_tag(slot: u16) -> u32 {
 pub fn spread_tags(prefix: &str, count: u16) -> Vec<String> {
     assert!((1..=1_024).contains(&count), "{count} partitions");
     let (parts, slots) = (usize::from(count), usize::from(HASH_SLOTS));
-    let mut tags = vec![None; parts];
-    let mut missing = parts;
-    for number in 0_u64.. {
-        let name = format!("{prefix}{number}");
-        let position = usize::from(hash_slot(&name)) * parts;
+    let tag = |number: u32| format!("{prefix}{number}");
+    let numbers = smallest_numbers(parts, |number| {
+        let position = usize::from(hash_slot(tag(number))) * parts;
         let is_near_the_middle = (slots * 3 / 8..slots * 5 / 8).contains(&(position % slots));
-        let tag = &mut tags[position / slots];
-        if is_near_the_middle && tag.is_none() {
-            *tag = Some(name);
+        is_near_the_middle.then_some(position / slots)
+    });
+    numbers.into_iter().map(tag).collect()
+}
+
+/// For each of so many places the smallest number that has it.
+fn smallest_numbers(places: usize, place_of: impl Fn(u32) -> Option<usize>) -> Vec<u32> {
+    let mut numbers = vec![None; places];
+    let mut missing = places;
+    for number in 0.. {
+        if let Some(free) = place_of(number).map(|place| &mut numbers[place]).filter(|known| known.is_none())
+        {
+            *free = Some(number);
             missing -= 1;
         }
         if missing == 0 {
             break;
         }
     }
-    tags.into_iter().flatten().collect()
+    numbers.into_iter().flatten().collect()
 }
 
 /// By slot. Made in some milliseconds, when the first is needed.
 static TAGS: LazyLock<Vec<u32>> = LazyLock::new(|| {
-    let mut missing = usize::from(HASH_SLOTS);
-    let mut tags = vec![None; missing];
-    for number in 0.. {
-        let tag = &mut tags[usize::from(hash_slot(number.to_string()))];
-        if tag.is_none() {
-            *tag = Some(number);
-            missing -= 1;
-        }
-        if missing == 0 {
-            break;
-        }
-    }
-    tags.into_iter().flatten().collect()
+    let slot_of = |number: u32| usize::from(hash_slot(number.to_string()));
+    smallest_numbers(HASH_SLOTS.into(), |number| Some(slot_of(number)))
 });
 
 #[cfg(test)]

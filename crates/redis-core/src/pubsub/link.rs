@@ -15,7 +15,7 @@ use super::nodes::{Nodes, Place};
 use crate::cluster::{NodeId, Topology};
 use crate::follow::reconnect;
 use crate::state::publish_state;
-use crate::{ConnectError, Connection, RedisConfig, State, connect};
+use crate::{ConnectError, Connection, State, connect};
 
 /// A connection that subscribes: to one server; or to a node of a Cluster, and to another when that is down. What is published on
 /// one node of a Cluster is told by each.
@@ -56,26 +56,8 @@ impl Link {
         Self { current: Arc::new(Mutex::new(current)), state, passed_on: None }
     }
 
-    /// A connection to any node of a Cluster. `config` has the names of some, for as long as nothing else is known.
-    pub(crate) fn to_any_node(
-        config: &RedisConfig,
-        topology: watch::Receiver<Topology>,
-        event_capacity: usize,
-    ) -> Result<Self, ConnectError> {
-        Self::to(Nodes::any(config, topology), event_capacity)
-    }
-
-    /// A connection to the same node of a Cluster for all who name the same slot. It is not of the shard that has the slot.
-    pub(crate) fn to_common_node(
-        config: &RedisConfig,
-        topology: watch::Receiver<Topology>,
-        apart_from: u16,
-        event_capacity: usize,
-    ) -> Result<Self, ConnectError> {
-        Self::to(Nodes::common(config, topology, apart_from), event_capacity)
-    }
-
-    fn to(mut nodes: Nodes, event_capacity: usize) -> Result<Self, ConnectError> {
+    /// A connection to one of these nodes of a Cluster, and to another when that is better.
+    pub(crate) fn to(mut nodes: Nodes, event_capacity: usize) -> Result<Self, ConnectError> {
         let place = nodes.next(None, false);
         let connection = connect::listener(&nodes.config().at(&place.server), event_capacity)?;
         let (state_sender, state) = watch::channel(connection.state.borrow().clone());

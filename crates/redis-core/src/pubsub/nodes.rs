@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const COMMON_PATIENCE: Duration = Duration::from_secs(3);
 
 /// Chooses nodes for one subscriber.
-pub(super) struct Nodes {
+pub(crate) struct Nodes {
     config: RedisConfig,
     topology: watch::Receiver<Topology>,
     choice: Choice,
@@ -40,12 +40,14 @@ pub(super) struct Place {
 }
 
 impl Nodes {
-    pub(super) fn any(config: &RedisConfig, topology: watch::Receiver<Topology>) -> Self {
+    /// Any node that is not down. `config` has the names of some, for as long as nothing else is known.
+    pub(crate) fn any(config: &RedisConfig, topology: watch::Receiver<Topology>) -> Self {
         let choice = Choice::Any { turn: RandomState::new().hash_one(0) };
         Self { config: config.clone(), topology, choice }
     }
 
-    pub(super) fn common(config: &RedisConfig, topology: watch::Receiver<Topology>, apart_from: u16) -> Self {
+    /// The same node for all who name the same slot. It is not of the shard that has the slot.
+    pub(crate) fn common(config: &RedisConfig, topology: watch::Receiver<Topology>, apart_from: u16) -> Self {
         let choice = Choice::Common { apart_from, failed: Vec::new() };
         Self { config: config.clone(), topology, choice }
     }

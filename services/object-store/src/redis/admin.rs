@@ -120,17 +120,7 @@ impl RedisBackend {
         })
         .await?;
         self.clear_cache();
-        let reset = |keyspace: &Keyspace| {
-            let (keyspace, key) = (keyspace.clone(), Key::ObjectTotalSize(keyspace.prefix()).to_string());
-            async move {
-                let set = |client: Client| {
-                    let key = key.clone();
-                    async move { client.set::<(), _, _>(key, 0, None, None, false).await }
-                };
-                keyspace.run(set).await
-            }
-        };
-        try_join_all(self.partitions().iter().map(|partition| reset(partition.keyspace()))).await?;
+        try_join_all(self.partitions().iter().map(|partition| reset_size(partition.keyspace()))).await?;
         Ok(())
     }
 
@@ -175,15 +165,18 @@ impl RedisBackend {
 }
 
 async fn size(keyspace: &Keyspace) -> Result<u64, Error> {
-    let key = Key::ObjectTotalSize(keyspace.prefix()).to_string();
-    let read = |client: Client| {
-        let key = key.clone();
-        async move { client.get::<Option<Bytes>, _>(key).await }
-    };
+    let key = &Key::ObjectTotalSize(keyspace.prefix()).to_string();
+    let read = |client: Client| async move { client.get::<Option<Bytes>, _>(key.as_str()).await };
     match keyspace.run(read).await {
         Err(error) if !ErrorClass::of(&error).is_invalid() => Err(error),
         size => Ok(number(&Vec::from_iter(size.ok().flatten()))),
     }
+}
+
+async fn reset_size(keyspace: &Keyspace) -> Result<(), Error> {
+    let key = &Key::ObjectTotalSize(keyspace.prefix()).to_string();
+    let set = |client: Client| async move { client.set(key.as_str(), 0, None, None, false).await };
+    keyspace.run(set).await
 }
 
 async fn used_memory(shard: &Shard) -> Result<UsedMemory, Error> {

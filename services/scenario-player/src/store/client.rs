@@ -86,8 +86,8 @@ impl Store {
     }
 
     /// Where a script announces what it changed in a lane.
-    pub(super) fn hint_channel(&self, lane: Lane) -> Value {
-        Channel::TimelineChanged(lane.key_partition()).name(self.redis.layout()).into()
+    pub(super) fn hint_channel(&self, lane: Lane) -> String {
+        Channel::TimelineChanged(lane.key_partition()).name(self.redis.layout())
     }
 
     /// Runs `op` on the server that has the keys of the lane, as [`Redis::run`] does.

@@ -81,7 +81,7 @@ impl Store {
         events: &[Event],
     ) -> Result<bool, Unavailable> {
         let count = i64::try_from(ids.len()).unwrap_or(i64::MAX);
-        let mut args: Vec<Value> = vec![self.hint_channel(lane), count.into()];
+        let mut args: Vec<Value> = vec![self.hint_channel(lane).into(), count.into()];
         args.extend(ids.iter().map(|id| Value::from(entry_id(*id))));
         args.extend(add_args(events, None));
         let partition = lane.key_partition();

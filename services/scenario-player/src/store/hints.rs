@@ -71,8 +71,7 @@ impl Store {
 
     /// The lane of each channel of hints.
     fn hint_channels(&self) -> HashMap<String, Lane> {
-        let channel = |lane: Lane| Channel::TimelineChanged(lane.key_partition()).name(self.redis.layout());
-        self.lanes.iter().map(|lane| (channel(lane), lane)).collect()
+        self.lanes.iter().map(|lane| (self.hint_channel(lane), lane)).collect()
     }
 
     /// A message that is not a hint.

@@ -62,7 +62,7 @@ impl Store {
     pub(crate) async fn join(&self, lane: Lane, request: JoinRequest<'_>) -> Result<JoinReply, Unavailable> {
         let number = |number: usize| Value::from(i64::try_from(number).unwrap_or(i64::MAX));
         let mut args: Vec<Value> = vec![
-            self.hint_channel(lane),
+            self.hint_channel(lane).into(),
             request.instance.into(),
             request.lease_ms.into(),
             request.start_ms.map_or_else(|| "now".to_owned(), |ms| ms.to_string()).into(),
@@ -97,7 +97,7 @@ impl Store {
 
     /// Gives up the lease on a lane and all partitions there.
     pub(crate) async fn leave(&self, lane: Lane, instance: &str) -> Result<(), Unavailable> {
-        let args = vec![self.hint_channel(lane), instance.into()];
+        let args = vec![self.hint_channel(lane).into(), instance.into()];
         let partition = lane.key_partition();
         let keys = [Key::TimelineInstances(partition), Key::TimelinePartitions(partition)];
         self.run_script(lane, &self.scripts.leave, &keys, args).await

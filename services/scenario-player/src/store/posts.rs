@@ -90,7 +90,7 @@ impl Store {
             let mut args: Vec<Value> = vec![
                 new.id.name().into(),
                 new.post.into(),
-                self.hint_channel(lane),
+                self.hint_channel(lane).into(),
                 i64::try_from(number).unwrap_or(i64::MAX).into(),
             ];
             if number == 0 {

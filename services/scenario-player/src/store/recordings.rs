@@ -55,7 +55,7 @@ impl Store {
         let partition = lane.key_partition();
         let times: Vec<i64> = new.messages.iter().map(|recorded| recorded.time.as_micros()).collect();
         let mut args: Vec<Value> = vec![
-            self.hint_channel(lane),
+            self.hint_channel(lane).into(),
             new.name.as_str().into(),
             new.digest.as_str().into(),
             i64::try_from(times.len()).unwrap_or(i64::MAX).into(),

@@ -163,7 +163,7 @@ impl Store {
         let lane = self.lanes.of(id.as_str());
         let partition = lane.key_partition();
         let mut args: Vec<Value> = vec![
-            self.hint_channel(lane),
+            self.hint_channel(lane).into(),
             id.as_str().into(),
             playback_json(old).into(),
             new.as_ref().map(playback_json).unwrap_or_default().into(),

@@ -90,16 +90,12 @@ impl RecorderGroup {
         } else {
             self.held.fetch_sub(1, Ordering::Relaxed)
         };
-        self.show();
+        self.metrics.is_recorder.set(self.held.load(Ordering::Relaxed) as i64);
         match (is_recorder, before) {
             (true, 0) => info!("this instance records history"),
             (false, 1) => info!("this instance no longer records history"),
             _ => {}
         }
-    }
-
-    fn show(&self) {
-        self.metrics.is_recorder.set(self.held.load(Ordering::Relaxed) as i64);
     }
 
     pub(super) fn backlog_bytes(&self) -> Arc<AtomicUsize> {

@@ -6,8 +6,9 @@ use std::time::Duration;
 use fred::clients::Client;
 use fred::interfaces::HashesInterface;
 use fred::types::scripts::Script;
-use fred::types::{FromValue, Value};
+use fred::types::{FromValue, MultipleKeys, Value};
 use parking_lot::Mutex;
+use redis_core::key::hash_slot;
 use redis_core::{Channel, ErrorClass, Key, Layout, Redis, RedisError};
 
 use super::page::{RecordedSpan, StoredPage};
@@ -113,12 +114,13 @@ impl HistoryStore {
         keys: Vec<String>,
         args: Vec<Value>,
     ) -> Result<T, RedisError> {
-        let slot = keys.first().cloned().unwrap_or_default();
-        let call = |client: Client| {
-            let (script, keys, args) = (script.clone(), keys.clone(), args.clone());
-            async move { script.evalsha_with_reload(&client, keys, args).await }
+        let slot = hash_slot(keys.first().map_or("", String::as_str));
+        // Copies of these share their texts.
+        let (keys, args) = (&MultipleKeys::from(keys), &args);
+        let call = |client: Client| async move {
+            script.evalsha_with_reload(&client, keys.clone(), args.clone()).await
         };
-        self.redis.run(slot, call).await
+        self.redis.run_on_slot(slot, call).await
     }
 
     fn stream(&self, channel: &str) -> String {
@@ -204,15 +206,12 @@ impl HistoryStore {
 
     /// Which lines of the run of this channel are recorded. What others have written in the place of the state is no state.
     pub(crate) async fn recorded_span(&self, channel: &str) -> Result<RecordedSpan, RedisError> {
-        let key = self.recorded(self.partitions.of(channel), &self.node.lock().clone());
-        let read = |client: Client| {
-            let key = key.clone();
-            async move {
-                let names = vec!["upto", "complete", "listed", "listed_upto"];
-                client.hmget::<Vec<Value>, _, _>(key, names).await
-            }
+        let key = &self.recorded(self.partitions.of(channel), &self.node.lock().clone());
+        let read = |client: Client| async move {
+            let names = vec!["upto", "complete", "listed", "listed_upto"];
+            client.hmget::<Vec<Value>, _, _>(key.as_str(), names).await
         };
-        match self.redis.run(&key, read).await {
+        match self.redis.run(key, read).await {
             Ok(fields) => Ok(RecordedSpan::parse(&fields)),
             Err(error) if ErrorClass::of(&error).is_invalid() => Ok(RecordedSpan::parse(&[])),
             Err(error) => Err(error),

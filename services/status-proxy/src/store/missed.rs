@@ -55,14 +55,12 @@ impl HistoryStore {
         epoch: u64,
     ) -> Result<Option<Vec<(Arc<str>, Line)>>, RedisError> {
         let deadline = Instant::now() + CATCH_UP_TIMEOUT;
-        let lease = self.lease(self.partitions.first());
-        let read_lease = |client: Client| {
-            let lease = lease.clone();
-            async move { client.get::<Option<String>, _>(lease).await }
-        };
+        let lease = &self.lease(self.partitions.first());
+        let read_lease =
+            |client: Client| async move { client.get::<Option<String>, _>(lease.as_str()).await };
         let of_runs = channels.iter().any(|channel| is_whole_run(channel));
         loop {
-            let recorder = self.redis.run(&lease, read_lease).await?;
+            let recorder = self.redis.run(lease, read_lease).await?;
             let span = self.recorded_span("").await?;
             let no_other_records = recorder.is_none_or(|recorder| recorder == self.instance);
             let recorded_since = if of_runs { span.of_run().since } else { span.since };

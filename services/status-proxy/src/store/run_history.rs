@@ -22,12 +22,11 @@ type Of<T> = (Arc<str>, T);
 impl HistoryStore {
     /// The channels of a run that have a stream. `None`: they are not all known, or too many.
     pub(super) async fn run_channels(&self, run: &str) -> Result<Option<Vec<Arc<str>>>, RedisError> {
-        let key = self.list(run);
-        let read = |client: Client| {
-            let key = key.clone();
-            async move { client.zrange(key, 0, MAX_CHANNELS as i64, None, false, None, false).await }
+        let key = &self.list(run);
+        let read = |client: Client| async move {
+            client.zrange(key.as_str(), 0, MAX_CHANNELS as i64, None, false, None, false).await
         };
-        let names: Vec<String> = match self.redis.run(&key, read).await {
+        let names: Vec<String> = match self.redis.run(key, read).await {
             Err(error) if ErrorClass::of(&error).is_invalid() => return Ok(None),
             names => names?,
         };
