@@ -27,6 +27,8 @@ mod outgoing;
 mod pending_response;
 mod refused_ids;
 mod reply_to;
+mod response_batch;
+mod response_run;
 mod session;
 mod session_registry;
 

@@ -20,6 +20,7 @@ use crate::object::{Content, Object, ObjectStat};
 use crate::refused_ids::RefusedIds;
 use crate::reply_to::{ReplyTo, Waiter, Woken};
 use crate::request::{ContentLocation, Places, Refused, RemoteObject, Request, Response, Totals};
+use crate::response_batch::ResponseBatch;
 use crate::room::Reservations;
 use crate::spill::{SpillFolder, Spilled};
 use crate::wait_queue::{Awaited, WaitQueue};
@@ -80,11 +81,12 @@ struct Deferred {
 
 impl Deferred {
     fn run(self) -> Woken {
-        let mut woken = Woken::default();
+        let (mut woken, mut responses) = (Woken::default(), ResponseBatch::default());
         for (reply_to, response) in self.responses {
             woken.add(&reply_to);
-            reply_to.send(response);
+            responses.add(reply_to, response);
         }
+        responses.send();
         woken
     }
 }

@@ -4,6 +4,10 @@ use bytes::Bytes;
 
 use crate::header::{HEADER_LEN, RequestHeader, RequestKind, ResponseKind, encode_response};
 use crate::request::{Refused, RemoteObject, Response, Totals};
+use crate::response_run::ResponseRun;
+
+/// The longest payload that is short, in bytes.
+const SHORT_MAX: usize = 128;
 
 /// A response in a session's outbox.
 pub(crate) enum OutgoingResponse {
@@ -12,6 +16,8 @@ pub(crate) enum OutgoingResponse {
         payload: Bytes,
         refusal: Option<Box<Refusal>>,
     },
+    /// Several, as they are written.
+    Run(ResponseRun),
     /// The response to a get whose content is read from Redis or from a file when it is this response's turn to be written.
     /// Until then it takes no memory.
     Remote {
@@ -47,9 +53,9 @@ impl OutgoingResponse {
             (RequestKind::Delete, Response::Done) => (ResponseKind::Deleted, Bytes::new()),
             (RequestKind::Duplicate, Response::Done) => (ResponseKind::Duplicated, Bytes::new()),
             (RequestKind::Get, Response::Object(object)) => {
-                let max = usize::try_from(request.payload_length).unwrap_or(usize::MAX);
-                let length = max.min(object.data.len());
-                (ResponseKind::Got, object.data.slice(..length))
+                let mut data = object.data;
+                data.truncate(usize::try_from(request.payload_length).unwrap_or(usize::MAX));
+                (ResponseKind::Got, data)
             }
             (RequestKind::Totals, Response::Totals(totals)) => (ResponseKind::Totals, encode_totals(&totals)),
             // The protocol has no error response. Released clients treat this one as a refusal.
@@ -57,6 +63,24 @@ impl OutgoingResponse {
         };
         let header = encode_response(&request.id, payload.len() as u64, request.request_id, kind);
         Self::Encoded { header, payload, refusal }
+    }
+
+    /// The length of the payload, if this is encoded and short. To copy such a payload takes no more memory than to share it.
+    pub(crate) fn short_payload_length(&self) -> Option<usize> {
+        match self {
+            Self::Encoded { payload, refusal: None, .. } => {
+                Some(payload.len()).filter(|length| *length <= SHORT_MAX)
+            }
+            _ => None,
+        }
+    }
+
+    /// Header and payload, if this is one response that is encoded.
+    pub(crate) fn into_encoded(self) -> Option<([u8; HEADER_LEN], Bytes)> {
+        match self {
+            Self::Encoded { header, payload, .. } => Some((header, payload)),
+            Self::Run(_) | Self::Remote { .. } => None,
+        }
     }
 }
 

@@ -45,11 +45,20 @@ impl PendingResponse {
         }
     }
 
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.state == State::Waiting
+    }
+
     pub(crate) fn send(self, response: Response) {
         let response = OutgoingResponse::new(self.request, response);
         match self.state {
             State::InFlight => self.session.finish_request(Some(response)),
-            State::Waiting => self.session.push(response),
+            State::Waiting => self.session.push([response]),
         }
+    }
+
+    /// The client, and what it is sent.
+    pub(crate) fn into_outgoing(self, response: Response) -> (Arc<Session>, OutgoingResponse) {
+        (self.session, OutgoingResponse::new(self.request, response))
     }
 }

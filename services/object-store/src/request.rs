@@ -49,6 +49,7 @@ pub(crate) enum Request {
 }
 
 /// The result of a request.
+#[derive(Clone)]
 pub(crate) enum Response {
     Done,
     Absent,

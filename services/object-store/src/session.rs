@@ -104,10 +104,10 @@ impl Session {
         }
     }
 
-    /// Adds a response for the client's connection, or for its next one.
-    pub(crate) fn push(&self, response: OutgoingResponse) {
+    /// Adds responses for the client's connection, or for its next one.
+    pub(crate) fn push(&self, responses: impl IntoIterator<Item = OutgoingResponse>) {
         let mut outbox = self.outbox.lock();
-        outbox.ready.push_back(response);
+        outbox.ready.extend(responses);
         outbox.link.wake();
     }
 

@@ -11,17 +11,20 @@ use crate::id::ObjectId;
 /// Waiting requests, by object and by owner (the client that sent them). Each has a ticket: a number that orders them.
 pub(crate) struct WaitQueue<W> {
     /// Boxed: a tree moves its values when others are removed.
-    by_ticket: BTreeMap<u64, Box<Entry<W>>>,
+    by_ticket: BTreeMap<u64, Box<Waiting<W>>>,
     by_id: HashMap<ObjectId, BTreeSet<u64>>,
     by_owner: HashMap<u64, BTreeSet<u64>>,
     last_ticket: Arc<AtomicU64>,
 }
 
-struct Entry<W> {
-    id: ObjectId,
+/// A request that waits.
+pub(crate) struct Waiting<W> {
+    pub(crate) ticket: u64,
+    /// The object that it waits for.
+    pub(crate) id: ObjectId,
     owner: u64,
     since: Instant,
-    waiter: W,
+    pub(crate) waiter: W,
 }
 
 impl<W> Default for WaitQueue<W> {
@@ -52,42 +55,42 @@ impl<W> WaitQueue<W> {
     pub(crate) fn add_with_ticket(&mut self, ticket: u64, id: ObjectId, owner: u64, waiter: W) {
         self.by_id.entry(id.clone()).or_default().insert(ticket);
         self.by_owner.entry(owner).or_default().insert(ticket);
-        let entry = Entry { id, owner, since: Instant::now(), waiter };
-        self.by_ticket.insert(ticket, Box::new(entry));
+        let waiting = Waiting { ticket, id, owner, since: Instant::now(), waiter };
+        self.by_ticket.insert(ticket, Box::new(waiting));
     }
 
     /// Removes and returns the requests that wait for `id`, oldest first.
     pub(crate) fn take(&mut self, id: &ObjectId) -> Vec<W> {
         let tickets = self.by_id.get(id).cloned().unwrap_or_default();
-        self.take_each(tickets).into_iter().map(|(_, _, waiter)| waiter).collect()
+        self.take_each(tickets).into_iter().map(|taken| taken.waiter).collect()
     }
 
-    /// Removes one request, if it still waits. Returns it with the id that it waited for.
-    pub(crate) fn take_one(&mut self, ticket: u64) -> Option<(ObjectId, W)> {
-        self.take_each([ticket]).pop().map(|(_, id, waiter)| (id, waiter))
+    /// Removes one request, if it still waits.
+    pub(crate) fn take_one(&mut self, ticket: u64) -> Option<Box<Waiting<W>>> {
+        self.take_each([ticket]).pop()
     }
 
-    /// Removes the requests of `owner`. Returns them with their tickets and the ids that they waited for.
-    pub(crate) fn take_owner(&mut self, owner: u64) -> Vec<(u64, ObjectId, W)> {
+    /// Removes the requests of `owner`.
+    pub(crate) fn take_owner(&mut self, owner: u64) -> Vec<Box<Waiting<W>>> {
         let tickets = self.by_owner.get(&owner).cloned().unwrap_or_default();
         self.take_each(tickets)
     }
 
-    /// Removes those of these requests that still wait. Returns them with their tickets and the ids that they waited for.
-    pub(crate) fn take_each(&mut self, tickets: impl IntoIterator<Item = u64>) -> Vec<(u64, ObjectId, W)> {
-        let taken = tickets.into_iter().filter_map(|ticket| Some((ticket, self.by_ticket.remove(&ticket)?)));
-        let taken: Vec<_> = taken.collect();
+    /// Removes those of these requests that still wait.
+    pub(crate) fn take_each(&mut self, tickets: impl IntoIterator<Item = u64>) -> Vec<Box<Waiting<W>>> {
+        let taken: Vec<_> =
+            tickets.into_iter().filter_map(|ticket| self.by_ticket.remove(&ticket)).collect();
         // Thousands may wait for one object: their tickets are removed together.
-        for same in taken.chunk_by(|(_, one), (_, other)| one.id == other.id) {
-            remove_all(&mut self.by_id, &same[0].1.id, same.iter().map(|(ticket, _)| *ticket));
+        for same in taken.chunk_by(|one, other| one.id == other.id) {
+            remove_all(&mut self.by_id, &same[0].id, same.iter().map(|one| one.ticket));
         }
-        for same in taken.chunk_by(|(_, one), (_, other)| one.owner == other.owner) {
-            remove_all(&mut self.by_owner, &same[0].1.owner, same.iter().map(|(ticket, _)| *ticket));
+        for same in taken.chunk_by(|one, other| one.owner == other.owner) {
+            remove_all(&mut self.by_owner, &same[0].owner, same.iter().map(|one| one.ticket));
         }
         // Hundreds of thousands may have waited.
         shrink(&mut self.by_id);
         shrink(&mut self.by_owner);
-        taken.into_iter().map(|(ticket, entry)| (ticket, entry.id, entry.waiter)).collect()
+        taken
     }
 
     /// Number of waiting requests of `owner`.
@@ -300,10 +303,11 @@ mod tests {
         let (first, second) = (queue.next_ticket(), queue.next_ticket());
         queue.add_with_ticket(second, id(1), 7, "second");
         queue.add_with_ticket(first, id(1), 7, "first");
-        assert_eq!(queue.take_one(first), Some((id(1), "first")));
-        assert_eq!(queue.take_one(first), None);
+        let taken = queue.take_one(first).map(|taken| (taken.ticket, taken.id, taken.waiter));
+        assert_eq!(taken, Some((first, id(1), "first")));
+        assert!(queue.take_one(first).is_none());
         assert_eq!(queue.after(0).collect::<Vec<_>>(), [(second, &id(1), &"second")]);
         assert_eq!(queue.take(&id(1)), ["second"]);
-        assert_eq!(queue.take_one(second), None);
+        assert!(queue.take_one(second).is_none());
     }
 }

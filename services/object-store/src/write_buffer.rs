@@ -3,10 +3,11 @@
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
 use crate::header::HEADER_LEN;
+use crate::ymq::put_response_head;
 
 /// Payloads up to this many bytes are copied next to their header. That is cheaper than a slice of their own.
 const COPY_MAX: usize = 4 << 10;
@@ -42,19 +43,23 @@ impl WriteBuffer {
 
     /// Adds a header frame and, unless the payload is empty, a payload frame.
     pub(crate) fn push_response(&mut self, header: &[u8; HEADER_LEN], payload: Bytes) {
-        self.tail.put_u64_le(HEADER_LEN as u64);
-        self.push_bytes(header);
-        self.len += 8;
-        if payload.is_empty() {
-            return;
-        }
-        self.tail.put_u64_le(payload.len() as u64);
-        self.len += 8;
+        let before = self.tail.len();
+        put_response_head(&mut self.tail, header, payload.len());
+        self.len += self.tail.len() - before;
         if payload.len() <= COPY_MAX {
-            return self.push_bytes(&payload);
+            self.push_bytes(&payload);
+        } else {
+            self.push_shared(payload);
         }
-        self.len += payload.len();
-        self.parts.extend([self.tail.split().freeze(), payload]);
+    }
+
+    /// Adds bytes that are not copied.
+    pub(crate) fn push_shared(&mut self, bytes: Bytes) {
+        if !self.tail.is_empty() {
+            self.parts.push_back(self.tail.split().freeze());
+        }
+        self.len += bytes.len();
+        self.parts.push_back(bytes);
     }
 
     /// Makes one write call and removes what it wrote.

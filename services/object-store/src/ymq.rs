@@ -7,7 +7,9 @@
 mod decoder;
 mod hello;
 mod message;
+mod response;
 
 pub use decoder::Decoder;
 pub use hello::{Hello, IDENTITY_MAX, encode_hello};
 pub use message::{GOODBYE, INLINE_MAX, Message, ProtocolError};
+pub(crate) use response::put_response_head;

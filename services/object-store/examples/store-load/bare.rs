@@ -57,7 +57,14 @@ fn serve_client(stream: TcpStream) -> std::io::Result<()> {
     }
 }
 
-fn push_response(output: &mut Vec<u8>, id: &ObjectId, length: usize, request_id: u64, kind: ResponseKind) {
+/// Appends the header frame of a response.
+pub(crate) fn push_response(
+    output: &mut Vec<u8>,
+    id: &ObjectId,
+    length: usize,
+    request_id: u64,
+    kind: ResponseKind,
+) {
     let header = encode_response(id, length as u64, request_id, kind);
     output.extend_from_slice(&(header.len() as u64).to_le_bytes());
     output.extend_from_slice(&header);

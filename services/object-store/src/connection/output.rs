@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use crate::header::HEADER_LEN;
 use crate::outgoing::OutgoingResponse;
 use crate::reply_to::Woken;
+use crate::response_run::ResponseRun;
 use crate::write_buffer::WriteBuffer;
 
 pub(super) struct Output {
@@ -45,9 +46,19 @@ impl Output {
         payload: Bytes,
         again: OutgoingResponse,
     ) {
-        let start = self.buffer.written() + self.buffer.len() as u64;
-        self.encoded.push((start, again));
+        self.encoded.push((self.position(), again));
         self.buffer.push_response(header, payload);
+    }
+
+    pub(super) fn push_run(&mut self, run: ResponseRun) {
+        let bytes = run.bytes().clone();
+        self.encoded.push((self.position(), OutgoingResponse::Run(run)));
+        self.buffer.push_shared(bytes);
+    }
+
+    /// Bytes that are written before what is pushed next.
+    fn position(&self) -> u64 {
+        self.buffer.written() + self.buffer.len() as u64
     }
 
     /// The whole buffer has been written.
@@ -58,8 +69,13 @@ impl Output {
     /// What is to be sent over the client's next connection: the responses of which it has received nothing.
     pub(super) fn into_unsent(self) -> VecDeque<OutgoingResponse> {
         let written = self.buffer.written();
-        let unsent = self.encoded.into_iter().filter(|(start, _)| *start >= written);
-        unsent.map(|(_, response)| response).chain(self.taken).collect()
+        let unsent = self.encoded.into_iter().filter_map(|(start, response)| match response {
+            OutgoingResponse::Run(run) => {
+                run.unwritten(written.saturating_sub(start) as usize).map(OutgoingResponse::Run)
+            }
+            response => (start >= written).then_some(response),
+        });
+        unsent.chain(self.taken).collect()
     }
 }
 
@@ -74,6 +90,7 @@ mod tests {
     fn unsent(output: Output) -> Vec<u8> {
         let number = |response: &OutgoingResponse| match response {
             OutgoingResponse::Encoded { header, .. } => header[0],
+            OutgoingResponse::Run(run) => run.bytes()[8],
             OutgoingResponse::Remote { .. } => 0,
         };
         output.into_unsent().iter().map(number).collect()
@@ -99,5 +116,19 @@ mod tests {
         output.mark_written();
         output.push_response(&[2; HEADER_LEN], Bytes::new(), response(2));
         assert_eq!(unsent(output), [2]);
+    }
+
+    #[tokio::test]
+    async fn of_a_run_the_responses_that_were_not_begun_are_sent_again() {
+        let mut output = Output::new(b"hello");
+        let responses = (1..=3).map(|n| ([n; HEADER_LEN], Bytes::new()));
+        output.push_run(ResponseRun::encode(3, 0, responses));
+        output.push_response(&[4; HEADER_LEN], Bytes::new(), response(4));
+        let (_client, mut socket) = tokio::io::duplex(100);
+        output.buffer.write(&mut socket).await.unwrap();
+        let unsent = output.into_unsent();
+        let run = OutgoingResponse::Run(ResponseRun::encode(1, 0, std::iter::once(([3; HEADER_LEN], Bytes::new()))));
+        assert!(matches!((&unsent[0], &run), (OutgoingResponse::Run(one), OutgoingResponse::Run(other)) if one == other));
+        assert_eq!(unsent.len(), 2);
     }
 }

@@ -59,7 +59,7 @@ impl Connection {
         match self.phase.recipient() {
             Recipient::Client => {}
             Recipient::NextConnection => {
-                self.client.session.push(response);
+                self.client.session.push([response]);
                 return Ok(());
             }
             Recipient::Nobody => return Ok(()),
@@ -73,6 +73,7 @@ impl Connection {
                 let again = OutgoingResponse::Encoded { header, payload: payload.clone(), refusal: None };
                 self.output.push_response(&header, payload, again);
             }
+            OutgoingResponse::Run(run) => self.output.push_run(run),
             OutgoingResponse::Remote { request, object } => self.write_remote(&request, object).await?,
         }
         if self.output.buffer.len() >= FLUSH_SIZE { self.flush().await } else { Ok(()) }

@@ -6,9 +6,8 @@ use std::time::Instant;
 use super::operation::{OnReply, Operation};
 use super::partition_ids::PartitionIds;
 use super::wait_recheck::WaitRecheck;
-use crate::id::ObjectId;
 use crate::reply_to::Waiter;
-use crate::wait_queue::WaitQueue;
+use crate::wait_queue::{WaitQueue, Waiting};
 
 /// The operations that are due, and when further ones are.
 pub(super) struct NodeOperations {
@@ -81,14 +80,12 @@ impl NodeOperations {
 
     /// These requests were answered. If the notification and a recheck crossed, Redis may believe again that one waits. To
     /// answer a get twice does no harm, but a duplicate must not be executed again later.
-    pub(super) fn cancel_rechecked<'a>(
-        &mut self,
-        answered: impl Iterator<Item = (u64, &'a ObjectId, &'a Waiter)>,
-    ) {
-        let rechecked = answered.filter(|(ticket, _, _)| self.recheck.may_have_checked(*ticket));
-        let duplicates = rechecked.filter(|(_, _, waiter)| waiter.duplicate_id().is_some());
-        self.due
-            .extend(duplicates.map(|(ticket, id, waiter)| Operation::cancel(ticket, id, waiter, self.ids)));
+    pub(super) fn cancel_rechecked(&mut self, answered: &[Box<Waiting<Waiter>>]) {
+        let rechecked = answered.iter().filter(|one| self.recheck.may_have_checked(one.ticket));
+        let duplicates = rechecked.filter(|one| one.waiter.duplicate_id().is_some());
+        self.due.extend(
+            duplicates.map(|one| Operation::cancel(one.ticket, &one.id, &one.waiter, self.ids)),
+        );
     }
 
     pub(super) fn len(&self) -> usize {

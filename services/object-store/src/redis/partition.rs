@@ -157,8 +157,8 @@ impl Partition {
     /// Cancels the waiting requests of an owner, here and in Redis.
     pub(crate) fn cancel_waiting(&self, owner: u64) {
         let cancelled = self.waiting().take_owner(owner);
-        for (ticket, id, waiter) in cancelled {
-            self.enqueue(Operation::cancel(ticket, &id, &waiter, self.0.ids));
+        for one in cancelled {
+            self.enqueue(Operation::cancel(one.ticket, &one.id, &one.waiter, self.0.ids));
         }
     }
 

@@ -18,9 +18,13 @@ use super::settle::{Learned, Next, Outcome, Settled, Woken, is_absent, is_refusa
 use crate::id::ObjectId;
 use crate::reply_to::{ReplyTo, Waiter};
 use crate::request::{Refused, Response, Totals};
+use crate::response_batch::ResponseBatch;
+use crate::wait_queue::Waiting;
 
+/// Waiting requests that are taken out of the queue at a time, which is locked meanwhile: a millisecond.
+const TAKE_MAX: usize = 16 << 10;
 /// Waiting requests that are answered at a time.
-const WAKE_MAX: usize = 256;
+const ANSWER_MAX: usize = 512;
 /// Damaged objects that are remembered, so that each is logged once.
 const LOGGED_MAX: NonZeroUsize = NonZeroUsize::new(1_000).unwrap();
 
@@ -124,10 +128,17 @@ impl ReplyHandler {
         }
     }
 
-    /// Answers a request that waited. A duplicate in another partition is copied there first.
-    fn answer(&self, ticket: u64, original: ObjectId, waiter: Waiter, outcome: &Outcome) {
+    /// Answers a request that waited, a get with `response`. A duplicate in another partition is copied there first.
+    fn answer(
+        &self,
+        waiting: Waiting<Waiter>,
+        outcome: &Outcome,
+        response: &Response,
+        responses: &mut ResponseBatch,
+    ) {
+        let Waiting { ticket, id: original, waiter, .. } = waiting;
         let response = match (outcome, waiter.duplicate_id()) {
-            (Outcome::Stored(object), None) => object.response(self.partition.ids().number),
+            (Outcome::Stored(_), None) => response.clone(),
             (Outcome::Stored(_), Some(id)) if self.partition.ids().has(id) => Response::Done,
             (Outcome::Stored(object), Some(id)) => {
                 let (id, object) = (id.clone(), object.clone());
@@ -137,10 +148,10 @@ impl ReplyHandler {
             }
             (Outcome::Refused, duplicate) => {
                 duplicate.inspect(|id| self.refuse_elsewhere(id));
-                Response::Refused(Refused::SetRefused)
+                response.clone()
             }
         };
-        waiter.into_reply_to().send(response);
+        responses.add(waiter.into_reply_to(), response);
     }
 
     /// The script has refused this duplicate in its own partition only.
@@ -172,7 +183,7 @@ impl ReplyHandler {
 
     /// Takes a request that waits out of the queue. Returns what to do with the reply to it.
     fn stop_waiting(&self, ticket: u64) -> Option<OnReply> {
-        let (awaited, waiter) = self.partition.waiting().take_one(ticket)?;
+        let Waiting { id: awaited, waiter, .. } = *self.partition.waiting().take_one(ticket)?;
         Some(match waiter {
             Waiter::Get(reply_to) => {
                 OnReply::Get { id: awaited, ticket: Some(ticket), cached: None, reply_to }
@@ -193,15 +204,24 @@ impl ReplyHandler {
 
     /// Answers requests that need not wait any more.
     async fn wake(&mut self, woken: &Woken) {
-        for part in woken.tickets.chunks(WAKE_MAX) {
-            let waiters = self.partition.waiting().take_each(part.iter().copied());
-            self.own.cancel_rechecked(waiters.iter().map(|(ticket, id, waiter)| (*ticket, id, waiter)));
-            for (ticket, original, waiter) in waiters {
-                self.answer(ticket, original, waiter, &woken.outcome);
-            }
-            if part.len() == WAKE_MAX {
-                // Thousands may have waited for one object: the first are written to while the others are looked up.
-                yield_now().await;
+        let response = match &woken.outcome {
+            Outcome::Stored(object) => object.response(self.partition.ids().number),
+            Outcome::Refused => Response::Refused(Refused::SetRefused),
+        };
+        for tickets in woken.tickets.chunks(TAKE_MAX) {
+            let waiting = self.partition.waiting().take_each(tickets.iter().copied());
+            self.own.cancel_rechecked(&waiting);
+            let mut waiting = waiting.into_iter();
+            while waiting.len() > 0 {
+                let mut responses = ResponseBatch::default();
+                for one in waiting.by_ref().take(ANSWER_MAX) {
+                    self.answer(*one, &woken.outcome, &response, &mut responses);
+                }
+                responses.send();
+                if waiting.len() > 0 {
+                    // Thousands may have waited for one object: the first are written to while the others are answered.
+                    yield_now().await;
+                }
             }
         }
     }

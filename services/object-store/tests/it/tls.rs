@@ -133,6 +133,23 @@ async fn a_certificate_that_has_changed_is_read_again_and_closes_no_connection()
 }
 
 #[tokio::test]
+async fn a_handshake_that_stops_halfway_is_cut_off_and_stops_nobody() {
+    let files = tls_files(self_signed());
+    let files = files.each_ref().map(|(name, file)| (*name, file.as_str()));
+    for scheme in ["tls", "wss"] {
+        let node = Node::over(scheme, &[files.as_slice(), &[("OBJECT_STORE_STALL_TIMEOUT", "1s")]].concat()).await;
+        let mut halfway = TcpStream::connect(("127.0.0.1", node.port)).await.unwrap();
+        // The head of a record of 512 bytes.
+        halfway.write_all(&[22, 3, 1, 2, 0]).await.unwrap();
+        assert!(is_served(&node, None).await);
+        let _reset_or_closed =
+            timeout(DEADLINE, halfway.read_to_end(&mut Vec::new())).await.expect("its connection ends");
+        let log = || node.process.log();
+        eventually("it is logged", async || log().contains("refused: the handshake took too long")).await;
+    }
+}
+
+#[tokio::test]
 async fn when_the_node_stops_a_client_with_tls_is_served_until_it_is_quiet() {
     let mut node = Node::tls().await;
     let mut client = connect(node.port).await;

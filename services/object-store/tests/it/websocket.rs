@@ -14,6 +14,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use tokio_tungstenite::tungstenite::{Bytes, Message};
 
 use crate::client::{DEADLINE, GOT, Node, SET, id, receive_from};
+use crate::shared_redis::SharedRedis;
 
 async fn connect(node: &Node) -> WebSocketStream<TcpStream> {
     let stream = TcpStream::connect(("127.0.0.1", node.port)).await.unwrap();
@@ -97,6 +98,81 @@ async fn what_is_no_websocket_and_what_breaks_the_protocol_ends_with_a_line_in_t
     socket.get_mut().write_all(&[0x82, 1, b'Y']).await.unwrap();
     while timeout(DEADLINE, socket.next()).await.expect("it is closed").is_some_and(|next| next.is_ok()) {}
     eventually("it is logged", async || log().contains("the client broke the WebSocket protocol")).await;
+}
+
+/// A client that announces much more than it sends: in one frame, or in frames that go on and on.
+async fn slow_upload(node: &Node, n: u64, sent: usize, is_one_frame: bool) -> TcpStream {
+    let length: u64 = 60 << 20;
+    let set = RequestHeader { id: id(n), payload_length: length, request_id: 1, kind: RequestKind::Set };
+    let frame = |bytes: &[u8]| [&(bytes.len() as u64).to_le_bytes(), bytes].concat();
+    let hello = encode_hello(2, format!("slow-{n}-{is_one_frame}").as_bytes());
+    let begun = [hello, frame(&set.encode()), length.to_le_bytes().to_vec(), vec![7; sent]].concat();
+    let mut stream = connect(node).await.into_inner();
+    // Of 2^62 bytes, and with a mask of zeros.
+    let endless = [&[0x82, 0xff], (1_u64 << 62).to_be_bytes().as_slice(), &[0; 4]].concat();
+    let bytes = match is_one_frame {
+        true => [endless, begun].concat(),
+        false => {
+            let parts = begun.chunks(60_000).map(|part| {
+                [&[0x02, 0xfe], (part.len() as u16).to_be_bytes().as_slice(), &[0; 4], part].concat()
+            });
+            parts.collect::<Vec<_>>().concat()
+        }
+    };
+    stream.write_all(&bytes).await.unwrap();
+    stream
+}
+
+async fn slow_uploads_stop_nobody_and_are_cut_off(node: &Node) {
+    let mut slow = Vec::new();
+    for (n, sent) in (2..).zip([1_000, 300_000, 1_100_000, 30 << 20]) {
+        for is_one_frame in [true, false] {
+            slow.push(slow_upload(node, n, sent, is_one_frame).await);
+            for length in [1_000, 900_000, 6_000_000] {
+                let data = vec![7; length];
+                let others = async {
+                    let mut socket = connect(node).await;
+                    socket.send(Message::binary(session(&data))).await.unwrap();
+                    receive(&mut socket, &data).await;
+                };
+                timeout(DEADLINE / 2, others).await.unwrap_or_else(|_| {
+                    panic!("an upload of which {sent} bytes were sent: others of {length} bytes wait")
+                });
+            }
+        }
+    }
+    for mut stream in slow {
+        let ended = timeout(2 * DEADLINE, stream.read_to_end(&mut Vec::new())).await;
+        let _reset_or_closed = ended.expect("its connection ends");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_upload_over_a_websocket_stops_nobody_and_is_cut_off() {
+    let redis = SharedRedis::start().await;
+    let limits = [("OBJECT_STORE_MAX_TRANSFER_MEMORY", "64MB"), ("OBJECT_STORE_STALL_TIMEOUT", "20s")];
+    let url = redis.url();
+    let on_redis = [limits.as_slice(), &[("OBJECT_STORE_BACKEND", "redis"), ("REDIS_URL", &url)]].concat();
+    let (memory, on_redis) = (Node::over("ws", &limits).await, Node::over("ws", &on_redis).await);
+    on_redis.process.wait_until_ready().await;
+    tokio::join!(
+        slow_uploads_stop_nobody_and_are_cut_off(&memory),
+        slow_uploads_stop_nobody_and_are_cut_off(&on_redis),
+    );
+}
+
+#[tokio::test]
+async fn a_handshake_that_stops_halfway_is_cut_off_and_stops_nobody() {
+    let node = Node::over("ws", &[("OBJECT_STORE_STALL_TIMEOUT", "1s")]).await;
+    let mut halfway = TcpStream::connect(("127.0.0.1", node.port)).await.unwrap();
+    halfway.write_all(b"GET / HTTP/1.1\r\nhost: here\r\nupgrade: webso").await.unwrap();
+    let mut socket = connect(&node).await;
+    socket.send(Message::binary(session(b"data"))).await.unwrap();
+    receive(&mut socket, b"data").await;
+    let _reset_or_closed =
+        timeout(DEADLINE, halfway.read_to_end(&mut Vec::new())).await.expect("its connection ends");
+    let log = || node.process.log();
+    eventually("it is logged", async || log().contains("refused: the handshake took too long")).await;
 }
 
 #[tokio::test]
