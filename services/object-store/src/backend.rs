@@ -49,6 +49,14 @@ impl Backend {
         matches!(self, Self::Redis(_))
     }
 
+    /// Requests of one connection that may be in flight at a time.
+    pub(crate) fn in_flight_max(&self) -> usize {
+        match self {
+            Self::Memory(_) => usize::MAX,
+            Self::Redis(redis) => redis.in_flight_max(),
+        }
+    }
+
     /// True if the backend keeps the given bytes of a content of this length, and not a copy.
     pub(crate) fn keeps_bytes(&self, length: usize) -> bool {
         self.is_remote() || length > PACKED_MAX

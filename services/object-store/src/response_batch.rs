@@ -62,18 +62,18 @@ fn with_runs(responses: Vec<OutgoingResponse>) -> Vec<OutgoingResponse> {
         .chunk_by(is_alike)
         .map(|group| (group.len(), group[0].short_payload_length().filter(|_| group.len() >= RUN_MIN)))
         .collect();
-    let (mut responses, mut with_runs) = (responses.into_iter(), Vec::new());
+    let (mut responses, mut joined) = (responses.into_iter(), Vec::new());
     for (count, run_of) in groups {
         let group = responses.by_ref().take(count);
         match run_of {
             Some(length) => {
                 let encoded = group.filter_map(OutgoingResponse::into_encoded);
-                with_runs.push(OutgoingResponse::Run(ResponseRun::encode(count, length, encoded)));
+                joined.push(OutgoingResponse::Run(ResponseRun::encode(count, length, encoded)));
             }
-            None => with_runs.extend(group),
+            None => joined.extend(group),
         }
     }
-    with_runs
+    joined
 }
 
 #[cfg(test)]

@@ -17,9 +17,6 @@ use crate::session::link::Predecessor;
 use crate::stream::Stream;
 use crate::ymq::{Hello, encode_hello};
 
-/// Requests of one connection that are in flight in Redis at a time.
-const IN_FLIGHT_MAX: usize = 256;
-
 pub(super) struct Connection {
     pub(super) node: Arc<Node>,
     pub(super) stream: Stream,
@@ -71,8 +68,9 @@ impl Connection {
 
     /// True if no further request may be executed now.
     pub(super) fn is_blocked(&self) -> bool {
-        let is_full = || self.order.is_blocked() || self.in_flight() >= IN_FLIGHT_MAX;
-        !self.phase.executes_requests() || (self.node.store.backend.is_remote() && is_full())
+        let backend = &self.node.store.backend;
+        let is_full = || self.order.is_blocked() || self.in_flight() >= backend.in_flight_max();
+        !self.phase.executes_requests() || (backend.is_remote() && is_full())
     }
 }
 

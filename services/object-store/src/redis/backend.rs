@@ -19,6 +19,10 @@ use crate::reply_to::ReplyTo;
 use crate::request::{ContentLocation, RemoteObject, Request, Response, Totals};
 use crate::wait_queue::{Awaited, merge_awaited};
 
+/// Requests of one connection that may be in flight to one partition: a batch.
+const IN_FLIGHT_MAX: usize = 256;
+/// With more partitions than this the batches of one connection are smaller: what is in flight takes memory.
+const FILLED_PARTITIONS: usize = 16;
 /// Memory for contents that are being copied from one partition to another, in bytes. Further ones wait.
 const COPIED_MAX: u64 = 256 << 20;
 
@@ -108,6 +112,11 @@ impl RedisBackend {
             Request::Totals | Request::Reject => &self.0.partitions[0],
         };
         partition.submit(request, reply_to);
+    }
+
+    /// Requests of one connection that may be in flight at a time. They spread over the partitions.
+    pub(crate) fn in_flight_max(&self) -> usize {
+        IN_FLIGHT_MAX * self.0.partitions.len().min(FILLED_PARTITIONS)
     }
 
     /// True if storing a content of this length takes several steps.
