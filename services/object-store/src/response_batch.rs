@@ -30,7 +30,9 @@ impl ResponseBatch {
             reply_to => return reply_to.send(response),
         };
         let (client, response) = pending.into_outgoing(response);
-        if self.responses.len() == TOGETHER_MAX || self.client.as_ref().is_some_and(|last| last.id != client.id) {
+        if self.responses.len() == TOGETHER_MAX
+            || self.client.as_ref().is_some_and(|last| last.id != client.id)
+        {
             self.flush();
         }
         self.client = Some(client);
@@ -95,7 +97,9 @@ mod tests {
     fn headers(response: &OutgoingResponse) -> Vec<u8> {
         match response {
             OutgoingResponse::Encoded { header, .. } => vec![header[0]],
-            OutgoingResponse::Run(run) => run.bytes().chunks(8 + HEADER_LEN + 8 + 5).map(|one| one[8]).collect(),
+            OutgoingResponse::Run(run) => {
+                run.bytes().chunks(8 + HEADER_LEN + 8 + 5).map(|one| one[8]).collect()
+            }
             OutgoingResponse::Remote { .. } => vec![],
         }
     }

@@ -53,7 +53,9 @@ mod tests {
         };
         let run = of(&[1, 2, 3]);
         assert_eq!(run.bytes().len(), 3 * (8 + HEADER_LEN + 8 + 4));
-        for (written, remain) in [(0, Some(&[1, 2, 3][..])), (1, Some(&[2, 3])), (100, Some(&[2, 3])), (101, Some(&[3]))] {
+        for (written, remain) in
+            [(0, Some(&[1, 2, 3][..])), (1, Some(&[2, 3])), (100, Some(&[2, 3])), (101, Some(&[3]))]
+        {
             assert_eq!(run.unwritten(written), remain.map(of), "{written}");
         }
         assert_eq!((run.unwritten(201), run.unwritten(300)), (None, None));

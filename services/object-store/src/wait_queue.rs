@@ -78,8 +78,7 @@ impl<W> WaitQueue<W> {
 
     /// Removes those of these requests that still wait.
     pub(crate) fn take_each(&mut self, tickets: impl IntoIterator<Item = u64>) -> Vec<Box<Waiting<W>>> {
-        let taken: Vec<_> =
-            tickets.into_iter().filter_map(|ticket| self.by_ticket.remove(&ticket)).collect();
+        let taken: Vec<_> = tickets.into_iter().filter_map(|ticket| self.by_ticket.remove(&ticket)).collect();
         // Thousands may wait for one object: their tickets are removed together.
         for same in taken.chunk_by(|one, other| one.id == other.id) {
             remove_all(&mut self.by_id, &same[0].id, same.iter().map(|one| one.ticket));

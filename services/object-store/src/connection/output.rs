@@ -127,8 +127,14 @@ mod tests {
         let (_client, mut socket) = tokio::io::duplex(100);
         output.buffer.write(&mut socket).await.unwrap();
         let unsent = output.into_unsent();
-        let run = OutgoingResponse::Run(ResponseRun::encode(1, 0, std::iter::once(([3; HEADER_LEN], Bytes::new()))));
-        assert!(matches!((&unsent[0], &run), (OutgoingResponse::Run(one), OutgoingResponse::Run(other)) if one == other));
+        let run = OutgoingResponse::Run(ResponseRun::encode(
+            1,
+            0,
+            std::iter::once(([3; HEADER_LEN], Bytes::new())),
+        ));
+        assert!(
+            matches!((&unsent[0], &run), (OutgoingResponse::Run(one), OutgoingResponse::Run(other)) if one == other)
+        );
         assert_eq!(unsent.len(), 2);
     }
 }

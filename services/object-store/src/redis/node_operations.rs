@@ -83,9 +83,7 @@ impl NodeOperations {
     pub(super) fn cancel_rechecked(&mut self, answered: &[Box<Waiting<Waiter>>]) {
         let rechecked = answered.iter().filter(|one| self.recheck.may_have_checked(one.ticket));
         let duplicates = rechecked.filter(|one| one.waiter.duplicate_id().is_some());
-        self.due.extend(
-            duplicates.map(|one| Operation::cancel(one.ticket, &one.id, &one.waiter, self.ids)),
-        );
+        self.due.extend(duplicates.map(|one| Operation::cancel(one.ticket, &one.id, &one.waiter, self.ids)));
     }
 
     pub(super) fn len(&self) -> usize {

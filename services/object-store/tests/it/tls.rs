@@ -137,7 +137,8 @@ async fn a_handshake_that_stops_halfway_is_cut_off_and_stops_nobody() {
     let files = tls_files(self_signed());
     let files = files.each_ref().map(|(name, file)| (*name, file.as_str()));
     for scheme in ["tls", "wss"] {
-        let node = Node::over(scheme, &[files.as_slice(), &[("OBJECT_STORE_STALL_TIMEOUT", "1s")]].concat()).await;
+        let node =
+            Node::over(scheme, &[files.as_slice(), &[("OBJECT_STORE_STALL_TIMEOUT", "1s")]].concat()).await;
         let mut halfway = TcpStream::connect(("127.0.0.1", node.port)).await.unwrap();
         // The head of a record of 512 bytes.
         halfway.write_all(&[22, 3, 1, 2, 0]).await.unwrap();
