@@ -37,6 +37,8 @@ pub enum Key<'a> {
     TimelineDeadLetters(Partition),
     /// scenario-player: string, the posts of a customer that have begun and not ended, and those with a key.
     TimelinePosts(&'a CustomerId),
+    /// scenario-player: string, the trace of a customer's steps, if requests are traced.
+    TimelineTrace(&'a CustomerId),
     /// scenario-player: hash, the messages of a recording by their index, their times, and a digest of all.
     Recording(&'a RecordingName),
     /// scenario-player: sorted set, the recordings.
@@ -45,6 +47,8 @@ pub enum Key<'a> {
     RecordingPlayback(&'a RecordingName),
     /// scenario-player: sorted set, looping recordings by the end of their last scheduled iteration.
     RecordingLoops(Partition),
+    /// scenario-player: string, the trace of a recording's messages, if requests are traced.
+    RecordingTrace(&'a RecordingName),
 
     /// kafka-ingester: hash, the newest values of one battery.
     Battery(&'a str),
@@ -252,10 +256,11 @@ impl Key<'_> {
             Key::StatusRecorded { tag, node } => format!("status-proxy:{{{tag}}}:recorded:{node}"),
             Key::StatusHistory { tag, channel } => format!("status-proxy:{{{tag}}}:history:{channel}"),
             Key::StatusChannels { tag, run } => format!("status-proxy:{{{tag}}}:channels:{run}"),
-            Key::Scenario(owner) | Key::Playback(owner) | Key::TimelinePosts(owner) => {
-                in_partition(Partition::of(owner.as_str()), self)
-            }
-            Key::Recording(owner) | Key::RecordingPlayback(owner) => {
+            Key::Scenario(owner)
+            | Key::Playback(owner)
+            | Key::TimelinePosts(owner)
+            | Key::TimelineTrace(owner) => in_partition(Partition::of(owner.as_str()), self),
+            Key::Recording(owner) | Key::RecordingPlayback(owner) | Key::RecordingTrace(owner) => {
                 in_partition(Partition::of(owner.as_str()), self)
             }
             Key::Scenarios(partition)
@@ -314,10 +319,12 @@ impl fmt::Display for Key<'_> {
             Key::TimelineLoops(_) => f.write_str("TIMELINE:LOOPS"),
             Key::TimelineDeadLetters(_) => f.write_str("TIMELINE:DEAD"),
             Key::TimelinePosts(customer) => write!(f, "TIMELINE:POSTS:{customer}"),
+            Key::TimelineTrace(customer) => write!(f, "TIMELINE:TRACE:{customer}"),
             Key::Recording(name) => write!(f, "RECORDING:{name}"),
             Key::Recordings(_) => f.write_str("RECORDINGS"),
             Key::RecordingPlayback(name) => write!(f, "RECORDINGS:PLAYBACK:{name}"),
             Key::RecordingLoops(_) => f.write_str("RECORDINGS:LOOPS"),
+            Key::RecordingTrace(name) => write!(f, "RECORDINGS:TRACE:{name}"),
 
             Key::Battery(id) => write!(f, "battery:{id}:data"),
             Key::DeadLetters => f.write_str("kafka-ingester:dead-letters"),

@@ -9,6 +9,7 @@ pub mod config;
 mod dead_letter;
 mod effect;
 pub mod event;
+mod event_trace;
 mod hint;
 mod holdings;
 mod http;
