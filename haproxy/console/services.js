@@ -51,7 +51,7 @@ export const SERVICES = [
     figures: [
       rate("messages per second", "kafka_ingester_messages_applied_total"),
       own("lag in messages", "kafka_ingester_lag"),
-      own("dead letters since the start", "kafka_ingester_dead_letters_total"),
+      shared("dead letters", "kafka_ingester_dead_letters"),
       own("partitions", "kafka_ingester_partitions"),
     ],
   },

@@ -23,6 +23,13 @@ async fn get(service: &ServiceProcess, path: &str) -> Value {
     serde_json::from_str(&body).unwrap()
 }
 
+async fn wait_for_count(service: &ServiceProcess, dead_letters: f64) {
+    eventually(&format!("the metrics say {dead_letters}"), async || {
+        service.metric("kafka_ingester_dead_letters").await == dead_letters
+    })
+    .await;
+}
+
 /// The values of all dead letters, the oldest first.
 async fn values(service: &ServiceProcess) -> Vec<Value> {
     let listing = get(service, "/dead-letters").await;
@@ -77,6 +84,7 @@ async fn dead_letters_are_replayed_and_dropped_one_by_one_and_all() {
         world.send(value);
     }
     world.wait_for_offset(0, 4).await;
+    wait_for_count(&service, 4.0).await;
     let listing = get(&service, "/dead-letters").await;
     let id = |index: usize| listing["dead_letters"][index]["id"].as_str().unwrap().to_owned();
     let (replay, remove) = (Method::POST, Method::DELETE);
@@ -105,6 +113,7 @@ async fn dead_letters_are_replayed_and_dropped_one_by_one_and_all() {
     assert_eq!(dropped, (200, r#"{"dropped":200,"next":null}"#.to_owned()));
     assert_eq!(ask(&service, remove, "/dead-letters").await.1, r#"{"dropped":51,"next":null}"#);
     assert_eq!(world.count_dead_letters().await, 0);
+    wait_for_count(&service, 0.0).await;
 }
 
 #[tokio::test]
@@ -168,6 +177,7 @@ async fn the_page_shows_partitions_and_lag_and_a_person_replays_and_drops_dead_l
 
     shows("service", &format!("kafka-ingester-{}", service.port())).await;
     shows("service", "partitions\n2").await;
+    shows("service", "dead letters\n3").await;
     eventually("both partitions have a row", async || {
         text("partitions").await.matches(&world.topic).count() == 2
     })
