@@ -7,6 +7,7 @@ mod claimed;
 mod clock;
 pub mod config;
 mod dead_letter;
+mod dead_letter_monitor;
 mod effect;
 pub mod event;
 mod event_trace;

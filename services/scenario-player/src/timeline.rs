@@ -189,6 +189,11 @@ impl Timeline {
         dispatch!(self, memory => memory.dead_letters(after, limit), store => store.dead_letters(lane, after, limit).await)
     }
 
+    /// How many dead letters a lane has.
+    pub(crate) async fn count_dead_letters(&self, lane: Lane) -> Result<usize, Unavailable> {
+        dispatch!(self, memory => memory.count_dead_letters(), store => store.count_dead_letters(lane).await)
+    }
+
     /// One dead letter.
     pub(crate) async fn dead_letter(&self, id: DeadLetterId) -> Result<Option<DeadLetter>, Unavailable> {
         dispatch!(self, memory => memory.dead_letter(id), store => store.dead_letter(id).await)
