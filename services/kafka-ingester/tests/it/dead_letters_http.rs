@@ -120,11 +120,16 @@ async fn dead_letters_are_replayed_and_dropped_one_by_one_and_all() {
 async fn only_the_operator_changes_dead_letters() {
     let world = World::new(1).await;
     let service = world.start_ingester(&[TOKEN]).await;
-    check_token(
-        &service,
-        &["GET /", "GET /dead-letters", "DELETE /dead-letters", "POST /dead-letters/replay"],
-    )
-    .await;
+    let everything = [
+        "GET /",
+        "GET /dead-letters",
+        "GET /dead-letters/1-1",
+        "DELETE /dead-letters",
+        "DELETE /dead-letters/1-1",
+        "POST /dead-letters/replay",
+        "POST /dead-letters/1-1/replay",
+    ];
+    check_token(&service, &everything).await;
     world.send("garbage");
     world.wait_for_offset(0, 1).await;
     assert_eq!(world.count_dead_letters().await, 1);
