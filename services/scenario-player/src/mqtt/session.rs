@@ -97,7 +97,8 @@ impl Session {
         mut message: Message,
         span: Option<TraceParent>,
     ) -> Published {
-        let allows = |span| self.limits.allows_size(&message.topic, &message.payload, span);
+        let allows =
+            |span: Option<&TraceParent>| self.limits.allows_size(&message.topic, &message.payload, span);
         if !allows(None) {
             return Published::TooLarge;
         }
