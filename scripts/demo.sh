@@ -15,5 +15,4 @@ for argument; do
   esac
 done
 [ -n "$local" ] || ! use_compose || exec scripts/demo_docker.sh
-[ -n "$local" ] || say "there is no Docker engine with Compose here, so the services run as processes"
 exec scripts/demo_local.sh

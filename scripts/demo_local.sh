@@ -4,10 +4,10 @@
 set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 
+say "this takes about two minutes, and the first time some ten more. The services run as processes: installing what is missing, and building"
 need python3 kill redis-server redis-cli mosquitto mosquitto_sub curl haproxy
 use_python
 
-say "this takes about two minutes, and the first time some ten more: building"
 quiet=()
 [ -t 2 ] || quiet=(--quiet)
 cargo build --locked "${quiet[@]}" --workspace --bins --examples

@@ -169,6 +169,17 @@ free_port() {
 
 is_open() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
+# wait_for WHAT COMMAND… : waits until the command succeeds, for 25 s at least.
+wait_for() {
+  local what=$1
+  shift
+  for _ in {1..250}; do
+    if "$@"; then return; fi
+    sleep 0.1
+  done
+  fail "waited in vain for $what"
+}
+
 # start PORT NAME.log COMMAND… : starts it as a child and waits until it serves the port.
 children=()
 start() {

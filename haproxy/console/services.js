@@ -19,7 +19,7 @@ export const SERVICES = [
       rate("steps published per second", "scenario_player_events_published_total"),
       meanMs("lateness of a step", "scenario_player_lateness_seconds"),
       rate("steps posted per second", "scenario_player_steps_posted_total"),
-      own("dead letters since the start", "scenario_player_dead_letters_total"),
+      shared("dead letters", "scenario_player_dead_letters"),
     ],
   },
   {
@@ -51,7 +51,7 @@ export const SERVICES = [
     figures: [
       rate("messages per second", "kafka_ingester_messages_applied_total"),
       own("lag in messages", "kafka_ingester_lag"),
-      own("dead letters since the start", "kafka_ingester_dead_letters_total"),
+      shared("dead letters", "kafka_ingester_dead_letters"),
       own("partitions", "kafka_ingester_partitions"),
     ],
   },

@@ -8,17 +8,6 @@ scratch
 trap 'exec 9>&-; stop_children; rm -rf "$work"' EXIT
 redis() { redis-cli -p "$REDIS_PORT" "$@"; }
 
-# wait_for WHAT COMMAND… : waits until the command succeeds.
-wait_for() {
-  local what=$1
-  shift
-  for _ in {1..250}; do
-    if "$@"; then return; fi
-    sleep 0.1
-  done
-  fail "waited in vain for $what"
-}
-
 export KAFKA_TOPIC=demo-$$ KAFKA_GROUP=demo-$$ REDIS_HOST=127.0.0.1 DRAIN_DELAY=0s
 export KAFKA_CONF_SESSION_TIMEOUT_MS=6000 KAFKA_CONF_HEARTBEAT_INTERVAL_MS=300
 mkfifo "$work/messages"

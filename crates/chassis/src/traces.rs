@@ -23,6 +23,8 @@ pub enum Kind {
     Server,
     /// A message that another process sent is handled.
     Consumer,
+    /// A message is sent to another process.
+    Producer,
 }
 
 /// A span, of the trace of `parent` if there is one; its end is when it is dropped. None if traces are off.
@@ -35,6 +37,7 @@ pub fn span(kind: Kind, name: &str, parent: Option<&TraceParent>) -> Span {
     let kind = match kind {
         Kind::Server => "server",
         Kind::Consumer => "consumer",
+        Kind::Producer => "producer",
     };
     let span = info_span!("trace", id = Empty, otel.name = name, otel.kind = kind);
     if let Some(TraceParent(parent)) = parent {

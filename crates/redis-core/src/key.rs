@@ -3,6 +3,7 @@
 pub mod game_suffix;
 mod hash_slot;
 mod in_partition;
+mod on_cluster;
 
 use std::fmt;
 
@@ -37,6 +38,8 @@ pub enum Key<'a> {
     TimelineDeadLetters(Partition),
     /// scenario-player: string, the posts of a customer that have begun and not ended, and those with a key.
     TimelinePosts(&'a CustomerId),
+    /// scenario-player: string, the trace of a customer's steps, if requests are traced.
+    TimelineTrace(&'a CustomerId),
     /// scenario-player: hash, the messages of a recording by their index, their times, and a digest of all.
     Recording(&'a RecordingName),
     /// scenario-player: sorted set, the recordings.
@@ -45,6 +48,8 @@ pub enum Key<'a> {
     RecordingPlayback(&'a RecordingName),
     /// scenario-player: sorted set, looping recordings by the end of their last scheduled iteration.
     RecordingLoops(Partition),
+    /// scenario-player: string, the trace of a recording's messages, if requests are traced.
+    RecordingTrace(&'a RecordingName),
 
     /// kafka-ingester: hash, the newest values of one battery.
     Battery(&'a str),
@@ -241,63 +246,6 @@ impl Key<'_> {
             Layout::Cluster => self.on_cluster(),
         }
     }
-
-    /// What has another name on a Cluster than on one Redis, because it must be in one hash slot with other keys, or must not:
-    /// what is in braces decides the slot.
-    fn on_cluster(&self) -> String {
-        match self {
-            // All of a partition is in one slot: what a failover loses of its lines, the state of the recording has lost too.
-            Key::StatusEpoch { tag } => format!("status-proxy:{{{tag}}}:mark"),
-            Key::StatusRecorder { tag } => format!("status-proxy:{{{tag}}}:recorder"),
-            Key::StatusRecorded { tag, node } => format!("status-proxy:{{{tag}}}:recorded:{node}"),
-            Key::StatusHistory { tag, channel } => format!("status-proxy:{{{tag}}}:history:{channel}"),
-            Key::StatusChannels { tag, run } => format!("status-proxy:{{{tag}}}:channels:{run}"),
-            Key::Scenario(owner) | Key::Playback(owner) | Key::TimelinePosts(owner) => {
-                in_partition(Partition::of(owner.as_str()), self)
-            }
-            Key::Recording(owner) | Key::RecordingPlayback(owner) => {
-                in_partition(Partition::of(owner.as_str()), self)
-            }
-            Key::Scenarios(partition)
-            | Key::Timeline(partition)
-            | Key::TimelineMeta(partition)
-            | Key::TimelineInstances(partition)
-            | Key::TimelinePartitions(partition)
-            | Key::TimelineLoops(partition)
-            | Key::TimelineDeadLetters(partition)
-            | Key::Recordings(partition)
-            | Key::RecordingLoops(partition) => in_partition(*partition, self),
-
-            // All of a dataset's jobs are in one slot: a script takes, plans and commits many of them.
-            Key::EtlJobs
-            | Key::EtlDead
-            | Key::EtlGame(_)
-            | Key::EtlSettling(_)
-            | Key::EtlPart(_)
-            | Key::EtlOpenParts
-            | Key::EtlReconciler
-            | Key::EtlDays
-            | Key::EtlCleaning => self.to_string().replacen("etl:", "{etl}:", 1),
-            // In the slot of the key, which may have braces of its own.
-            Key::KafkaVersion { key } => {
-                format!("kafka-ingester:version:{{{}}}:{key}", slot_tag(hash_slot(key)))
-            }
-            // Those of the partitions are on different shards.
-            Key::KafkaOffsets { group, topic, partition } => {
-                format!("kafka-ingester:{{{group}:{topic}:{partition}}}:offsets")
-            }
-            Key::KafkaSlot { group, topic, slot } => {
-                format!("kafka-ingester:slot:{{{}}}:{group}:{topic}", slot_tag(*slot))
-            }
-            Key::KafkaWitness { group, topic, slot } => {
-                format!("kafka-ingester:witness:{{{}}}:{group}:{topic}", slot_tag(*slot))
-            }
-            Key::KafkaDeadOffsets { group, topic, partition } => {
-                format!("kafka-ingester:dead:{{{}}}:{group}:{topic}:{partition}", Key::DeadLetters)
-            }
-            same => same.to_string(),
-        }
-    }
 }
 
 /// The name on one Redis.
@@ -314,10 +262,12 @@ impl fmt::Display for Key<'_> {
             Key::TimelineLoops(_) => f.write_str("TIMELINE:LOOPS"),
             Key::TimelineDeadLetters(_) => f.write_str("TIMELINE:DEAD"),
             Key::TimelinePosts(customer) => write!(f, "TIMELINE:POSTS:{customer}"),
+            Key::TimelineTrace(customer) => write!(f, "TIMELINE:TRACE:{customer}"),
             Key::Recording(name) => write!(f, "RECORDING:{name}"),
             Key::Recordings(_) => f.write_str("RECORDINGS"),
             Key::RecordingPlayback(name) => write!(f, "RECORDINGS:PLAYBACK:{name}"),
             Key::RecordingLoops(_) => f.write_str("RECORDINGS:LOOPS"),
+            Key::RecordingTrace(name) => write!(f, "RECORDINGS:TRACE:{name}"),
 
             Key::Battery(id) => write!(f, "battery:{id}:data"),
             Key::DeadLetters => f.write_str("kafka-ingester:dead-letters"),

@@ -9,10 +9,15 @@ function showState(state, text) {
 
 // `onState` of the client library, for what has this name.
 function toOnState(name) {
+  let wasLost = false;
   return (state, { delay, reason, code }) => {
     if (state === "connecting") showState("waiting", `connecting to ${name}`);
-    if (state === "open") showState("open", `watching ${name}`);
-    if (state === "waiting") showState("waiting", `connection lost, trying again in ${(delay / 1000).toFixed(1)} s`);
+    const again = wasLost ? `, connected again at ${new Date().toTimeString().slice(0, 8)}` : "";
+    if (state === "open") showState("open", `watching ${name}${again}`);
+    if (state === "waiting") {
+      wasLost = true;
+      showState("waiting", `connection lost, trying again in ${(delay / 1000).toFixed(1)} s`);
+    }
     if (state === "closed") showState("waiting", `${name} cannot be watched: ${reason || code}`);
   };
 }

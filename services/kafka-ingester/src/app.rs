@@ -24,7 +24,9 @@ use crate::partition::{IngestContext, PartitionGate};
 use crate::schema_registry::SchemaRegistry;
 use crate::store::{self, DeadLetterStore, RedisMemory, Stores};
 use crate::topic_monitor::TopicIds;
-use crate::{check_command, dead_letter_commands, memory_monitor, poll_loop, topic_monitor};
+use crate::{
+    check_command, dead_letter_commands, dead_letter_monitor, memory_monitor, poll_loop, topic_monitor,
+};
 
 /// Runs the command of the settings, or ingests until a signal.
 ///
@@ -64,6 +66,9 @@ fn start(config: &Config, lifecycle: &Lifecycle) -> anyhow::Result<()> {
     };
     spawn_http(config, lifecycle, server, probes, replay);
     let memory = spawn_memory_monitor(config, lifecycle, stores.memory);
+    let monitor =
+        dead_letter_monitor::run(stores.dead_letters.clone(), metrics.waiting.clone(), lifecycle.stopping());
+    lifecycle.spawn("dead letter monitor", monitor);
     spawn_dead_letter_forwarder(config, lifecycle, stores.dead_letters, &metrics)?;
     let assignments = Assignments::default();
     let consumer = create_consumer(config, &assignments, &metrics)?;

@@ -9,6 +9,7 @@ pub mod config;
 mod dead_letter_commands;
 mod dead_letter_forwarder;
 mod dead_letter_json;
+mod dead_letter_monitor;
 mod dead_letter_replay;
 mod http;
 mod kafka;

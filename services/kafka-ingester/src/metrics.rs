@@ -7,6 +7,7 @@ chassis::metrics! {
     pub(crate) struct Metrics("kafka_ingester_") {
         applied: IntCounter = "messages_applied_total", "messages that were applied to Redis";
         dead_letters: IntCounter = "dead_letters_total", "messages that could not be applied and became dead letters";
+        waiting: IntGauge = "dead_letters", "dead letters that are in Redis now, of all instances";
         forwarded: IntCounter = "dead_letters_forwarded_total", "dead letters moved on to DEAD_LETTERS_TOPIC";
         fenced: IntCounter = "fenced_total", "times another instance was found to own a partition";
         rewinds: IntCounter = "rewinds_total", "times a partition was read again from the earlier offset in Redis";

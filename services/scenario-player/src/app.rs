@@ -13,6 +13,7 @@ use chassis::{Lifecycle, Settings};
 
 use self::parts::Shared;
 use crate::config::{Command, Config};
+use crate::dead_letter_monitor;
 use crate::lanes::Lanes;
 use crate::metrics::Metrics;
 use crate::record;
@@ -46,6 +47,8 @@ fn spawn(config: &Config, server: Server, lifecycle: &Lifecycle) -> anyhow::Resu
     };
     let timeline = backend.timeline.clone();
     publishing::spawn(config, backend, &shared, lifecycle)?;
+    let monitor = dead_letter_monitor::run(timeline.clone(), shared.metrics.clone(), shared.stopping.clone());
+    lifecycle.spawn("dead letter monitor", monitor);
     let service = http::spawn_service(config, timeline, &shared, lifecycle);
     let probes = Probes::new(lifecycle.readiness(), registry);
     http::spawn_server(config, service, probes, server, &shared, lifecycle);

@@ -5,9 +5,10 @@ mod keyed_posts;
 mod posts;
 mod recording;
 mod recordings;
+mod traces;
 mod tracks;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -20,10 +21,12 @@ use self::keyed_posts::KeyedPosts;
 use self::recording::Recording;
 use crate::dead_letter::{DeadLetter, DeadLetterId};
 use crate::event::{Event, Sequence};
+use crate::event_trace::EventTrace;
 use crate::hint::{BROADCAST_CAPACITY, Hint};
 use crate::partitions::partition_of;
 use crate::range::{ClaimedEvent, Page, RangeQuery};
 use crate::records::StoredScenario;
+use crate::track::TrackId;
 
 /// Scenarios and upcoming events. The lock is never held across an await.
 pub(crate) struct MemoryTimeline {
@@ -42,6 +45,8 @@ struct State {
     /// By due time in milliseconds. The sequence makes the key unique.
     events: BTreeMap<(i64, Sequence), Event>,
     dead_letters: BTreeMap<DeadLetterId, DeadLetter>,
+    /// Of what was put on the timeline last, by requests that are traced.
+    traces: HashMap<TrackId, Arc<EventTrace>>,
 }
 
 impl State {
@@ -80,6 +85,7 @@ impl MemoryTimeline {
             event: event.clone(),
             member: Bytes::new(),
             message: None,
+            trace: None,
         };
         let events: Vec<ClaimedEvent> = state.events.range(from..after).take(limit).map(claimed).collect();
         Page {

@@ -14,6 +14,7 @@ chassis::metrics! {
         published: IntCounter = "events_published_total", "events handed to the broker, including repeated ones";
         given_up: IntCounter = "events_given_up_total", "published events whose lease was lost before they were acknowledged";
         dead_letters: IntCounter = "dead_letters_total", "steps that the broker refused for good";
+        waiting_dead_letters: IntGauge = "dead_letters", "dead letters that wait now, of all instances";
         lateness: Histogram{LATENESS_BUCKETS.to_vec()} = "lateness_seconds", "time from when an event was due to when it was published";
         posted_steps: IntCounter = "steps_posted_total", "steps put on the timeline by requests";
         subscribers: IntGauge = "event_listeners", "open streams of /events";
@@ -32,6 +33,10 @@ impl Metrics {
 
     pub(crate) fn count_dead_letters(&self, steps: usize) {
         self.dead_letters.inc_by(u64::try_from(steps).unwrap_or(u64::MAX));
+    }
+
+    pub(crate) fn set_dead_letters(&self, waiting: usize) {
+        self.waiting_dead_letters.set(i64::try_from(waiting).unwrap_or(i64::MAX));
     }
 
     pub(crate) fn count_posted_steps(&self, steps: usize) {

@@ -9,8 +9,10 @@ mod suspect;
 use std::sync::Arc;
 use std::time::Instant;
 
+use chassis::traces::TraceParent;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
+use tracing::Span;
 
 use self::flow::Flow;
 pub(crate) use self::played_lane::PlayedLane;
@@ -136,11 +138,13 @@ impl Player {
                 self.refuse_front(queue, lane, "its recording is gone".into());
                 continue;
             };
-            match session.publish(queue.next_publish_id(), message) {
-                Published::Sent => queue.mark_published(lane),
+            let span = next.trace.as_ref().map_or_else(Span::none, |trace| trace.publish_span());
+            let traceparent = TraceParent::of(&span);
+            match session.publish(queue.next_publish_id(), message, traceparent) {
+                Published::Sent => queue.mark_published(lane, span),
                 Published::SessionOver => {
                     // When `sessions` changes, this event is requeued.
-                    queue.mark_published(lane);
+                    queue.mark_published(lane, span);
                     return None;
                 }
                 Published::TooLarge => {

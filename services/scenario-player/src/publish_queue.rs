@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use tracing::Span;
+
 use crate::event::Event;
 use crate::lanes::{Lane, Lanes};
 use crate::range::ClaimedEvent;
@@ -12,9 +14,16 @@ pub(crate) struct PublishQueue {
     /// By lane, in the order of publishing: by due time, then in the order they were read.
     waiting: Vec<VecDeque<ClaimedEvent>>,
     /// In the order they were published. `None` where the broker has acknowledged an event before an earlier one.
-    inflight: VecDeque<Option<ClaimedEvent>>,
+    inflight: VecDeque<Option<InFlight>>,
     /// The publish id of the first event in flight.
     first_publish_id: u64,
+}
+
+/// An event that the broker has not answered yet.
+struct InFlight {
+    claimed: ClaimedEvent,
+    /// Ends with the answer.
+    _span: Span,
 }
 
 impl PublishQueue {
@@ -41,21 +50,21 @@ impl PublishQueue {
         self.first_publish_id + self.inflight.len() as u64
     }
 
-    /// Must be called when the next event of the lane has been handed to the broker.
-    pub(crate) fn mark_published(&mut self, lane: Lane) {
-        let event = self.take_front(lane);
+    /// Must be called when the next event of the lane has been handed to the broker. `span` ends when it answers.
+    pub(crate) fn mark_published(&mut self, lane: Lane, span: Span) {
+        let event = self.take_front(lane).map(|claimed| InFlight { claimed, _span: span });
         self.inflight.extend(event.map(Some));
     }
 
     /// The event with this publish id, which the broker has acknowledged. `None` if it was acknowledged or requeued before.
     pub(crate) fn acknowledge(&mut self, publish_id: u64) -> Option<ClaimedEvent> {
         let slot = usize::try_from(publish_id.checked_sub(self.first_publish_id)?).ok()?;
-        let claimed = self.inflight.get_mut(slot)?.take();
+        let answered = self.inflight.get_mut(slot)?.take();
         while self.inflight.front().is_some_and(Option::is_none) {
             self.inflight.pop_front();
             self.first_publish_id += 1;
         }
-        claimed
+        answered.map(|inflight| inflight.claimed)
     }
 
     /// Moves all events in flight back to the waiting ones, in their old order. Returns the lane of each.
@@ -63,7 +72,7 @@ impl PublishQueue {
         self.first_publish_id = self.next_publish_id();
         let mut requeued: Vec<VecDeque<ClaimedEvent>> = self.lanes.iter().map(|_| VecDeque::new()).collect();
         let mut lanes = Vec::new();
-        for claimed in self.inflight.drain(..).flatten() {
+        for InFlight { claimed, .. } in self.inflight.drain(..).flatten() {
             let lane = self.lanes.of_partition(claimed.partition);
             requeued[lane.number()].push_back(claimed);
             lanes.push(lane);
@@ -125,7 +134,7 @@ impl PublishQueue {
     /// The event in flight, if there is only one.
     pub(crate) fn alone_in_flight(&self) -> Option<&ClaimedEvent> {
         let mut inflight = self.inflight.iter().flatten();
-        inflight.next().filter(|_| inflight.next().is_none())
+        inflight.next().filter(|_| inflight.next().is_none()).map(|alone| &alone.claimed)
     }
 
     /// Whether the broker has acknowledged everything that was published.
@@ -150,7 +159,7 @@ mod tests {
         let step = Step { time: EpochMicros::new(due_ms * 1000).unwrap(), x: 0, y: 0, kind: StepKind::Move };
         let customer = Arc::new(CustomerId::parse("c").unwrap());
         let event = Event::of_step(&customer, step, Sequence { post: 1, index });
-        ClaimedEvent { due_ms, partition: 0, event, member: Bytes::new(), message: None }
+        ClaimedEvent { due_ms, partition: 0, event, member: Bytes::new(), message: None, trace: None }
     }
 
     fn one_lane() -> (PublishQueue, Lane) {
@@ -160,7 +169,7 @@ mod tests {
     fn publish(queue: &mut PublishQueue) -> (u64, u32) {
         let (lane, front) = queue.fronts().next().unwrap();
         let published = (queue.next_publish_id(), front.event.sequence.index);
-        queue.mark_published(lane);
+        queue.mark_published(lane, Span::none());
         published
     }
 
@@ -200,8 +209,8 @@ mod tests {
             queue.fronts().map(|(lane, claimed)| (lane, claimed.due_ms)).collect()
         };
         assert_eq!(fronts(&queue), [(one, 20), (other, 10)]);
-        queue.mark_published(other);
-        queue.mark_published(one);
+        queue.mark_published(other, Span::none());
+        queue.mark_published(one, Span::none());
         assert_eq!(fronts(&queue), [(other, 30)]);
         assert_eq!(queue.requeue_inflight(), [other, one]);
         assert_eq!(fronts(&queue), [(one, 20), (other, 10)]);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::event::Event;
+use crate::event_trace::EventTrace;
 use crate::message::Message;
 
 /// Which events to read.
@@ -55,4 +56,6 @@ pub(crate) struct ClaimedEvent {
     pub(crate) member: Bytes,
     /// The message, if the event is one of a recording, once it was looked up. `None` then: the recording is gone.
     pub(crate) message: Option<Arc<Message>>,
+    /// The trace that it belongs to, if requests are traced, once it was looked up.
+    pub(crate) trace: Option<Arc<EventTrace>>,
 }

@@ -8,6 +8,7 @@ mod read_state;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use chassis::traces;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -120,7 +121,7 @@ impl LaneReader {
             // first is checked here, the second by `claim`.
             let ours = events.into_iter().filter(|claimed| partitions[claimed.partition]).collect();
             let mut claimed = self.claimed.claim(ours);
-            if let Err(error) = self.timeline.fill_in_messages(&mut claimed).await {
+            if let Err(error) = self.fill_in(&mut claimed).await {
                 self.claimed.release(&claimed);
                 state.rewind();
                 return Err(error);
@@ -128,6 +129,15 @@ impl LaneReader {
             state.prefetched.extend(claimed);
             return Ok(next_poll);
         }
+    }
+
+    /// Looks up what the members of the timeline do not say.
+    async fn fill_in(&self, events: &mut [ClaimedEvent]) -> Result<(), Unavailable> {
+        self.timeline.fill_in_messages(events).await?;
+        if traces::are_on() {
+            self.timeline.fill_in_traces(self.lane, events).await?;
+        }
+        Ok(())
     }
 
     /// Hands events to the player, until it is time for the next poll or there is another reason for one.

@@ -11,6 +11,7 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use redis_core::id::CustomerId;
 
 use crate::event::Event;
+use crate::event_trace::EventTrace;
 use crate::lane_clocks::LaneClocks;
 use crate::lanes::Lane;
 use crate::metrics::Metrics;
@@ -142,10 +143,19 @@ impl ScenarioService {
         let mut events: Vec<Event> = Event::of_steps(&customer, indexed, post).collect();
         // A long post is put on the timeline in parts. In this order no event can be published before an earlier one.
         events.sort_by_key(Event::time);
+        self.set_trace(&TrackId::Scenario(Arc::clone(&customer)), &events).await?;
         let (count, replaces) = (steps.len(), self.overwrite);
         self.timeline.post(NewSteps { id, post, customer, steps, replaces, playback, events }).await?;
         self.metrics.count_posted_steps(count);
         Ok(())
+    }
+
+    /// Before events are put on the timeline: they belong to the trace of the request. They are sorted by time.
+    async fn set_trace(&self, id: &TrackId, added: &[Event]) -> Result<(), Unavailable> {
+        match EventTrace::of_request(added) {
+            Some(trace) => self.timeline.set_trace(id, trace).await,
+            None => Ok(()),
+        }
     }
 
     /// The stored scenario of a customer.

@@ -15,6 +15,7 @@ mod posts;
 mod recordings;
 mod scripts;
 mod timeline_watch;
+mod traces;
 mod tracks;
 
 pub(crate) use self::client::Store;

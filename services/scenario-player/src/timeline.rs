@@ -8,6 +8,7 @@ use tokio::sync::broadcast;
 use crate::assignment::Assignment;
 use crate::dead_letter::{DeadLetter, DeadLetterId};
 use crate::event::Event;
+use crate::event_trace::EventTrace;
 use crate::hint::Hint;
 use crate::lanes::{Lane, Lanes};
 use crate::memory::MemoryTimeline;
@@ -119,6 +120,20 @@ impl Timeline {
         dispatch!(self, memory => memory.fill_in_messages(events), store => store.fill_in_messages(events).await)
     }
 
+    /// Sets the trace of the events that are about to be put on the timeline for a scenario or a recording.
+    pub(crate) async fn set_trace(&self, id: &TrackId, trace: EventTrace) -> Result<(), Unavailable> {
+        dispatch!(self, memory => memory.set_trace(id, trace), store => store.set_trace(id, trace).await)
+    }
+
+    /// Looks up which of these events of a lane belong to a trace.
+    pub(crate) async fn fill_in_traces(
+        &self,
+        lane: Lane,
+        events: &mut [ClaimedEvent],
+    ) -> Result<(), Unavailable> {
+        dispatch!(self, memory => memory.fill_in_traces(events), store => store.fill_in_traces(lane, events).await)
+    }
+
     /// Changes a playback and its upcoming events. False if somebody else changed the playback first, or if it is too late; then
     /// nothing happens.
     pub(crate) async fn update_playback(&self, update: PlaybackUpdate) -> Result<bool, Unavailable> {
@@ -172,6 +187,11 @@ impl Timeline {
         limit: usize,
     ) -> Result<Vec<DeadLetter>, Unavailable> {
         dispatch!(self, memory => memory.dead_letters(after, limit), store => store.dead_letters(lane, after, limit).await)
+    }
+
+    /// How many dead letters a lane has.
+    pub(crate) async fn count_dead_letters(&self, lane: Lane) -> Result<usize, Unavailable> {
+        dispatch!(self, memory => memory.count_dead_letters(), store => store.count_dead_letters(lane).await)
     }
 
     /// One dead letter.

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use redis_core::id::{CustomerId, RecordingName};
 
-use crate::event::{Event, Sequence};
+use crate::event::{CustomerStep, Event, Item, Sequence};
 use crate::playback::{Due, Playback, Speed};
 use crate::scenario::Step;
 use crate::time::EpochMicros;
 
 /// What names a track.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum TrackId {
     /// The scenario of this customer.
     Scenario(Arc<CustomerId>),
@@ -28,6 +28,14 @@ pub(crate) enum Track {
 }
 
 impl TrackId {
+    /// Of which an event is.
+    pub(crate) fn of(event: &Event) -> Self {
+        match &event.item {
+            Item::Step(CustomerStep { customer, .. }) => Self::Scenario(Arc::clone(customer)),
+            Item::Message(message) => Self::Recording(Arc::clone(&message.recording)),
+        }
+    }
+
     /// The id of the customer, or the name of the recording.
     pub(crate) fn as_str(&self) -> &str {
         match self {

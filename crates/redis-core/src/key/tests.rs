@@ -27,11 +27,13 @@ fn for_each(mut test: impl FnMut(Key<'_>, &str, &str)) {
     test(Key::TimelineLoops(partition), "TIMELINE:LOOPS", "zset");
     test(Key::TimelineDeadLetters(partition), "TIMELINE:DEAD", "stream");
     test(Key::TimelinePosts(&customer), "TIMELINE:POSTS:1", "string");
+    test(Key::TimelineTrace(&customer), "TIMELINE:TRACE:1", "string");
     let recording = RecordingName::parse("walk").unwrap();
     test(Key::Recording(&recording), "RECORDING:walk", "hash");
     test(Key::Recordings(partition), "RECORDINGS", "zset");
     test(Key::RecordingPlayback(&recording), "RECORDINGS:PLAYBACK:walk", "string");
     test(Key::RecordingLoops(partition), "RECORDINGS:LOOPS", "zset");
+    test(Key::RecordingTrace(&recording), "RECORDINGS:TRACE:walk", "string");
     test(Key::Battery("7"), "battery:7:data", "hash");
     test(Key::DeadLetters, "kafka-ingester:dead-letters", "stream");
     test(Key::DeadLettersForwarder, "kafka-ingester:dead-letters:forwarder", "string");
@@ -132,10 +134,12 @@ fn for_each_on_cluster(mut test: impl FnMut(Key<'_>, &str)) {
     test(Key::TimelineLoops(partition), "{TIMELINE:66}:LOOPS");
     test(Key::TimelineDeadLetters(partition), "{TIMELINE:66}:DEAD");
     test(Key::TimelinePosts(&customer), "{TIMELINE:66}:POSTS:1");
+    test(Key::TimelineTrace(&customer), "{TIMELINE:66}:TRACE:1");
     test(Key::Recording(&recording), "{TIMELINE:306}:RECORDING:walk");
     test(Key::Recordings(partition), "{TIMELINE:66}:RECORDINGS");
     test(Key::RecordingPlayback(&recording), "{TIMELINE:306}:RECORDINGS:PLAYBACK:walk");
     test(Key::RecordingLoops(partition), "{TIMELINE:66}:RECORDINGS:LOOPS");
+    test(Key::RecordingTrace(&recording), "{TIMELINE:306}:RECORDINGS:TRACE:walk");
     let game = GameToken::parse("g1").unwrap();
     test(Key::EtlJobs, "{etl}:jobs");
     test(Key::EtlDead, "{etl}:dead");

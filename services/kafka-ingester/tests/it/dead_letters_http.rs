@@ -23,6 +23,13 @@ async fn get(service: &ServiceProcess, path: &str) -> Value {
     serde_json::from_str(&body).unwrap()
 }
 
+async fn wait_for_count(service: &ServiceProcess, dead_letters: f64) {
+    eventually(&format!("the metrics say {dead_letters}"), async || {
+        service.metric("kafka_ingester_dead_letters").await == dead_letters
+    })
+    .await;
+}
+
 /// The values of all dead letters, the oldest first.
 async fn values(service: &ServiceProcess) -> Vec<Value> {
     let listing = get(service, "/dead-letters").await;
@@ -77,6 +84,7 @@ async fn dead_letters_are_replayed_and_dropped_one_by_one_and_all() {
         world.send(value);
     }
     world.wait_for_offset(0, 4).await;
+    wait_for_count(&service, 4.0).await;
     let listing = get(&service, "/dead-letters").await;
     let id = |index: usize| listing["dead_letters"][index]["id"].as_str().unwrap().to_owned();
     let (replay, remove) = (Method::POST, Method::DELETE);
@@ -105,17 +113,23 @@ async fn dead_letters_are_replayed_and_dropped_one_by_one_and_all() {
     assert_eq!(dropped, (200, r#"{"dropped":200,"next":null}"#.to_owned()));
     assert_eq!(ask(&service, remove, "/dead-letters").await.1, r#"{"dropped":51,"next":null}"#);
     assert_eq!(world.count_dead_letters().await, 0);
+    wait_for_count(&service, 0.0).await;
 }
 
 #[tokio::test]
 async fn only_the_operator_changes_dead_letters() {
     let world = World::new(1).await;
     let service = world.start_ingester(&[TOKEN]).await;
-    check_token(
-        &service,
-        &["GET /", "GET /dead-letters", "DELETE /dead-letters", "POST /dead-letters/replay"],
-    )
-    .await;
+    let everything = [
+        "GET /",
+        "GET /dead-letters",
+        "GET /dead-letters/1-1",
+        "DELETE /dead-letters",
+        "DELETE /dead-letters/1-1",
+        "POST /dead-letters/replay",
+        "POST /dead-letters/1-1/replay",
+    ];
+    check_token(&service, &everything).await;
     world.send("garbage");
     world.wait_for_offset(0, 1).await;
     assert_eq!(world.count_dead_letters().await, 1);
@@ -168,6 +182,7 @@ async fn the_page_shows_partitions_and_lag_and_a_person_replays_and_drops_dead_l
 
     shows("service", &format!("kafka-ingester-{}", service.port())).await;
     shows("service", "partitions\n2").await;
+    shows("service", "dead letters\n3").await;
     eventually("both partitions have a row", async || {
         text("partitions").await.matches(&world.topic).count() == 2
     })

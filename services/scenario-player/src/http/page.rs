@@ -1,17 +1,16 @@
 //! The page at `/`, and the API documentation at `/docs/`. The binary contains all files, so nothing is loaded from elsewhere.
 
-use actix_web::HttpResponse;
 use actix_web::web::{self, ServiceConfig};
+use chassis::http::{CSS, JAVASCRIPT, StaticFile};
 use utoipa::OpenApi;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use super::openapi::Document;
 
 pub(super) fn routes(routes: &mut ServiceConfig) {
-    for (path, content_type, text) in FILES {
-        let answer = move || async move { HttpResponse::Ok().content_type(content_type).body(text) };
-        routes.service(web::resource(path).route(web::get().to(answer)));
-    }
+    routes.route("/", chassis::http::page(include_str!("../../web/index.html")));
+    chassis::http::static_files(&FILES, routes);
+    chassis::http::console_files(routes);
     let document = Document::openapi();
     routes
         .service(web::resource("/openapi.json").route(web::get().to(move || {
@@ -23,20 +22,24 @@ pub(super) fn routes(routes: &mut ServiceConfig) {
         .service(SwaggerUi::new("/docs/{_:.*}").config(Config::from("../openapi.json")));
 }
 
-const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
-const FILES: [(&str, &str, &str); 14] = [
-    ("/", "text/html; charset=utf-8", include_str!("../../web/index.html")),
-    ("/style.css", "text/css; charset=utf-8", include_str!("../../web/style.css")),
-    ("/app.js", JAVASCRIPT, include_str!("../../web/app.js")),
-    ("/controls.js", JAVASCRIPT, include_str!("../../web/controls.js")),
-    ("/customers.js", JAVASCRIPT, include_str!("../../web/customers.js")),
-    ("/dead_letters.js", JAVASCRIPT, include_str!("../../web/dead_letters.js")),
-    ("/dom.js", JAVASCRIPT, include_str!("../../web/dom.js")),
-    ("/floor.js", JAVASCRIPT, include_str!("../../web/floor.js")),
-    ("/form.js", JAVASCRIPT, include_str!("../../web/form.js")),
-    ("/recordings.js", JAVASCRIPT, include_str!("../../web/recordings.js")),
-    ("/scenarios.js", JAVASCRIPT, include_str!("../../web/scenarios.js")),
-    ("/server.js", JAVASCRIPT, include_str!("../../web/server.js")),
-    ("/stored.js", JAVASCRIPT, include_str!("../../web/stored.js")),
-    ("/upcoming.js", JAVASCRIPT, include_str!("../../web/upcoming.js")),
+macro_rules! file {
+    ($name:literal, $content_type:expr) => {
+        StaticFile::new(concat!("/", $name), $content_type, include_str!(concat!("../../web/", $name)))
+    };
+}
+
+const FILES: [StaticFile; 13] = [
+    file!("style.css", CSS),
+    file!("app.js", JAVASCRIPT),
+    file!("controls.js", JAVASCRIPT),
+    file!("customers.js", JAVASCRIPT),
+    file!("dead_letters.js", JAVASCRIPT),
+    file!("dom.js", JAVASCRIPT),
+    file!("floor.js", JAVASCRIPT),
+    file!("form.js", JAVASCRIPT),
+    file!("recordings.js", JAVASCRIPT),
+    file!("scenarios.js", JAVASCRIPT),
+    file!("server.js", JAVASCRIPT),
+    file!("stored.js", JAVASCRIPT),
+    file!("upcoming.js", JAVASCRIPT),
 ];

@@ -49,6 +49,10 @@ impl MemoryTimeline {
             .collect()
     }
 
+    pub(crate) fn count_dead_letters(&self) -> usize {
+        self.state.lock().dead_letters.len()
+    }
+
     pub(crate) fn dead_letter(&self, id: DeadLetterId) -> Option<DeadLetter> {
         self.state.lock().dead_letters.get(&id).cloned()
     }

@@ -66,6 +66,9 @@ impl MemoryTimeline {
             (None, TrackId::Scenario(customer)) => drop(state.scenarios.remove(customer)),
             (None, TrackId::Recording(name)) => drop(state.recordings.remove(name)),
         }
+        if state.playback(&id).is_none() {
+            state.traces.remove(&id);
+        }
         drop(state);
         self.send_hint(Hint::Reset);
         true

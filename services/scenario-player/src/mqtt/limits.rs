@@ -1,5 +1,7 @@
 //! What a broker takes. An MQTT 5 broker says it when it accepts the connection; others do not.
 
+use chassis::traces::TraceParent;
+
 use crate::config::mqtt::{BrokerConfig, ProtocolVersion};
 
 /// The limits of one connection.
@@ -15,7 +17,7 @@ pub(crate) struct Limits {
     pub(crate) retains: bool,
     /// The largest packet, in bytes.
     pub(crate) max_packet_bytes: u32,
-    /// The user properties of each message, in bytes.
+    /// The user properties of each message that are set, in bytes.
     pub(crate) properties_bytes: usize,
 }
 
@@ -29,9 +31,8 @@ impl Limits {
             ProtocolVersion::MQTTv311 => max_inflight.min(SILENT_QOS2_INFLIGHT),
             ProtocolVersion::MQTTv5 => max_inflight,
         };
-        // Each has an identifier and two lengths.
         let properties = broker.user_properties.iter();
-        let properties_bytes = properties.map(|(name, value)| 5 + name.len() + value.len()).sum();
+        let properties_bytes = properties.map(|(name, value)| property_bytes(name.len(), value.len())).sum();
         Self { max_inflight_qos2, properties_bytes, ..Self::none(max_inflight) }
     }
 
@@ -47,14 +48,21 @@ impl Limits {
         }
     }
 
-    /// Whether a message fits.
-    pub(super) fn allows_size(&self, topic: &str, payload: &[u8]) -> bool {
+    /// Whether a message fits, with the property that names its span.
+    pub(super) fn allows_size(&self, topic: &str, payload: &[u8], span: Option<&TraceParent>) -> bool {
+        let span_bytes = span.map_or(0, |_| property_bytes(TraceParent::NAME.len(), TraceParent::LENGTH));
+        let properties_bytes = self.properties_bytes + span_bytes;
         // The length of the topic, the packet id, the length of the properties and these.
-        let properties = length_bytes(self.properties_bytes) + self.properties_bytes;
+        let properties = length_bytes(properties_bytes) + properties_bytes;
         let remaining = 4 + topic.len() + payload.len() + properties;
         1 + length_bytes(remaining) + remaining
             <= usize::try_from(self.max_packet_bytes).unwrap_or(usize::MAX)
     }
+}
+
+/// How many bytes a user property takes: it has an identifier and two lengths.
+fn property_bytes(name: usize, value: usize) -> usize {
+    5 + name + value
 }
 
 /// How many bytes a length takes that is written seven bits to the byte.
@@ -74,10 +82,10 @@ mod tests {
         // 1 + 1 + 5 + 3 + 110 = 120 bytes, and 1 + 2 + 5 + 3 + 120 = 131 bytes.
         for (payload, bytes) in [(110, 120), (120, 131), (0, 10)] {
             let payload = vec![b'x'; payload];
-            assert!(limits(bytes).allows_size("a/b", &payload), "{bytes}");
-            assert!(!limits(bytes - 1).allows_size("a/b", &payload), "{bytes}");
+            assert!(limits(bytes).allows_size("a/b", &payload, None), "{bytes}");
+            assert!(!limits(bytes - 1).allows_size("a/b", &payload, None), "{bytes}");
             let with_properties = Limits { properties_bytes: 7, ..limits(bytes + 6) };
-            assert!(!with_properties.allows_size("a/b", &payload), "{bytes}");
+            assert!(!with_properties.allows_size("a/b", &payload, None), "{bytes}");
         }
     }
 }

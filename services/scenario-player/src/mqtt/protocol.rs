@@ -15,6 +15,8 @@ macro_rules! protocol {
         use std::sync::Arc;
         use std::time::Duration;
 
+        use chassis::traces::TraceParent;
+
         use super::event_loop::{EventLoop, LoopEvent, Lost};
         use super::limits::Limits;
         use super::options::transport;
@@ -68,13 +70,13 @@ macro_rules! protocol {
         }
 
         impl Publisher {
-            pub(super) fn publish(&self, message: Message) -> bool {
+            pub(super) fn publish(&self, message: Message, span: Option<TraceParent>) -> bool {
                 let qos = match message.qos {
                     0 => QoS::AtMostOnce,
                     1 => QoS::AtLeastOnce,
                     _ => QoS::ExactlyOnce,
                 };
-                try_publish(&self.client, &self.user_properties, message, qos)
+                try_publish(&self.client, &self.user_properties, message, qos, span)
             }
         }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use chassis::traces::TraceParent;
 use tokio::sync::mpsc;
 
 use super::event_loop::Answer;
@@ -89,11 +90,20 @@ impl Session {
         self.limits = limits;
     }
 
-    /// Publishes a message. Messages go out in the order of these calls.
-    pub(crate) fn publish(&self, publish_id: u64, mut message: Message) -> Published {
-        if !self.limits.allows_size(&message.topic, &message.payload) {
+    /// Publishes a message, with the span of it for who continues its trace. Messages go out in the order of these calls.
+    pub(crate) fn publish(
+        &self,
+        publish_id: u64,
+        mut message: Message,
+        span: Option<TraceParent>,
+    ) -> Published {
+        let allows =
+            |span: Option<&TraceParent>| self.limits.allows_size(&message.topic, &message.payload, span);
+        if !allows(None) {
             return Published::TooLarge;
         }
+        // The trace is not worth the message.
+        let span = span.filter(|span| allows(Some(span)));
         message.qos = message.qos.min(self.limits.max_qos);
         message.retain &= self.limits.retains;
         // The id before the message: the event loop looks for it when the message goes out.
@@ -103,8 +113,8 @@ impl Session {
                 println!("{} {}", message.topic, String::from_utf8_lossy(&message.payload));
                 self.acks.send(Ack { session_id: self.id, publish_id, answer: Answer::Accepted }).is_ok()
             }
-            Publisher::V4(publisher) => send_id() && publisher.publish(message),
-            Publisher::V5(publisher) => send_id() && publisher.publish(message),
+            Publisher::V4(publisher) => send_id() && publisher.publish(message, span),
+            Publisher::V5(publisher) => send_id() && publisher.publish(message, span),
         };
         if is_sent { Published::Sent } else { Published::SessionOver }
     }

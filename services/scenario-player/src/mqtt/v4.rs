@@ -15,8 +15,14 @@ super::protocol::protocol!(|options, broker, limits| options
     .set_max_packet_size(10 << 10, MAX_PACKET_BYTES as usize));
 super::receiver::receiver!();
 
-/// It has no user properties.
-fn try_publish(client: &AsyncClient, _: &[(String, String)], message: Message, qos: QoS) -> bool {
+/// It has no user properties, so nobody is told of the span.
+fn try_publish(
+    client: &AsyncClient,
+    _: &[(String, String)],
+    message: Message,
+    qos: QoS,
+    _: Option<TraceParent>,
+) -> bool {
     client.try_publish(message.topic, qos, message.retain, message.payload).is_ok()
 }
 

@@ -25,12 +25,14 @@ fn try_publish(
     user_properties: &[(String, String)],
     Message { topic, payload, retain, .. }: Message,
     qos: QoS,
+    span: Option<TraceParent>,
 ) -> bool {
-    if user_properties.is_empty() {
+    if user_properties.is_empty() && span.is_none() {
         return client.try_publish(topic, qos, retain, payload).is_ok();
     }
-    let properties =
-        PublishProperties { user_properties: user_properties.to_vec(), ..PublishProperties::default() };
+    let span = span.map(|span| (TraceParent::NAME.to_owned(), span.to_string()));
+    let user_properties = user_properties.iter().cloned().chain(span).collect();
+    let properties = PublishProperties { user_properties, ..PublishProperties::default() };
     client.try_publish_with_properties(topic, qos, retain, payload, properties).is_ok()
 }
 

@@ -89,6 +89,7 @@ impl ScenarioService {
         let remove = before.difference(&after).cloned().collect();
         let mut add: Vec<Event> = after.difference(&before).cloned().collect();
         add.sort_by_key(|event| (event.time(), event.sequence));
+        self.set_trace(id, &add).await?;
         let result = new.clone().unwrap_or_else(|| old.clone());
         let update = PlaybackUpdate { id: id.clone(), old, new, until_ms, remove, add };
         if !self.timeline.update_playback(update).await? {

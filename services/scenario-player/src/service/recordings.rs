@@ -37,6 +37,7 @@ impl ScenarioService {
         let playback = track.start(at, speed, looping, post);
         let mut add = track.events_since(&playback, at);
         add.sort_by_key(|event| (event.time(), event.sequence));
+        self.set_trace(&TrackId::Recording(Arc::clone(&new.name)), &add).await?;
         let count = add.len();
         if !self.timeline.begin_recording(new, RecordingStart { playback, add }).await? {
             return Err(ScenarioError::Conflict);

@@ -103,7 +103,7 @@ mod tests {
         let step = Step { time: EpochMicros::default(), x: 0, y: 0, kind: StepKind::Move };
         let customer = Arc::new(CustomerId::parse("c").unwrap());
         let event = Event::of_step(&customer, step, Sequence::default());
-        ClaimedEvent { due_ms, partition: 0, event, member: Bytes::new(), message: None }
+        ClaimedEvent { due_ms, partition: 0, event, member: Bytes::new(), message: None, trace: None }
     }
 
     #[test]

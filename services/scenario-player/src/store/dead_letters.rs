@@ -54,6 +54,11 @@ impl Store {
         self.entries(lane, &from, "+", Some(limit)).await
     }
 
+    pub(crate) async fn count_dead_letters(&self, lane: Lane) -> Result<usize, Unavailable> {
+        let key = &self.name(Key::TimelineDeadLetters(lane.key_partition()));
+        self.run(lane, |client: Client| async move { client.xlen(key.as_str()).await }).await
+    }
+
     pub(crate) async fn dead_letter(&self, id: DeadLetterId) -> Result<Option<DeadLetter>, Unavailable> {
         let Some(lane) = self.lanes.numbered(id.lane) else { return Ok(None) };
         let entry = entry_id(id);

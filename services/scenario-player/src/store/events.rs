@@ -68,6 +68,7 @@ impl Store {
             event,
             member: member.clone().into_bytes()?,
             message: None,
+            trace: None,
         })
     }
 }

@@ -1,3 +1,4 @@
+use chassis::traces;
 use redis_core::key::in_partition;
 use redis_core::{Layout, Needs, Partition};
 
@@ -69,7 +70,8 @@ pub(super) fn needs(layout: Layout) -> Needs {
         .and("EVALSHA", ["EVALSHA", &"0".repeat(40), "0"])
         .and("SCRIPT LOAD", ["SCRIPT", "LOAD", "return 1"]);
     let on_a_cluster = if layout == Layout::Cluster { &ON_A_CLUSTER[..] } else { &[] };
-    COMMANDS.iter().chain(on_a_cluster).fold(needs, |needs, command| {
+    let for_traces = if traces::are_on() { &FOR_TRACES[..] } else { &[] };
+    COMMANDS.iter().chain(on_a_cluster).chain(for_traces).fold(needs, |needs, command| {
         let mut words: Vec<String> = command.split(' ').map(str::to_owned).collect();
         let is_target =
             |word: &&mut String| word.contains(':') || ["SCENARIOS", "RECORDINGS"].contains(&word.as_str());
@@ -94,6 +96,14 @@ fn name_on(layout: Layout, name: &str) -> String {
 /// What is needed on a Cluster only.
 const ON_A_CLUSTER: [&str; 2] = ["PUBLISH TIMELINE:LISTENING check", "SUBSCRIBE TIMELINE:LISTENING"];
 
+/// What is needed while requests are traced.
+const FOR_TRACES: [&str; 4] = [
+    "SET TIMELINE:TRACE:check check",
+    "MGET TIMELINE:TRACE:check",
+    "SET RECORDINGS:TRACE:check check",
+    "MGET RECORDINGS:TRACE:check",
+];
+
 #[cfg(test)]
 mod tests {
     use redis_core::{Channel, Key};
@@ -101,7 +111,12 @@ mod tests {
     use super::*;
 
     fn commands() -> Vec<String> {
-        COMMANDS.iter().filter_map(|command| command.split(' ').next()).map(str::to_lowercase).collect()
+        COMMANDS
+            .iter()
+            .chain(&FOR_TRACES)
+            .filter_map(|command| command.split(' ').next())
+            .map(str::to_lowercase)
+            .collect()
     }
 
     #[test]

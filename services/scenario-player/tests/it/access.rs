@@ -5,15 +5,20 @@ use test_support::{ServiceProcess, check_other_sites, check_token};
 use crate::support::BINARY;
 
 /// What changes something.
-const CHANGES: [&str; 8] = [
+const CHANGES: [&str; 13] = [
     "POST /scenario",
     "POST /scenario_draft",
     "DELETE /scenarios/1",
     "POST /scenarios/1/replay",
     "PATCH /scenarios/1/playback",
+    "POST /recordings",
+    "DELETE /recordings/1",
+    "POST /recordings/1/replay",
+    "PATCH /recordings/1/playback",
     "DELETE /dead_letters",
     "POST /dead_letters/replay",
-    "POST /dead_letters/1/replay",
+    "DELETE /dead_letters/1-1",
+    "POST /dead_letters/1-1/replay",
 ];
 
 #[tokio::test]

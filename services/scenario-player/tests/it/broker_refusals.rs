@@ -65,6 +65,12 @@ async fn refuse_moves(redis: Option<TestBackend>, qos: &str) {
         assert_eq!((&letter["location"]["x"], &letter["customer_id"]), (&json!(x), &json!("1")));
     }
     assert_eq!(player.metric("scenario_player_dead_letters_total").await, MOVES as f64);
+    if redis.is_some() {
+        let mut other = start_on(redis.as_ref(), mqtt.port(), &[]).await;
+        let waiting = async || other.metric("scenario_player_dead_letters").await;
+        eventually("another instance counts them", async || waiting().await == MOVES as f64).await;
+        assert_eq!(other.terminate().await, 0);
+    }
     assert_eq!(player.get("/ready").await.0, 200);
     assert_eq!(player.log().matches("a step becomes a dead letter").count(), 1, "{}", player.log());
 

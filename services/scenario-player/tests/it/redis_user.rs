@@ -1,7 +1,7 @@
 //! The user that the README tells to make may do all that an instance does, and nothing else is needed.
 
 use futures_util::future::join_all;
-use test_support::{RedisCluster, TestMosquitto, TestRedis, redis_versions};
+use test_support::{Collector, RedisCluster, TestMosquitto, TestRedis, redis_versions};
 
 use crate::support::{Subscriber, get_json, now_ms, post, send, start_player_at, walk};
 
@@ -37,7 +37,12 @@ fn acl_lines() -> Vec<&'static str> {
 async fn run_as_the_user(redis: &str) {
     let mqtt = TestMosquitto::start().await;
     let subscriber = Subscriber::start(mqtt.port()).await;
-    let user = [("REDIS_USERNAME", "scenario-player"), ("REDIS_PASSWORD", "SECRET")];
+    let collector = Collector::start().await;
+    let user = [
+        ("REDIS_USERNAME", "scenario-player"),
+        ("REDIS_PASSWORD", "SECRET"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url()),
+    ];
     let player = start_player_at(redis, mqtt.port(), &user).await;
     player.wait_until_ready().await;
     post(&player, &walk("1", now_ms() + 500, 5, 100)).await;

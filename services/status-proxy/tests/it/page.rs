@@ -61,6 +61,7 @@ async fn the_page_shows_history_and_live_lines_and_reconnects_by_itself() {
         element_text(&browser, "log").await == format!("{lines}\nb live\na meanwhile")
     })
     .await;
+    assert!(element_text(&browser, "state").await.starts_with("watching r;;1:a,b, connected again at "));
     assert!(browser.client.current_url().await.unwrap().query().unwrap().contains("run=r"));
     drop((second, third));
     browser.close().await;
