@@ -89,6 +89,9 @@ impl ShardedPubSub {
     }
 }
 
+/// Nobody wants subscriptions any more, or nobody takes what they tell.
+struct Ended;
+
 /// Where the channels are subscribed to.
 struct Places {
     redis: Redis,
@@ -156,8 +159,8 @@ impl Places {
         }
     }
 
-    /// Has each channel subscribed to where its slot is now. The error: nobody takes the events any more.
-    async fn follow(&mut self, topology: Topology) -> Result<(), mpsc::error::SendError<ShardedEvent>> {
+    /// Has each channel subscribed to where its slot is now.
+    async fn follow(&mut self, topology: Topology) -> Result<(), Ended> {
         self.listeners.retain(|listener| topology.shards().contains(&listener.shard));
         for shard in topology.shards() {
             if self.listeners.iter().all(|known| known.shard != *shard) {
@@ -182,7 +185,7 @@ impl Places {
             self.tell(old.as_ref(), Change::Forget(channel.clone()));
         }
         if !lost.is_empty() {
-            self.events.send(ShardedEvent::Lost(lost)).await?;
+            self.events.send(ShardedEvent::Lost(lost)).await.map_err(|_| Ended)?;
         }
         // After that it may be told that they are subscribed.
         for (channel, _, new) in moved {

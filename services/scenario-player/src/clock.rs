@@ -106,7 +106,8 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn who_waits_for_a_time_waits_for_what_a_better_sample_corrects_and_not_for_a_clock_that_was_set_back() {
+    async fn who_waits_for_a_time_waits_for_what_a_better_sample_corrects_and_not_for_a_clock_that_was_set_back()
+     {
         let clock = Clock::new();
         let ago = |ms| Instant::now() - Duration::from_millis(ms);
         clock.sample(5_000_000.0, ago(400));

@@ -12,8 +12,8 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{Notify, broadcast, mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
-use super::ShardedEvent;
 use super::subscriptions::Subscriptions;
+use super::{Ended, ShardedEvent};
 use crate::builder::once;
 use crate::error::{RETRY_INTERVAL_MS, reason};
 use crate::follow::reconnect;
@@ -117,9 +117,6 @@ struct Task {
     state_changed: Arc<Notify>,
 }
 
-/// Nobody takes the events any more.
-struct Ended;
-
 impl Task {
     async fn run(mut self) {
         // The end needs no word.
@@ -151,8 +148,7 @@ impl Task {
                     let works = connection_state.borrow_and_update().is_ok();
                     // A Redis that cannot save, for example, still sends what is published.
                     if !works && self.is_connected && self.proof.settle(&self.client()).await.is_err() {
-                        self.lose_all().await?;
-                        self.is_connected = false;
+                        self.start_anew().await?;
                     }
                     self.publish_state();
                 }
@@ -169,8 +165,9 @@ impl Task {
                 },
                 () = async { sleep_until(self.retry_at.unwrap_or_else(Instant::now)).await },
                     if self.retry_at.is_some() => self.retry_at = None,
+                () = std::future::ready(()), if self.has_work() => {}
             }
-            if self.is_connected && self.retry_at.is_none() && !self.subscriptions.is_settled() {
+            if self.has_work() {
                 let mut told = Vec::new();
                 let done = self.work(&mut told).await;
                 for event in told {
@@ -179,6 +176,10 @@ impl Task {
                 self.note(done).await?;
             }
         }
+    }
+
+    fn has_work(&self) -> bool {
+        self.is_connected && self.retry_at.is_none() && !self.subscriptions.is_settled()
     }
 
     fn apply(&mut self, change: Change) {
