@@ -121,8 +121,8 @@ pub(crate) fn count_missing(frames: &[Value], taken: &[Vec<usize>]) -> usize {
         let (channel, mut taken) = (node.to_string(), taken.iter().peekable());
         let (mut is_told, mut next) = (is_incomplete, 0);
         for frame in frames {
-            is_told |= frame["type"] == "gap";
-            if frame["channel"] != channel {
+            is_told |= frame["type"] == "gap" && (frame["channel"] == "*" || frame["channel"] == channel);
+            if frame["type"] != "status" || frame["channel"] != channel {
                 continue;
             }
             let number: usize = frame["data"].as_str().unwrap().parse().unwrap();
