@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use fred::clients::{Client, Pool};
 use fred::error::ErrorKind;
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::builder::COMMAND_TIMEOUT;
@@ -12,8 +12,8 @@ use crate::key::hash_slot;
 use crate::pubsub::{Link, Nodes};
 use crate::state::starting;
 use crate::{
-    ConnectError, Connection, Layout, Needs, PubSubConnection, RedisConfig, RedisError, Shard, ShardedEvent,
-    ShardedPubSub, State, Subscriber, connect,
+    ConnectError, Connection, Layout, Needs, PubSubConnection, RedisConfig, RedisError, Shard, State,
+    Subscriber, connect,
 };
 
 /// The time after which a command that is sent from node to node has failed.
@@ -237,12 +237,6 @@ impl Redis {
     /// As [`connect`](Self::connect).
     pub fn subscriber(&self) -> Result<Subscriber, ConnectError> {
         self.link(Nodes::any, connect::EVENT_CAPACITY).map(Subscriber::new)
-    }
-
-    /// Subscriptions to what is published by SPUBLISH, and what they tell. While nobody takes that, `event_capacity` messages wait, and
-    /// as many of each shard.
-    pub fn sharded_pubsub(&self, event_capacity: usize) -> (ShardedPubSub, mpsc::Receiver<ShardedEvent>) {
-        ShardedPubSub::new(self, event_capacity)
     }
 
     /// Has the topology asked for now: somebody was redirected.

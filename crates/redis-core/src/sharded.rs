@@ -2,37 +2,21 @@
 //!
 //! So there is a connection to each shard. A channel is subscribed to where its slot is, and again where the slot has gone to.
 
+mod event;
 mod listener;
 mod subscriptions;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use fred::types::Message;
 use tokio::sync::{Notify, mpsc, watch};
 
+use self::event::Ended;
+pub use self::event::ShardedEvent;
 use self::listener::{Change, Listener};
 use crate::key::hash_slot;
 use crate::state::{publish_state, starting};
 use crate::{Redis, Shard, State, Topology};
-
-/// What a [`ShardedPubSub`] tells.
-#[derive(Debug)]
-pub enum ShardedEvent {
-    /// What was published.
-    Message(Message),
-    /// Redis has confirmed the subscription of this channel.
-    Subscribed {
-        /// The channel.
-        channel: Arc<str>,
-        /// It was subscribed to before, and what was published since may have been missed.
-        has_missed: bool,
-    },
-    /// These channels are not subscribed any more. They are subscribed to again.
-    Lost(Vec<Arc<str>>),
-    /// The user may not subscribe to this channel. It is tried again once a second, and told each time.
-    Forbidden(Arc<str>),
-}
 
 /// Subscriptions by SSUBSCRIBE (Redis 7.0.3 or later), which follow the slots of their channels. On one Redis there is one shard.
 ///
@@ -48,9 +32,7 @@ enum Command {
 }
 
 impl ShardedPubSub {
-    /// Begins. The receiver gets what is told. While it takes nothing, `event_capacity` messages of each shard wait; beyond that the
-    /// channels of the shard are told as lost.
-    pub(crate) fn new(redis: &Redis, event_capacity: usize) -> (Self, mpsc::Receiver<ShardedEvent>) {
+    fn new(redis: &Redis, event_capacity: usize) -> (Self, mpsc::Receiver<ShardedEvent>) {
         let (commands, command_receiver) = mpsc::unbounded_channel();
         let (events, event_receiver) = mpsc::channel(event_capacity);
         let (state_sender, state) = watch::channel(starting());
@@ -89,8 +71,13 @@ impl ShardedPubSub {
     }
 }
 
-/// Nobody wants subscriptions any more, or nobody takes what they tell.
-struct Ended;
+impl Redis {
+    /// Subscriptions to what is published by SPUBLISH, and what they tell. While nobody takes that, `event_capacity` messages wait, and
+    /// as many of each shard; beyond that the channels of the shard are told as lost.
+    pub fn sharded_pubsub(&self, event_capacity: usize) -> (ShardedPubSub, mpsc::Receiver<ShardedEvent>) {
+        ShardedPubSub::new(self, event_capacity)
+    }
+}
 
 /// Where the channels are subscribed to.
 struct Places {

@@ -12,8 +12,8 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{Notify, broadcast, mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
+use super::event::{Ended, ShardedEvent};
 use super::subscriptions::Subscriptions;
-use super::{Ended, ShardedEvent};
 use crate::builder::once;
 use crate::error::{RETRY_INTERVAL_MS, reason};
 use crate::follow::reconnect;
