@@ -2,6 +2,8 @@
 //!
 //! A connection starts in the background and never gives up: it retries 50 ms to 0.5 s apart. Its [`State`] says whether
 //! it works, so that readiness can follow it. One-shot commands use [`connected`], which fails instead.
+//!
+//! All of these lead to a single server. [`Redis`](crate::Redis) is for either: one server, or a Cluster.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -163,18 +165,9 @@ pub const MAX_BLOCKING: Duration = Duration::from_secs(5);
 
 fn fred_config(config: &RedisConfig) -> Result<Config, ConnectError> {
     if config.is_cluster() {
-        return Err(ConnectError::because(
-            config,
-            format!("{} does not run on a Redis Cluster yet", program()),
-        ));
+        return Err(ConnectError::because(config, "a single server is needed here, not a Redis Cluster"));
     }
     config.to_fred().map_err(|error| ConnectError::because(config, error))
-}
-
-/// The name of this program.
-fn program() -> String {
-    let path = std::env::current_exe().unwrap_or_default();
-    path.file_stem().map_or_else(|| "this program".to_owned(), |name| name.to_string_lossy().into_owned())
 }
 
 impl<C> Connection<C> {

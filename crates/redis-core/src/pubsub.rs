@@ -26,7 +26,8 @@ use crate::builder::once;
 use crate::{Connection, ErrorClass, RedisError, State};
 pub(crate) use link::Link;
 pub(crate) use nodes::Nodes;
-use proof::{ConnectionInfo, Proof};
+use proof::ConnectionInfo;
+pub(crate) use proof::{Proof, out_of_step};
 
 /// A command on this connection that takes longer has failed.
 const TIMEOUT: Duration = Duration::from_secs(3);
@@ -215,7 +216,7 @@ impl PubSubConnection {
             *self.subscriptions.lock() = Subscriptions::default();
         }
         let is_known = self.subscriptions.lock().connection_id.is_some();
-        if is_known || self.stands().await? { Ok(()) } else { Err(proof::out_of_step()) }
+        if is_known || self.stands().await? { Ok(()) } else { Err(out_of_step()) }
     }
 
     /// Notes what was just subscribed to, if Redis has carried it out: all of it or nothing.
@@ -232,7 +233,7 @@ impl PubSubConnection {
         if subscriptions.connection_id != Some(info.connection_id) {
             // Where it was carried out is unknown.
             *subscriptions = Subscriptions::default();
-            return Err(proof::out_of_step());
+            return Err(out_of_step());
         }
         let known = known(&mut subscriptions);
         match counted(&info).checked_sub(known.len()) {
@@ -241,7 +242,7 @@ impl PubSubConnection {
                 Ok(())
             }
             Some(0) => Err(forbidden()),
-            _ => Err(proof::out_of_step()),
+            _ => Err(out_of_step()),
         }
     }
 

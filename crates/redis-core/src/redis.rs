@@ -188,7 +188,7 @@ impl Redis {
             let Some(redirect) = redirect.filter(|_| Instant::now() < deadline) else { return Err(error) };
             match redirect {
                 Redirect::Moved(server) if known.primary_at(&server).is_some() => {
-                    self.redirected.notify_one();
+                    self.ask_for_topology();
                     told = Some(server);
                 }
                 Redirect::TryAgain => {}
@@ -200,7 +200,7 @@ impl Redis {
 
     /// Has the topology asked for, and waits for a short time until it is another one than this.
     async fn wait_for_news(&self, known: &Topology) {
-        self.redirected.notify_one();
+        self.ask_for_topology();
         let mut topology = self.topology.clone();
         let _ = timeout(NEWS_TIMEOUT, topology.wait_for(|topology| topology != known)).await;
     }
@@ -237,6 +237,11 @@ impl Redis {
     /// As [`connect`](Self::connect).
     pub fn subscriber(&self) -> Result<Subscriber, ConnectError> {
         self.link(Nodes::any, connect::EVENT_CAPACITY).map(Subscriber::new)
+    }
+
+    /// Has the topology asked for now: somebody was redirected.
+    pub(crate) fn ask_for_topology(&self) {
+        self.redirected.notify_one();
     }
 
     /// A connection that subscribes; on a Cluster to one of `nodes`.

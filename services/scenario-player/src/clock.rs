@@ -68,10 +68,14 @@ impl Clock {
         EpochMicros::from_ms(self.now_ms()).unwrap_or_default()
     }
 
-    /// Waits until this clock shows `time`.
+    /// Waits until this clock shows `time`. A better sample meanwhile can correct it a little, and then this waits on; one that was
+    /// set back is not waited for.
     pub(crate) async fn sleep_until(&self, time: EpochMicros) {
         let ms = time.as_micros() as f64 / 1000.0;
-        tokio::time::sleep_until(self.instant_at(ms).into()).await;
+        let latest = self.instant_at(ms) + MAX_CORRECTION;
+        while self.now_ms() < ms && Instant::now() < latest {
+            tokio::time::sleep_until(self.instant_at(ms).min(latest).into()).await;
+        }
     }
 
     /// The moment at which this clock will show `ms`.
@@ -91,6 +95,8 @@ fn wall_ms() -> f64 {
     jiff::Timestamp::now().as_microsecond() as f64 / 1000.0
 }
 
+/// What a sample with a shorter round trip may correct.
+const MAX_CORRECTION: Duration = Duration::from_secs(1);
 const SAMPLE_TTL: Duration = Duration::from_secs(10);
 /// Two clocks drift apart by less than this between two samples.
 const MAX_DRIFT_MS: f64 = 20.0;
@@ -98,6 +104,28 @@ const MAX_DRIFT_MS: f64 = 20.0;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn who_waits_for_a_time_waits_for_what_a_better_sample_corrects_and_not_for_a_clock_that_was_set_back()
+     {
+        let clock = Clock::new();
+        let ago = |ms| Instant::now() - Duration::from_millis(ms);
+        clock.sample(5_000_000.0, ago(400));
+        // Half of that was the way there, it was taken for granted; now it is known that it was all of it.
+        let corrected = async {
+            tokio::time::sleep(Duration::from_millis(30)).await;
+            let now_ms = clock.now_ms();
+            assert!(!clock.sample(now_ms - 150.0, Instant::now()), "it is no step");
+        };
+        let time = EpochMicros::from_ms(clock.now_ms() + 60.0).unwrap();
+        tokio::join!(clock.sleep_until(time), corrected);
+        assert!(clock.now() >= time);
+        let set_back = async { assert!(clock.sample(1_000_000.0, Instant::now())) };
+        let time = EpochMicros::from_ms(clock.now_ms() + 60.0).unwrap();
+        let waited = Instant::now();
+        tokio::join!(clock.sleep_until(time), set_back);
+        assert!(waited.elapsed() < Duration::from_secs(20) && clock.now() < time);
+    }
 
     #[test]
     fn the_sample_with_the_shortest_round_trip_is_used() {

@@ -1,5 +1,6 @@
 //! Builds the parts and connects them. No other file knows them all.
 
+use std::collections::HashSet;
 use std::net::TcpListener;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use crate::preparer::Preparer;
 use crate::recorder::{Recorder, RecorderGroup, RecorderQueues};
 use crate::run_list::RunLists;
 use crate::shard::ChannelPolicy;
+use crate::sharded_subscriber::ShardedSubscriber;
 use crate::store::Store;
 use crate::subscriber::{LineRouter, Subscriber};
 use crate::subscription_table::SubscriptionTable;
@@ -62,7 +64,8 @@ impl App {
         let records = config.has_history_in_redis();
         let retention = config.retention();
         let redis = config.redis.in_the_only_database();
-        let (store, events) = Store::new(&redis, format!("{instance:x}"), records)?;
+        let has_sharded_pubsub = config.has_sharded_pubsub();
+        let (store, events) = Store::new(&redis, format!("{instance:x}"), records, has_sharded_pubsub)?;
         let store = Arc::new(store);
         let history = records.then(|| Arc::new(store.history(retention.age)));
 
@@ -101,7 +104,20 @@ impl App {
         let (subscriptions, commands) = Subscriptions::new();
         let table = SubscriptionTable::new(subscriptions.clone(), config.max_channels());
         let (limit, age) = (config.line_limit(), retention.age);
-        let router = LineRouter::new(hub.clone(), metrics.clone(), recorders, position.clone(), limit, age);
+        let router = |recorders| {
+            LineRouter::new(hub.clone(), metrics.clone(), recorders, position.clone(), limit, age)
+        };
+        let sharded = has_sharded_pubsub.then(|| {
+            let (subscriptions, commands) = Subscriptions::new();
+            let table = SubscriptionTable::new(subscriptions.clone(), config.max_channels());
+            let (pubsub, events) = store.sharded_pubsub();
+            tokio::spawn(readiness.gate("sharded subscription").follow(pubsub.state()));
+            let (router, requested) = (router(None), HashSet::new());
+            let subscriber = ShardedSubscriber { pubsub, events, table, router, requested };
+            spawn(lifecycle, "sharded subscriber", subscriber.run(commands));
+            subscriptions
+        });
+        let router = router(recorders);
         let subscriber = Subscriber::new(store.clone(), history, events, table, router, metrics);
         for (name, state) in [("subscription", subscriber.state()), ("redis", store.redis_state())] {
             tokio::spawn(readiness.gate(name).follow(state));
@@ -124,6 +140,7 @@ impl App {
         let preparer = Arc::new(Preparer {
             hub,
             subscriptions,
+            sharded,
             history: HistoryReader::new(pages, position, subscribe_timeout),
             subscribe_timeout,
             max_subscriptions: config.max_subscriptions_per_client(),

@@ -19,6 +19,10 @@ pub struct Config {
     pub process: ProcessSettings,
     #[command(flatten)]
     pub(crate) redis: RedisConfig,
+    /// true: also sends the lines that are published by SPUBLISH (Redis 7.0.3 or later); needs STATUS_HISTORY=memory
+    #[arg(long, env = "STATUS_SHARDED_PUBSUB", default_value = "false", value_parser = parsers::boolean, action = clap::ArgAction::Set, help_heading = "Redis")]
+    sharded_pubsub: bool,
+
     #[command(flatten)]
     history: History,
     #[command(flatten)]
@@ -96,6 +100,11 @@ impl Settings for Config {
     }
 
     fn check(&self) -> Result<(), SettingError> {
+        if self.sharded_pubsub && self.has_history_in_redis() {
+            let problem =
+                "must be false with STATUS_HISTORY=redis: nobody can subscribe to all channels by SSUBSCRIBE";
+            return Err(SettingError::new("STATUS_SHARDED_PUBSUB", problem));
+        }
         self.sockets.check(Self::SERVICE)
     }
 
@@ -108,6 +117,11 @@ impl Config {
     /// Whether history is kept in Redis.
     pub(crate) fn has_history_in_redis(&self) -> bool {
         self.history.history == HistoryLocation::Redis
+    }
+
+    /// Whether it also listens to what is published by SPUBLISH.
+    pub(crate) fn has_sharded_pubsub(&self) -> bool {
+        self.sharded_pubsub
     }
 
     pub(crate) fn retention(&self) -> Retention {

@@ -103,6 +103,7 @@ impl ViewerOpener {
 fn refusal(refusal: SubscribeRefusal) -> Response {
     let response = |status| Response::text(status, refusal.reason());
     match refusal {
+        SubscribeRefusal::WholeRun => response(400),
         SubscribeRefusal::Forbidden => response(403),
         SubscribeRefusal::TooManyChannels => response(503).header("Retry-After", "5"),
         SubscribeRefusal::Unreachable => response(503).header("Retry-After", "1"),

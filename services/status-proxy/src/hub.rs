@@ -84,6 +84,12 @@ impl Hub {
         self.0.shards.iter().for_each(|shard| shard.send(ShardCommand::Gap(id)));
     }
 
+    /// The same of one channel.
+    pub(crate) fn announce_channel_gap(&self, channel: Arc<str>, id: LineId) {
+        self.0.metrics.gaps.inc();
+        self.shard(&channel).send(ShardCommand::ChannelGap(channel.clone(), id));
+    }
+
     /// Says that the missed lines up to `id` have been published to every subscribed channel.
     pub(crate) fn caught_up(&self, id: LineId) {
         self.0.shards.iter().for_each(|shard| shard.send(ShardCommand::CaughtUp(id)));

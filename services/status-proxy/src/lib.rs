@@ -24,6 +24,7 @@ mod run_list;
 mod server_message;
 mod session;
 mod shard;
+mod sharded_subscriber;
 mod socket_runs;
 mod store;
 mod subscriber;

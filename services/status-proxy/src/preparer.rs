@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
 use crate::history_reader::HistoryReader;
@@ -9,12 +10,15 @@ use crate::hub::Hub;
 use crate::resume::ResumeRequest;
 use crate::run_channels::RunChannels;
 use crate::shard::{ChannelSubscription, PreparedViewer};
-use crate::subscriptions::{SubscribeRefusal, SubscriptionGuard, Subscriptions};
+use crate::subscriptions::{ChannelGuard, SubscribeRefusal, Subscribed, Subscriptions};
 
 /// See [the module](self).
 pub(crate) struct Preparer {
     pub(crate) hub: Hub,
+    /// To what is published by PUBLISH.
     pub(crate) subscriptions: Subscriptions,
+    /// To what is published by SPUBLISH, if that is listened to.
+    pub(crate) sharded: Option<Subscriptions>,
     pub(crate) history: HistoryReader,
     /// How long a client waits for its subscriptions before it is refused.
     pub(crate) subscribe_timeout: Duration,
@@ -29,6 +33,9 @@ impl Preparer {
         channels: RunChannels,
         mut resume: ResumeRequest,
     ) -> Result<PreparedViewer, SubscribeRefusal> {
+        if self.sharded.is_some() && channels.is_whole_run() {
+            return Err(SubscribeRefusal::WholeRun);
+        }
         // The subscriptions come first: without them nobody knows which lines are complete.
         let guards = self.subscribe(&channels).await?;
         if let Some(since) = resume.since {
@@ -46,15 +53,26 @@ impl Preparer {
     }
 
     /// Waits until Redis has confirmed the subscriptions to all channels.
-    async fn subscribe(&self, channels: &RunChannels) -> Result<Vec<SubscriptionGuard>, SubscribeRefusal> {
+    async fn subscribe(&self, channels: &RunChannels) -> Result<Vec<ChannelGuard>, SubscribeRefusal> {
         let deadline = Instant::now() + self.subscribe_timeout;
+        let request = |channel: &str| {
+            let sharded = self.sharded.as_ref().map(|sharded| sharded.subscribe(channel));
+            (self.subscriptions.subscribe(channel), sharded)
+        };
+        let confirmed = async |requested: oneshot::Receiver<Subscribed>| {
+            let answer = timeout_at(deadline, requested).await.ok().and_then(Result::ok);
+            answer.unwrap_or(Err(SubscribeRefusal::Unreachable))
+        };
         // All are requested before the first is awaited, so that they share a round trip.
-        let requested: Vec<_> =
-            channels.channels().map(|channel| self.subscriptions.subscribe(channel)).collect();
+        let requested: Vec<_> = channels.channels().map(request).collect();
         let mut guards = Vec::with_capacity(requested.len());
-        for guard in requested {
-            let answer = timeout_at(deadline, guard).await.ok().and_then(Result::ok);
-            guards.push(answer.unwrap_or(Err(SubscribeRefusal::Unreachable))?);
+        for (plain, sharded) in requested {
+            let plain = confirmed(plain).await?;
+            let sharded = match sharded {
+                Some(sharded) => Some(confirmed(sharded).await?),
+                None => None,
+            };
+            guards.push(ChannelGuard { _plain: plain, _sharded: sharded });
         }
         Ok(guards)
     }

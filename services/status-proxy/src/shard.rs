@@ -89,6 +89,7 @@ impl Shard {
                 }
             }
             ShardCommand::Gap(id) => self.channels.mark_gap(id),
+            ShardCommand::ChannelGap(channel, id) => self.channels.mark_channel_gap(&channel, id),
             ShardCommand::CaughtUp(id) => self.channels.catch_up(id),
             ShardCommand::Join(request) => {
                 // The new client must not get the lines before it as live ones.

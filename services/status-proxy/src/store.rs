@@ -18,9 +18,10 @@ use std::time::Duration;
 use fred::interfaces::PubsubInterface;
 use redis_core::key::hash_slot;
 use redis_core::{
-    Channel, ConnectError, Key, Layout, PubSubConnection, Redis, RedisConfig, RedisError, Shard, State,
+    Channel, ConnectError, Key, Layout, PubSubConnection, Redis, RedisConfig, RedisError, Shard,
+    ShardedEvent, ShardedPubSub, State,
 };
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 pub(crate) use self::events::{PubSubEvent, PubSubEvents, PubSubMessage};
 use self::history::epochs_channel;
@@ -34,6 +35,9 @@ use crate::partition::Partitions;
 /// The most messages that wait to be taken from the subscribing connection; 11 MB are allocated for them. More are
 /// dropped, and announced as a gap.
 pub(crate) const EVENT_CAPACITY: usize = 16_384;
+
+/// The most messages of a shard that wait to be taken, of those that are published by SPUBLISH; 3 MB are allocated for them.
+const SHARDED_EVENT_CAPACITY: usize = 4096;
 
 /// Redis, as status-proxy uses it.
 pub(crate) struct Store {
@@ -52,9 +56,11 @@ impl Store {
         config: &RedisConfig,
         instance: String,
         has_history_in_redis: bool,
+        has_sharded_pubsub: bool,
     ) -> Result<(Self, PubSubEvents), ConnectError> {
         let partitions = Partitions::new(config.layout());
-        let needs = needs::needs(&instance, has_history_in_redis.then_some(&partitions), config.layout());
+        let recorded = has_history_in_redis.then_some(&partitions);
+        let needs = needs::needs(&instance, recorded, has_sharded_pubsub, config.layout());
         let redis = Redis::connect(config, needs)?;
         let pubsub = if has_history_in_redis {
             // All instances number lines alike only if they hear them in the same order. While the shard that has the last epoch is
@@ -66,6 +72,11 @@ impl Store {
         };
         let events = PubSubEvents::new(&pubsub);
         Ok((Self { pubsub, redis, partitions, instance }, events))
+    }
+
+    /// Subscriptions to what is published by SPUBLISH, and what they tell.
+    pub(crate) fn sharded_pubsub(&self) -> (ShardedPubSub, mpsc::Receiver<ShardedEvent>) {
+        self.redis.sharded_pubsub(SHARDED_EVENT_CAPACITY)
     }
 
     /// The recorded history. `age`: how long a channel is kept after its last line.

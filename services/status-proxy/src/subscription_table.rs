@@ -120,6 +120,17 @@ impl SubscriptionTable {
         self.forbidden.clear();
     }
 
+    /// The subscription of a channel was lost, and has to be made again. What nobody uses any more is ended then.
+    pub(crate) fn lose(&mut self, channel: &Arc<str>) {
+        if self.channels.contains_key(channel) {
+            self.pending.insert(channel.clone());
+        }
+    }
+
+    pub(crate) fn is_used(&self, channel: &str) -> bool {
+        self.channels.contains_key(channel)
+    }
+
     /// The channels that have to be subscribed.
     pub(crate) fn pending(&self) -> Vec<Arc<str>> {
         self.pending.iter().cloned().collect()

@@ -24,6 +24,8 @@ pub(crate) enum SubscribeRefusal {
     TooManyChannels,
     /// Redis has not confirmed it in time.
     Unreachable,
+    /// It is a whole run, of which nobody can hear what is published by SPUBLISH.
+    WholeRun,
 }
 
 impl SubscribeRefusal {
@@ -33,6 +35,7 @@ impl SubscribeRefusal {
             Self::Forbidden => "Redis does not allow this channel",
             Self::TooManyChannels => "too many channels are watched now",
             Self::Unreachable => "Redis cannot be reached now",
+            Self::WholeRun => "with STATUS_SHARDED_PUBSUB the channels must be named",
         }
     }
 
@@ -42,6 +45,7 @@ impl SubscribeRefusal {
             Self::Forbidden => 4403,
             Self::TooManyChannels => 4429,
             Self::Unreachable => 4503,
+            Self::WholeRun => 4400,
         }
     }
 }
@@ -69,6 +73,14 @@ impl Subscriptions {
     pub(crate) fn guard(&self, channel: Arc<str>) -> SubscriptionGuard {
         SubscriptionGuard { channel, subscriptions: self.clone() }
     }
+}
+
+/// Keeps a channel subscribed in each way in which its lines are published.
+pub(crate) struct ChannelGuard {
+    /// By PUBLISH.
+    pub(crate) _plain: SubscriptionGuard,
+    /// By SPUBLISH, if that is listened to.
+    pub(crate) _sharded: Option<SubscriptionGuard>,
 }
 
 /// Keeps its channel subscribed until it is dropped.

@@ -189,6 +189,11 @@ fn a_reason_is_a_sentence_without_debug_text() {
         "ERR ACL failure in script: No permissions to access a key script: d223ed8c7345b684e8ed044ed472601f536fa58b, on @user_script:1.",
     );
     assert_eq!(reason(&in_script), "ERR ACL failure in script: No permissions to access a key");
+    for quote in ["`", "'"] {
+        let text = format!("ERR unknown command {quote}SSUBSCRIBE{quote}, with args beginning with: `MOVED`");
+        let words = "Redis does not know SSUBSCRIBE: it is too old for that, or the command was renamed";
+        assert_eq!(reason(&RedisError::new(ErrorKind::Unknown, text)), words);
+    }
     let timeout = RedisError::new(ErrorKind::Timeout, "Request timed out.");
     assert_eq!(reason(&timeout), "Redis did not answer in time");
 }

@@ -48,6 +48,11 @@ pub fn reason(error: &RedisError) -> String {
         ErrorClass::Invalid if error.details().contains("cluster support disabled") => {
             "Redis is no node of a Redis Cluster; use redis://"
         }
+        ErrorClass::Invalid if error.details().starts_with("ERR unknown command") => {
+            // Its name is in quotes of one kind or the other.
+            let name = error.details().split(['`', '\'']).nth(1).unwrap_or_default();
+            return format!("Redis does not know {name}: it is too old for that, or the command was renamed");
+        }
         ErrorClass::Busy if error.details().contains("BUSY") => "Redis is busy with a script",
         ErrorClass::Busy | ErrorClass::Forbidden | ErrorClass::Invalid => without_script(error.details()),
     };

@@ -14,23 +14,25 @@ const MAX_BARRIERS: usize = 20;
 
 /// Asks Redis.
 #[derive(Default)]
-pub(super) struct Proof {
+pub(crate) struct Proof {
     barriers: AtomicU64,
 }
 
 /// What Redis says of the connection on which it is asked.
-pub(super) struct ConnectionInfo {
+pub(crate) struct ConnectionInfo {
     /// No other connection to this server has had it.
-    pub(super) connection_id: u64,
+    pub(crate) connection_id: u64,
     /// The channels that are subscribed.
-    pub(super) channels: usize,
+    pub(crate) channels: usize,
     /// The patterns that are subscribed.
-    pub(super) patterns: usize,
+    pub(crate) patterns: usize,
+    /// The channels that are subscribed by SSUBSCRIBE. A Redis before 7 has none.
+    pub(crate) sharded: usize,
 }
 
 impl Proof {
     /// What Redis says after it has carried out the commands before; `None` if it is too old to say.
-    pub(super) async fn info(
+    pub(crate) async fn info(
         &self,
         client: &WithOptions<Client>,
     ) -> Result<Option<ConnectionInfo>, RedisError> {
@@ -44,7 +46,7 @@ impl Proof {
     }
 
     /// Waits until Redis has carried out the commands before, and replies are those of their commands.
-    pub(super) async fn settle(&self, client: &WithOptions<Client>) -> Result<(), RedisError> {
+    pub(crate) async fn settle(&self, client: &WithOptions<Client>) -> Result<(), RedisError> {
         for _ in 0..MAX_BARRIERS {
             match self.barrier(client).await {
                 Ok(true) => return Ok(()),
@@ -74,12 +76,17 @@ impl ConnectionInfo {
                 .find_map(|field| field.strip_prefix(name)?.strip_prefix('=')?.parse().ok())
         };
         let counted = |name: &str| field(name).and_then(|count| usize::try_from(count).ok());
-        Some(Self { connection_id: field("id")?, channels: counted("sub")?, patterns: counted("psub")? })
+        Some(Self {
+            connection_id: field("id")?,
+            channels: counted("sub")?,
+            patterns: counted("psub")?,
+            sharded: counted("ssub").unwrap_or_default(),
+        })
     }
 }
 
 /// Only a new connection can help.
-pub(super) fn out_of_step() -> RedisError {
+pub(crate) fn out_of_step() -> RedisError {
     RedisError::new(ErrorKind::IO, "what Redis says of the connection is not what was done on it")
 }
 
@@ -92,7 +99,7 @@ mod tests {
         let text =
             "id=42 addr=127.0.0.1:1 laddr=127.0.0.1:2 fd=8 name= db=0 sub=3 psub=1 ssub=9 multi=-1 resp=3\n";
         let info = ConnectionInfo::parse(text).unwrap();
-        assert_eq!((info.connection_id, info.channels, info.patterns), (42, 3, 1));
+        assert_eq!((info.connection_id, info.channels, info.patterns, info.sharded), (42, 3, 1, 9));
         assert!(ConnectionInfo::parse("id=42 addr=127.0.0.1:1").is_none());
     }
 }

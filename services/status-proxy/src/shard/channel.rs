@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::line::{Line, LineId};
 use crate::replay_buffer::{ReplayBuffer, Retention};
-use crate::subscriptions::SubscriptionGuard;
+use crate::subscriptions::ChannelGuard;
 
 /// How channels are kept.
 #[derive(Clone, Copy, Debug)]
@@ -28,7 +28,7 @@ pub(super) struct ChannelState {
     /// How many viewers catch up, and are in no group yet.
     pub(super) backfills: usize,
     /// Keeps it subscribed.
-    pub(super) guard: Option<SubscriptionGuard>,
+    pub(super) guard: Option<ChannelGuard>,
     /// Since when it has no viewers and, if its lines come anyway, no new line.
     idle_since: Instant,
     has_had_lines: bool,

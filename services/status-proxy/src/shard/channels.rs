@@ -112,10 +112,15 @@ impl Channels {
         self.watermark = self.watermark.max(id);
         self.latest = self.latest.max(id);
         for (channel, state) in self.channels.iter_mut() {
-            state.buffer.mark_gap(id);
-            for &group in &state.groups {
-                self.groups.push_gap(group, channel);
-            }
+            mark_gap(&mut self.groups, channel, state, id);
+        }
+    }
+
+    /// The same of one channel.
+    pub(super) fn mark_channel_gap(&mut self, channel: &str, id: LineId) {
+        self.latest = self.latest.max(id);
+        if let Some(state) = self.channels.get_mut(channel) {
+            mark_gap(&mut self.groups, channel, state, id);
         }
     }
 
@@ -229,5 +234,13 @@ impl Channels {
     /// Sends what is buffered.
     pub(super) async fn flush(&mut self) {
         self.groups.flush(&self.metrics).await;
+    }
+}
+
+/// Marks a channel, and tells its viewers.
+fn mark_gap(groups: &mut FanoutGroups, channel: &str, state: &mut ChannelState, id: LineId) {
+    state.buffer.mark_gap(id);
+    for &group in &state.groups {
+        groups.push_gap(group, channel);
     }
 }

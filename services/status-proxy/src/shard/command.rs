@@ -11,7 +11,7 @@ use crate::line::{Line, LineId};
 use crate::resume::{ResumeRequest, StoredStart};
 use crate::run_channels::RunChannels;
 use crate::store::StoredPage;
-use crate::subscriptions::SubscriptionGuard;
+use crate::subscriptions::ChannelGuard;
 
 /// A command to a shard.
 pub(crate) enum ShardCommand {
@@ -19,6 +19,8 @@ pub(crate) enum ShardCommand {
     Publish(Arc<str>, Line),
     /// Lines of any channel up to this id may have been missed.
     Gap(LineId),
+    /// The same of one channel.
+    ChannelGap(Arc<str>, LineId),
     /// The lines up to this id that were missed have since been published to every subscribed channel.
     CaughtUp(LineId),
     Join(Box<JoinRequest>),
@@ -58,7 +60,7 @@ pub(crate) struct PreparedViewer {
 
 /// What a client brings for one of its channels.
 pub(crate) struct ChannelSubscription {
-    pub(crate) guard: SubscriptionGuard,
+    pub(crate) guard: ChannelGuard,
     /// What the channel's history in Redis has, if the client asks for history and it is kept there.
     pub(crate) stored: Option<StoredStart>,
 }

@@ -83,6 +83,12 @@ impl PubSubEvents {
 #[derive(Clone)]
 pub(crate) struct PubSubMessage(Message);
 
+impl From<Message> for PubSubMessage {
+    fn from(message: Message) -> Self {
+        Self(message)
+    }
+}
+
 impl PubSubMessage {
     #[cfg(test)]
     pub(crate) fn for_test(channel: &'static str, text: &'static str) -> Self {

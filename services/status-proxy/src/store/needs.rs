@@ -13,14 +13,24 @@ const HISTORY: &str = "check:check";
 /// may be limited to those of some runs.
 ///
 /// `recorded`: the partitions, with history in Redis.
-pub(super) fn needs(instance: &str, recorded: Option<&Partitions>, layout: Layout) -> Needs {
+pub(super) fn needs(
+    instance: &str,
+    recorded: Option<&Partitions>,
+    has_sharded_pubsub: bool,
+    layout: Layout,
+) -> Needs {
     let probe = &*Channel::StatusProbe(instance).to_string();
-    let needs = Needs::default()
+    let mut needs = Needs::default()
         .and("SUBSCRIBE to status-proxy/probe/*", ["SUBSCRIBE", probe])
         .and("UNSUBSCRIBE", ["UNSUBSCRIBE", probe])
         .and("PUBLISH to status-proxy/probe/*", ["PUBLISH", probe, "probe"])
         .and("ECHO", ["ECHO", "check"])
         .and("CLIENT INFO", ["CLIENT", "INFO"]);
+    if has_sharded_pubsub {
+        needs = needs
+            .and("SSUBSCRIBE to status-proxy/probe/*", ["SSUBSCRIBE", probe])
+            .and("SUNSUBSCRIBE", ["SUNSUBSCRIBE", probe]);
+    }
     match recorded {
         Some(partitions) => with_recording(needs, partitions, layout),
         None => needs,

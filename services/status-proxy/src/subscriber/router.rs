@@ -87,7 +87,7 @@ impl LineRouter {
     }
 
     /// Passes a message on.
-    pub(super) fn route(&mut self, message: &PubSubMessage) {
+    pub(crate) fn route(&mut self, message: &PubSubMessage) {
         if self.has_lost_count {
             // Not even an epoch counts: lines before it were lost, so this instance must not claim that it has them.
             return;
@@ -102,18 +102,24 @@ impl LineRouter {
             }
             return;
         }
+        let line = is_status_channel(channel).then(|| self.limit.apply(message.text()));
         // Every message gets a number, also one that is no status line, so that all instances count alike.
-        let id = self.next_id();
-        if !is_status_channel(channel) {
-            return;
-        }
-        self.metrics.lines.inc();
-        let (channel, line): (Arc<str>, _) =
-            (channel.into(), Line { id, text: self.limit.apply(message.text()) });
-        if let Some(recorders) = &self.recorders {
-            recorders.push_line(channel.clone(), line.clone());
-        }
-        self.hub.publish(channel, line);
+        self.number(|id| {
+            let Some(text) = line else { return };
+            self.metrics.lines.inc();
+            let (channel, line): (Arc<str>, _) = (channel.into(), Line { id, text });
+            if let Some(recorders) = &self.recorders {
+                recorders.push_line(channel.clone(), line.clone());
+            }
+            self.hub.publish(channel, line);
+        });
+    }
+
+    /// Gives the next number to what `tell` tells the hub. Nobody else gets one meanwhile, so that they come to the hub in their order.
+    fn number(&self, tell: impl FnOnce(LineId)) {
+        let mut position = self.position.lock();
+        position.latest.sequence += 1;
+        tell(position.latest);
     }
 
     /// An epoch has begun, in which lines are numbered from 1 on.
@@ -159,7 +165,7 @@ impl LineRouter {
     pub(super) fn on_lag(&mut self, count: u64) -> bool {
         warn!("{count} messages were dropped, because they arrived too fast");
         if self.recorders.is_none() {
-            self.hub.announce_gap(self.next_id());
+            self.number(|id| self.hub.announce_gap(id));
         }
         self.lose_count();
         self.has_lost_count
@@ -176,8 +182,13 @@ impl LineRouter {
         if self.recorders.is_some() {
             self.has_gap_ahead = true;
         } else {
-            self.hub.announce_gap(self.next_id());
+            self.number(|id| self.hub.announce_gap(id));
         }
+    }
+
+    /// With history in memory: lines of this channel may have been missed before now.
+    pub(crate) fn announce_channel_gap(&self, channel: &Arc<str>) {
+        self.number(|id| self.hub.announce_channel_gap(channel.clone(), id));
     }
 
     /// With history in Redis: starts an epoch, from which on every line is received.
@@ -215,12 +226,6 @@ impl LineRouter {
         self.epochs = source;
         self.enter(epoch, true);
         self.tell_recorders(&RecorderInput::Restart(epoch, self.epochs.node.clone()));
-    }
-
-    fn next_id(&self) -> LineId {
-        let mut position = self.position.lock();
-        position.latest.sequence += 1;
-        position.latest
     }
 
     fn tell_recorders(&self, input: &RecorderInput) {

@@ -104,6 +104,26 @@ fn after_a_reconnect_every_channel_in_use_is_pending() {
 }
 
 #[test]
+fn a_channel_that_is_lost_alone_is_pending_for_as_long_as_it_is_used() {
+    let (subscriptions, mut commands, mut table) = new_table();
+    let [one, other]: [Arc<str>; 2] = ["r:a".into(), "r:b".into()];
+    let mut viewers = [&one, &other].map(|channel| subscriptions.subscribe(channel));
+    apply_all(&mut table, &mut commands);
+    [&one, &other].into_iter().for_each(|channel| table.confirm(channel));
+    let guards = viewers.each_mut().map(|viewer| viewer.try_recv().unwrap().unwrap());
+    table.lose(&one);
+    let mut late = subscriptions.subscribe("r:a");
+    apply_all(&mut table, &mut commands);
+    assert!(late.try_recv().is_err() && table.pending() == [one.clone()]);
+    table.confirm(&one);
+    assert!(late.try_recv().is_ok());
+    drop(guards);
+    apply_all(&mut table, &mut commands);
+    table.lose(&one);
+    assert!(table.pending().is_empty() && !table.is_used("r:a"));
+}
+
+#[test]
 fn a_forbidden_channel_refuses_its_waiters_and_is_tried_again_for_its_viewers() {
     let (subscriptions, mut commands, mut table) = new_table();
     let channel: Arc<str> = "r:a".into();

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use fred::interfaces::PubsubInterface;
+use redis_core::{Redis, RedisError};
 use serde_json::Value;
 use test_support::{RedisCluster, within_patience};
 use tokio::task::JoinHandle;
@@ -44,20 +45,36 @@ pub(crate) struct Load {
 impl Load {
     pub(crate) async fn start(cluster: &RedisCluster, node: usize, run: &str, pause: Duration) -> Self {
         let client = cluster.nodes[node].client().await;
+        let channel = format!("{run}:{node}");
+        Self::start_with(pause, move |number| {
+            let (client, channel) = (client.clone(), channel.clone());
+            async move { client.publish::<i64, _, _>(channel, number).await.is_ok() }
+        })
+    }
+
+    /// As [`start`](Self::start), by SPUBLISH, wherever the channel's slot is.
+    pub(crate) fn start_sharded(redis: &Redis, channel: String, pause: Duration) -> Self {
+        let redis = redis.clone();
+        Self::start_with(pause, move |number| {
+            let (redis, channel) = (redis.clone(), channel.clone());
+            async move { spublish(&redis, &channel, &number).await.is_ok() }
+        })
+    }
+
+    fn start_with<F: Future<Output = bool> + Send>(
+        pause: Duration,
+        publish: impl Fn(String) -> F + Send + 'static,
+    ) -> Self {
         let is_over = Arc::new(AtomicBool::new(false));
         let stop = is_over.clone();
-        let channel = format!("{run}:{node}");
         let publishing = tokio::spawn(async move {
             let mut taken = Vec::new();
             for number in 0.. {
                 if stop.load(Ordering::Relaxed) {
                     break;
                 }
-                let published = client.publish::<i64, _, _>(&channel, number.to_string());
-                if tokio::time::timeout(Duration::from_secs(1), published)
-                    .await
-                    .is_ok_and(|sent| sent.is_ok())
-                {
+                let published = publish(number.to_string());
+                if tokio::time::timeout(Duration::from_secs(1), published).await.is_ok_and(|taken| taken) {
                     taken.push(number);
                 }
                 tokio::time::sleep(pause).await;
@@ -71,6 +88,11 @@ impl Load {
         self.is_over.store(true, Ordering::Relaxed);
         within_patience("the producer's end", self.publishing).await.unwrap()
     }
+}
+
+/// SPUBLISH at the shard of the channel. Returns how many subscribers of that shard got it.
+pub(crate) async fn spublish(redis: &Redis, channel: &str, text: &str) -> Result<i64, RedisError> {
+    redis.run(channel, |client| async move { client.spublish(channel, text).await }).await
 }
 
 /// Reads until `end` has come from each of these nodes: what they took before has come, too.
@@ -99,8 +121,8 @@ pub(crate) fn count_missing(frames: &[Value], taken: &[Vec<usize>]) -> usize {
         let (channel, mut taken) = (node.to_string(), taken.iter().peekable());
         let (mut is_told, mut next) = (is_incomplete, 0);
         for frame in frames {
-            is_told |= frame["type"] == "gap";
-            if frame["channel"] != channel {
+            is_told |= frame["type"] == "gap" && (frame["channel"] == "*" || frame["channel"] == channel);
+            if frame["type"] != "status" || frame["channel"] != channel {
                 continue;
             }
             let number: usize = frame["data"].as_str().unwrap().parse().unwrap();

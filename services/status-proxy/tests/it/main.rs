@@ -24,6 +24,7 @@ mod refusals;
 mod replicas;
 mod run_list;
 mod scale;
+mod sharded;
 mod subscribe;
 mod support;
 mod tokens;
