@@ -152,7 +152,7 @@ use_node() {
 use_go() {
   local binary
   binary=$target/go/$(basename "$2")
-  if ! (type -P go && cd "$2" && timeout 300 go build -o "$binary" .) >"$target/go.log" 2>&1 </dev/null; then
+  if ! (type -P go && cd "$2" && timeout 900 go build -o "$binary" .) >"$target/go.log" 2>&1 </dev/null; then
     tail -n 5 "$target/go.log" >&2
     say "$2 could not be built with Go ($target/go.log): tests with $1 are left out"
     return 0

@@ -21,7 +21,7 @@ use crate::listener::Listener;
 use crate::metrics::Metrics;
 use crate::mount_watch::MountWatch;
 use crate::output::{Output, OutputError};
-use crate::page::Page;
+use crate::page::{Page, ShownDataset};
 use crate::recent_files::RecentFiles;
 use crate::reconciler::{DeadLetterLimits, Reconciler};
 use crate::stop::Stop;
@@ -111,7 +111,7 @@ fn start_dataset(
     process: &str,
     metrics: &Metrics,
     lifecycle: &Lifecycle,
-) -> anyhow::Result<(Store, RecentFiles)> {
+) -> anyhow::Result<ShownDataset> {
     let (readiness, stopping) = (lifecycle.readiness(), lifecycle.stopping());
     let consumer = consumer_name(config, process);
     let channels = config.games.channels(dataset);
@@ -154,7 +154,7 @@ fn start_dataset(
     lifecycle.spawn("worker", worker.run(stop.clone()));
     let reconciler = Reconciler {
         store: store.clone(),
-        output,
+        output: output.clone(),
         settle: config.games.etl_settle,
         dead_letters: DeadLetterLimits {
             count: config.games.etl_dead_max,
@@ -171,7 +171,7 @@ fn start_dataset(
     }
     let listener = Listener { store: store.clone(), subscription, metrics: metrics.clone() };
     lifecycle.spawn("listener", listener.run(stop));
-    Ok((store, files))
+    Ok(ShownDataset { store, files, output })
 }
 
 fn worker_config(config: &Config, consumer: &str) -> WorkerConfig {

@@ -10,7 +10,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::dataset::{Dataset, Session};
 use crate::store::Store;
-use crate::table::{Column, Rows, ScalarType, Value};
+use crate::table::{Rows, to_json};
 
 /// Prints the tables, or the rows of the session that is sampled as JSON lines.
 ///
@@ -65,22 +65,4 @@ async fn read_rows(dataset: &Dataset, store: &Store, token: &GameToken) -> anyho
         entries = if has_more { store.read_entries(token, read).await? } else { Vec::new() };
     }
     Ok(session.into_rows()?)
-}
-
-fn to_json(column: &Column, value: Value) -> Json {
-    match (column.column_type.scalar, value) {
-        (_, Value::Null | Value::Object) => Json::Null,
-        (_, Value::Boolean(value)) => value.into(),
-        (scalar @ (ScalarType::Decimal { .. } | ScalarType::Timestamp), value @ Value::Integer(_)) => {
-            value.text(scalar).into()
-        }
-        (_, Value::Integer(number)) => match (u64::try_from(number), i64::try_from(number)) {
-            (Ok(number), _) => number.into(),
-            (_, Ok(number)) => number.into(),
-            _ => Json::Null,
-        },
-        (_, Value::Float(number)) => number.into(),
-        (_, Value::Text(text)) => text.into_owned().into(),
-        (_, Value::List(items)) => items.into_iter().map(|item| to_json(column, item)).collect(),
-    }
 }

@@ -7,6 +7,7 @@ pub mod compact;
 pub mod config;
 pub mod dataset;
 pub mod dead_letters;
+pub mod file_rows;
 pub mod listener;
 pub mod message;
 pub mod metrics;

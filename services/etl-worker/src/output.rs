@@ -3,6 +3,7 @@
 pub mod bucket;
 mod error;
 pub mod files;
+mod first_rows;
 pub mod folder;
 pub(crate) mod listing;
 mod rename;
@@ -16,7 +17,7 @@ use folder::Folder;
 
 use crate::config::OutputSettings;
 use crate::part::Part;
-use crate::table::Tables;
+use crate::table::{Rows, Table, Tables};
 
 pub use error::{OutputError, RefusedPart};
 pub use staged::{PartContent, Staged};
@@ -107,6 +108,21 @@ impl Output {
             found.extend(named.map(|part| (table.name().to_owned(), part)));
         }
         Ok(found)
+    }
+
+    /// Reads the first rows of a published file of a table, and how many it has. `None` if it is gone.
+    ///
+    /// # Errors
+    /// When the output cannot be read, or the file is none of this table.
+    pub async fn read_first(
+        &self,
+        table: &Arc<Table>,
+        part: &Part,
+    ) -> Result<Option<(Rows, u64)>, OutputError> {
+        match self {
+            Output::Folder(folder) => folder.read_first(table, part).await,
+            Output::Bucket(bucket) => bucket.read_first(table, part).await,
+        }
     }
 
     /// Removes staged files that will not be published.

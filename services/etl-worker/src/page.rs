@@ -4,22 +4,36 @@ use std::sync::Arc;
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::web::{self, Json, ServiceConfig};
+use actix_web::web::{self, Json, Query, ServiceConfig};
+use chassis::http::{CSS, JAVASCRIPT, StaticFile};
 use redis_core::error::reason;
 use redis_core::id::GameToken;
 use serde::{Deserialize, Serialize};
 
 use crate::dead_letters;
+use crate::file_rows;
+use crate::output::Output;
+use crate::part::Part;
 use crate::recent_files::{PublishedFile, RecentFiles};
 use crate::store::{DayCount, DeadLetter, Store};
 
 /// What the page shows. Cloning shares it.
 #[derive(Clone)]
 pub struct Page {
-    /// Each dataset, and the last files that this worker wrote of it.
-    pub datasets: Arc<[(Store, RecentFiles)]>,
+    /// The datasets.
+    pub datasets: Arc<[ShownDataset]>,
     /// Whether dead letters may be retried and dropped: only where the operator's token is needed.
     pub can_change: bool,
+}
+
+/// What is shown of a dataset.
+pub struct ShownDataset {
+    /// Its jobs and dead letters.
+    pub store: Store,
+    /// The last files that this worker wrote.
+    pub files: RecentFiles,
+    /// Where the rows of a file are.
+    pub output: Output,
 }
 
 /// The state of a dataset, as JSON.
@@ -49,21 +63,38 @@ struct Change {
     game: String,
 }
 
+/// A file of a table.
+#[derive(Deserialize)]
+struct FilePath {
+    dataset: String,
+    table: String,
+    path: String,
+}
+
+const FILES: [StaticFile; 3] = [
+    StaticFile::new("/page.css", CSS, include_str!("../web/page.css")),
+    StaticFile::new("/page.js", JAVASCRIPT, include_str!("../web/page.js")),
+    StaticFile::new("/datasets.js", JAVASCRIPT, include_str!("../web/datasets.js")),
+];
+
 impl Page {
-    /// The routes `/`, `/status`, `/dead/retry` and `/dead/drop`.
+    /// The routes `/` and its files, `/status`, `/rows`, `/dead/retry` and `/dead/drop`.
     pub fn routes(&self, routes: &mut ServiceConfig) {
-        let [status, retry, drop] = [self.clone(), self.clone(), self.clone()];
+        let [status, rows, retry, drop] = [self.clone(), self.clone(), self.clone(), self.clone()];
+        chassis::http::static_files(&FILES, routes);
+        chassis::http::console_files(routes);
         routes
-            .route("/", chassis::http::page(include_str!("page.html")))
+            .route("/", chassis::http::page(include_str!("../web/index.html")))
             .route("/status", web::get().to(move || status.clone().status()))
+            .route("/rows", web::get().to(move |file| rows.clone().rows(file)))
             .route("/dead/retry", web::post().to(move |change| retry.clone().retry(change)))
             .route("/dead/drop", web::post().to(move |change| drop.clone().drop(change)));
     }
 
     async fn status(self) -> HttpResponse {
         let mut datasets = Vec::new();
-        for (store, files) in self.datasets.iter() {
-            match read_status(store, files).await {
+        for dataset in self.datasets.iter() {
+            match read_status(dataset).await {
                 Ok(dataset) => datasets.push(dataset),
                 Err(error) => {
                     return text(StatusCode::SERVICE_UNAVAILABLE, &format!("redis: {}", reason(&error)));
@@ -71,6 +102,23 @@ impl Page {
             }
         }
         HttpResponse::Ok().json(Status { can_change: self.can_change, datasets })
+    }
+
+    async fn rows(self, file: Query<FilePath>) -> HttpResponse {
+        let (Some(dataset), Some(part)) = (self.dataset(&file.dataset), Part::parse(&file.path)) else {
+            return text(StatusCode::NOT_FOUND, "there is no such dataset or file");
+        };
+        match file_rows::read(&dataset.output, &file.table, &part).await {
+            Ok(Some(rows)) => HttpResponse::Ok().json(rows),
+            Ok(None) => {
+                text(StatusCode::NOT_FOUND, "the file is not there any more: a compaction has merged it")
+            }
+            Err(error) => text(StatusCode::SERVICE_UNAVAILABLE, &error.to_string()),
+        }
+    }
+
+    fn dataset(&self, name: &str) -> Option<&ShownDataset> {
+        self.datasets.iter().find(|dataset| dataset.store.dataset().name == name)
     }
 
     async fn retry(self, change: Json<Change>) -> HttpResponse {
@@ -94,10 +142,8 @@ impl Page {
         if !self.can_change {
             return Err((StatusCode::FORBIDDEN, "OPERATOR_TOKEN is not set"));
         }
-        let dataset = self.datasets.iter().find(|(store, _)| store.dataset().name == change.dataset);
-        let game = GameToken::parse(change.game.as_str());
-        match (dataset, game) {
-            (Some((store, _)), Ok(game)) => Ok((store, game)),
+        match (self.dataset(&change.dataset), GameToken::parse(change.game.as_str())) {
+            (Some(dataset), Ok(game)) => Ok((&dataset.store, game)),
             _ => Err((StatusCode::NOT_FOUND, "there is no such dataset or game")),
         }
     }
@@ -106,7 +152,8 @@ impl Page {
 /// Why a change is not made.
 type Refusal = (StatusCode, &'static str);
 
-async fn read_status(store: &Store, files: &RecentFiles) -> Result<DatasetStatus, redis_core::RedisError> {
+async fn read_status(dataset: &ShownDataset) -> Result<DatasetStatus, redis_core::RedisError> {
+    let ShownDataset { store, files, .. } = dataset;
     let (waiting, dead) = store.queue_lengths().await?;
     let mut letters = store.dead_letters("").await?;
     letters.truncate(MAX_LETTERS);

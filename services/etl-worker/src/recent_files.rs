@@ -1,6 +1,6 @@
 //! The files that a worker published last, for the page.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use serde::Serialize;
 
 use crate::part::Part;
+use crate::table::Rows;
 
 /// The files that this worker published last. Cloning shares them.
 #[derive(Clone, Default)]
@@ -24,11 +25,35 @@ pub struct PublishedFile {
     pub rows: usize,
     /// When it was published, in RFC 3339.
     pub when: String,
+    /// Where it is in each table, at most 20 places.
+    pub places: Vec<Place>,
+}
+
+/// A file of a table.
+#[derive(Debug, Clone, Serialize)]
+pub struct Place {
+    /// The table.
+    pub table: String,
+    /// Its path in the table's folder.
+    pub path: String,
+    /// The number of rows in it.
+    pub rows: usize,
 }
 
 impl RecentFiles {
-    /// Adds a file that was published now, and forgets the oldest.
-    pub fn add(&self, part: &Part, games: usize, rows: usize) {
+    /// Adds a file that was published now, with the rows of so many games, and forgets the oldest.
+    pub fn add<'r>(&self, part: &Part, games: usize, rows: impl Iterator<Item = &'r Rows>) {
+        let mut places = BTreeMap::new();
+        for rows in rows {
+            *places.entry((rows.table.name(), rows.folder.as_str())).or_insert(0) += rows.len();
+        }
+        let rows: usize = places.values().sum();
+        let place = |((table, folder), rows): ((&str, &str), usize)| Place {
+            table: table.to_owned(),
+            path: part.path_in(folder),
+            rows,
+        };
+        let places = places.into_iter().take(MAX_PLACES).map(place).collect();
         let mut files = self.0.lock();
         files.truncate(MAX_FILES - 1);
         files.push_front(PublishedFile {
@@ -36,6 +61,7 @@ impl RecentFiles {
             games,
             rows,
             when: Timestamp::now().to_string(),
+            places,
         });
     }
 
@@ -46,3 +72,4 @@ impl RecentFiles {
 }
 
 const MAX_FILES: usize = 50;
+const MAX_PLACES: usize = 20;

@@ -1,6 +1,7 @@
 //! The tables that analysts read: their schemas, their rows, their Parquet files.
 
 mod column;
+mod json;
 mod partition;
 mod reader;
 mod rows;
@@ -11,6 +12,7 @@ mod value;
 mod writer;
 
 pub use column::{Column, ColumnType, ScalarType};
+pub use json::to_json;
 pub use partition::{KeyValue, PartitionKey, segment};
 pub use reader::Reader;
 pub use rows::Rows;

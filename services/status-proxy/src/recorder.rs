@@ -15,7 +15,7 @@ use std::time::Duration;
 use redis_core::error::reason;
 use redis_core::{ErrorClass, RedisError};
 use tokio::sync::mpsc;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 use tracing::{debug, warn};
 
 use self::backlog::Backlog;
@@ -31,6 +31,8 @@ use crate::store::{HistoryStore, RecordedBy, Recording, RecordingState, Take};
 const TICK: Duration = Duration::from_millis(250);
 /// The most lines in one call.
 const BATCH_SIZE: usize = 256;
+/// On a Cluster a partition's lines are gathered for so long before they are recorded, so that a call has several.
+const GATHER: Duration = Duration::from_millis(50);
 /// The most bytes of lines in one call.
 const BATCH_BYTES: usize = 1024 * 1024;
 /// An instance that has its share, too, takes a partition that nobody has recorded for so many ticks …
@@ -89,7 +91,12 @@ impl Recorder {
         // After a pause of this process the others get as many ticks, too, before it takes what seems to be left.
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut batch = Vec::with_capacity(BATCH_SIZE);
+        let mut next = Instant::now();
         loop {
+            if !self.group.is_single() && inputs.len() < BATCH_SIZE {
+                tokio::time::sleep_until(next).await;
+                next = Instant::now() + GATHER;
+            }
             let is_tick = tokio::select! {
                 count = inputs.recv_many(&mut batch, BATCH_SIZE) => {
                     if count == 0 {

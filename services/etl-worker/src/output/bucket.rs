@@ -1,6 +1,5 @@
 //! A bucket of an object storage. An object is only put where there is none yet.
 
-mod aws_profile;
 mod client;
 mod explain;
 mod snapshots;
@@ -13,10 +12,11 @@ use object_store::{Error, ObjectStore, ObjectStoreExt, PutMode, PutPayload};
 
 use super::error::OutputError;
 use super::files::run_blocking;
+use super::first_rows::read_first;
 use super::staged::{PartContent, Staged};
 use crate::config::{BucketAddress, OutputSettings};
 use crate::part::{Layout, Part};
-use crate::table::{Table, Tables};
+use crate::table::{Rows, Table, Tables};
 
 /// A bucket and a prefix in it.
 #[derive(Clone)]
@@ -83,6 +83,22 @@ impl Bucket {
             }
         }
         Ok(true)
+    }
+
+    pub(crate) async fn read_first(
+        &self,
+        table: &Arc<Table>,
+        part: &Part,
+    ) -> Result<Option<(Rows, u64)>, OutputError> {
+        let path = self.part_path(table, part);
+        match self.read(&path).await {
+            Ok(bytes) => {
+                let (table, name) = (Arc::clone(table), format!("{}/{path}", self.address));
+                run_blocking(move || read_first(bytes, &table, &name).map(Some)).await
+            }
+            Err(Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(self.failed("get", &path, &error)),
+        }
     }
 
     pub(crate) async fn stage(&self, contents: Vec<PartContent>) -> Result<Staged, OutputError> {

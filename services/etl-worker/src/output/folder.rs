@@ -4,6 +4,7 @@ mod publish;
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -13,11 +14,12 @@ use rustix::fs::{FlockOperation, flock};
 
 use super::error::OutputError;
 use super::files::{age, create_dir, failed, list_dir, remove_file, run_blocking, write_synced};
+use super::first_rows::read_first;
 use super::listing::{PROBE_PREFIX, list_files};
 use super::rename::rename_without_replacing;
 use crate::config::OutputSettings;
 use crate::part::{Layout, Part};
-use crate::table::{Table, Tables};
+use crate::table::{Rows, Table, Tables};
 
 /// A folder with a folder per table. Readers ignore what else is in it: `.tmp` has the staged files, `.trash` has what a
 /// compaction replaced, and `.lock` is locked shared while files are renamed and exclusively while a table is swapped.
@@ -112,6 +114,20 @@ impl Folder {
     /// The parts of a table.
     pub(crate) fn parts(&self, table: &Table) -> Result<BTreeSet<Part>, OutputError> {
         Ok(list_files(&self.table(table))?.iter().filter_map(|path| Part::parse(path)).collect())
+    }
+
+    pub(crate) async fn read_first(
+        &self,
+        table: &Arc<Table>,
+        part: &Part,
+    ) -> Result<Option<(Rows, u64)>, OutputError> {
+        let (table, path) = (Arc::clone(table), self.table(table).join(part.as_str()));
+        run_blocking(move || match File::open(&path) {
+            Ok(file) => read_first(file, &table, &path.display().to_string()).map(Some),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(failed("open", &path, error)),
+        })
+        .await
     }
 
     /// Writes and removes a small file where no reader looks.

@@ -44,7 +44,7 @@ impl Pipeline {
         self.output.publish(staged).await?;
         self.metrics.parts.inc_by(parts.len() as u64);
         for PlannedPart { part, games, .. } in &parts {
-            self.files.add(part, games.len(), games.iter().flat_map(|(_, rows)| rows).map(Rows::len).sum());
+            self.files.add(part, games.len(), games.iter().flat_map(|(_, rows)| rows));
         }
         self.commit(&parts).await?;
         Ok(Written::Published)

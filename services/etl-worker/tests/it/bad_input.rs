@@ -4,6 +4,7 @@ use fred::interfaces::{
 use serde_json::Value;
 use test_support::{ServiceProcess, eventually};
 
+use crate::log::wait_for_log;
 use crate::support::World;
 
 pub(crate) async fn list_dead_letters(world: &World) -> Vec<Value> {
@@ -36,12 +37,12 @@ async fn garbage_on_the_channel_is_logged_and_stops_nothing() {
     let path_in_token = r#"{"log_message":"Cleaning Game Records","task":{"game_token":"../../etc/passwd"}}"#;
     world.publish(path_in_token).await;
     wait_for_messages(&worker, "garbage", 8.0).await;
-    assert!(worker.log().contains("a game token must be 1 to 128 of A-Z a-z 0-9 _ -"));
+    wait_for_log(&worker, "a game token must be 1 to 128 of A-Z a-z 0-9 _ -").await;
     world.publish_game_ended("nobody-played-this").await;
     let expected = world.play_small_game("g1").await;
     world.publish_game_ended("g1").await;
     world.wait_until_written(&expected).await;
-    assert!(worker.log().contains("game nobody-played-this ended, but Redis has no record of it"));
+    wait_for_log(&worker, "game nobody-played-this ended, but Redis has no record of it").await;
     assert_eq!(worker.metric("etl_worker_enqueued_total{result=\"unknown\"}").await, 1.0);
 }
 
@@ -109,9 +110,7 @@ async fn a_game_that_is_incomplete_is_tried_again_until_it_is_complete() {
     world.publish_game_ended("g1").await;
     let failed = "etl_worker_jobs_total{result=\"failed\"}";
     eventually("it has failed once", async || worker.metric(failed).await >= 1.0).await;
-    assert!(
-        worker.log().contains("game g1 cannot be written yet: player bob: health must be a whole number")
-    );
+    wait_for_log(&worker, "game g1 cannot be written yet: player bob: health must be a whole number").await;
     client.hset::<(), _, _>("games:g1:superheros:bob", ("health", "0")).await.unwrap();
     world.wait_until_written(&expected).await;
 }

@@ -98,10 +98,15 @@ pub(crate) fn sorted(mut rows: Vec<String>) -> Vec<String> {
     rows
 }
 
+/// Waits until a table has so many rows.
+pub(crate) async fn wait_for_row_count(world: &World, table: &str, count: usize) {
+    let output = world.output();
+    eventually("the rows are written", async || read_rows(&output, table).len() >= count).await;
+}
+
 pub(crate) async fn wait_for_rows(world: &World, table: &str, expected: Vec<String>) {
-    let (output, expected) = (world.output(), sorted(expected));
-    eventually("the rows are written", async || read_rows(&output, table).len() >= expected.len()).await;
-    assert_eq!(read_rows(&output, table), expected);
+    wait_for_row_count(world, table, expected.len()).await;
+    assert_eq!(read_rows(&world.output(), table), sorted(expected));
 }
 
 #[tokio::test]

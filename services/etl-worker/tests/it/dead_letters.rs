@@ -2,6 +2,7 @@ use fred::interfaces::{HashesInterface, StreamsInterface};
 use test_support::eventually;
 
 use crate::bad_input::list_dead_letters;
+use crate::log::wait_for_log;
 use crate::support::World;
 
 /// Adds a dead letter as a worker does. Without `id`, Redis gives it the time of now.
@@ -63,7 +64,7 @@ async fn dead_letters_are_bounded_by_age_and_by_number() {
     }
     let mut by_age = world.start_worker("w", &[("ETL_DEAD_MAX_AGE", "30d")]).await;
     eventually("the oldest is dropped", async || games(&world).await == ["a", "b", "c"]).await;
-    assert!(by_age.log().contains("dropped 1 dead letters"));
+    wait_for_log(&by_age, "dropped 1 dead letters").await;
     by_age.terminate().await;
     let _by_number = world.start_worker("w", &[("ETL_DEAD_MAX", "2")]).await;
     eventually("two are left", async || games(&world).await == ["b", "c"]).await;

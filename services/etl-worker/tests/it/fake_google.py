@@ -1,7 +1,8 @@
-"""A small Google Cloud Storage: its XML API as far as etl-worker uses it. Buckets are made with POST /BUCKET.
+"""A small Google Cloud Storage with the bucket games, which wants tokens, as the emulator fake-gcs-server does not: its XML API
+as far as a worker uses it for files of one game.
 
-Arguments: PORT [CERTIFICATE KEY FOLDER]. With the last ones it has a bucket, speaks HTTPS and wants a token: that of the machine,
-which google_tokens.py gives out, or one that the key of a service account signed, whose files it writes into the folder.
+Arguments: PORT CERTIFICATE KEY FOLDER. A token is that of the machine, which google_tokens.py gives out, or one that the key of a
+service account signed, whose files it writes into the folder.
 """
 
 import ssl
@@ -9,16 +10,13 @@ import sys
 from datetime import datetime, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Lock
-from urllib.parse import parse_qs, unquote, urlsplit
-from xml.sax.saxutils import escape
+from urllib.parse import unquote, urlsplit
 
-port, *secured = sys.argv[1:]
-buckets, lock = {}, Lock()
-if secured:
-    import google_tokens
+import google_tokens
 
-    certificate, key, folder = secured
-    tokens, buckets["games"] = google_tokens.Tokens(folder), {}
+port, certificate, key, folder = sys.argv[1:]
+objects, lock = {}, Lock()
+tokens = google_tokens.Tokens(folder)
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -42,29 +40,15 @@ class Handler(BaseHTTPRequestHandler):
         bucket, _, name = url.path.lstrip("/").partition("/")
         name = unquote(name)
         with lock:
-            if secured and not tokens.allow(self.headers.get("Authorization", "")):
+            if not tokens.allow(self.headers.get("Authorization", "")):
                 return self.reply(401, b"<Error><Code>AuthenticationRequired</Code><Message>Invalid token</Message></Error>")
-            if self.command == "POST":
-                buckets[bucket] = {}
-                return self.reply(200)
-            if bucket not in buckets:
+            if bucket != "games":
                 return self.reply(404, b"<Error><Code>NoSuchBucket</Code></Error>")
-            objects = buckets[bucket]
-            now = datetime.now(timezone.utc)
             if self.command == "PUT":
                 if self.headers.get("x-goog-if-generation-match") == "0" and name in objects:
                     return self.reply(412, b"<Error><Code>PreconditionFailed</Code></Error>")
-                objects[name] = (body, now)
+                objects[name] = (body, datetime.now(timezone.utc))
                 return self.reply(200, headers=[("ETag", '"e"'), ("x-goog-generation", "1")])
-            if self.command == "GET" and not name:
-                prefix = parse_qs(url.query).get("prefix", [""])[0]
-                found = sorted(item for item in objects.items() if item[0].startswith(prefix))
-                contents = "".join(
-                    f"<Contents><Key>{escape(key)}</Key><LastModified>{time.isoformat()}</LastModified>"
-                    f"<ETag>e</ETag><Size>{len(data)}</Size></Contents>"
-                    for key, (data, time) in found
-                )
-                return self.reply(200, f"<ListBucketResult>{contents}</ListBucketResult>".encode())
             if name not in objects:
                 return self.reply(404, b"<Error><Code>NoSuchKey</Code></Error>")
             data, time = objects[name]
@@ -75,12 +59,11 @@ class Handler(BaseHTTPRequestHandler):
             headers = [("ETag", '"e"'), ("Last-Modified", modified), ("x-goog-generation", "1")]
             return self.reply(200, data, headers)
 
-    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = handle_request
+    do_GET = do_HEAD = do_PUT = do_DELETE = handle_request
 
 
 server = ThreadingHTTPServer(("127.0.0.1", int(port)), Handler)
-if secured:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
-    server.socket = context.wrap_socket(server.socket, server_side=True)
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain(certificate, key)
+server.socket = context.wrap_socket(server.socket, server_side=True)
 server.serve_forever()

@@ -4,14 +4,19 @@
 
 mod support;
 
+mod azure_identities;
+mod azurite;
 mod bad_input;
 mod cluster;
+mod column_types;
 mod compact;
 mod credentials;
 mod datasets;
 mod dead_letters;
 mod exactly_once;
 mod failovers;
+mod fake_gcs;
+mod log;
 mod output;
 mod page;
 mod partitions;

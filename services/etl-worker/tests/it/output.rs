@@ -4,6 +4,7 @@ use crate::tables::Table;
 use fred::interfaces::StreamsInterface;
 use test_support::{ServiceProcess, eventually};
 
+use crate::log::wait_for_log;
 use crate::support::{World, report_not_run};
 
 /// Waits until the worker reports the output as the cause, and checks that the job is kept.
@@ -14,7 +15,7 @@ async fn wait_for_output_error(world: &World, worker: &ServiceProcess, reason: &
     })
     .await;
     assert_eq!(world.client.xlen::<u64, _>(world.key("etl:jobs")).await.unwrap(), 1);
-    assert!(worker.log().contains(reason));
+    wait_for_log(worker, reason).await;
 }
 
 #[tokio::test]
@@ -22,7 +23,7 @@ async fn an_output_that_cannot_be_written_is_reported_and_loses_nothing() {
     let world = World::start().await;
     std::fs::write(world.output(), b"in the way").unwrap();
     let worker = world.spawn_worker("w", &[]);
-    eventually("the worker listens", async || worker.log().contains("listening on channel")).await;
+    wait_for_log(&worker, "listening on channel").await;
     let expected = world.play_small_game("g1").await;
     world.publish_game_ended("g1").await;
     eventually("the job is created", async || {
@@ -180,7 +181,7 @@ async fn a_file_system_that_cannot_rename_without_replacing_is_written_by_links(
 async fn a_file_system_on_which_no_file_can_appear_is_reported_although_files_can_be_written() {
     let world = World::start().await;
     let worker = world.spawn_worker_without(&format!("{RENAMEAT2},{LINKAT},{LINK}"));
-    eventually("the worker listens", async || worker.log().contains("listening on channel")).await;
+    wait_for_log(&worker, "listening on channel").await;
     let expected = world.play_small_game("g1").await;
     world.publish_game_ended("g1").await;
     eventually("the job is created", async || {

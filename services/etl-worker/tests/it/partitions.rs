@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use fred::interfaces::{HashesInterface, ListInterface, SetsInterface, StreamsInterface};
+use serde_json::Value;
 use test_support::{eventually, find_python};
 
 use crate::bad_input::list_dead_letters_of;
@@ -169,6 +170,18 @@ async fn in_a_bucket_the_folders_are_the_same() {
         worker.metric("etl_worker_jobs_total{result=\"committed\"}").await == 3.0
     })
     .await;
+    // The page reads the rows of each file, whatever its folder is called.
+    let status: Value = serde_json::from_str(&worker.get("/status").await.1).unwrap();
+    let files = status["datasets"][0]["files"].as_array().unwrap();
+    let places: Vec<&Value> = files.iter().flat_map(|file| file["places"].as_array().unwrap()).collect();
+    assert_eq!(places.len(), 6, "an order and its items of three customers");
+    for place in places {
+        let text = |name: &str| place[name].as_str().unwrap();
+        let query = [("dataset", "orders"), ("table", text("table")), ("path", text("path"))];
+        let url = reqwest::Url::parse_with_params(&format!("{}/rows", worker.base_url()), query).unwrap();
+        let rows: Value = reqwest::get(url).await.unwrap().json().await.unwrap();
+        assert_eq!(rows["count"], place["rows"], "{place}");
+    }
     let flag = |(name, value): (&str, &str)| format!("--{}={value}", name.to_lowercase().replace('_', "-"));
     let args: Vec<String> = vars.into_iter().map(flag).chain(["compact".to_owned()]).collect();
     let done = world.run_command(&args.iter().map(String::as_str).collect::<Vec<_>>()).await;

@@ -15,12 +15,29 @@ async fn an_invalid_setting_ends_the_process_with_one_line() {
 
 #[tokio::test]
 async fn an_endpoint_that_is_none_is_refused_by_name_wherever_it_stands() {
-    for name in ["AWS_ENDPOINT_URL", "AWS_ENDPOINT", "AWS_ENDPOINT_URL_S3"] {
-        let vars = [("ETL_OUTPUT", "s3://games"), (name, "minio:9000")];
+    let account = [("AZURE_STORAGE_ACCOUNT_NAME", "games")];
+    let connection =
+        ("AZURE_STORAGE_CONNECTION_STRING", "AccountName=games;AccountKey=a2V5;BlobEndpoint=minio:9000");
+    for (output, name, others) in [
+        ("s3://games", "AWS_ENDPOINT_URL", &[][..]),
+        ("s3://games", "AWS_ENDPOINT", &[]),
+        ("s3://games", "AWS_ENDPOINT_URL_S3", &[]),
+        ("s3://games", "AWS_ENDPOINT_URL_STS", &[]),
+        ("s3://games", "AWS_METADATA_ENDPOINT", &[]),
+        ("s3://games", "AWS_CONTAINER_CREDENTIALS_FULL_URI", &[]),
+        ("az://games", "AZURE_STORAGE_ENDPOINT", &account),
+        ("az://games", "AZURE_STORAGE_CONNECTION_STRING", &[connection]),
+        ("az://games", "AZURE_AUTHORITY_HOST", &account),
+        ("az://games", "IDENTITY_ENDPOINT", &account),
+        ("gs://games", "STORAGE_EMULATOR_HOST", &[]),
+        ("gs://games", "GOOGLE_BASE_URL", &[]),
+    ] {
+        let vars = [[("ETL_OUTPUT", output), (name, "minio:9000")].as_slice(), others].concat();
         let refused = Command::new(BINARY).env_clear().env("LISTEN_ADDR", "127.0.0.1:0").envs(vars).output();
         let refused = refused.await.unwrap();
         let log = String::from_utf8(refused.stderr).unwrap();
-        assert!(!refused.status.success() && log.contains(&format!("{name} must be http://HOST")), "{log}");
+        let must = log.split_once(name).map(|(_, rest)| rest.contains("must be http://HOST"));
+        assert!(!refused.status.success() && must == Some(true), "{name}: {log}");
         assert!(!log.contains("panicked"), "{log}");
     }
 }

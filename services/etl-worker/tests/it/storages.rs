@@ -4,18 +4,21 @@ use std::path::PathBuf;
 use std::process::Stdio;
 
 use futures_util::future::join_all;
-use test_support::{eventually, find_python, free_port};
+use test_support::eventually;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 
+use crate::azurite::Azurite;
+use crate::log::{wait_for_log, wait_for_one_line};
 use crate::support::{World, report_not_run};
+use crate::tables::Tables;
 
 type Vars<'v> = [(&'v str, &'v str)];
 
 /// The program that this variable names. Without it, says that the test is not run.
 #[expect(clippy::disallowed_methods, reason = "tests have no settings of a service")]
-fn find_program(variable: &str, test: &str) -> Option<PathBuf> {
+pub(crate) fn find_program(variable: &str, test: &str) -> Option<PathBuf> {
     let program = std::env::var_os(variable).map(PathBuf::from).filter(|program| program.exists());
     if program.is_none() {
         report_not_run(format!("NOT RUN: {test} needs {variable}, a program"));
@@ -29,67 +32,53 @@ pub(crate) fn spawn(program: &PathBuf, args: &[&str]) -> Child {
     command.spawn().unwrap()
 }
 
-/// Two workers write games, and one is killed. Every game must be in the bucket once.
-async fn each_game_is_written_once(output: &str, vars: &Vars<'_>, create_bucket: impl AsyncFn()) {
+/// Two workers write games, and one is killed twice. Every game must be in the bucket once. Returns the rows that it must have.
+pub(crate) async fn each_game_is_written_once(
+    output: &str,
+    vars: &Vars<'_>,
+    create_bucket: impl AsyncFn(),
+) -> Tables {
     let world = World::start().await;
     let vars = [&[("ETL_OUTPUT", output), ("ETL_LEASE", "2s"), ("ETL_SETTLE", "1s")], vars].concat();
     let (mut a, b) = (world.spawn_worker("a", &vars), world.spawn_worker("b", &vars));
     eventually("the missing bucket is reported", async || {
         let (status, body) = b.get("/ready").await;
-        status == 503 && body.contains(&format!("output: put {output}"))
+        let reason = "there is no such bucket; look at ETL_OUTPUT";
+        status == 503 && body.contains(&format!("output: put {output}/.tmp/probe: {reason}"))
     })
     .await;
-    assert!(!b.log().contains("panicked"), "{}", b.log());
+    wait_for_one_line(&b, "there is no such bucket").await;
     create_bucket().await;
     b.wait_until_ready().await;
-    let expected = world.simulate(&["--games", "40", "--rate", "40"]).await;
-    a.kill().await;
-    for game in expected.games() {
-        world.publish_game_ended(&game).await;
+    let mut expected = world.simulate(&["--games", "10"]).await;
+    for seed in ["7", "8"] {
+        expected.add(world.simulate(&["--games", "20", "--rate", "40", "--seed", seed]).await);
+        a.kill().await;
+        a = world.spawn_worker("a", &vars);
     }
     let games = expected.games();
+    for game in &games {
+        world.publish_game_ended(game).await;
+    }
     world.wait_until_done(&games.iter().map(String::as_str).collect::<Vec<_>>()).await;
     let flags = vars.iter().filter(|(name, _)| *name != "ETL_SETTLE");
     let flags = flags.map(|(name, value)| format!("--{}={value}", name.to_lowercase().replace('_', "-")));
     let args: Vec<String> = flags.chain(["compact".to_owned()]).collect();
     let done = world.run_command(&args.iter().map(String::as_str).collect::<Vec<_>>()).await;
     let [printed, error] = [done.stdout, done.stderr].map(|text| String::from_utf8(text).unwrap());
-    let rows = 2 * expected.meta.len();
-    assert!(
-        printed.starts_with(&format!("80 files became 2; {rows} rows were rewritten to COMPACTED/")),
-        "{printed}{error}"
-    );
+    let (files, rows) = (2 * games.len(), 2 * expected.meta.len());
+    let begins = format!("{files} files became 2; {rows} rows were rewritten to COMPACTED/");
+    assert!(printed.starts_with(&begins), "{printed}{error}");
+    expected
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_game_is_written_to_azure_once() {
-    let test = "each_game_is_written_to_azure_once";
-    let (Some(azurite), Some(python)) = (find_program("BACKPLANE_AZURITE", test), find_python(test)) else {
-        return;
-    };
-    let (port, folder) = (free_port().to_string(), tempfile::tempdir().unwrap());
-    let location = folder.path().to_str().unwrap();
-    let args = [
-        "--blobPort",
-        &port,
-        "--location",
-        location,
-        "--silent",
-        "--disableTelemetry",
-        "--skipApiVersionCheck",
-    ];
-    let _server = spawn(&azurite, &args);
-    let endpoint = format!("http://127.0.0.1:{port}/devstoreaccount1");
-    eventually("azurite answers", async || reqwest::get(&endpoint).await.is_ok()).await;
-    let key = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
-    let connection = format!("AccountName=devstoreaccount1;AccountKey={key};BlobEndpoint={endpoint}");
+    let Some(azurite) = Azurite::start("each_game_is_written_to_azure_once").await else { return };
+    let connection = azurite.connection();
     let vars = [("AZURE_STORAGE_CONNECTION_STRING", connection.as_str())];
-    each_game_is_written_once("az://games/data", &vars, async || {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/azure_container.py");
-        let created = Command::new(&python).args([script, &endpoint, "games", key]).output().await.unwrap();
-        assert!(created.status.success(), "{}", String::from_utf8_lossy(&created.stderr));
-    })
-    .await;
+    each_game_is_written_once("az://games/data", &vars, async || azurite.create_container("games").await)
+        .await;
     // A wrong key is one clear line.
     let world = World::start().await;
     let wrong = connection.replace("Eby8", "Abc8");
@@ -97,21 +86,7 @@ async fn each_game_is_written_to_azure_once() {
     let worker = world.spawn_worker("w", &vars);
     let reason = "the key is wrong or may not do this (AuthorizationFailure)";
     eventually("the wrong key is named", async || worker.get("/ready").await.1.contains(reason)).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn each_game_is_written_to_google_once() {
-    let Some(python) = find_python("each_game_is_written_to_google_once") else { return };
-    let port = free_port().to_string();
-    let _server = spawn(&python, &[concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/fake_google.py"), &port]);
-    let endpoint = format!("http://127.0.0.1:{port}");
-    eventually("the emulator answers", async || reqwest::get(&endpoint).await.is_ok()).await;
-    let vars = [("STORAGE_EMULATOR_HOST", endpoint.as_str())];
-    each_game_is_written_once("gs://games/data", &vars, async || {
-        let created = reqwest::Client::new().post(format!("{endpoint}/games")).send().await.unwrap();
-        assert!(created.status().is_success(), "{created:?}");
-    })
-    .await;
+    wait_for_one_line(&worker, reason).await;
 }
 
 /// A storage that answers every request with this status and body.
@@ -171,9 +146,7 @@ async fn what_a_storage_refuses_is_one_clear_line() {
             status == 503 && body.contains("output: put s3://games/data/") && body.contains(reason)
         })
         .await;
-        let log = worker.log();
-        let lines: Vec<&str> = log.lines().filter(|line| line.contains(reason)).collect();
-        assert!(!lines.is_empty() && lines.iter().all(|line| !line.contains("<Error>")), "{code}: {log}");
+        wait_for_one_line(&worker, reason).await;
     };
     join_all(refusals.into_iter().map(is_named)).await;
 }
@@ -200,9 +173,6 @@ async fn a_profile_of_aws_tools_says_where_the_storage_is_and_a_missing_one_is_n
     let reason = "there is no such bucket";
     eventually("the storage is asked", async || worker.get("/ready").await.1.contains(reason)).await;
     let mut wrong = world.spawn_worker("w", &vars("nobody"));
-    eventually("the start ends", async || {
-        wrong.log().contains("AWS_PROFILE: there is no profile nobody in the files of AWS tools")
-    })
-    .await;
+    wait_for_log(&wrong, "AWS_PROFILE: there is no profile nobody in the files of AWS tools").await;
     wrong.kill().await;
 }

@@ -15,6 +15,7 @@ use tempfile::TempDir;
 use test_support::{RedisCluster, ServiceProcess, TestRedis, eventually, is_full_size};
 use tokio::process::Command;
 
+use crate::log::wait_for_log;
 use crate::tables::{Tables, list_files, read_tables};
 
 /// A Redis, a folder for files, and workers that use both.
@@ -111,7 +112,7 @@ impl World {
     pub(crate) async fn start_worker(&self, name: &str, vars: &[(&str, &str)]) -> ServiceProcess {
         let worker = self.spawn_worker(name, vars);
         worker.wait_until_ready().await;
-        eventually("the worker listens", async || worker.log().contains("listening on channel")).await;
+        wait_for_log(&worker, "listening on channel").await;
         worker
     }
 

@@ -5,6 +5,7 @@ use fred::interfaces::{
 };
 use test_support::eventually;
 
+use crate::log::wait_for_log;
 use crate::support::World;
 use crate::tables::Tables;
 
@@ -94,7 +95,7 @@ async fn records_are_kept_from_expiring_until_they_are_committed() {
     // The output cannot be written yet.
     std::fs::write(world.output(), b"in the way").unwrap();
     let worker = world.spawn_worker("w", &[]);
-    eventually("the worker listens", async || worker.log().contains("listening on channel")).await;
+    wait_for_log(&worker, "listening on channel").await;
     world.publish_game_ended("g1").await;
     eventually("the records do not expire", async || {
         let mut ttls = Vec::new();

@@ -8,13 +8,19 @@ use object_store::Error;
 pub(super) fn explain(error: &Error) -> String {
     let text = error.to_string();
     let between = |start: &str, end: &str| Some(text.split_once(start)?.1.split_once(end)?.0.trim());
+    if let Some(reason) = refused_identity(&text) {
+        return one_line(&reason);
+    }
     let code = between("<Code>", "</Code>");
     if let Some(reason) = reason(code.unwrap_or_default(), &text) {
         let region = between("<Region>", "</Region>").map(|region| format!(", {region}")).unwrap_or_default();
         return format!("{reason}{region} ({})", code.unwrap_or("no code"));
     }
     if let Some(code) = code {
-        return one_line(&format!("{code}: {}", between("<Message>", "</Message>").unwrap_or_default()));
+        let message = between("<Message>", "</Message>").unwrap_or_default();
+        // Azure adds the number and the time of the request, which differ each time.
+        let message = message.split("RequestId:").next().unwrap_or_default();
+        return one_line(&format!("{code}: {message}"));
     }
     // The first cause says what happened; the others, who noticed.
     let mut cause = error.source();
@@ -33,22 +39,41 @@ fn reason(code: &str, text: &str) -> Option<&'static str> {
         "InvalidToken" | "ExpiredToken" => {
             "the session token is wrong or has expired; look at AWS_SESSION_TOKEN"
         }
-        "AccessDenied" | "AuthorizationPermissionMismatch" => "the key may not do this",
+        "AccessDenied" => "the key may not do this",
+        "AuthorizationPermissionMismatch" => {
+            "the key or the identity may not do this; an identity needs the role Storage Blob Data Contributor"
+        }
         "AuthorizationFailure" => "the key is wrong or may not do this",
         "NoSuchBucket" | "ContainerNotFound" => "there is no such bucket; look at ETL_OUTPUT",
         "PermanentRedirect" | "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException" => {
             "the bucket is in another region; look at AWS_REGION"
         }
         "RequestTimeTooSkewed" => "the clock of this machine is wrong",
-        "AuthenticationFailed" => "the key of the account is wrong, or the clock of this machine",
+        "AuthenticationFailed" => {
+            "the key of the account or the token of the identity is wrong, or the clock of this machine"
+        }
         _ if text.contains("incorrectly configured region") => {
             "the bucket is in another region; look at AWS_REGION"
+        }
+        _ if text.contains("federated token file") => {
+            "the file that AZURE_FEDERATED_TOKEN_FILE names cannot be read"
         }
         _ if text.contains("invalid_grant") => {
             "the key of the service account is refused, or the clock of this machine is wrong"
         }
         _ => return None,
     })
+}
+
+/// What the authority of Azure's identities says, without the numbers and the time of the request, which differ each time.
+fn refused_identity(text: &str) -> Option<String> {
+    let (_, rest) = text.split_once("AADSTS")?;
+    let end = ["Trace ID", "\\r", "\\n", "\""]
+        .into_iter()
+        .filter_map(|end| rest.find(end))
+        .min()
+        .unwrap_or(rest.len());
+    Some(format!("the identity is refused: AADSTS{}", rest[..end].trim_end()))
 }
 
 /// The text in one line, without how long it took (`in 58.4ms`): the same reason is logged once.
@@ -87,6 +112,14 @@ mod tests {
             explain(&timed),
             "Generic S3 error: Error performing GET http://x - Server returned 403 in all"
         );
+        let message =
+            "<Code>InvalidAuthenticationInfo</Code><Message>No way.\nRequestId:1\nTime:2026</Message>";
+        assert_eq!(explain(&generic(message)), "InvalidAuthenticationInfo: No way.");
+        let description =
+            "AADSTS7000215: Invalid client secret provided. Trace ID: 1 Correlation ID: 2 Timestamp: 2026";
+        let refused = format!("{{\"error\":\"invalid_client\",\"error_description\":\"{description}\"}}");
+        let reason = "the identity is refused: AADSTS7000215: Invalid client secret provided.";
+        assert_eq!(explain(&generic(&refused)), reason);
         let skew = "{\"error\":\"invalid_grant\",\"error_description\":\"Invalid JWT: Token must be a short-lived token\"}";
         let google =
             "the key of the service account is refused, or the clock of this machine is wrong (no code)";

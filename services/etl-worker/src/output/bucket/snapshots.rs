@@ -83,7 +83,7 @@ impl Bucket {
         Ok(())
     }
 
-    async fn read(&self, path: &Path) -> Result<Bytes, Error> {
+    pub(super) async fn read(&self, path: &Path) -> Result<Bytes, Error> {
         self.store.get(path).await?.bytes().await
     }
 }
