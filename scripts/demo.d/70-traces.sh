@@ -7,30 +7,13 @@ source "$(dirname "$0")/../lib.sh"
 scratch
 trap 'exec 9>&-; stop_children; rm -rf "$work"' EXIT
 
-# Where scripts/test.sh has built it, the collector is OpenTelemetry's own.
-collector=${BACKPLANE_OTELCOL:-$target/go/otelcol}
-if [ -x "$collector" ]; then
-  port=$(free_port)
-  LISTEN_ADDR=127.0.0.1:$port start "$port" "$work/collector.log" "$collector"
-  export OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:$port
-  echo "the collector is OpenTelemetry's"
-  spans() {
-    awk -v OFS='\t' '
-      / -> service.name: / { gsub(/.*Str\(|\)$/, ""); service = $0 }
-      sub(/^ +Trace ID +: /, "") { trace = $0 }
-      sub(/^ +Parent ID +: */, "") { parent = $0 }
-      sub(/^ +ID +: /, "") { id = $0 }
-      sub(/^ +Name +: /, "") { print service, $0, trace, id, parent }' "$work/collector.log"
-  }
-else
-  "$BIN/examples/collector" >"$work/collector.log" &
-  children+=($!)
-  wait_for "the collector" grep -q ENDPOINT= "$work/collector.log"
-  OTEL_EXPORTER_OTLP_ENDPOINT=$(sed -n 's/^.*ENDPOINT=//p' "$work/collector.log")
-  export OTEL_EXPORTER_OTLP_ENDPOINT
-  echo "the collector is a stand-in, which takes OTLP and prints spans"
-  spans() { grep -v ENDPOINT= "$work/collector.log"; }
-fi
+"$BIN/examples/collector" >"$work/collector.log" &
+children+=($!)
+wait_for "the collector" grep -q ENDPOINT= "$work/collector.log"
+OTEL_EXPORTER_OTLP_ENDPOINT=$(sed -n 's/^.*ENDPOINT=//p' "$work/collector.log")
+export OTEL_EXPORTER_OTLP_ENDPOINT
+echo "the collector is a stand-in, which takes OTLP and prints spans"
+spans() { grep -v ENDPOINT= "$work/collector.log"; }
 
 # span SERVICE NAME TRACE FIELD : a field of the last such span: 4 is its id, 5 its parent's.
 span() { spans | awk -F '\t' -v field="$4" -v wanted="$1 $2 $3" '$1 " " $2 " " $3 == wanted { found = $field } END { print found }'; }
