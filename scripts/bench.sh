@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Measures all services, or those that are named: `scripts/bench.sh [SERVICE…]`. Each figure is printed beside its limit,
-# taken in the same run. It needs a quiet machine.
+# Measures all services, or those that are named: `scripts/bench.sh [SERVICE…]`; `shards` measures all on Redis Clusters. Each
+# figure is printed beside its limit, taken in the same run. It needs a quiet machine.
 set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 
 if [ $# -eq 0 ]; then
-  mapfile -t services < <(basename -s .sh scripts/bench.d/*.sh)
-  set -- "${services[@]}"
+  mapfile -t benches < <(basename -s .sh scripts/bench.d/*.sh)
+  set -- "${benches[@]}"
 fi
 for service; do
   [ -x "scripts/bench.d/$service.sh" ] || fail "there is no scripts/bench.d/$service.sh"
@@ -16,7 +16,12 @@ need python3 kill redis-server redis-cli mosquitto haproxy
 use_python
 
 say "building with --release (some minutes the first time)"
-cargo build --release --locked --quiet "${@/#/--package=}" --bins --examples
+packages=()
+for service; do
+  [ "$service" = shards ] && packages=("${services[@]/#/--package=}") && break
+  packages+=("--package=$service")
+done
+cargo build --release --locked --quiet "${packages[@]}" --bins --examples
 export BIN=$target/release
 
 say "this machine"
