@@ -1,4 +1,3 @@
-use std::env;
 use std::sync::Arc;
 
 use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
@@ -10,13 +9,11 @@ use super::options::{options, retry};
 use crate::config::OutputSettings;
 
 pub(super) fn new(settings: &OutputSettings, container: &str) -> Result<Arc<dyn ObjectStore>> {
+    // App Service and Container Apps say with IDENTITY_ENDPOINT where tokens of their identity are.
     let builder = environment::options("AZURE_")
+        .chain(environment::options("IDENTITY_ENDPOINT"))
         .fold(MicrosoftAzureBuilder::new(), |builder, (key, value)| builder.with_config(key, value));
     let mut builder = builder.with_container_name(container).with_retry(retry());
-    // App Service and Container Apps say with this where tokens of their identity are.
-    if let Some(address) = env::var("IDENTITY_ENDPOINT").ok().filter(|address| !address.is_empty()) {
-        builder = builder.with_msi_endpoint(address);
-    }
     let connection = settings.azure_storage_connection_string.as_deref().unwrap_or_default();
     for (key, value) in connection_string::options(connection) {
         builder = builder.with_config(key, value);
