@@ -10,7 +10,7 @@ use tracing::warn;
 
 use crate::assignment::Assignment;
 use crate::claimed::ClaimedEvents;
-use crate::lanes::{Lane, Lanes};
+use crate::lanes::Lane;
 use crate::metrics::Metrics;
 use crate::range::ClaimedEvent;
 use crate::settled::{RefusedEvent, Settled};
@@ -40,14 +40,6 @@ impl Acker {
         let warnings = WarnOnce::default();
         let (mut batch, mut accepted, mut refused) = (Vec::new(), Vec::new(), Vec::new());
         while self.settled.recv_many(&mut batch, MAX_BATCH).await > 0 {
-            if self.timeline.lanes() != Lanes::ONE && batch.len() < MAX_BATCH {
-                tokio::time::sleep(GATHER).await;
-                while batch.len() < MAX_BATCH
-                    && let Ok(settled) = self.settled.try_recv()
-                {
-                    batch.push(settled);
-                }
-            }
             for settled in batch.drain(..) {
                 match settled {
                     Settled::Accepted(claimed) => accepted.push(claimed),
@@ -121,6 +113,4 @@ enum Batch<'a> {
 }
 
 const MAX_BATCH: usize = 5_000;
-/// Where there are many lanes, each has so few events at a time that nearly every one would be a call. So long they are gathered.
-const GATHER: Duration = Duration::from_millis(50);
 const RETRY_DELAY: Duration = Duration::from_millis(250);
