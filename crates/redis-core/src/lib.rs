@@ -42,5 +42,5 @@ pub use redis::Redis;
 pub use replicas::WaitReplicas;
 pub use shard::Shard;
 pub use sharded::{ShardedEvent, ShardedPubSub};
-pub use state::{State, publish_state};
+pub use state::{State, publish_state, state_of_shards};
 pub use subscriber::Subscriber;

@@ -15,7 +15,7 @@ use self::event::Ended;
 pub use self::event::ShardedEvent;
 use self::listener::{Change, Listener};
 use crate::key::hash_slot;
-use crate::state::{publish_state, starting};
+use crate::state::{publish_state, starting, state_of_shards};
 use crate::{Redis, Shard, State, Topology};
 
 /// Subscriptions by SSUBSCRIBE (Redis 7.0.3 or later), which follow the slots of their channels. On one Redis there is one shard.
@@ -182,17 +182,6 @@ impl Places {
     }
 
     fn find_state(&self) -> State {
-        if self.listeners.is_empty() {
-            return starting();
-        }
-        let problem = self.listeners.iter().find_map(|listener| {
-            let reason = listener.state().err()?;
-            Some(if self.listeners.len() > 1 {
-                format!("shard of {}: {reason}", listener.shard)
-            } else {
-                reason
-            })
-        });
-        problem.map_or(Ok(None), Err)
+        state_of_shards(self.listeners.iter().map(|listener| (&listener.shard, listener.state())))
     }
 }

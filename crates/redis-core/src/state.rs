@@ -1,6 +1,7 @@
 //! Whether a connection works, put together from what several watchers found.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -29,6 +30,20 @@ pub(crate) fn first_problem<'a>(states: impl Iterator<Item = &'a State> + Clone)
     let problem = states.clone().find(|state| state.is_err());
     let note = || states.clone().find(|state| matches!(state, Ok(Some(_))));
     problem.or_else(note).cloned().unwrap_or(Ok(None))
+}
+
+/// The state of what has a connection to each shard: the first problem, with the name of its shard if there are several.
+pub fn state_of_shards<N: Display>(shards: impl ExactSizeIterator<Item = (N, State)>) -> State {
+    let count = shards.len();
+    if count == 0 {
+        return starting();
+    }
+    for (name, state) in shards {
+        if let Err(reason) = state {
+            return Err(if count > 1 { format!("shard of {name}: {reason}") } else { reason });
+        }
+    }
+    Ok(None)
 }
 
 /// What a watcher looks at. The first one in this order that is not `Ok` decides the [`State`].

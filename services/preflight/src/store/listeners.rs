@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use parking_lot::RwLock;
-use redis_core::{Redis, State, publish_state};
+use redis_core::{Redis, State, publish_state, state_of_shards};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use tracing::error;
@@ -107,19 +107,8 @@ impl Listeners {
 
     fn find_state(&self) -> State {
         let listeners = self.listeners.read();
-        if listeners.is_empty() {
-            return Err("not connected yet".to_owned());
-        }
-        for listener in listeners.values() {
-            let state = listener.subscriber.state().borrow().clone();
-            if let Err(reason) = state {
-                return Err(if listeners.len() > 1 {
-                    format!("shard of {}: {reason}", listener.name)
-                } else {
-                    reason
-                });
-            }
-        }
-        Ok(None)
+        state_of_shards(
+            listeners.iter().map(|(name, listener)| (name, listener.subscriber.state().borrow().clone())),
+        )
     }
 }
