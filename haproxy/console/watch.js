@@ -1,12 +1,30 @@
 // Asks all instances of some services again and again, and shows their cards.
 
 import { Card } from "./card.js";
+import { byId } from "./dom.js";
 import { FigureReader } from "./figures.js";
 import { History } from "./history.js";
 import { readInstances, readOwnInstance } from "./instances.js";
+import { SERVICES } from "./services.js";
 
 const INTERVAL_MS = 5000;
 const CPU = { metric: "process_cpu_seconds_total", read: "rate", join: "sum" };
+
+// Watches the service whose page this is: its card is in #service, and what is wrong with its instances in #state.
+export function watchService(name, onInstances = () => {}) {
+  const watch = new Watch(SERVICES.filter((service) => service.name === name), "../");
+  byId("service").append(...watch.cards);
+  watch.run(
+    (instances, now) => {
+      byId("state").textContent = instances.filter(({ reason }) => reason !== "").map(({ name, reason }) => `${name}: ${reason}`).join("; ");
+      onInstances(instances, now);
+    },
+    () => {
+      byId("state").textContent = "no instance answers; trying again";
+    },
+  );
+  return watch;
+}
 
 export class Watch {
   #services;
