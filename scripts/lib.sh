@@ -180,6 +180,12 @@ wait_for() {
   fail "waited in vain for $what"
 }
 
+# wait_ready PORT NAME : waits until what serves the port is ready; reads the caller's `work`.
+wait_ready() {
+  curl -sSf --retry 50 --retry-delay 1 --retry-all-errors "http://127.0.0.1:$1/ready" >"$work/ready" 2>&1 ||
+    fail "$2 does not become ready: $(cat "$work/ready")"
+}
+
 # start PORT NAME.log COMMAND… : starts it as a child and waits until it serves the port.
 children=()
 start() {

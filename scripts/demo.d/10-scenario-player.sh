@@ -42,8 +42,7 @@ LISTEN_ADDR=127.0.0.1:$first start "$first" "$work/first.log" "$BIN/scenario-pla
 LISTEN_ADDR=127.0.0.1:$second start "$second" "$work/second.log" "$BIN/scenario-player"
 second_pid=$!
 for port in "$first" "$second"; do
-  curl -sSf --retry 50 --retry-delay 1 --retry-all-errors "http://127.0.0.1:$port/ready" >"$work/ready" 2>&1 ||
-    fail "an instance does not become ready: $(cat "$work/ready")"
+  wait_ready "$port" "an instance"
 done
 
 print_numbered() {

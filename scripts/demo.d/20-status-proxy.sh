@@ -23,8 +23,7 @@ awk -v servers="$(printf '%s\\n' "${servers[@]}")" '
   /server-template/ { printf "%s", servers; next }
   1' haproxy/haproxy.cfg | sed "s/bind :9002/bind 127.0.0.1:$port/" >"$work/haproxy.cfg"
 start "$port" "$work/haproxy.log" haproxy -f "$work/haproxy.cfg"
-curl -sSf --retry 50 --retry-delay 1 --retry-all-errors "http://127.0.0.1:$port/ready" >"$work/ready" 2>&1 ||
-  fail "no instance becomes ready: $(cat "$work/ready")"
+wait_ready "$port" status-proxy
 
 produce() {
   for number in $(seq 1 "$1"); do

@@ -9,8 +9,7 @@ scratch
 port=$(free_port) run=demo-$$
 export REDIS_URL=redis://127.0.0.1:$REDIS_PORT
 LISTEN_ADDR=127.0.0.1:$port DRAIN_DELAY=0s start "$port" "$work/log" "$BIN/preflight"
-curl -sSf --retry 50 --retry-delay 1 --retry-all-errors "http://127.0.0.1:$port/ready" >"$work/ready" 2>&1 ||
-  fail "preflight does not become ready: $(cat "$work/ready")"
+wait_ready "$port" preflight
 
 "$BIN/examples/play_run" crates/run-events/examples/data/decimal-pleasing.jsonl --run "$run" --directory "$work" --speed 5 >"$work/played" &
 children+=($!)

@@ -12,7 +12,7 @@ export OBJECT_STORE_TOKEN=secret token='Authorization: Bearer secret'
 OBJECT_STORE_ADDRESS=tcp://127.0.0.1:$first LISTEN_ADDR=127.0.0.1:$first_http start "$first" "$work/first.log" "$BIN/object-store"
 OBJECT_STORE_ADDRESS=tcp://127.0.0.1:$second LISTEN_ADDR=127.0.0.1:$second_http start "$second" "$work/second.log" "$BIN/object-store"
 for port in "$first_http" "$second_http"; do
-  curl -sSf --retry 50 --retry-delay 1 --retry-all-errors "http://127.0.0.1:$port/ready" >/dev/null || fail "a node did not become ready"
+  wait_ready "$port" "a node"
 done
 
 echo "an object is stored on one node with curl, and read from the other"

@@ -22,7 +22,6 @@ has_span() { [ -n "$(span "$@" 4)" ]; }
 show() { printf '  %-15s  %-16s  span %s of %s\n' "$1" "$2" "$(span "$@" 4)" "$(span "$@" 5)"; }
 
 export REDIS_URL=redis://127.0.0.1:$REDIS_PORT DRAIN_DELAY=0s DRAIN_TIMEOUT=1s OTEL_BSP_SCHEDULE_DELAY=100
-ready() { curl -sf -o "$work/ready" "http://127.0.0.1:$1/ready"; }
 
 trace=$(printf '%032x' $$) run=traced-$$ topic=traced-$$
 mkfifo "$work/messages"
@@ -36,8 +35,8 @@ ingester=$(free_port) proxy=$(free_port) player=$(free_port)
 KAFKA_BROKER=$(sed -n 's/^KAFKA_BROKER=//p' "$work/kafka") KAFKA_TOPIC=$topic KAFKA_GROUP=$topic LISTEN_ADDR=127.0.0.1:$ingester \
   KEY_TEMPLATE="$run:{channel}" ID_SET=none NOTIFY=fields start "$ingester" "$work/ingester.log" "$BIN/kafka-ingester"
 LISTEN_ADDR=127.0.0.1:$proxy start "$proxy" "$work/proxy.log" "$BIN/status-proxy"
-wait_for "kafka-ingester" ready "$ingester"
-wait_for "status-proxy" ready "$proxy"
+wait_ready "$ingester" kafka-ingester
+wait_ready "$proxy" status-proxy
 curl -sN "http://127.0.0.1:$proxy/$run:log/sse" >"$work/received" &
 children+=($!)
 # The viewer has to be there before the line: there is no history here.
@@ -59,7 +58,7 @@ show status-proxy "send a line" "$trace"
 
 trace=$(printf '%032x' $((1000000 + $$))) customer=traced-$$
 USE_REDIS_BACKEND=true MQTT_HOST=127.0.0.1 LISTEN_ADDR=127.0.0.1:$player start "$player" "$work/player.log" "$BIN/scenario-player"
-wait_for "scenario-player" ready "$player"
+wait_ready "$player" scenario-player
 mosquitto_sub -V 5 -p "$MQTT_PORT" -q 1 -t 'customer/#' -F '%t %p %P' >"$work/messages.log" &
 children+=($!)
 posts_and_receives() {

@@ -13,8 +13,7 @@ export REDIS_URL=redis://127.0.0.1:$REDIS_PORT PYTHONPATH=clients/python
 port=$(free_port) run=built-$$
 channels=(log build_landuse build_soils build_climate)
 LISTEN_ADDR=127.0.0.1:$port DRAIN_DELAY=0s start "$port" "$work/status-proxy.log" "$BIN/status-proxy"
-ready() { curl -sf -o "$work/ready" "http://127.0.0.1:$port/ready"; }
-wait_for "status-proxy" ready
+wait_ready "$port" status-proxy
 
 # follow NAME COMMAND… : starts an example that follows the run, and waits until it does.
 followers=()
