@@ -136,6 +136,26 @@ def raw_info(node):
     return info if isinstance(info, str) else "".join(f"{name}:{value}\r\n" for name, value in info.items())
 
 
+def with_viewers(port, names, receive, publish):
+    """Has a viewer of each of these receive all that `publish` has sent to them. Returns what `publish` has, called when all are there."""
+
+    async def view(ready, name):
+        async with connect(f"ws://127.0.0.1:{port}/{name}", compression=None) as viewer:
+            ready.release()
+            await receive(viewer)
+
+    async def run():
+        ready = asyncio.Semaphore(0)
+        viewers = [asyncio.create_task(view(ready, name)) for name in names]
+        for _ in viewers:
+            await ready.acquire()
+        published = await publish()
+        await asyncio.wait_for(asyncio.gather(*viewers), 60)
+        return published
+
+    return asyncio.run(run())
+
+
 # Each of these does so many units of work through a service, and returns their number and the CPU time: the service's, and Redis'.
 
 
@@ -143,31 +163,26 @@ def status_proxy(processes, world):
     """A line, recorded, to one viewer."""
     service, port = processes.start_service("status-proxy", world.url, STATUS_HISTORY="redis")
     channels, lines = [f"run{number}:log" for number in range(100)], 200
+    partitions = 64 if world.url.startswith("redis-cluster") else 1
+    wait_until("it records", lambda: metric(port, "status_proxy_is_recorder") == partitions)
 
-    async def watch(ready, channel):
-        async with connect(f"ws://127.0.0.1:{port}/{channel}", compression=None) as viewer:
-            ready.release()
-            seen = 0
-            while seen < lines:
-                seen += json.loads(await viewer.recv())["type"] == "status"
+    async def receive(viewer):
+        seen = 0
+        while seen < lines:
+            seen += json.loads(await viewer.recv())["type"] == "status"
 
-    async def run():
-        ready = asyncio.Semaphore(0)
-        viewers = [asyncio.create_task(watch(ready, channel)) for channel in channels]
-        for _ in viewers:
-            await ready.acquire()
-        began = measure()
+    async def publish():
+        began = cpu_s([service]), cpu_s(world.processes)
         for number in range(lines):
             pipeline = world.any.pipeline(transaction=False)
             for channel in channels:
                 pipeline.execute_command("PUBLISH", channel, f"line {number} of {channel}")
             await asyncio.to_thread(pipeline.execute)
-        await asyncio.wait_for(asyncio.gather(*viewers), 60)
         return began
 
-    measure = lambda: (cpu_s([service]), cpu_s(world.processes))
-    began = asyncio.run(run())
-    return len(channels) * lines, began, measure()
+    began = with_viewers(port, channels, receive, publish)
+    wait_until("all are recorded", lambda: metric(port, "status_proxy_recorded_lines_total") >= len(channels) * lines)
+    return len(channels) * lines, began, (cpu_s([service]), cpu_s(world.processes))
 
 
 def preflight(processes, world):
@@ -175,30 +190,22 @@ def preflight(processes, world):
     service, port = processes.start_service("preflight", world.url)
     runs, changes = [f"run{number}" for number in range(100)], 100
 
-    async def watch(ready, run):
-        async with connect(f"ws://127.0.0.1:{port}/{run}", compression=None) as viewer:
-            ready.release()
-            last = 0
-            while last != changes:
-                last = json.loads(await viewer.recv()).get("last_modified", last)
+    async def receive(viewer):
+        last = 0
+        while last != changes:
+            last = json.loads(await viewer.recv()).get("last_modified", last)
 
-    async def run():
-        ready = asyncio.Semaphore(0)
-        viewers = [asyncio.create_task(watch(ready, run)) for run in runs]
-        for _ in viewers:
-            await ready.acquire()
-        began = measure()
+    async def publish():
+        began = cpu_s([service]), cpu_s(world.processes)
         for number in range(1, changes + 1):
             due = asyncio.create_task(asyncio.sleep(0.1))  # slow enough that each change is a read
             for run in runs:
                 await asyncio.to_thread(world.client.hset, run, "timestamps:run_wepp", number)
             await due
-        await asyncio.wait_for(asyncio.gather(*viewers), 60)
         return began
 
-    measure = lambda: (cpu_s([service]), cpu_s(world.processes))
-    began = asyncio.run(run())
-    return len(runs) * changes, began, measure()
+    began = with_viewers(port, runs, receive, publish)
+    return len(runs) * changes, began, (cpu_s([service]), cpu_s(world.processes))
 
 
 def kafka_ingester(processes, world):
