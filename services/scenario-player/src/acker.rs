@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::DropGuard;
 use tracing::warn;
 
@@ -27,6 +28,8 @@ pub(crate) struct Acker {
     pub(crate) settled: mpsc::UnboundedReceiver<Settled>,
     /// The player takes a permit for each event. The acker gives it back.
     pub(crate) permits: Arc<Semaphore>,
+    /// From so many events on a call is worth it; fewer wait for more for up to [`MAX_WAIT`].
+    pub(crate) min_batch: usize,
     /// Wakes the player when permits were given back.
     pub(crate) player: Arc<Notify>,
     pub(crate) metrics: Metrics,
@@ -40,6 +43,7 @@ impl Acker {
         let warnings = WarnOnce::default();
         let (mut batch, mut accepted, mut refused) = (Vec::new(), Vec::new(), Vec::new());
         while self.settled.recv_many(&mut batch, MAX_BATCH).await > 0 {
+            gather(&mut batch, &mut self.settled, self.min_batch).await;
             for settled in batch.drain(..) {
                 match settled {
                     Settled::Accepted(claimed) => accepted.push(claimed),
@@ -105,6 +109,15 @@ impl Acker {
     }
 }
 
+/// Takes more from the queue until there are `enough`, but does not wait for long. It ends too when nobody can send any more.
+async fn gather<T>(batch: &mut Vec<T>, queue: &mut mpsc::UnboundedReceiver<T>, enough: usize) {
+    let deadline = Instant::now() + MAX_WAIT;
+    while batch.len() < enough {
+        let Ok(Some(next)) = timeout_at(deadline, queue.recv()).await else { return };
+        batch.push(next);
+    }
+}
+
 /// Events that leave the timeline together.
 #[derive(Clone, Copy)]
 enum Batch<'a> {
@@ -113,4 +126,27 @@ enum Batch<'a> {
 }
 
 const MAX_BATCH: usize = 5_000;
+const MAX_WAIT: Duration = Duration::from_millis(50);
 const RETRY_DELAY: Duration = Duration::from_millis(250);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_few_wait_for_more_but_not_for_long_and_enough_or_the_last_do_not_wait() {
+        let (sender, mut queue) = mpsc::unbounded_channel();
+        let began = Instant::now();
+        let mut batch = vec![1];
+        sender.send(2).unwrap();
+        gather(&mut batch, &mut queue, 3).await;
+        assert_eq!((&*batch, began.elapsed()), (&[1, 2][..], MAX_WAIT));
+        sender.send(3).unwrap();
+        sender.send(4).unwrap();
+        gather(&mut batch, &mut queue, 3).await;
+        assert_eq!((&*batch, began.elapsed()), (&[1, 2, 3][..], MAX_WAIT));
+        drop(sender);
+        gather(&mut batch, &mut queue, 9).await;
+        assert_eq!((&*batch, began.elapsed()), (&[1, 2, 3, 4][..], MAX_WAIT));
+    }
+}

@@ -53,6 +53,10 @@ pub struct MappingConfig {
     #[arg(long, env = "NOTIFY_TEXT", default_value = "updates")]
     notify_text: String,
 
+    /// Whether it is published by SPUBLISH, for subscribers that use SSUBSCRIBE (Redis 7 or later)
+    #[arg(long, env = "NOTIFY_SHARDED_PUBSUB", default_value = "false", value_parser = parsers::boolean, action = clap::ArgAction::Set)]
+    notify_sharded_pubsub: bool,
+
     /// What is around the fields: none, or debezium (a change event, whose deletes delete the key)
     #[arg(long, env = "ENVELOPE", default_value = "none")]
     envelope: Envelope,
@@ -150,6 +154,7 @@ impl MappingConfig {
             member,
             notify: self.notify,
             notify_text: self.notify_text.clone(),
+            notify_sharded: self.notify_sharded_pubsub,
             key_ttl: self.key_ttl,
             ttl_from: self.ttl_from.clone(),
             ttl_unit: self.ttl_unit,

@@ -37,6 +37,8 @@ pub struct Policy {
     pub notify: Notify,
     /// The text that is published.
     pub notify_text: String,
+    /// Whether it is published by sharded Pub/Sub.
+    pub notify_sharded: bool,
     /// How long a key lives after its last message.
     pub key_ttl: Option<Duration>,
     /// What says how long a key lives, instead of `key_ttl`.
@@ -55,6 +57,11 @@ impl Policy {
     /// True if messages can delete keys.
     pub fn deletes(&self) -> bool {
         self.tombstones == Tombstones::Delete || self.envelope == Envelope::Debezium
+    }
+
+    /// The command of Redis that publishes.
+    pub(crate) fn publish_command(&self) -> &'static str {
+        if self.notify_sharded { "SPUBLISH" } else { "PUBLISH" }
     }
 
     /// True if a header is used.

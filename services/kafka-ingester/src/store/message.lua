@@ -2,10 +2,11 @@
 -- A message is several items of one long array, as batch.rs describes them. `index` is that of a message's first item.
 -- ARGV: 1 hash, json, stream or sorted-set   2 text to publish, '' for none   3 TTL of a key in ms, 0 for none
 --       4 entries kept in a stream, 0 for all   5 what the keys of versions begin with, '' if there are no versions
---       6 how long a version is kept after its key is gone, in ms
+--       6 how long a version is kept after its key is gone, in ms   7 PUBLISH or SPUBLISH
 local store_as, default_notification = ARGV[1], ARGV[2]
 local ttl_ms, stream_max = tonumber(ARGV[3]), tonumber(ARGV[4])
 local version_prefix, has_versions, versions_kept_ms = ARGV[5], ARGV[5] ~= '', ARGV[6]
+local publish = ARGV[7]
 local DEAD_LETTER, WRITE, DELETE, REMOVE = 0, 1, 2, 3
 -- Values that unpack may put on Lua's stack at once. It is even, so that a field stays with its value.
 local CHUNK = 1000
@@ -127,7 +128,7 @@ local function apply_message(items, index, id_set)
   end
   if not err and version_key then err, err_key = keep_version(version_key, extras, kind == DELETE), version_key end
   local notification = items[index + 4] or default_notification
-  if not err and notification ~= '' then err, err_key = error_of(call('PUBLISH', key, notification)), nil end
+  if not err and notification ~= '' then err, err_key = error_of(call(publish, key, notification)), nil end
   -- The message will be sent again. Everything but a stream's entry is then as if it were written once.
   if err and entry then call('XDEL', key, entry) end
   if err then return err, err_key end

@@ -7,7 +7,7 @@ use redis_core::{Key, Layout};
 
 use crate::message::{Notify, Policy, StoreAs};
 
-/// ARGV 1 to 6 of the scripts that begin with message.lua, followed by the script's own arguments.
+/// ARGV 1 to 7 of the scripts that begin with message.lua, followed by the script's own arguments.
 pub(super) fn script_args<const N: usize>(
     policy: &Policy,
     version_prefix: &str,
@@ -27,6 +27,7 @@ pub(super) fn script_args<const N: usize>(
         policy.stream_max.to_string(),
         version_prefix.to_owned(),
         policy.versions_kept.as_millis().to_string(),
+        policy.publish_command().to_owned(),
     ];
     options.into_iter().map(Value::from).chain(args).collect()
 }

@@ -79,7 +79,8 @@ fn of_messages(mut needs: Needs, policy: &Policy, layout: Layout) -> Needs {
     if policy.notify == Notify::None {
         return needs;
     }
-    needs.and(format!("PUBLISH to {keys}"), ["PUBLISH", &key, "check"])
+    let publish = policy.publish_command();
+    needs.and(format!("{publish} to {keys}"), [publish, &key, "check"])
 }
 
 /// Adds commands on one key, which is their first argument. `keys` is the key for people.

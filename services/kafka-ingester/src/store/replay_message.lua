@@ -1,5 +1,5 @@
 -- Applies the messages of one hash slot, which a dead letter holds. This is for a Cluster.
--- KEYS: none, because whoever is sent to another shard behind ASK must not run it there   ARGV: 1-6 message.lua   7 the messages: see slot_messages.rs   8 set of ids, '' for none
+-- KEYS: none, because whoever is sent to another shard behind ASK must not run it there   ARGV: 1-7 message.lua   8 the messages: see slot_messages.rs   9 set of ids, '' for none
 -- Returns {'applied', [id, 1 if it must be in the set of ids, 0 if not ...]} | {'refused', error, the key if it is not the message's own}.
 local ids = {}
 local function note(id, is_in)
@@ -8,9 +8,9 @@ local function note(id, is_in)
 end
 add_id = function(_, id) note(id, 1) end
 remove_id = function(_, id) note(id, 0) end
-local items, index = cmsgpack.unpack(ARGV[7]), 1
+local items, index = cmsgpack.unpack(ARGV[8]), 1
 while index <= #items do
-  local err, err_key = apply_message(items, index, ARGV[8])
+  local err, err_key = apply_message(items, index, ARGV[9])
   if err then return { 'refused', err, err_key or '' } end
   index = last_index(items, index) + 1
 end

@@ -4,9 +4,10 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use fred::interfaces::SetsInterface;
+use redis_core::key::hash_slot;
 use test_support::{RedisCluster, is_full_size};
 
-use crate::support::{Kafka, MOVED_SLOTS, StreamLoad, World};
+use crate::support::{Kafka, MOVED_SLOTS, Notifications, StreamLoad, World};
 
 /// A stream of all messages of a key. There is no set of ids, so that a partition needs no other shard than that of its keys.
 const STREAMS: [(&str, &str); 3] = [("STORE_AS", "stream"), ("STREAM_MAX", "0"), ("ID_SET", "none")];
@@ -106,6 +107,20 @@ async fn what_a_shard_loses_is_read_again_and_the_other_shards_keep_what_they_ha
     let lost = load.count_of_shard(0);
     println!("{sent} messages, {told} told");
     assert!(told > sent && told <= sent + lost, "{told} told of {sent}, {lost} of the shard");
+}
+
+#[tokio::test]
+async fn with_sharded_pubsub_the_shard_of_the_key_tells_of_a_change_and_no_other_way_does() {
+    let world = World::on_cluster(Kafka::start_mock(), 1).await;
+    let owner = cluster(&world).owner(hash_slot("battery:1:data")).await;
+    let mut sharded =
+        Notifications::subscribe_sharded(&cluster(&world).nodes[owner].url(), "battery:1:data").await;
+    let plain = world.subscribe("battery:*").await;
+    let _service = world.start_ingester(&[("NOTIFY_SHARDED_PUBSUB", "true")]).await;
+    world.kafka.send(&world.topic, r#"{"battery_id":1,"soc":87}"#);
+    assert_eq!(sharded.next().await, ("battery:1:data".to_owned(), "updates".to_owned()));
+    assert_eq!(world.read_field("battery:1:data", "soc").await.as_deref(), Some("87"));
+    assert_eq!(plain.pending_count(), 0);
 }
 
 #[tokio::test]

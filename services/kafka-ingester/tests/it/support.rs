@@ -12,6 +12,7 @@ use std::io::Write;
 
 pub(crate) use avro::{avro, framed};
 pub(crate) use kafka::Kafka;
+pub(crate) use notifications::Notifications;
 pub(crate) use registry::Registry;
 pub(crate) use stream_load::{MOVED_SLOTS, StreamLoad};
 pub(crate) use traffic::{Model, TRAFFIC_VARS, Wire, random};

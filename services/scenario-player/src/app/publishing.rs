@@ -10,6 +10,7 @@ use tokio_util::sync::DropGuard;
 use super::parts::{Backend, OwnLane, Shared};
 use crate::acker::Acker;
 use crate::config::Config;
+use crate::lanes::Lanes;
 use crate::mqtt::{Ack, MqttConnection, Session};
 use crate::player::{PlayedLane, Player};
 use crate::reader::LaneReader;
@@ -76,7 +77,11 @@ fn spawn_lane(
     // Each lane has its share, so that one whose Redis is away cannot use up that of the others.
     let batch_size = usize::from(config.timeline.consume_batch_size);
     let share = |count: usize| (count / shared.lanes.count()).max(1);
-    let permits = Arc::new(Semaphore::new(share(batch_size)));
+    let permits = share(batch_size);
+    // Where there are many lanes, each has so few events at a time that nearly every one would be a call. The other half of them can
+    // be published meanwhile.
+    let min_batch = if shared.lanes == Lanes::ONE { 1 } else { permits.div_ceil(2) };
+    let permits = Arc::new(Semaphore::new(permits));
 
     let reader = LaneReader {
         lane,
@@ -100,6 +105,7 @@ fn spawn_lane(
         claimed,
         settled,
         permits: Arc::clone(&permits),
+        min_batch,
         player: Arc::clone(&shared.player),
         metrics: shared.metrics.clone(),
         finished,

@@ -20,6 +20,7 @@ fn policy() -> Policy {
         member: None,
         notify: Notify::Text,
         notify_text: "updates".to_owned(),
+        notify_sharded: false,
         key_ttl: None,
         ttl_from: None,
         ttl_unit: TtlUnit::Seconds,
