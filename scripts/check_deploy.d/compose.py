@@ -4,7 +4,8 @@ compose.py BIN    the folder of the built services
 
 The Compose file passes every setting of a service to its container, and nothing else. The files that are used together with
 it set settings only. The example lists every variable that the Compose file reads. The files that are mounted exist, and
-kafka-ingester takes its example of INGEST_CONFIG.
+kafka-ingester takes its example of INGEST_CONFIG. What runs all the time has a limit, no capabilities, and says whether it
+is healthy; its files cannot be changed.
 """
 
 import re
@@ -21,6 +22,12 @@ NOT_PASSED = {"LISTEN_ADDR", "REDIS_HOST", "REDIS_PORT", "REDIS_DB", "REDIS_PASS
             "OBJECT_STORE_TLS_CERT", "OBJECT_STORE_TLS_KEY", "OBJECT_STORE_TLS_CLIENT_CA", "OBJECT_STORE_MAX_MEMORY",
             "OBJECT_STORE_SPILL_DIR", "OBJECT_STORE_HTTP_URL"}
 OWN_REDIS = {"preflight": "PREFLIGHT_REDIS_URL", "status-proxy": "STATUS_REDIS_URL"}
+
+
+# The images of these write beside their programs.
+WRITABLE = {"kafka", "grafana"}
+# These begin as root, and become their own user.
+BEGINS_AS_ROOT = {"CHOWN", "DAC_OVERRIDE", "SETGID", "SETUID"}
 
 
 def settings_of(program):
@@ -49,6 +56,7 @@ def find_problems(programs):
             if not name.startswith(prefixes or "none"):
                 yield f"{service}: {name} is not a setting"
     yield from find_unknown_in_additions(programs)
+    yield from find_open_containers()
     for name, service in services.items():
         for source in (volume.split(":")[0] for volume in service.get("volumes", [])):
             if source.startswith(".") and not (Path("deploy") / source).exists():
@@ -61,6 +69,26 @@ def find_problems(programs):
     yield from (f".env.example: {name} is missing" for name in read - set(listed))
     yield from (f".env.example: the Compose file does not read {name}" for name in set(listed) - read)
     yield from (f".env.example: {name} is listed twice" for name in set(listed) if listed.count(name) > 1)
+
+
+def find_open_containers():
+    """What a container may do without need. The health of the services is asked by their image."""
+    servers = {}
+    for path in sorted(Path("deploy").glob("docker-compose*.yml")):
+        for name, service in yaml.safe_load(path.read_text())["services"].items():
+            if service.get("restart"):
+                servers[path.name, name] = service
+    for (file, name), service in servers.items():
+        where = f"{file}: {name}"
+        if service.get("cap_drop") != ["ALL"] or set(service.get("cap_add", [])) - BEGINS_AS_ROOT:
+            yield f"{where} has capabilities"
+        if service.get("security_opt") != ["no-new-privileges:true"]:
+            yield f"{where} may get new privileges"
+        if not service.get("read_only") and name not in WRITABLE:
+            yield f"{where} can change its files"
+        for key in ["mem_limit", "pids_limit", *([] if name in SERVICES else ["healthcheck"])]:
+            if key not in service:
+                yield f"{where} has no {key}"
 
 
 def find_unknown_in_additions(programs):

@@ -7,19 +7,38 @@ source "$(dirname "$0")/../lib.sh"
 scratch
 trap 'exec 9>&-; stop_children; rm -rf "$work"' EXIT
 
-"$BIN/examples/collector" >"$work/collector.log" &
-children+=($!)
-wait_for "the collector" grep -q ENDPOINT= "$work/collector.log"
-OTEL_EXPORTER_OTLP_ENDPOINT=$(sed -n 's/^.*ENDPOINT=//p' "$work/collector.log")
-export OTEL_EXPORTER_OTLP_ENDPOINT
-echo "the collector is a stand-in, which takes OTLP and prints spans"
-spans() { grep -v ENDPOINT= "$work/collector.log"; }
+# TRACES_TEST_FULL=1 sends the traces to OpenTelemetry's own collector, which is built first: some minutes, once.
+if [ -n "${TRACES_TEST_FULL-}" ]; then
+  use_go OTELCOL crates/test-support/otelcol
+  [ -n "${OTELCOL-}" ] || fail "OpenTelemetry's collector could not be built"
+  collector=$(free_port)
+  LISTEN_ADDR=127.0.0.1:$collector start "$collector" "$work/collector.log" "$OTELCOL"
+  export OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:$collector
+  echo "the collector is OpenTelemetry's"
+  # Of its lines `-> service.name: Str(NAME)`, `Trace ID : …`, `Parent ID : …`, `ID : …` and `Name : …` one for each span.
+  spans() {
+    awk -F ' *: ' -v OFS='\t' '
+      / service.name: / { service = $2; gsub(/^Str\(|\)$/, "", service) }
+      /^ +Trace ID / { trace = $2 }
+      /^ +Parent ID / { parent = $2 }
+      /^ +ID / { id = $2 }
+      /^ +Name / { print service, $2, trace, id, parent }' "$work/collector.log"
+  }
+else
+  "$BIN/examples/collector" >"$work/collector.log" &
+  children+=($!)
+  wait_for "the collector" grep -q ENDPOINT= "$work/collector.log"
+  OTEL_EXPORTER_OTLP_ENDPOINT=$(sed -n 's/^.*ENDPOINT=//p' "$work/collector.log")
+  export OTEL_EXPORTER_OTLP_ENDPOINT
+  echo "the collector is a stand-in, which takes OTLP and prints spans; TRACES_TEST_FULL=1 takes OpenTelemetry's"
+  spans() { grep -v ENDPOINT= "$work/collector.log"; }
+fi
 
 # span SERVICE NAME TRACE FIELD : a field of the last such span: 4 is its id, 5 its parent's.
 span() { spans | awk -F '\t' -v field="$4" -v wanted="$1 $2 $3" '$1 " " $2 " " $3 == wanted { found = $field } END { print found }'; }
 has_span() { [ -n "$(span "$@" 4)" ]; }
 # show SERVICE NAME TRACE
-show() { printf '  %-15s  %-16s  span %s of %s\n' "$1" "$2" "$(span "$@" 4)" "$(span "$@" 5)"; }
+show() { printf '  %-15s  %-17s  span %s of %s\n' "$1" "$2" "$(span "$@" 4)" "$(span "$@" 5)"; }
 
 export REDIS_URL=redis://127.0.0.1:$REDIS_PORT DRAIN_DELAY=0s DRAIN_TIMEOUT=1s OTEL_BSP_SCHEDULE_DELAY=100
 
