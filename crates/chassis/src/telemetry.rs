@@ -23,7 +23,7 @@ pub fn init(service: Service, settings: &ProcessSettings) -> anyhow::Result<()> 
         level => level.to_owned(),
     };
     // The client libraries' own logs repeat what the services say in one line.
-    let default = format!("{level},fred=error,rumqttc=error,actix_server=warn");
+    let default = format!("{level},fred=error,rumqttc=error,actix_server=warn,aws_config=error");
     let mut directives = settings.rust_log.clone().unwrap_or(default);
     if settings.otel_exporter_otlp_endpoint.is_some() {
         // The spans, whatever is logged.

@@ -20,7 +20,7 @@ use crate::dead_letters;
 use crate::listener::Listener;
 use crate::metrics::Metrics;
 use crate::mount_watch::MountWatch;
-use crate::output::{Output, OutputError};
+use crate::output::Output;
 use crate::page::{Page, ShownDataset};
 use crate::recent_files::RecentFiles;
 use crate::reconciler::{DeadLetterLimits, Reconciler};
@@ -65,11 +65,11 @@ async fn run_command(config: &Config, command: &Command) -> anyhow::Result<()> {
             println!("{} dead letters are dropped", dead_letters::drop(&stores, games, *older_than).await?);
         }
         Command::Compact => {
-            let with_output = stores.into_iter().map(|store| {
-                let output = Output::new(&config.output, &store.dataset().tables, &process)?;
-                Ok((store, output))
-            });
-            let datasets = with_output.collect::<Result<Vec<_>, OutputError>>()?;
+            let mut datasets = Vec::new();
+            for store in stores {
+                let output = Output::new(&config.output, &store.dataset().tables, &process).await?;
+                datasets.push((store, output));
+            }
             println!("{}", compact::run(&datasets, config.output.etl_codec).await?);
         }
         Command::Check { .. } => {}
@@ -83,12 +83,13 @@ async fn run_worker(config: Config) -> anyhow::Result<ExitCode> {
     let metrics = Metrics::new(&registry)?;
     let server = http::Server::bind(&config.process, &config.http)?;
     let process = process_name();
-    let datasets = config.games.etl_dataset.iter();
-    let started = datasets.map(|dataset| start_dataset(&config, dataset, &process, &metrics, &lifecycle));
-    let can_change = config.http.operator_token.is_some();
-    let page = Page { datasets: started.collect::<anyhow::Result<_>>()?, can_change };
+    let mut datasets = Vec::new();
+    for dataset in &config.games.etl_dataset {
+        datasets.push(start_dataset(&config, dataset, &process, &metrics, &lifecycle).await?);
+    }
+    let page = Page { datasets: datasets.into(), can_change: config.http.operator_token.is_some() };
     if let Some(dataset) = config.games.etl_dataset.first()
-        && let Output::Folder(folder) = Output::new(&config.output, &dataset.tables, &process)?
+        && let Output::Folder(folder) = Output::new(&config.output, &dataset.tables, &process).await?
     {
         let watch = MountWatch { folder, gate: lifecycle.readiness().gate("mount") };
         lifecycle.spawn("mount", watch.run(lifecycle.stopping()));
@@ -105,7 +106,7 @@ async fn run_worker(config: Config) -> anyhow::Result<ExitCode> {
 }
 
 /// Starts what writes a dataset, and returns what the page shows of it. Each has connections, jobs and gates of its own.
-fn start_dataset(
+async fn start_dataset(
     config: &Config,
     dataset: &Arc<Dataset>,
     process: &str,
@@ -118,7 +119,7 @@ fn start_dataset(
     let (store, redis_state) = Store::connect(&config.redis, &consumer, dataset, channels)?;
     let (subscription, channel_state) = Subscription::connect(&store, channels)?;
     let (jobs, jobs_state) = JobReader::connect(store.clone());
-    let output = Output::new(&config.output, &dataset.tables, process)?;
+    let output = Output::new(&config.output, &dataset.tables, process).await?;
     info!(
         logger = config.games.logger_module,
         "worker {consumer}: dataset {}, redis {}, channels {}, output {}",

@@ -37,9 +37,9 @@ impl Output {
     ///
     /// # Errors
     /// When the settings of the object storage are invalid.
-    pub fn new(settings: &OutputSettings, tables: &Tables, process: &str) -> Result<Self, OutputError> {
+    pub async fn new(settings: &OutputSettings, tables: &Tables, process: &str) -> Result<Self, OutputError> {
         match settings.bucket() {
-            Some(address) => Bucket::new(settings, address, tables).map(Output::Bucket),
+            Some(address) => Bucket::new(settings, address, tables).await.map(Output::Bucket),
             None => Ok(Output::Folder(Folder::new(settings, tables, process))),
         }
     }

@@ -28,12 +28,13 @@ pub struct Bucket {
 }
 
 impl Bucket {
-    pub(crate) fn new(
+    pub(crate) async fn new(
         settings: &OutputSettings,
         address: BucketAddress,
         tables: &Tables,
     ) -> Result<Self, OutputError> {
         let store = client::new(settings, &address)
+            .await
             .map_err(|error| OutputError::new(format!("use {address}"), explain::explain(&error)))?;
         Ok(Self {
             store,

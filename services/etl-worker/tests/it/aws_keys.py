@@ -2,17 +2,18 @@
 
 Arguments: PORT TLS_PORT CERTIFICATE KEY STORAGE. On the first port are the keys of a container (/container), those of a machine
 (IMDSv2 below /latest), what the storage was sent (/seen), and the storage, which hands everything on to the one at STORAGE. As a
-proxy it is the address 169.254.170.2 too, where ECS has the keys of a task. On the second port is the exchange of a web identity
-for keys.
+proxy it is the address 169.254.170.2 too, where ECS has the keys of a task. What is asked of STS goes to STORAGE as well. There too is
+what IAM Identity Center (SSO) gives out. On the second port is the exchange of a web identity for keys.
 """
 
 import json
-import ssl
 import sys
 import urllib.error
 import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
+
+from with_tls import server_with_tls
 
 port, tls_port, certificate, key, storage = sys.argv[1:]
 seen = []
@@ -53,6 +54,8 @@ class Handler(BaseHTTPRequestHandler):
             return self.reply(200, keys_of("CONTAINER")) if is_known else self.reply(403, "no such token")
         if self.path.startswith("/latest/"):
             return self.machine()
+        if self.path.startswith("/federation/credentials?"):
+            return self.single_sign_on()
         if self.path == "/seen":
             return self.reply(200, json.dumps(seen))
         seen.append(authorization)
@@ -68,10 +71,17 @@ class Handler(BaseHTTPRequestHandler):
     def machine(self):
         """IMDSv2: a token first, then the name of the role, then its keys."""
         if self.command == "PUT" and self.path == "/latest/api/token" and self.headers["X-aws-ec2-metadata-token-ttl-seconds"]:
-            return self.reply(200, "machine-token")
+            return self.reply(200, "machine-token", [("x-aws-ec2-metadata-token-ttl-seconds", "600")])
         if self.headers["X-aws-ec2-metadata-token"] != "machine-token":
             return self.reply(401, "no such token")
         return self.reply(*{ROLE: (200, "games"), ROLE + "games": (200, keys_of("MACHINE"))}.get(self.path, (404, "")))
+
+    def single_sign_on(self):
+        is_known = self.headers["x-amz-sso_bearer_token"] == "sso-token" and "role_name=Games" in self.path
+        if not is_known or "account_id=123456789012" not in self.path:
+            return self.reply(401, json.dumps({"__type": "UnauthorizedException", "message": "Session token not found or invalid"}))
+        keys = {"accessKeyId": "SSO", "secretAccessKey": "s", "sessionToken": "t", "expiration": 4_070_908_800_000}
+        return self.reply(200, json.dumps({"roleCredentials": keys}))
 
     def exchange_web_identity(self, text):
         if b"web-token" not in text:
@@ -83,9 +93,6 @@ class Handler(BaseHTTPRequestHandler):
     do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = handle_request
 
 
-with_tls = ThreadingHTTPServer(("127.0.0.1", int(tls_port)), Handler)
-context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-context.load_cert_chain(certificate, key)
-with_tls.socket = context.wrap_socket(with_tls.socket, server_side=True)
+with_tls = server_with_tls(tls_port, certificate, key, Handler)
 Thread(target=with_tls.serve_forever, daemon=True).start()
 ThreadingHTTPServer(("127.0.0.1", int(port)), Handler).serve_forever()

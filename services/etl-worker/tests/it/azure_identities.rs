@@ -3,7 +3,7 @@
 use test_support::{eventually, find_python, free_port};
 
 use crate::azurite::{ACCOUNT, Azurite};
-use crate::credentials::write_certificate;
+use crate::google_credentials::write_certificate;
 use crate::log::wait_for_one_line;
 use crate::storages::spawn;
 use crate::support::World;

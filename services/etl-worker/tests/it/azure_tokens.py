@@ -6,12 +6,13 @@ often any was refused (/refused), and, as a proxy, those of a machine (169.254.1
 
 import base64
 import json
-import ssl
 import sys
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from urllib.parse import parse_qs, urlsplit
+
+from with_tls import server_with_tls
 
 port, tls_port, certificate, key = sys.argv[1:]
 STORAGE = "https://storage.azure.com"
@@ -84,9 +85,6 @@ class Tokens(Handler):
         self.reply(200, {"access_token": token_for(STORAGE), "expires_on": expires_on, "resource": STORAGE, "token_type": "Bearer"})
 
 
-authority = ThreadingHTTPServer(("127.0.0.1", int(tls_port)), Authority)
-context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-context.load_cert_chain(certificate, key)
-authority.socket = context.wrap_socket(authority.socket, server_side=True)
+authority = server_with_tls(tls_port, certificate, key, Authority)
 Thread(target=authority.serve_forever, daemon=True).start()
 ThreadingHTTPServer(("127.0.0.1", int(port)), Tokens).serve_forever()

@@ -5,14 +5,14 @@ Arguments: PORT CERTIFICATE KEY FOLDER. A token is that of the machine, which go
 service account signed, whose files it writes into the folder.
 """
 
-import ssl
 import sys
 from datetime import datetime, timezone
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from threading import Lock
 from urllib.parse import unquote, urlsplit
 
 import google_tokens
+from with_tls import server_with_tls
 
 port, certificate, key, folder = sys.argv[1:]
 objects, lock = {}, Lock()
@@ -62,8 +62,4 @@ class Handler(BaseHTTPRequestHandler):
     do_GET = do_HEAD = do_PUT = do_DELETE = handle_request
 
 
-server = ThreadingHTTPServer(("127.0.0.1", int(port)), Handler)
-context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-context.load_cert_chain(certificate, key)
-server.socket = context.wrap_socket(server.socket, server_side=True)
-server.serve_forever()
+server_with_tls(port, certificate, key, Handler).serve_forever()

@@ -4,13 +4,13 @@
 
 mod support;
 
+mod aws_credentials;
 mod azure_identities;
 mod azurite;
 mod bad_input;
 mod cluster;
 mod column_types;
 mod compact;
-mod credentials;
 mod cut_uploads;
 mod datasets;
 mod dead_letters;
@@ -18,6 +18,7 @@ mod exactly_once;
 mod failovers;
 mod fake_gcs;
 mod golden;
+mod google_credentials;
 mod log;
 mod output;
 mod page;

@@ -23,7 +23,7 @@ async fn an_endpoint_that_is_none_is_refused_by_name_wherever_it_stands() {
         ("s3://games", "AWS_ENDPOINT", &[]),
         ("s3://games", "AWS_ENDPOINT_URL_S3", &[]),
         ("s3://games", "AWS_ENDPOINT_URL_STS", &[]),
-        ("s3://games", "AWS_METADATA_ENDPOINT", &[]),
+        ("s3://games", "AWS_EC2_METADATA_SERVICE_ENDPOINT", &[]),
         ("s3://games", "AWS_CONTAINER_CREDENTIALS_FULL_URI", &[]),
         ("az://games", "AZURE_STORAGE_ENDPOINT", &account),
         ("az://games", "AZURE_STORAGE_CONNECTION_STRING", &[connection]),

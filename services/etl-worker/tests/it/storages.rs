@@ -159,8 +159,12 @@ async fn a_profile_of_aws_tools_says_where_the_storage_is_and_a_missing_one_is_n
     let dir = tempfile::tempdir().unwrap();
     let [credentials, config] = ["credentials", "config"].map(|name| dir.path().join(name));
     std::fs::write(&credentials, "[games]\naws_access_key_id = k\naws_secret_access_key = s\n").unwrap();
-    std::fs::write(&config, format!("[profile games]\nregion = eu-west-1\nendpoint_url = {endpoint}\n"))
-        .unwrap();
+    let role = "[profile role]\nrole_arn = arn:aws:iam::1:role/r\nsource_profile = nobody\n";
+    std::fs::write(
+        &config,
+        format!("[profile games]\nregion = eu-west-1\nendpoint_url = {endpoint}\n{role}"),
+    )
+    .unwrap();
     let vars = |profile| {
         [
             ("ETL_OUTPUT", "s3://games/data"),
@@ -175,4 +179,7 @@ async fn a_profile_of_aws_tools_says_where_the_storage_is_and_a_missing_one_is_n
     let mut wrong = world.spawn_worker("w", &vars("nobody"));
     wait_for_log(&wrong, "AWS_PROFILE: there is no profile nobody in the files of AWS tools").await;
     wrong.kill().await;
+    let mut without_source = world.spawn_worker("w", &vars("role"));
+    wait_for_log(&without_source, "the profile role has the source_profile nobody, which there is not").await;
+    without_source.kill().await;
 }

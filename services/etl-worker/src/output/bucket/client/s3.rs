@@ -3,53 +3,51 @@ use std::sync::Arc;
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, S3ConditionalPut};
 use object_store::{ObjectStore, Result};
 
-use super::aws_profile::{self, Profile};
+use super::aws;
+use super::aws_keys::AwsKeys;
 use super::environment::{self, check_endpoint, refused};
 use super::options::{options, retry};
 use crate::config::OutputSettings;
 
-pub(super) fn new(settings: &OutputSettings, bucket: &str) -> Result<Arc<dyn ObjectStore>> {
-    let builder = environment::options("AWS_")
-        .fold(AmazonS3Builder::new(), |builder, (key, value)| builder.with_config(key, value));
-    let mut builder = builder
+pub(super) async fn new(settings: &OutputSettings, bucket: &str) -> Result<Arc<dyn ObjectStore>> {
+    // What only the storage's client understands, such as AWS_VIRTUAL_HOSTED_STYLE_REQUEST.
+    let mut builder = environment::options("AWS_")
+        .fold(AmazonS3Builder::new(), |builder, (key, value)| builder.with_config(key, value))
         .with_bucket_name(bucket)
         .with_conditional_put(S3ConditionalPut::ETagMatch)
         .with_retry(retry());
-    let own_key = settings.aws_access_key_id.as_ref().zip(settings.aws_secret_access_key.as_ref());
-    let has_web_identity = builder.get_config_value(&AmazonS3ConfigKey::WebIdentityTokenFile).is_some();
-    let profile = match &settings.aws_profile {
-        _ if own_key.is_some() => Profile::default(),
-        None if has_web_identity => Profile::default(),
-        _ => aws_profile::read(settings).map_err(|problem| refused("S3", problem))?,
-    };
-    let (key, token) = match own_key {
-        Some(key) => (Some(key), settings.aws_session_token.as_ref()),
-        None => (profile.key.as_ref().zip(profile.secret.as_ref()), profile.token.as_ref()),
-    };
-    if let Some((key, secret)) = key {
-        builder = builder.with_access_key_id(key).with_secret_access_key(secret);
+    // The library reads these too, but does not say which variable is wrong.
+    for (name, value) in environment::variables() {
+        if ENDPOINTS.contains(&name.as_str()) {
+            check_endpoint("S3", &name, Some(&value))?;
+        }
     }
-    if let Some(token) = token {
-        builder = builder.with_token(token);
+    let config = aws::load(settings).await.map_err(|problem| refused("S3", problem))?;
+    if let Some(region) = config.region() {
+        builder = builder.with_region(region.as_ref());
     }
-    let region = settings.aws_region.as_ref().or(settings.aws_default_region.as_ref());
-    builder = builder.with_region(region.or(profile.region.as_ref()).map_or("us-east-1", |region| region));
-    check_endpoint("S3", "endpoint_url of the profile", profile.endpoint.as_deref())?;
-    if let Some(endpoint) = settings.aws_endpoint_url.as_ref().or(profile.endpoint.as_ref()) {
+    if let Some(source) = config.credentials_provider() {
+        builder = builder.with_credentials(Arc::new(AwsKeys::new(source)));
+    }
+    if let Some(endpoint) = settings.aws_endpoint_url.clone().or_else(|| aws::endpoint(&config)) {
+        check_endpoint("S3", "endpoint_url of the profile", Some(&endpoint))?;
         builder = builder.with_endpoint(endpoint);
     }
-    // None of these is a setting of ours, but AWS tools read them.
-    let mut is_plain = false;
-    for (key, name, is_storage) in [
-        (AmazonS3ConfigKey::Endpoint, "AWS_ENDPOINT", true),
-        (AmazonS3ConfigKey::S3Endpoint, "AWS_ENDPOINT_URL_S3", true),
-        (AmazonS3ConfigKey::StsEndpoint, "AWS_ENDPOINT_URL_STS", false),
-        (AmazonS3ConfigKey::MetadataEndpoint, "AWS_METADATA_ENDPOINT", false),
-        (AmazonS3ConfigKey::ContainerCredentialsFullUri, "AWS_CONTAINER_CREDENTIALS_FULL_URI", false),
-    ] {
-        let endpoint = builder.get_config_value(&key);
-        check_endpoint("S3", name, endpoint.as_deref())?;
-        is_plain |= is_storage && endpoint.is_some_and(|endpoint| endpoint.starts_with("http://"));
-    }
+    let endpoints = [AmazonS3ConfigKey::Endpoint, AmazonS3ConfigKey::S3Endpoint];
+    let is_plain = endpoints
+        .into_iter()
+        .filter_map(|key| builder.get_config_value(&key))
+        .any(|endpoint| endpoint.starts_with("http://"));
     Ok(Arc::new(builder.with_client_options(options().with_allow_http(is_plain)).build()?))
 }
+
+/// Variables of AWS tools that hold addresses. None is a setting of ours.
+const ENDPOINTS: [&str; 7] = [
+    "AWS_ENDPOINT",
+    "AWS_ENDPOINT_URL_S3",
+    "AWS_ENDPOINT_URL_STS",
+    "AWS_ENDPOINT_URL_SSO",
+    "AWS_ENDPOINT_URL_SSO_OIDC",
+    "AWS_EC2_METADATA_SERVICE_ENDPOINT",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+];
