@@ -64,13 +64,13 @@ async fn run_command(config: &Config, command: &Command) -> anyhow::Result<()> {
         Command::Dead(DeadCommand::Drop { games, older_than }) => {
             println!("{} dead letters are dropped", dead_letters::drop(&stores, games, *older_than).await?);
         }
-        Command::Compact => {
+        Command::Compact { snapshot } => {
             let mut datasets = Vec::new();
             for store in stores {
                 let output = Output::new(&config.output, &store.dataset().tables, &process).await?;
                 datasets.push((store, output));
             }
-            println!("{}", compact::run(&datasets, config.output.etl_codec).await?);
+            println!("{}", compact::run(&datasets, config.output.etl_codec, *snapshot).await?);
         }
         Command::Check { .. } => {}
     }

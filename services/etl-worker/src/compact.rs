@@ -19,11 +19,16 @@ use crate::store::Store;
 
 pub use report::CompactionReport;
 
-/// Merges the files of each dataset that are committed now.
+/// Merges the files of each dataset that are committed now. With `snapshot` the small files of a folder stay, as those of a
+/// bucket always do.
 ///
 /// # Errors
 /// When another compaction of the folder is running, or a file cannot be read or written. Nothing is changed then.
-pub async fn run(datasets: &[(Store, Output)], codec: Codec) -> anyhow::Result<CompactionReport> {
+pub async fn run(
+    datasets: &[(Store, Output)],
+    codec: Codec,
+    snapshot: bool,
+) -> anyhow::Result<CompactionReport> {
     let (mut folders, mut buckets) = (Vec::new(), Vec::new());
     for (store, output) in datasets {
         match output {
@@ -32,7 +37,7 @@ pub async fn run(datasets: &[(Store, Output)], codec: Codec) -> anyhow::Result<C
         }
     }
     match (folders.is_empty(), buckets.is_empty()) {
-        (_, true) => folder::run(&folders, codec).await,
+        (_, true) => folder::run(&folders, codec, snapshot).await,
         (true, _) => bucket::run(&buckets, codec).await,
         _ => bail!("all datasets must have the same output"),
     }

@@ -29,8 +29,13 @@ use crate::part::{Codec, Part};
 use crate::store::Store;
 use crate::table::Reader;
 
-/// Merges what is committed now, one table after the other. The folders are the same, with the tables of each dataset.
-pub(super) async fn run(datasets: &[(&Store, &Folder)], codec: Codec) -> anyhow::Result<CompactionReport> {
+/// Merges what is committed now, one table after the other. The folders are the same, with the tables of each dataset. With
+/// `snapshot`, or where folders cannot be exchanged, the merged files are written beside the small ones.
+pub(super) async fn run(
+    datasets: &[(&Store, &Folder)],
+    codec: Codec,
+    snapshot: bool,
+) -> anyhow::Result<CompactionReport> {
     let mut report = CompactionReport::default();
     let Some((_, folder)) = datasets.first() else { return Ok(report) };
     create_dir(folder.root())?;
@@ -39,7 +44,7 @@ pub(super) async fn run(datasets: &[(&Store, &Folder)], codec: Codec) -> anyhow:
     if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
         bail!("another compaction of {} is running", folder.root().display());
     }
-    if !can_exchange(folder.root())? {
+    if snapshot || !can_exchange(folder.root())? {
         return folder_snapshot::run(datasets, codec).await;
     }
     let tables = datasets

@@ -1,6 +1,6 @@
-//! Compacts a folder of a file system that cannot exchange two folders. As in a bucket, the files that a reader may have
-//! listed stay as they are, and the committed rows are merged into a new snapshot. Once it is complete, the file
-//! `COMPACTED/latest` names it.
+//! Compacts a folder of a file system that cannot exchange two folders, or whose files shall stay. As in a bucket, the files
+//! that a reader may have listed stay as they are, and the committed rows are merged into a new snapshot. Once it is
+//! complete, the file `COMPACTED/latest` names it.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -14,7 +14,11 @@ pub enum Command {
     #[command(subcommand)]
     Dead(DeadCommand),
     /// Merge the committed small files into large ones
-    Compact,
+    Compact {
+        /// Keep the small files of a folder and write the large ones beside them, as in a bucket: no reader finds a file replaced
+        #[arg(long)]
+        snapshot: bool,
+    },
     /// Check a dataset file, and print the rows of a session as JSON lines
     Check {
         /// The file
