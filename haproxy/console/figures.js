@@ -16,8 +16,7 @@ export class FigureReader {
   #readOne(figure, { name, metrics }, time) {
     if (metrics === null) return null;
     if (figure.read === "value") return total(metrics, figure.metric);
-    const parts = figure.read === "mean" ? [`${figure.metric}_sum`, `${figure.metric}_count`] : [figure.metric];
-    const now = parts.map((metric) => total(metrics, metric) ?? 0);
+    const now = partsOf(figure).map((metric) => total(metrics, metric) ?? 0);
     const key = `${name} ${figure.metric}`;
     const last = this.#last.get(key);
     this.#last.set(key, { time, now });
@@ -28,6 +27,11 @@ export class FigureReader {
     return (1000 * grown[0]) / (time - last.time);
   }
 }
+
+// The names of the metrics that these figures are made of.
+export const metricsOf = (figures) => figures.flatMap(partsOf).map((metric) => metric.split("{")[0]);
+
+const partsOf = ({ metric, read }) => (read === "mean" ? [`${metric}_sum`, `${metric}_count`] : [metric]);
 
 // A number for people: three digits that matter.
 export function format(value, unit) {

@@ -1,33 +1,15 @@
-// The figures of the last hour. They are kept while the browser's tab is open, also when its page is loaded again.
+// The figures of the last hour, for plots.
 
 const HOUR_MS = 3_600_000;
 
 export class History {
-  #points = new Map(Object.entries(load()));
+  #points = new Map();
 
-  // Adds a value to a figure's points, each [time in ms, value]. Returns them.
+  // Adds a value to a figure's points, each [time in ms, value], unless it is null. Returns the points.
   add(figure, time, value) {
     const points = (this.#points.get(figure) ?? []).filter(([then]) => then > time - HOUR_MS);
-    points.push([time, value]);
+    if (value !== null) points.push([time, value]);
     this.#points.set(figure, points);
     return points;
   }
-
-  save() {
-    try {
-      sessionStorage.setItem(KEY, JSON.stringify(Object.fromEntries(this.#points)));
-    } catch {
-      // A browser that keeps nothing: the plots begin anew.
-    }
-  }
 }
-
-function load() {
-  try {
-    return JSON.parse(sessionStorage.getItem(KEY)) ?? {};
-  } catch {
-    return {};
-  }
-}
-
-const KEY = "backplane.history";

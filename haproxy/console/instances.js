@@ -1,6 +1,6 @@
 // Which instances there are, and what each says of itself.
 
-import { parseMetrics } from "./metrics.js";
+import { parseMetrics, samplesByTime } from "./metrics.js";
 
 // Asks haproxy, to which `base` leads, for the instances of these services, and each instance for its state. The promise is
 // rejected if haproxy does not answer.
@@ -13,11 +13,20 @@ export async function readInstances(services, base) {
   return Promise.all(rows.filter(isInstance).map((row) => readInstance(`${base}instances/${row.pxname}/${row.svname}/`, row)));
 }
 
+// The metrics of the last hour of which an instance remembers some: by the time in ms those with these names.
+export async function readPast({ address }, names) {
+  try {
+    return samplesByTime(JSON.parse(await fetchText(`${address}metrics/history?names=${names.join()}`)));
+  } catch {
+    return new Map();
+  }
+}
+
 // The instance that has served the page.
 export const readOwnInstance = (service) => readInstance("", { pxname: service, svname: service, status: "no check" });
 
 async function readInstance(address, row) {
-  const instance = { service: row.pxname, name: row.svname, metrics: null, ...judge(row.status) };
+  const instance = { service: row.pxname, name: row.svname, address, metrics: null, ...judge(row.status) };
   try {
     const [metrics, ready] = await Promise.all([fetchText(`${address}metrics`), fetch(`${address}ready`, deadline())]);
     instance.metrics = parseMetrics(metrics);

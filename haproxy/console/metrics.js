@@ -10,6 +10,20 @@ export function parseMetrics(text) {
   return samples;
 }
 
+// What /metrics/history says: by the time in ms an array as above.
+export function samplesByTime({ times, series }) {
+  const samples = new Map(times.map((time) => [time, []]));
+  for (const [key, values] of Object.entries(series)) {
+    const [, name, labels = ""] = /^([^{]*)(?:\{(.*)\})?$/.exec(key);
+    // A series that began later has fewer values.
+    const first = times.length - values.length;
+    for (const [index, value] of values.entries()) {
+      if (value !== null) samples.get(times[first + index]).push({ name, labels, value });
+    }
+  }
+  return samples;
+}
+
 // The sum of the series of a metric, or of those that have a label: name{label="value"}. Null if there is none.
 export function total(samples, metric) {
   const [name, label = ""] = metric.replace("}", "").split("{");

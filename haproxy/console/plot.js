@@ -11,7 +11,7 @@ export function draw(svg, points, now, describe) {
   const x = (time) => (WIDTH * (1 - (now - time) / span)).toFixed(1);
   const y = (value) => (most === 0 ? HEIGHT - 1 : HEIGHT - 1 - ((HEIGHT - 2) * value) / most).toFixed(1);
   const line = points.map(([time, value], index) => {
-    // Where the page was not open nothing is known: the line begins anew.
+    // Where nothing is known the line begins anew.
     const follows = index > 0 && time - points[index - 1][0] < GAP_MS;
     return `${follows ? "L" : "M"}${x(time)} ${y(value)}`;
   });

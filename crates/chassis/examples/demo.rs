@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use actix_web::web::{self, ServiceConfig};
 use chassis::http::HttpSettings;
-use chassis::probe::Probes;
 use chassis::{Lifecycle, ProcessSettings, Service, SettingError, Settings, http, metrics, settings};
 use tracing::{error, info};
 
@@ -72,7 +71,7 @@ fn main() -> ExitCode {
 
 async fn run(config: Config) -> anyhow::Result<ExitCode> {
     let lifecycle = Lifecycle::new(&config.process);
-    let probes = Probes::new(lifecycle.readiness(), metrics::registry(Config::SERVICE)?);
+    let probes = lifecycle.probes(metrics::registry(Config::SERVICE)?);
     let server = http::Server::bind(&config.process, &config.http)?;
     let probes = http::probe_routes(probes);
     let routes = move |routes: &mut ServiceConfig| {

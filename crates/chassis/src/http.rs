@@ -15,6 +15,7 @@ use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, Route};
 use anyhow::Context;
+use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
@@ -89,15 +90,15 @@ pub fn listen(process: &ProcessSettings) -> anyhow::Result<TcpListener> {
     Ok(listener)
 }
 
-/// The routes `/health`, `/ready` and `/metrics`, to be given to an actix application.
+/// The routes of the [probes](probe), to be given to an actix application.
 ///
 /// Where the application has no `/` of its own, the page of the probes is there. Any other path is a 404 with a line.
 pub fn probe_routes(probes: Probes) -> impl Fn(&mut ServiceConfig) + Clone {
     move |routes| {
         for path in probe::PATHS {
             let probes = probes.clone();
-            let answer = move |request: HttpRequest| {
-                let answer = probes.answer(request.path());
+            let answer = move |request: HttpRequest, query: web::Query<ProbeQuery>| {
+                let answer = probes.answer(request.path(), query.names.as_deref());
                 async move { respond(answer) }
             };
             routes.service(
@@ -107,10 +108,15 @@ pub fn probe_routes(probes: Probes) -> impl Fn(&mut ServiceConfig) + Clone {
         let probes = probes.clone();
         routes.default_service(web::to(move |request: HttpRequest| {
             let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
-            let answer = if is_read && request.path() == "/" { probes.answer("/") } else { None };
+            let answer = if is_read && request.path() == "/" { probes.answer("/", None) } else { None };
             async move { respond(answer) }
         }));
     }
+}
+
+#[derive(Deserialize)]
+struct ProbeQuery {
+    names: Option<String>,
 }
 
 /// A route to a page that is one file: its scripts are written in it.

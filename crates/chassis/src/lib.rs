@@ -2,6 +2,7 @@
 
 pub mod http;
 pub mod lifecycle;
+mod metric_history;
 pub mod metrics;
 mod one_line;
 mod open_files;

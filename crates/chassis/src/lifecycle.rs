@@ -15,10 +15,12 @@ use std::future::Future;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use prometheus::Registry;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, warn};
 
+use crate::probe::Probes;
 use crate::{ProcessSettings, Readiness};
 use reload::Reloads;
 use signals::StopRules;
@@ -56,6 +58,13 @@ impl Lifecycle {
     /// The process's readiness, for gates and probes.
     pub fn readiness(&self) -> Readiness {
         self.readiness.clone()
+    }
+
+    /// The probes of the process, which counts in `registry`. A task takes the samples of the metrics' history.
+    pub fn probes(&self, registry: Registry) -> Probes {
+        let probes = Probes::new(self.readiness(), registry);
+        self.spawn("metrics history", probes.clone().keep_history(self.stopping()));
+        probes
     }
 
     /// Cancelled when the stop begins: nobody new will be sent here.

@@ -1,4 +1,4 @@
-//! `/health`, `/ready` and `/metrics`, whatever carries them, and a page at `/` that links to them.
+//! `/health`, `/ready`, `/metrics` and its history, whatever carries them, and a page at `/` that links to them.
 //!
 //! | path | answer |
 //! |---|---|
@@ -6,26 +6,33 @@
 //! | `/health` | 200 `OK` while the process lives |
 //! | `/ready` | 200 `{"ready":true}`, 503 `{"ready":false,"reasons":[…]}`, or 404 while draining |
 //! | `/metrics` | Prometheus text |
+//! | `/metrics/history?names=a,b` | these metrics every 10 s of the last hour, as JSON: `{"times":[…],"series":{…}}` |
 
 use std::io::{Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
+use parking_lot::Mutex;
 use prometheus::{Registry, TextEncoder};
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 use tracing::error;
 
+use crate::metric_history::{INTERVAL_MS, MetricHistory};
 use crate::readiness::Ready;
 use crate::{Readiness, metrics};
 
 /// Where the probes are. The page at `/` is none.
-pub(crate) const PATHS: [&str; 3] = ["/health", "/ready", "/metrics"];
+pub(crate) const PATHS: [&str; 4] = ["/health", "/ready", "/metrics", HISTORY_PATH];
+pub(crate) const HISTORY_PATH: &str = "/metrics/history";
 
-/// The three probes of a process. Cloning shares them.
+/// The probes of a process. Cloning shares them.
 #[derive(Clone)]
 pub struct Probes {
     readiness: Readiness,
     registry: Registry,
+    history: Arc<Mutex<MetricHistory>>,
 }
 
 /// An answer to a probe, for any HTTP server to send.
@@ -41,17 +48,34 @@ pub struct Answer {
 
 impl Probes {
     /// Probes of a process that is as ready as `readiness` and counts in `registry`.
-    pub fn new(readiness: Readiness, registry: Registry) -> Self {
-        Self { readiness, registry }
+    pub(crate) fn new(readiness: Readiness, registry: Registry) -> Self {
+        Self { readiness, registry, history: Arc::default() }
     }
 
-    /// The answer for a path, or `None` if nothing is there.
-    pub fn answer(&self, path: &str) -> Option<Answer> {
+    /// Takes the samples of the history until the process stops.
+    pub(crate) async fn keep_history(self, stopping: CancellationToken) -> anyhow::Result<()> {
+        loop {
+            let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
+            let since_due = u64::try_from(now.as_millis())? % INTERVAL_MS;
+            let due = u64::try_from(now.as_millis())? - since_due;
+            if let Ok(text) = self.encode_metrics() {
+                self.history.lock().add(due, &text);
+            }
+            let pause = tokio::time::sleep(Duration::from_millis(INTERVAL_MS - since_due));
+            if stopping.run_until_cancelled(pause).await.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The answer for a path, or `None` if nothing is there. `names` is the query of that name.
+    pub fn answer(&self, path: &str, names: Option<&str>) -> Option<Answer> {
         match path {
             "/" => Some(self.front_page()),
             "/health" => Some(Answer { status: 200, content_type: TEXT, body: "OK".to_owned() }),
             "/ready" => Some(self.ready()),
             "/metrics" => Some(self.metrics()),
+            HISTORY_PATH => Some(self.history(names)),
             _ => None,
         }
     }
@@ -81,14 +105,22 @@ impl Probes {
         Answer { status, content_type: "application/json", body: body.to_string() }
     }
 
+    fn encode_metrics(&self) -> prometheus::Result<String> {
+        let mut families = self.registry.gather();
+        // A family without a metric is an error to the encoder: a process may have no gate.
+        let gates = metrics::gates(&self.readiness)?;
+        families.extend(gates.into_iter().filter(|family| !family.get_metric().is_empty()));
+        TextEncoder::new().encode_to_string(&families)
+    }
+
+    fn history(&self, names: Option<&str>) -> Answer {
+        let names: Option<Vec<&str>> = names.map(|names| names.split(',').collect());
+        let body = self.history.lock().to_json(names.as_deref()).to_string();
+        Answer { status: 200, content_type: "application/json", body }
+    }
+
     fn metrics(&self) -> Answer {
-        let encoded = metrics::gates(&self.readiness).and_then(|gates| {
-            let mut families = self.registry.gather();
-            // A family without a metric is an error to the encoder: a process may have no gate.
-            families.extend(gates.into_iter().filter(|family| !family.get_metric().is_empty()));
-            TextEncoder::new().encode_to_string(&families)
-        });
-        match encoded {
+        match self.encode_metrics() {
             Ok(body) => Answer { status: 200, content_type: "text/plain; version=0.0.4", body },
             Err(reason) => {
                 error!("encode metrics: {reason}");
@@ -124,7 +156,7 @@ mod tests {
     fn the_probes_answer_as_every_contract_says() {
         let readiness = Readiness::default();
         let probes = Probes::new(readiness.clone(), Registry::new());
-        let answer = |path| probes.answer(path).map(|answer| (answer.status, answer.body));
+        let answer = |path| probes.answer(path, None).map(|answer| (answer.status, answer.body));
         assert_eq!(answer("/health"), Some((200, "OK".to_owned())));
         assert_eq!(answer("/ready"), Some((200, r#"{"ready":true}"#.to_owned())));
         assert_eq!(answer("/metrics").map(|(status, _)| status), Some(200));

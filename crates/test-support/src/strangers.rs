@@ -49,7 +49,7 @@ pub async fn check_token(service: &ServiceProcess, requests: &[&str]) {
             assert_ne!(status(right).await, 401, "{request}");
         }
     }
-    for probe in ["/health", "/ready", "/metrics"] {
+    for probe in ["/health", "/ready", "/metrics", "/metrics/history"] {
         assert_ne!(service.get(probe).await.0, 401, "{probe}");
     }
 }

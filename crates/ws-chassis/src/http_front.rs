@@ -113,9 +113,11 @@ impl HttpFront {
         match request.path() {
             _ if request.is_websocket() => None,
             "/" => Some(self.page.clone()),
-            "/metrics" if !self.metrics_enabled => Some(Response::text(404, "metrics are not enabled")),
+            "/metrics" | "/metrics/history" if !self.metrics_enabled => {
+                Some(Response::text(404, "metrics are not enabled"))
+            }
             path => {
-                let answer = self.probes.answer(path)?;
+                let answer = self.probes.answer(path, request.query("names").as_deref())?;
                 Some(Response::new(answer.status, answer.content_type, answer.body))
             }
         }

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web::ServiceConfig;
-use chassis::probe::Probes;
 use chassis::unique::instance_id;
 use chassis::{Lifecycle, Settings, http, metrics};
 use tracing::info;
@@ -94,7 +93,7 @@ async fn run_worker(config: Config) -> anyhow::Result<ExitCode> {
         let watch = MountWatch { folder, gate: lifecycle.readiness().gate("mount") };
         lifecycle.spawn("mount", watch.run(lifecycle.stopping()));
     }
-    let probes = Probes::new(lifecycle.readiness(), registry);
+    let probes = lifecycle.probes(registry);
     let stopping = lifecycle.stopping();
     let probes = http::probe_routes(probes);
     let routes = move |routes: &mut ServiceConfig| {

@@ -53,7 +53,7 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
 fn start(config: &Config, lifecycle: &Lifecycle) -> anyhow::Result<()> {
     let registry = chassis::metrics::registry(Config::SERVICE)?;
     let metrics = Metrics::new(&registry)?;
-    let probes = Probes::new(lifecycle.readiness(), registry);
+    let probes = lifecycle.probes(registry);
     let server = chassis::http::Server::bind(&config.process, &config.http)?;
     info!("redis at {}, kafka at {}", config.redis, config.kafka.broker());
     let mappings = Arc::new(config.mappings()?);

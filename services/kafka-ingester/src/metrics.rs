@@ -6,6 +6,8 @@ chassis::metrics! {
     /// The metrics of this process. Clones share the numbers.
     pub(crate) struct Metrics("kafka_ingester_") {
         applied: IntCounter = "messages_applied_total", "messages that were applied to Redis";
+        partition_applied: IntCounterVec["topic", "partition"] =
+            "partition_messages_applied_total", "messages of a partition that this instance applied to Redis";
         dead_letters: IntCounter = "dead_letters_total", "messages that could not be applied and became dead letters";
         waiting: IntGauge = "dead_letters", "dead letters that are in Redis now, of all instances";
         forwarded: IntCounter = "dead_letters_forwarded_total", "dead letters moved on to DEAD_LETTERS_TOPIC";

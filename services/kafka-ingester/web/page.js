@@ -5,6 +5,5 @@ import { watchService } from "./console/watch.js";
 import { DeadLetters } from "./dead_letters.js";
 import { PartitionTable } from "./partitions.js";
 
-const watch = watchService("kafka-ingester", (instances, now) => partitions.show(instances, now));
-const partitions = new PartitionTable(byId("partitions"), watch.history);
+watchService("kafka-ingester", new PartitionTable(byId("partitions")));
 new DeadLetters().refresh();

@@ -1,50 +1,71 @@
-// The partitions of all instances, with the lag of the last hour.
+// The partitions of all instances, with the rate and the lag of the last hour.
 
 import { create } from "./console/dom.js";
-import { format } from "./console/figures.js";
+import { FigureReader, format } from "./console/figures.js";
+import { History } from "./console/history.js";
 import { createPlot, draw } from "./console/plot.js";
 
-export class PartitionTable {
-  #body;
-  #history;
-  #plots = new Map();
+const RATE = { metric: "kafka_ingester_partition_messages_applied_total", read: "rate", join: "sum" };
+const LAG = { metric: "kafka_ingester_lag", read: "value", join: "max" };
 
-  constructor(body, history) {
+export class PartitionTable {
+  figures = [RATE, LAG];
+  #body;
+  #reader = new FigureReader();
+  #history = new History();
+  #plots = new Map();
+  #partitions = [];
+
+  constructor(body) {
     this.#body = body;
-    this.#history = history;
   }
 
-  show(instances, now) {
-    const partitions = instances.flatMap((instance) => lagsOf(instance)).sort((one, other) => compare(one, other));
-    const rows = partitions.map((partition) => this.#row(partition, now));
-    const none = create("tr", {}, create("td", { colSpan: 5 }, "none is assigned"));
+  record(instances, time) {
+    this.#partitions = partitionsOf(instances).map((partition) => ({
+      ...partition,
+      columns: this.figures.map((figure) => {
+        const name = `${partition.labels} ${figure.metric}`;
+        const value = this.#reader.read(figure, partition.parts, time);
+        return { name, value, points: this.#history.add(name, time, value) };
+      }),
+    }));
+  }
+
+  show(now) {
+    // A partition that nobody has now is not shown.
+    const rows = this.#partitions.filter(({ instance }) => instance !== undefined).map((partition) => this.#row(partition, now));
+    const none = create("tr", {}, create("td", { colSpan: 7 }, "none is assigned"));
     this.#body.replaceChildren(...(rows.length > 0 ? rows : [none]));
   }
 
-  #row({ topic, partition, instance, lag }, now) {
-    const name = `${topic}/${partition}`;
-    const plot = this.#plots.get(name) ?? createPlot();
-    this.#plots.set(name, plot);
-    draw(plot, this.#history.add(`kafka-ingester lag ${name}`, now, lag), now, (value) => format(value));
-    return create(
-      "tr",
-      {},
-      create("th", { scope: "row" }, topic),
-      create("td", { className: "number" }, partition),
-      create("td", {}, instance),
-      create("td", { className: "number" }, format(lag)),
-      create("td", {}, plot),
-    );
+  #row({ topic, number, instance, columns }, now) {
+    const cells = columns.flatMap(({ name, value, points }) => {
+      const plot = this.#plots.get(name) ?? createPlot();
+      this.#plots.set(name, plot);
+      if (points.length > 0) draw(plot, points, now, (value) => format(value));
+      return [create("td", { className: "number" }, format(value)), create("td", {}, plot)];
+    });
+    return create("tr", {}, create("th", { scope: "row" }, topic), create("td", { className: "number" }, number), create("td", {}, instance), ...cells);
   }
 }
 
-function lagsOf({ name, metrics }) {
-  const samples = (metrics ?? []).filter((sample) => sample.name === "kafka_ingester_lag");
-  return samples.map(({ labels, value }) => ({ topic: label(labels, "topic"), partition: label(labels, "partition"), instance: name, lag: value }));
+// The partitions by topic and number: their labels, the part of each instance's metrics about them, and who has them now.
+function partitionsOf(instances) {
+  const partitions = new Map();
+  for (const { name, metrics } of instances) {
+    for (const sample of metrics ?? []) {
+      if (sample.name !== RATE.metric && sample.name !== LAG.metric) continue;
+      const { labels } = sample;
+      const partition = partitions.get(labels) ?? { labels, topic: label(labels, "topic"), number: label(labels, "partition"), parts: new Map() };
+      partitions.set(labels, partition);
+      const part = partition.parts.get(name) ?? { name: `${name} ${labels}`, metrics: [] };
+      partition.parts.set(name, part);
+      part.metrics.push(sample);
+      if (sample.name === LAG.metric) partition.instance = name;
+    }
+  }
+  const list = [...partitions.values()].map((partition) => ({ ...partition, parts: [...partition.parts.values()] }));
+  return list.sort((one, other) => one.topic.localeCompare(other.topic) || one.number - other.number);
 }
 
 const label = (labels, name) => new RegExp(`(?:^|,)${name}="([^"]*)"`).exec(labels)?.[1] ?? "";
-
-function compare(one, other) {
-  return one.topic.localeCompare(other.topic) || Number(one.partition) - Number(other.partition);
-}

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use anyhow::Context;
 use chassis::http::Server;
-use chassis::probe::Probes;
 use chassis::{Lifecycle, Settings};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
@@ -79,7 +78,7 @@ async fn start(config: &Config, lifecycle: &Lifecycle) -> anyhow::Result<()> {
     });
     info!(addr = %addr, backend = ?config.store.backend, "listening for clients on {addr}");
 
-    let probes = Probes::new(lifecycle.readiness(), registry);
+    let probes = lifecycle.probes(registry);
     let routes = http::routes(Arc::clone(&node), config.http_writes(), probes);
     lifecycle.spawn("http", http_server.run(routes, lifecycle.stopping()));
     lifecycle.spawn("totals", update_totals(Arc::clone(&node), lifecycle.stopping()));

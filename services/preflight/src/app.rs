@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use chassis::probe::Probes;
 use chassis::{Lifecycle, Settings};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -55,7 +54,7 @@ impl App {
 
         let listener = ws_chassis::listen(&config.process, &config.sockets)?;
         let socket_metrics = ws_server::Metrics::register(&registry, "preflight")?;
-        let probes = Probes::new(lifecycle.readiness(), registry);
+        let probes = lifecycle.probes(registry);
         let page = page::html(include_str!("../web/index.html"), &[include_str!("../web/page.js")]);
         let front = HttpFront::new(&config.sockets, probes, page);
         front.reload_on_hangup(lifecycle, || Ok(chassis::settings::read_again::<Config>()?.sockets));

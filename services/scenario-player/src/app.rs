@@ -8,7 +8,6 @@ mod publishing;
 use std::process::ExitCode;
 
 use chassis::http::Server;
-use chassis::probe::Probes;
 use chassis::{Lifecycle, Settings};
 
 use self::parts::Shared;
@@ -50,7 +49,7 @@ fn spawn(config: &Config, server: Server, lifecycle: &Lifecycle) -> anyhow::Resu
     let monitor = dead_letter_monitor::run(timeline.clone(), shared.metrics.clone(), shared.stopping.clone());
     lifecycle.spawn("dead letter monitor", monitor);
     let service = http::spawn_service(config, timeline, &shared, lifecycle);
-    let probes = Probes::new(lifecycle.readiness(), registry);
+    let probes = lifecycle.probes(registry);
     http::spawn_server(config, service, probes, server, &shared, lifecycle);
     Ok(())
 }

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use chassis::probe::Probes;
 use chassis::{Lifecycle, Settings};
 use parking_lot::Mutex;
 use tracing::info;
@@ -125,7 +124,7 @@ impl App {
         spawn(lifecycle, "subscriber", subscriber.run(commands));
 
         let listener = ws_chassis::listen(&config.process, &config.sockets)?;
-        let probes = Probes::new(readiness, registry);
+        let probes = lifecycle.probes(registry);
         let subscribe_timeout = config.sockets.handshake_timeout;
         let scripts = [
             include_str!("../web/ansi.js"),

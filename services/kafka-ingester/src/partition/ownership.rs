@@ -55,7 +55,10 @@ impl Ownership {
     /// Adds to the metrics what Redis has counted since the last time.
     pub(super) fn update_counters(&mut self, counts: Counts) {
         let metrics = &self.context.metrics;
-        metrics.applied.inc_by(counts.applied.saturating_sub(self.counts.applied));
+        let applied = counts.applied.saturating_sub(self.counts.applied);
+        metrics.applied.inc_by(applied);
+        let TopicPartition { topic, partition } = &self.partition;
+        metrics.partition_applied.with_label_values(&[topic, &partition.to_string()]).inc_by(applied);
         metrics.dead_letters.inc_by(counts.dead_letters.saturating_sub(self.counts.dead_letters));
         self.counts = counts;
     }

@@ -153,8 +153,19 @@ async fn without_redis_dead_letters_are_answered_with_the_reason() {
     .await;
 }
 
+/// Waits for a sample of the last hour in which a series of the metric has this value.
+async fn wait_until_remembered(service: &ServiceProcess, metric: &str, value: f64) {
+    eventually(&format!("{metric} was {value}"), async || {
+        let past = service.get(&format!("/metrics/history?names={metric}")).await.1;
+        let past: Value = serde_json::from_str(&past).unwrap();
+        let series = past["series"].as_object().unwrap();
+        series.values().any(|values| values.as_array().unwrap().contains(&json!(value)))
+    })
+    .await;
+}
+
 #[tokio::test]
-async fn the_page_shows_partitions_and_lag_and_a_person_replays_and_drops_dead_letters() {
+async fn the_page_shows_partitions_with_their_last_hour_and_a_person_replays_and_drops_dead_letters() {
     let world = World::new(2).await;
     world.client.set::<(), _, _>("battery:9:data", "not a hash", None, None, false).await.unwrap();
     let service = world.start_ingester(&[TOKEN]).await;
@@ -163,6 +174,9 @@ async fn the_page_shows_partitions_and_lag_and_a_person_replays_and_drops_dead_l
     world.kafka.enqueue(&world.topic, 0, None, Some(b"\xff\x00"));
     world.kafka.flush();
     eventually("they are dead letters", async || world.count_dead_letters().await == 3).await;
+    wait_until_remembered(&service, "kafka_ingester_partition_messages_applied_total", 0.0).await;
+    world.kafka.enqueue(&world.topic, 1, None, Some(br#"{"battery_id":1,"soc":1}"#));
+    wait_until_remembered(&service, "kafka_ingester_partition_messages_applied_total", 1.0).await;
 
     let haproxy = Haproxy::start_entry(&[("kafka-ingester", &[service.port()])]).await;
     let (browser, port) = (Browser::start().await, haproxy.port());
@@ -185,6 +199,13 @@ async fn the_page_shows_partitions_and_lag_and_a_person_replays_and_drops_dead_l
     shows("service", "dead letters\n3").await;
     eventually("both partitions have a row", async || {
         text("partitions").await.matches(&world.topic).count() == 2
+    })
+    .await;
+    // It was applied before the page was opened.
+    let title = "document.querySelector('#partitions tr:nth-child(2) title').textContent";
+    eventually("partition 1 has a plot of its rate", async || {
+        let title = page.execute(&format!("return {title}"), vec![]).await.unwrap();
+        title.as_str().unwrap().starts_with("the last 5 min: 0 to 0.1")
     })
     .await;
     shows("count", "3 in Redis").await;

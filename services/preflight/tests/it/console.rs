@@ -1,7 +1,7 @@
 //! The console, which haproxy serves at `/`, with instances of this service behind it.
 
 use fantoccini::Locator;
-use test_support::{Browser, Haproxy, eventually};
+use test_support::{Browser, Haproxy, eventually, eventually_ok};
 
 use crate::support::{TestEnv, start};
 
@@ -19,6 +19,13 @@ async fn the_console_shows_every_instance_its_figures_and_why_one_takes_no_clien
     let ports = [env.service.port(), second.port()];
     let (haproxy, browser) = (Haproxy::start_entry(&[("preflight", &ports)]).await, Browser::start().await);
     let _viewer = env.watch("some-run").await;
+    let earlier_viewer = env.watch("an-earlier-run").await;
+    eventually("an instance remembers two runs", async || {
+        env.service.get("/metrics/history?names=preflight_runs").await.1.contains("2.0]")
+    })
+    .await;
+    drop(earlier_viewer);
+    eventually("one is forgotten", async || env.service.metric("preflight_runs").await == 1.0).await;
     browser.client.goto(&format!("http://127.0.0.1:{}/", haproxy.port())).await.unwrap();
 
     let says = async |selector: &str, part: &str| {
@@ -31,6 +38,17 @@ async fn the_console_shows_every_instance_its_figures_and_why_one_takes_no_clien
     says("#state", "2 of 2 instances take clients").await;
     says(&row(ports[0]), &format!("preflight-{} ready", ports[0])).await;
     says("#preflight .figures", "runs that are watched\n1").await;
+    // That was before the page was opened.
+    let title = "return document.querySelector('#preflight .figures title').textContent";
+    eventually_ok("the plot has it", async || {
+        let title = browser.client.execute(title, vec![]).await.unwrap();
+        title
+            .as_str()
+            .filter(|title| title.starts_with("the last 5 min: 0 to 2"))
+            .map(drop)
+            .ok_or(title.clone())
+    })
+    .await;
     says("#preflight p", &format!("version {}", env!("CARGO_PKG_VERSION"))).await;
     says("#problems", "etl-worker: no instance").await;
     assert_eq!(browser.find_violations().await, Vec::<String>::new());
@@ -59,6 +77,7 @@ async fn the_entry_leads_to_the_pages_to_one_instance_and_to_nothing_else() {
         ("/preflight", 200, "<h1>"),
         ("/preflight/metrics", 200, "preflight_runs"),
         (&format!("{instance}/metrics"), 200, "preflight_runs"),
+        (&format!("{instance}/metrics/history?names=preflight_runs"), 200, "{\"preflight_runs\":["),
         ("/haproxy;csv", 200, "preflight,BACKEND"),
         ("/console/watch.js", 200, "readInstances"),
         ("/console/nothing.js", 404, "no such file"),

@@ -86,7 +86,7 @@ fn each_request_but_a_probe_needs_the_token_if_there_is_one() {
     {
         assert_eq!(get("/", authorization), Err(Refusal::Unauthorized), "{authorization}");
     }
-    for path in ["/health", "/ready", "/metrics"] {
+    for path in ["/health", "/ready", "/metrics", "/metrics/history"] {
         assert_eq!(get(path, ""), Ok(()));
     }
     for path in ["/health/", "//health", "/HEALTH", "/metrics/x"] {
