@@ -33,6 +33,7 @@ pub async fn check_other_sites(service: &ServiceProcess, changes: &[&str]) {
 }
 
 /// Checks that these requests (`GET /path`) need the token `secret`, which the service was started with, and the probes do not.
+/// Those that change something are refused with it too, if another site's page makes them: its browser may know the token.
 pub async fn check_token(service: &ServiceProcess, requests: &[&str]) {
     for request in requests {
         let ask = || build(service, request);
@@ -47,6 +48,12 @@ pub async fn check_token(service: &ServiceProcess, requests: &[&str]) {
         }
         for right in [ask().bearer_auth("secret"), ask().basic_auth("anybody", Some("secret"))] {
             assert_ne!(status(right).await, 401, "{request}");
+        }
+        if !request.starts_with("GET ") {
+            for (name, value) in [("origin", "https://evil.test"), ("sec-fetch-site", "cross-site")] {
+                let foreign = ask().basic_auth("anybody", Some("secret")).header(name, value);
+                assert_eq!(status(foreign).await, 403, "{request} of a page with {name}: {value}");
+            }
         }
     }
     for probe in ["/health", "/ready", "/metrics", "/metrics/history"] {

@@ -114,7 +114,8 @@ async fn dead_letters_are_retried_and_dropped_by_who_has_the_token_and_by_nobody
     let vars = [("ETL_LEASE", "500ms"), ("OPERATOR_TOKEN", "secret")];
     let worker = world.start_worker("w", &vars).await;
     play_bad_games(&world, &worker, &["mended", "lost"]).await;
-    check_token(&worker, &["GET /", "GET /status", "GET /rows", "POST /dead/drop"]).await;
+    let everything = ["GET /", "GET /status", "GET /rows", "POST /dead/retry", "POST /dead/drop"];
+    check_token(&worker, &everything).await;
     assert_eq!(change(&worker, "drop", "lost", None).await, 401);
     assert_eq!(change(&worker, "drop", "nobody", Some("secret")).await, 409);
     assert_eq!(change(&worker, "drop", "../x", Some("secret")).await, 404);

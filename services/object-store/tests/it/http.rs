@@ -162,7 +162,8 @@ async fn without_a_token_objects_are_not_written_over_http_and_with_one_every_re
     let all = format!("{}/objects", node.process.base_url());
     assert_eq!(status(http.delete(all).bearer_auth("secret")).await, 204);
     assert_eq!(status(http.get(object(&node)).bearer_auth("secret")).await, 404);
-    let everything = ["GET /objects", "GET /info", "PUT /objects/01", "DELETE /objects"];
+    let everything =
+        ["GET /", "GET /objects", "GET /info", "PUT /objects/01", "DELETE /objects/01", "DELETE /objects"];
     check_token(&node.process, &everything).await;
 }
 
