@@ -74,6 +74,7 @@ packages_of() {
     openssl-headers) echo libssl-dev ;;
     python3) echo python3 python3-venv ;;
     redis-cli) echo redis-tools ;;
+    strip) echo binutils ;;
     *) echo "$1" ;;
   esac
 }

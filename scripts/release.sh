@@ -11,8 +11,7 @@ out=$target/release-$version
 here=$(uname -m)
 [ $# -gt 0 ] || set -- "$here"
 export PATH=$PATH:$target/tools/bin
-# Line tables are most of a binary's size. Backtraces have names without them.
-export CARGO_PROFILE_RELEASE_DEBUG=0 CARGO_TERM_COLOR=never
+export CARGO_TERM_COLOR=never
 
 # need_cargo NAME VERSION : installs a subcommand of Cargo, once.
 need_cargo() {
@@ -39,27 +38,32 @@ use_cross_compiler() {
 
 build() {
   local arch=$1 triple=$1-unknown-linux-gnu name=backplane-$version-$1-linux
-  [ "$arch" = "$here" ] || use_cross_compiler "$arch" "$triple"
+  local built=$target/release cross=() # where the binaries are, with their symbols; what cargo is told for another architecture
+  if [ "$arch" != "$here" ]; then
+    use_cross_compiler "$arch" "$triple"
+    built=$target/$triple/release cross=(--target "$triple")
+  fi
   say "compiling for $arch"
-  CARGO_PROFILE_RELEASE_STRIP=symbols cargo build --release --locked --bins --target "$triple"
+  cargo build --release --locked "${services[@]/#/--package=}" --bins "${cross[@]}"
 
   say "$name.tar.gz"
-  local folder=$out/$name
+  local folder=$out/$name service
   mkdir "$folder"
-  cp "${services[@]/#/$target/$triple/release/}" LICENSE "$folder/"
-  cp -r deploy/systemd "$folder/"
+  for service in "${services[@]}"; do "${arch/_/-}-linux-gnu-strip" -o "$folder/$service" "$built/$service"; done
+  cp -r LICENSE deploy/systemd "$folder/"
   file "${services[@]/#/$folder/}" | sed "s|^$out/||; s|, BuildID.*, |, |"
   tar -C "$out" --owner=0 --group=0 -czf "$out/$name.tar.gz" "$name"
+  [ "$arch" != "$here" ] || build_images "$folder"
   rm -r "$folder"
 
   say "Debian packages"
   local package
   for package in chassis "${services[@]}"; do
-    cargo deb --quiet --no-build --no-strip --target "$triple" --package "$package" --output "$out/"
+    cargo deb --quiet --no-build "${cross[@]}" --package "$package" --output "$out/"
   done
 }
 
-# The last stage of the Dockerfile, with the binaries that are there in place of those of the stage that compiles.
+# The last stage of the Dockerfile, with the binaries of a folder in place of those of the stage that compiles.
 build_images() {
   local service context=$out/context
   if ! use_docker; then
@@ -68,7 +72,7 @@ build_images() {
   fi
   mkdir "$context"
   sed -n '/^FROM debian/,$ { s|--from=builder /src/target/release/||; p; }' deploy/Dockerfile >"$context/Dockerfile"
-  cp "${services[@]/#/$target/$here-unknown-linux-gnu/release/}" "$context/"
+  cp "${services[@]/#/$1/}" "$context/"
   for service in "${services[@]}"; do
     say "image of $service"
     "${docker[@]}" build --quiet --build-arg "SERVICE=$service" --tag "backplane/$service:$version" "$context"
@@ -77,7 +81,7 @@ build_images() {
   rm -r "$context"
 }
 
-need file
+need file strip
 need_cargo cargo-deb 3.8.0
 need_cargo cargo-cyclonedx 0.5.9
 rm -rf "$out" && mkdir -p "$out"
@@ -88,7 +92,6 @@ say "SBOM"
 cargo cyclonedx --quiet --format json --override-filename sbom
 for service in "${services[@]}"; do mv "services/$service/sbom.json" "$out/$service-$version.cdx.json"; done
 rm -f crates/*/sbom.json
-[[ " $* " != *" $here "* ]] || build_images
 
 say "client packages"
 scripts/clients.sh pack
