@@ -4,6 +4,7 @@
 - Relative links in all of them, and the headings that they name.
 - Paths in backticks in ARCHITECTURE.md, CONTRIBUTING.md, README.md and docs/. A path that begins with `src/` is looked for
   in the services and crates that are named before it in the same section.
+- What deploy/CAPACITY.md shows of scripts/capacity.py is what it prints.
 
 Needs Python 3 alone, and git.
 """
@@ -19,6 +20,7 @@ FENCE = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
 HEADING = re.compile(r"^#+ +(.+?) *$", re.MULTILINE)
 PATH = re.compile(r"^(src|crates|services|deploy|scripts|docs|haproxy|rules|tests|\.ci|\.github)(/[\w.*-]+)*/?$")
 MEMBER = re.compile(r"^(?:services|crates)/[\w-]+")
+RUN = re.compile(r"^```text\n\$ (scripts/capacity\.py .+)\n((?:.*\n)*?)```", re.MULTILINE)
 PLACEHOLDER = re.compile(r"NAME|SERVICE|NN|[*<>{}…]")
 
 
@@ -67,6 +69,13 @@ def check_paths(text, root):
                 yield f"names {code}, which does not exist"
 
 
+def check_runs(text, root):
+    for command, shown in RUN.findall(text):
+        ran = subprocess.run([sys.executable, *command.split()], cwd=root, capture_output=True, text=True)
+        if ran.returncode or ran.stdout != shown:
+            yield f"does not show what {command} prints:\n{ran.stdout}{ran.stderr}"
+
+
 def main():
     root = Path(__file__).parent.parent.resolve()
     wrong = 0
@@ -76,6 +85,8 @@ def main():
         problems = list(check_links(file, text, root))
         if name in ("ARCHITECTURE.md", "CONTRIBUTING.md", "README.md") or name.startswith("docs/"):
             problems += check_paths(text, root)
+        if name == "deploy/CAPACITY.md":
+            problems += check_runs(file.read_text(), root)
         for problem in problems:
             print(f"{name}: {problem}", file=sys.stderr)
         wrong += len(problems)
