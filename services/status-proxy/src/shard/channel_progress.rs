@@ -14,7 +14,7 @@ pub(super) struct ChannelProgress {
     skip: usize,
     /// It has been told that lines up to this one may be missing.
     told: LineId,
-    /// It has been told that what it asks for is not there. What is missing before the first page is a part of that.
+    /// It was told that what it asks for is not there, and has had no line since: what is missing before that line is a part of it.
     is_warned: bool,
     /// The channel has a recorded history.
     is_recorded: bool,
@@ -77,15 +77,13 @@ impl RecordedPlace {
 }
 
 impl ChannelProgress {
-    /// The buffer has every line after `complete_after`. `existed`: the channel is known to have a stream; `is_recorded`: it may
-    /// have one.
-    pub(super) fn new(start: Start, complete_after: LineId, is_recorded: bool, existed: bool) -> Self {
+    /// `existed`: the channel is known to have a stream; `is_recorded`: it may have one.
+    pub(super) fn new(start: Start, is_recorded: bool, existed: bool) -> Self {
         let Start { after, skip, recovered } = start;
-        let told = if recovered { after } else { after.max(complete_after) };
         Self {
             after,
             skip,
-            told,
+            told: after,
             is_warned: !recovered,
             is_recorded,
             existed,
@@ -100,8 +98,7 @@ impl ChannelProgress {
         let missing_until = page.missing_until(after, self.existed);
         self.existed |= page.exists;
         (place.page, place.index) = (Some(page), 0);
-        let is_warned = std::mem::take(&mut self.is_warned);
-        missing_until.is_some_and(|until| self.must_tell(until.min(latest))) && !is_warned
+        missing_until.is_some_and(|until| self.must_tell(until.min(latest)))
     }
 
     /// Goes on to where the next line is. Returns `true` if lines may be missing before it, and the viewer has to be told.
@@ -144,13 +141,17 @@ impl ChannelProgress {
         }
         let is_wanted = self.skip == 0;
         self.skip = self.skip.saturating_sub(1);
+        self.is_warned &= !is_wanted;
         is_wanted
     }
 
+    /// Whether the viewer does not know yet that lines up to this one may be missing here.
     fn must_tell(&mut self, until: LineId) -> bool {
-        let is_news = until > self.told;
-        self.told = self.told.max(until);
-        is_news
+        if self.is_warned || until <= self.told {
+            return false;
+        }
+        self.told = until;
+        true
     }
 }
 
@@ -176,9 +177,8 @@ mod tests {
         buffer
     }
 
-    fn progress(after: u64, skip: usize, recovered: bool, buffer: &ReplayBuffer) -> ChannelProgress {
-        let start = Start { after: id(after), skip, recovered };
-        ChannelProgress::new(start, buffer.complete_after(), true, true)
+    fn progress(after: u64, skip: usize, recovered: bool) -> ChannelProgress {
+        ChannelProgress::new(Start { after: id(after), skip, recovered }, true, true)
     }
 
     /// What the viewer gets until it needs a page or has all: lines, and 0 for a gap.
@@ -210,7 +210,7 @@ mod tests {
     #[test]
     fn lines_come_from_pages_until_the_buffer_has_the_rest_and_each_once() {
         let buffer = buffer(4, 5..=7);
-        let mut viewer = progress(1, 1, true, &buffer);
+        let mut viewer = progress(1, 1, true);
         assert_eq!(taken(&mut viewer, &buffer), (vec![], Some(id(1))));
         assert!(!add(&mut viewer, 1, 1, &[2, 3], false));
         assert_eq!(taken(&mut viewer, &buffer), (vec![3], Some(id(3))), "the first is left out");
@@ -221,7 +221,7 @@ mod tests {
     #[test]
     fn a_viewer_that_the_buffer_has_left_behind_goes_back_to_the_recording() {
         let mut buffer = buffer(0, 1..=3);
-        let mut viewer = progress(0, 0, true, &buffer);
+        let mut viewer = progress(0, 0, true);
         assert_eq!(taken(&mut viewer, &buffer), (vec![1, 2, 3], None));
         for sequence in 4..=9 {
             let retention = Retention { lines: 2, bytes: 1000, age: Duration::from_secs(60) };
@@ -235,7 +235,7 @@ mod tests {
     #[test]
     fn what_neither_has_is_told_once_as_a_gap() {
         let mut buffer = buffer(6, 7..=8);
-        let mut viewer = progress(1, 0, true, &buffer);
+        let mut viewer = progress(1, 0, true);
         taken(&mut viewer, &buffer);
         assert!(viewer.add_page(id(1), Arc::new(test_page(None, &[3], true)), LATEST), "2 was dropped");
         assert_eq!(taken(&mut viewer, &buffer), (vec![3], Some(id(3))));
@@ -255,7 +255,7 @@ mod tests {
         buffer.push(test_line(5, crate::line::FIRST_LOCAL_SEQUENCE), Instant::now(), retention);
         buffer.push(test_line(6, 1), Instant::now(), retention);
         let latest = LineId { epoch: 6, sequence: 1 };
-        let mut viewer = progress(1, 0, true, &buffer);
+        let mut viewer = progress(1, 0, true);
         let mut read = |after, sequences: &[u64]| {
             let (lines, wanted) = taken(&mut viewer, &buffer);
             assert_eq!(wanted, Some(id(after)));
@@ -273,7 +273,7 @@ mod tests {
     #[test]
     fn a_viewer_that_knows_of_a_gap_is_not_told_of_it_again() {
         let buffer = buffer(6, 7..=8);
-        let mut viewer = progress(1, 0, false, &buffer);
+        let mut viewer = progress(1, 0, false);
         taken(&mut viewer, &buffer);
         assert!(!viewer.add_page(id(1), Arc::new(test_page(None, &[3], true)), LATEST));
         assert_eq!(taken(&mut viewer, &buffer), (vec![3], Some(id(3))));
@@ -282,10 +282,23 @@ mod tests {
     }
 
     #[test]
+    fn a_viewer_that_knows_of_a_gap_is_told_of_one_that_comes_after_more_lines() {
+        let buffer = buffer(6, 7..=8);
+        let mut viewer = progress(1, 0, false);
+        taken(&mut viewer, &buffer);
+        assert!(!add(&mut viewer, 1, 1, &[2, 3], true));
+        assert_eq!(taken(&mut viewer, &buffer), (vec![2, 3], Some(id(3))));
+        let mut unrecorded = test_page(Some(id(3)), &[], true);
+        unrecorded.span.until = id(4);
+        assert!(!viewer.add_page(id(3), Arc::new(unrecorded), LATEST));
+        assert_eq!(taken(&mut viewer, &buffer), (vec![0, 7, 8], None));
+    }
+
+    #[test]
     fn without_a_recording_a_viewer_is_told_of_what_the_buffer_dropped_before_it_took_it() {
         let mut buffer = buffer(0, 1..=9);
         let start = Start { after: id(2), skip: 0, recovered: false };
-        let mut viewer = ChannelProgress::new(start, buffer.complete_after(), false, false);
+        let mut viewer = ChannelProgress::new(start, false, false);
         assert!(!viewer.go_on(buffer.complete_after(), LATEST) && viewer.take(id(3)));
         let retention = Retention { lines: 3, bytes: 1000, age: Duration::from_secs(60) };
         buffer.push(test_line(5, 10), Instant::now(), retention);

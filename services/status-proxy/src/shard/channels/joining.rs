@@ -60,9 +60,7 @@ impl Channels {
         self.metrics.count_resume(start.recovered);
         let is_recorded = self.waits.has_pages();
         let existed = stored.is_some_and(|stored| stored.exists);
-        let complete_after = self.channels.complete_after(channel);
-        let progress = ChannelProgress::new(start, complete_after, is_recorded, existed);
-        (progress, start.recovered)
+        (ChannelProgress::new(start, is_recorded, existed), start.recovered)
     }
 
     /// A client that catches up can take more, or these pages have been read for it. [`flush`](Self::flush) before this.
