@@ -48,11 +48,12 @@ impl World {
         self.commands.custom(name, args).await.unwrap()
     }
 
-    /// Puts a value in the place of a key.
+    /// Puts a value in the place of a key, at once: a node may write the key at any time.
     async fn replace(&self, key: &str, value: &[&str]) {
-        self.run(&[b"DEL", key.as_bytes()]).await;
-        let mut command: Vec<&[u8]> = value.iter().map(|word| word.as_bytes()).collect();
-        command.insert(1, key.as_bytes());
+        let script = b"redis.call('DEL', KEYS[1]) redis.call(ARGV[1], KEYS[1], unpack(ARGV, 2))";
+        let value = value.iter().map(|word| word.as_bytes());
+        let command: Vec<&[u8]> =
+            [b"EVAL", &script[..], b"1", key.as_bytes()].into_iter().chain(value).collect();
         self.run(&command).await;
     }
 
