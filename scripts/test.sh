@@ -41,16 +41,17 @@ flaky=()
 failed_tests() {
   awk '/^failures:$/ { list = 1; next } /^(----|test result:)/ { list = 0 } list && /^    [^ ]/ { print substr($0, 5) }' "$log" | sort -u
 }
-run_failed_again() {
+run_failed_again() { # the arguments of the first run
   local programs program
-  mapfile -t programs < <(sed -n 's/^error: test failed, to rerun pass .\(-p .*\).$/\1/p' "$log")
+  # Not by "-p NAME": with the features of one package alone, Cargo would compile everything again.
+  mapfile -t programs < <(sed -n 's/^error: test failed, to rerun pass .-p [^ ]* \(.*\).$/\1/p' "$log" | sort -u)
   mapfile -t flaky < <(failed_tests)
   [ ${#flaky[@]} -ge 1 ] && [ ${#flaky[@]} -le 5 ] || return 1
   say "failed, and run again: ${flaky[*]}"
   for program in "${programs[@]}"; do
-    # Word splitting is intended: it is "-p NAME --test NAME".
+    # Word splitting is intended: it is "--test NAME".
     # shellcheck disable=SC2086
-    run $program -- --exact "${flaky[@]}" || return 1
+    run "$@" $program -- --exact "${flaky[@]}" || return 1
   done | tee "$log.again"
   [ "$(grep -c ' \.\.\. ok$' "$log.again")" -ge ${#flaky[@]} ]
 }
@@ -67,7 +68,7 @@ name_failed() {
 say "running the tests"
 log=$target/test.log
 run --no-fail-fast "$@" | tee "$log" ||
-  { [ "${TEST_AGAIN-}" = 1 ] && run_failed_again; } ||
+  { [ "${TEST_AGAIN-}" = 1 ] && run_failed_again "$@"; } ||
   { name_failed; fail "tests failed, or took longer than $limit; all of the output is in $log"; }
 
 awk -v again=${#flaky[@]} '/^test result: / { passed += $4; ignored += $8; runs++ }
