@@ -4,7 +4,7 @@
 - Relative links in all of them, and the headings that they name.
 - Paths in backticks in ARCHITECTURE.md, CONTRIBUTING.md, README.md and docs/. A path that begins with `src/` is looked for
   in the services and crates that are named before it in the same section.
-- What deploy/CAPACITY.md shows of scripts/capacity.py is what it prints.
+- What is shown of scripts/capacity.py is what it prints.
 
 Needs Python 3 alone, and git.
 """
@@ -81,12 +81,11 @@ def main():
     wrong = 0
     for file in markdown_files(root):
         name = str(file.relative_to(root))
-        text = FENCE.sub("", file.read_text())
-        problems = list(check_links(file, text, root))
+        whole = file.read_text()
+        text = FENCE.sub("", whole)
+        problems = [*check_links(file, text, root), *check_runs(whole, root)]
         if name in ("ARCHITECTURE.md", "CONTRIBUTING.md", "README.md") or name.startswith("docs/"):
             problems += check_paths(text, root)
-        if name == "deploy/CAPACITY.md":
-            problems += check_runs(file.read_text(), root)
         for problem in problems:
             print(f"{name}: {problem}", file=sys.stderr)
         wrong += len(problems)
