@@ -20,6 +20,7 @@ use crate::listener::Listener;
 use crate::metrics::Metrics;
 use crate::mount_watch::MountWatch;
 use crate::output::Output;
+use crate::output::folder::Folder;
 use crate::page::{Page, ShownDataset};
 use crate::recent_files::RecentFiles;
 use crate::reconciler::{DeadLetterLimits, Reconciler};
@@ -87,9 +88,10 @@ async fn run_worker(config: Config) -> anyhow::Result<ExitCode> {
         datasets.push(start_dataset(&config, dataset, &process, &metrics, &lifecycle).await?);
     }
     let page = Page { datasets: datasets.into(), can_change: config.http.operator_token.is_some() };
-    if let Some(dataset) = config.games.etl_dataset.first()
-        && let Output::Folder(folder) = Output::new(&config.output, &dataset.tables, &process).await?
+    if config.output.bucket().is_none()
+        && let Some(dataset) = config.games.etl_dataset.first()
     {
+        let folder = Folder::new(&config.output, &dataset.tables, &process);
         let watch = MountWatch { folder, gate: lifecycle.readiness().gate("mount") };
         lifecycle.spawn("mount", watch.run(lifecycle.stopping()));
     }

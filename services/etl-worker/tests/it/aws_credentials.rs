@@ -7,10 +7,9 @@ use tempfile::TempDir;
 use test_support::{ServiceProcess, eventually, find_python, free_port};
 use tokio::process::Child;
 
-use crate::google_credentials::write_certificate;
 use crate::log::wait_for_one_line;
 use crate::s3::Storage;
-use crate::storages::spawn;
+use crate::storages::{spawn, write_certificate};
 use crate::support::World;
 use crate::tables::read_tables;
 

@@ -3,9 +3,8 @@
 use test_support::{eventually, find_python, free_port};
 
 use crate::azurite::{ACCOUNT, Azurite};
-use crate::google_credentials::write_certificate;
 use crate::log::wait_for_one_line;
-use crate::storages::spawn;
+use crate::storages::{spawn, write_certificate};
 use crate::support::World;
 
 const TENANT: &str = "11111111-1111-1111-1111-111111111111";

@@ -75,11 +75,10 @@ async fn hand_on(mut client: TcpStream, storage: u16, cuts: Arc<Cuts>) -> io::Re
     let is_file =
         text.starts_with("put ") && text.lines().next().is_some_and(|line| line.contains(".parquet"));
     let takes = |left: &AtomicUsize| {
-        let took = left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
-        is_file && took.is_ok()
+        is_file && left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok()
     };
     let mut storage = TcpStream::connect(("127.0.0.1", storage)).await?;
-    if is_file && takes(&cuts.bodies) {
+    if takes(&cuts.bodies) {
         storage.write_all(&request[..head + body / 2]).await?;
         cuts.done.fetch_add(1, Ordering::SeqCst);
         return Ok(());
@@ -87,7 +86,7 @@ async fn hand_on(mut client: TcpStream, storage: u16, cuts: Arc<Cuts>) -> io::Re
     storage.write_all(&request[..head - 2]).await?;
     storage.write_all(b"Connection: close\r\n\r\n").await?;
     storage.write_all(&request[head..]).await?;
-    if is_file && takes(&cuts.answers) {
+    if takes(&cuts.answers) {
         // The storage has the object when it answers.
         storage.read_u8().await?;
         cuts.done.fetch_add(1, Ordering::SeqCst);

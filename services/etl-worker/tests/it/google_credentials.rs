@@ -3,7 +3,7 @@
 use test_support::{eventually, find_python, free_port};
 
 use crate::log::wait_for_one_line;
-use crate::storages::{refusing_storage, spawn};
+use crate::storages::{refusing_storage, spawn, write_certificate};
 use crate::support::World;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -45,13 +45,6 @@ async fn a_service_account_and_a_machine_of_google_have_tokens_and_a_key_that_go
     let reason = "AuthenticationRequired";
     eventually(reason, async || worker.get("/ready").await.1.contains(reason)).await;
     wait_for_one_line(&worker, reason).await;
-}
-
-/// Of `localhost`.
-pub(crate) fn write_certificate(certificate: &str, key: &str) {
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    std::fs::write(certificate, made.cert.pem()).unwrap();
-    std::fs::write(key, made.signing_key.serialize_pem()).unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

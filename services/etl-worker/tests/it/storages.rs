@@ -32,6 +32,13 @@ pub(crate) fn spawn(program: &PathBuf, args: &[&str]) -> Child {
     command.spawn().unwrap()
 }
 
+/// Of `localhost`.
+pub(crate) fn write_certificate(certificate: &str, key: &str) {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    std::fs::write(certificate, made.cert.pem()).unwrap();
+    std::fs::write(key, made.signing_key.serialize_pem()).unwrap();
+}
+
 /// Two workers write games, and one is killed twice. Every game must be in the bucket once. Returns the rows that it must have.
 pub(crate) async fn each_game_is_written_once(
     output: &str,
