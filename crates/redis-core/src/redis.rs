@@ -120,8 +120,7 @@ impl Redis {
         let works = |shard: &Shard| shard.state().borrow().is_ok();
         let own = self.shard_of(channel);
         let other = || self.shards().iter().find(|shard| works(shard)).cloned();
-        let shard = own.clone().filter(works).or_else(other).or(own)?;
-        shard.pool().clients().first().cloned()
+        own.clone().filter(works).or_else(other).or(own).map(|shard| shard.first_client().clone())
     }
 
     /// Runs `op` on the shard that has this key, and again where that shard says that another has it.
@@ -161,7 +160,7 @@ impl Redis {
         slot: u16,
         op: impl Fn(Client) -> F,
     ) -> Result<T, RedisError> {
-        self.run_by(slot, |shard| shard.client_of_slot(slot).clone(), op).await
+        self.run_by(slot, |shard| shard.first_client().clone(), op).await
     }
 
     async fn run_by<T, F: Future<Output = Result<T, RedisError>>>(

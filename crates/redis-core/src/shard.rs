@@ -37,10 +37,10 @@ impl Shard {
         self.0.pool.client.next()
     }
 
-    /// The one of its connections that commands on this slot share.
-    pub(crate) fn client_of_slot(&self, slot: u16) -> &Client {
-        let clients = self.pool().clients();
-        &clients[usize::from(slot) % clients.len()]
+    /// The one of its connections for commands that must keep their order.
+    pub(crate) fn first_client(&self) -> &Client {
+        // A pool has at least one.
+        &self.pool().clients()[0]
     }
 
     /// All its connections.

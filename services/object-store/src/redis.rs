@@ -13,7 +13,9 @@
 //!   ▼
 //! batch_loop.rs      makes batches of what is queued, and sends them until they are executed, in order
 //!   ▼
-//! batch.rs, script/  one call of the script for each batch
+//! batch.rs           what the script gets of a batch
+//!   ▼
+//! script_call.rs     a call of the script (script/); on a Cluster the partitions of a shard share it
 //!   ▼
 //! settle.rs          what the reply to an operation means
 //!   ▼
@@ -45,6 +47,7 @@ mod partition_count;
 mod partition_ids;
 mod record;
 mod reply_handler;
+mod script_call;
 mod settle;
 mod wait_recheck;
 mod worker;

@@ -1,34 +1,29 @@
-//! A batch of operations, and how it is sent: one call of the script.
+//! A batch of operations, and how it is sent.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use fred::clients::Client;
 use fred::error::{Error, ErrorKind};
 use fred::interfaces::KeysInterface;
-use fred::types::scripts::Script;
 use fred::types::{Key as RedisKey, Value};
 use futures_util::future::try_join_all;
-use redis_core::{Channel, ErrorClass, Key, WaitReplicas};
+use redis_core::{ErrorClass, Key};
 use tokio::try_join;
 use tracing::warn;
 
-use super::chunks::{CHUNK_LEN, store_chunk};
+use super::chunks::store_chunk;
 use super::keyspace::Keyspace;
 use super::operation::Operation;
-
-const SCRIPT: &str = concat!(
-    include_str!("script/arguments.lua"),
-    include_str!("script/contents.lua"),
-    include_str!("script/objects.lua"),
-    include_str!("script/waiters.lua"),
-    include_str!("script/operations.lua"),
-);
+use super::script_call::{BatchArgs, ScriptCaller};
 
 /// Operations that are executed atomically.
 pub(super) struct Batch {
-    /// Number among the batches of this node. The script executes each number once.
+    /// Number among the batches of this node. The script executes the writes of each number once.
     pub(super) number: u64,
+    /// The number of the last batch before it that has a write, 0 for none.
+    pub(super) after: u64,
     pub(super) operations: Vec<Operation>,
 }
 
@@ -60,13 +55,14 @@ impl SendMode {
 /// Sends batches over one connection, so that they keep their order.
 pub(super) struct BatchSender {
     keyspace: Keyspace,
-    wait_replicas: WaitReplicas,
-    script: Script,
+    caller: ScriptCaller,
+    /// Whether there are other partitions, with which calls can be shared.
+    is_one_of_many: bool,
     /// KEYS of the script.
-    keys: Vec<RedisKey>,
-    /// The arguments that are the same for every batch: prefixes of keys, and the node.
-    fixed_args: Vec<Value>,
-    /// How often the script tries the commands that it may need.
+    keys: Arc<[RedisKey]>,
+    /// The arguments that are the same for every batch: prefixes of keys.
+    key_prefixes: Vec<Value>,
+    /// How often the script tries the commands that it may need, and says that the node is alive.
     trial_interval: Duration,
     tried_at: Option<Instant>,
 }
@@ -75,14 +71,8 @@ pub(super) struct BatchSender {
 const TRIAL_INTERVAL: Duration = Duration::from_millis(2);
 
 impl BatchSender {
-    /// Sends the batches of a node to one of so many partitions. Channels begin with `channel_prefix`.
-    pub(super) fn new(
-        keyspace: Keyspace,
-        partitions: u16,
-        wait_replicas: WaitReplicas,
-        channel_prefix: &str,
-        node: &str,
-    ) -> Self {
+    /// Sends the batches of a node to one of so many partitions.
+    pub(super) fn new(keyspace: Keyspace, partitions: u16, caller: ScriptCaller, node: &str) -> Self {
         let prefix = keyspace.prefix();
         let keys = [
             Key::ObjectStats(prefix),
@@ -105,45 +95,24 @@ impl BatchSender {
             Key::ObjectNotifications(prefix, ""),
             Key::ObjectNodeAlive(prefix, ""),
         ];
-        let channel_prefix = Channel::ObjectNode { prefix: channel_prefix, node: "" };
-        let fixed_args = key_prefixes.iter().map(Key::to_string);
-        let fixed_args = fixed_args.chain([channel_prefix.to_string(), node.to_owned()]);
         let keys = keys.iter().map(|key| key.to_string().into()).collect();
-        let fixed_args = fixed_args.map(Value::from).collect();
-        let (script, trial_interval) = (Script::from_lua(SCRIPT), TRIAL_INTERVAL * u32::from(partitions));
-        Self { keyspace, wait_replicas, script, keys, fixed_args, trial_interval, tried_at: None }
+        let key_prefixes = key_prefixes.iter().map(|key| key.to_string().into()).collect();
+        let trial_interval = TRIAL_INTERVAL * u32::from(partitions);
+        let is_one_of_many = partitions > 1;
+        Self { keyspace, caller, is_one_of_many, keys, key_prefixes, trial_interval, tried_at: None }
     }
 
-    /// Sends a batch once. With `REDIS_WAIT_REPLICAS` it succeeds when replicas have it, also if it only reads: an old primary
-    /// that has lost its replicas in a failover does not know what was written since.
+    /// Sends a batch once.
     pub(super) fn send(
         &mut self,
         batch: Batch,
         mode: SendMode,
     ) -> impl Future<Output = (Batch, Result<Replies, Error>)> + use<> {
-        let operations = batch.operations.iter().map(|operation| operation.encoded.as_slice());
-        let operations = operations.collect::<Vec<_>>().concat();
-        let contents = batch.operations.iter().filter_map(|next| next.content.clone().map(Value::from));
-        let is_trial = self.tried_at.is_none_or(|at| at.elapsed() >= self.trial_interval);
-        if is_trial {
-            self.tried_at = Some(Instant::now());
-        }
-        let head: [Value; 5] = [
-            batch.number.to_string().into(),
-            mode.word().into(),
-            CHUNK_LEN.to_string().into(),
-            if is_trial { "1" } else { "0" }.into(),
-            Bytes::from(operations).into(),
-        ];
-        let args: Vec<Value> = self.fixed_args.iter().cloned().chain(head).chain(contents).collect();
+        let args = self.args(&batch, mode);
         let chunks = batch.operations.iter().filter_map(|operation| operation.chunk.clone());
-        let call = Call {
-            chunks: chunks.collect(),
-            script: self.script.clone(),
-            keys: self.keys.clone(),
-            args,
-            wait_replicas: self.wait_replicas,
-        };
+        // In a shared call, a write that a full Redis allows would have it allow those of other batches.
+        let is_shared = self.is_one_of_many && !matches!(mode, SendMode::Full);
+        let call = Call { chunks: chunks.collect(), args, caller: self.caller.clone(), is_shared };
         let keyspace = self.keyspace.clone();
         async move {
             let executed = keyspace.run_in_order(|client| call.clone().execute(client)).await;
@@ -152,35 +121,64 @@ impl BatchSender {
         }
     }
 
+    /// What the script does for the node besides, as the script knows it. With `REDIS_WAIT_REPLICAS` there is always something to
+    /// write, which replicas must have: an old primary that has lost them in a failover does not know what was written since.
+    fn upkeep(&mut self) -> &'static str {
+        if self.tried_at.is_some_and(|at| at.elapsed() < self.trial_interval) {
+            return if self.caller.waits_for_replicas() { "alive" } else { "" };
+        }
+        self.tried_at = Some(Instant::now());
+        "trial"
+    }
+
+    fn args(&mut self, batch: &Batch, mode: SendMode) -> BatchArgs {
+        let operations: Vec<&[u8]> = batch.operations.iter().map(|next| next.encoded.as_slice()).collect();
+        let contents: Vec<Bytes> = batch.operations.iter().filter_map(|next| next.content.clone()).collect();
+        let head: [Value; 6] = [
+            batch.number.to_string().into(),
+            batch.after.to_string().into(),
+            mode.word().into(),
+            self.upkeep().into(),
+            Bytes::from(operations.concat()).into(),
+            contents.len().to_string().into(),
+        ];
+        let args = self.key_prefixes.iter().cloned().chain(head).chain(contents.into_iter().map(Value::from));
+        let bytes = batch.operations.iter().map(Operation::size).sum();
+        BatchArgs { keys: Arc::clone(&self.keys), args: args.collect(), bytes }
+    }
+
     /// Forgets which batches were executed.
     pub(super) async fn forget(&self) -> Result<(), Error> {
         // KEYS ends with the key of this node's batch.
-        let batch = self.keys.last().cloned();
+        let batch = self.keys.last();
         let unlink = |client: Client| {
-            let batch = batch.clone();
+            let batch = batch.cloned();
             async move { client.unlink(batch).await }
         };
         self.keyspace.run_in_order(unlink).await
     }
 }
 
-/// One call of the script, and the chunks that are stored right before it.
+/// One batch for the script, and the chunks that are stored right before it.
 #[derive(Clone)]
 struct Call {
     chunks: Vec<(String, Bytes)>,
-    script: Script,
-    keys: Vec<RedisKey>,
-    args: Vec<Value>,
-    wait_replicas: WaitReplicas,
+    args: BatchArgs,
+    caller: ScriptCaller,
+    is_shared: bool,
 }
 
 impl Call {
     async fn execute(self, client: Client) -> Result<Value, Error> {
-        let Self { chunks, script, keys, args, wait_replicas } = self;
+        let Self { chunks, args, caller, is_shared } = self;
         let chunks = try_join_all(chunks.into_iter().map(|(key, chunk)| store_chunk(&client, key, chunk)));
-        let replies = script.evalsha_with_reload(&client, keys, args);
-        let executed = wait_replicas.confirm(&client, async { try_join!(chunks, replies) });
-        executed.await.map(|(_, replies)| replies)
+        let replies = async {
+            match is_shared {
+                true => caller.call_shared(&client, args).await,
+                false => caller.call(&client, args).await,
+            }
+        };
+        try_join!(chunks, replies).map(|(_, replies)| replies)
     }
 }
 

@@ -42,6 +42,8 @@ pub(super) struct BatchLoop {
     received: VecDeque<Operation>,
     hints: Arc<Hints>,
     last_number: u64,
+    /// Number of the last batch that has a write.
+    last_write: u64,
 }
 
 impl BatchLoop {
@@ -53,7 +55,7 @@ impl BatchLoop {
         hints: Arc<Hints>,
     ) -> Self {
         let handler = ReplyHandler::new(backend, partition);
-        Self { sender, handler, queue, received: VecDeque::new(), hints, last_number: 0 }
+        Self { sender, handler, queue, received: VecDeque::new(), hints, last_number: 0, last_write: 0 }
     }
 
     /// Runs until the queue is closed.
@@ -119,7 +121,11 @@ impl BatchLoop {
             operations.push(next);
         }
         self.last_number += 1;
-        Batch { number: self.last_number, operations }
+        let after = self.last_write;
+        if operations.iter().any(Operation::is_write) {
+            self.last_write = self.last_number;
+        }
+        Batch { number: self.last_number, after, operations }
     }
 
     async fn handle_replies(&mut self, batch: Batch, replies: Replies) {

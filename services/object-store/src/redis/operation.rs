@@ -79,13 +79,14 @@ impl Operation {
         Self::new(&[b"cancel", &id_hex(id), ticket.as_bytes(), &duplicate], OnReply::Ignore)
     }
 
+    /// Whether the script remembers it, because it must not be executed twice.
+    pub(crate) fn is_write(&self) -> bool {
+        split_word(&self.encoded).is_none_or(|(name, _)| !READS.contains(&name))
+    }
+
     /// The first argument: in most operations the id in hex.
     pub(crate) fn first_argument(&self) -> &str {
-        let split = |bytes| {
-            let (length, rest) = <[u8]>::split_first_chunk(bytes)?;
-            rest.split_at_checked(u32::from_be_bytes(*length) as usize)
-        };
-        let argument = split(&self.encoded).and_then(|(_name, rest)| Some(split(rest)?.0));
+        let argument = split_word(&self.encoded).and_then(|(_name, rest)| Some(split_word(rest)?.0));
         argument.and_then(|argument| std::str::from_utf8(argument).ok()).unwrap_or_default()
     }
 
@@ -94,6 +95,15 @@ impl Operation {
         let chunk = self.chunk.as_ref().map(|(_, chunk)| chunk);
         self.encoded.len() + self.content.iter().chain(chunk).map(Bytes::len).sum::<usize>()
     }
+}
+
+/// The operations that are no writes: `reads` of the script.
+const READS: [&[u8]; 5] = [b"get", b"stat", b"notifications", b"ping", b"totals"];
+
+/// The first word of an encoded operation, and what is behind it.
+fn split_word(encoded: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = encoded.split_first_chunk()?;
+    rest.split_at_checked(u32::from_be_bytes(*length) as usize)
 }
 
 /// The id in hex, as in its key.
@@ -164,7 +174,8 @@ mod tests {
     fn an_operation_is_encoded_as_the_script_reads_it() {
         let operation = Operation::new(&[b"delete", b"00ff"], OnReply::Ignore);
         assert_eq!(operation.encoded, b"\0\0\0\x06delete\0\0\0\x0400ff");
-        assert_eq!(operation.first_argument(), "00ff");
-        assert_eq!(Operation::new(&[b"ping"], OnReply::Ignore).first_argument(), "");
+        assert_eq!((operation.first_argument(), operation.is_write()), ("00ff", true));
+        let ping = Operation::new(&[b"ping"], OnReply::Ignore);
+        assert_eq!((ping.first_argument(), ping.is_write()), ("", false));
     }
 }

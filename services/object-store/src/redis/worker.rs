@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use anyhow::Context;
 use chassis::unique;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use redis_core::key::spread_tags;
 use redis_core::{Key, Layout, Redis, State, WaitReplicas};
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::backend::RedisBackend;
@@ -21,6 +21,7 @@ use super::operation::Operation;
 use super::options::{RedisError, RedisOptions};
 use super::partition::Partition;
 use super::partition_count;
+use super::script_call::ScriptCaller;
 
 /// The background work of a backend. Nothing is sent to Redis unless it runs.
 pub(crate) struct RedisWorker {
@@ -74,25 +75,28 @@ impl RedisWorker {
             partition_count::settle(redis, wait_replicas, prefix, count).await?;
         }
         let subscriber = redis.subscriber()?;
-        let (mut tasks, mut hints) = (JoinSet::new(), PartitionHints::new());
+        let caller = ScriptCaller::new(wait_replicas, prefix, &node);
+        // One task for all partitions: they are woken together, and what they send goes together.
+        let (mut loops, mut hints) = (FuturesUnordered::new(), PartitionHints::new());
         for (partition, queue) in backend.partitions().iter().zip(queues) {
             let keyspace = partition.keyspace().clone();
             let partition_hints = Arc::<Hints>::default();
             hints.insert(keyspace.prefix().to_owned(), Arc::clone(&partition_hints));
-            let sender = BatchSender::new(keyspace, partition.ids().count, wait_replicas, prefix, &node);
+            let sender = BatchSender::new(keyspace, partition.ids().count, caller.clone(), &node);
             let batches = BatchLoop::new(backend.clone(), partition.clone(), queue, sender, partition_hints);
-            tasks.spawn(run_partition(batches, partition.clone(), node.clone()));
+            loops.push(run_partition(batches, partition, &node));
         }
         tokio::select! {
             () = listen(subscriber, prefix, &node, hints) => anyhow::bail!("the subscriber of the store has ended"),
-            ended = tasks.join_next() => ended.transpose().context("send operations to redis").map(drop),
+            // Their queues are closed: the node is ending.
+            _ = loops.next() => Ok(()),
         }
     }
 }
 
-async fn run_partition(batches: BatchLoop, partition: Partition, node: String) {
+async fn run_partition(batches: BatchLoop, partition: &Partition, node: &str) {
     tokio::select! {
         () = batches.run() => {}
-        () = collect_garbage(&partition, &node) => {}
+        () = collect_garbage(partition, node) => {}
     }
 }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use fred::interfaces::{HashesInterface, SortedSetsInterface};
-use redis_core::Redis;
+use futures_util::future::join_all;
+use redis_core::{Redis, WaitReplicas};
 use test_support::TestRedis;
 
 use super::super::operation::OnReply;
@@ -33,7 +34,8 @@ impl Script {
         let client = redis.client().await;
         let connected = Redis::connected(&redis.url().parse().unwrap()).await.unwrap();
         let keyspace = Keyspace::new(connected, "p:");
-        let sender = BatchSender::new(keyspace, 1, WaitReplicas::default(), "p:", node);
+        let sender =
+            BatchSender::new(keyspace, 1, ScriptCaller::new(WaitReplicas::default(), "p:", node), node);
         Self { redis, client, sender, number: 0 }
     }
 
@@ -45,7 +47,7 @@ impl Script {
         content: Option<Bytes>,
     ) -> Result<Vec<Bytes>, String> {
         let operation = Operation { content, ..Operation::new(args, OnReply::Ignore) };
-        let batch = Batch { number, operations: vec![operation] };
+        let batch = Batch { number, after: number - 1, operations: vec![operation] };
         let (_, replies) = self.sender.send(batch, mode).await;
         replies.map(|mut replies| replies.remove(0)).map_err(|error| error.details().to_owned())
     }
@@ -253,4 +255,55 @@ async fn a_batch_is_executed_once_and_never_out_of_order() {
     let stale = script.send(1, SendMode::Alone, &[b"ping"], None).await.unwrap_err();
     assert!(stale.starts_with("STALE"), "{stale}");
     assert_eq!(script.send(4, SendMode::Follows, &[b"ping"], None).await.unwrap(), ["ok"]);
+}
+
+#[tokio::test]
+async fn partitions_share_a_call_and_each_has_its_own_replies_counts_and_error() {
+    let redis = Arc::new(TestRedis::start().await);
+    let connected = Redis::connected(&redis.url().parse().unwrap()).await.unwrap();
+    let caller = ScriptCaller::new(WaitReplicas::default(), "p:", "00000000000000aa");
+    let mut senders = ["p:", "q:", "r:"].map(|prefix| {
+        let keyspace = Keyspace::new(connected.clone(), prefix);
+        BatchSender::new(keyspace, 3, caller.clone(), "00000000000000aa")
+    });
+    let set = |id: &'static [u8], data: &[u8]| {
+        let operation = Operation::new(&[b"set", id, record(data, None).bytes()], OnReply::Ignore);
+        Operation { content: Some(encode_small_content(data)), ..operation }
+    };
+    let operation = |args: &[&[u8]]| Operation::new(args, OnReply::Ignore);
+    let mut send = async |number, mode, batches: [Vec<Operation>; 3]| {
+        let before = calls(&redis).await;
+        let batches = batches.map(|operations| Batch { number, after: number - 1, operations });
+        let sent = senders.iter_mut().zip(batches).map(|(sender, batch)| sender.send(batch, mode));
+        let results: Vec<_> = join_all(sent).await.into_iter().map(|(_, result)| result).collect();
+        (results, calls(&redis).await - before)
+    };
+    // The script is loaded.
+    send(1, SendMode::Alone, [vec![operation(&[b"ping"])], vec![], vec![]]).await;
+
+    let batches = [
+        vec![set(b"0a", b"data"), set(b"0b", b"more")],
+        vec![set(b"0a", b"data"), operation(&[b"none"])],
+        vec![set(b"0a", b"abc")],
+    ];
+    let (results, calls) = send(2, SendMode::Alone, batches).await;
+    assert_eq!(calls, 1);
+    assert_eq!(results[0].as_ref().unwrap(), &[["ok"], ["ok"]]);
+    let error = results[1].as_ref().unwrap_err();
+    assert_eq!(failed_operation(error), Some(1), "{error:?}");
+    assert_eq!(results[2].as_ref().unwrap(), &[["ok"]]);
+
+    let totals = || vec![operation(&[b"totals"])];
+    let (results, calls) = send(3, SendMode::Alone, [totals(), totals(), totals()]).await;
+    let results: Vec<_> = results.into_iter().map(|result| result.unwrap().remove(0)).collect();
+    assert_eq!(calls, 1);
+    assert_eq!(results, [["totals", "2", "2", "8"], ["totals", "1", "1", "4"], ["totals", "1", "1", "3"]]);
+}
+
+/// How often the script was called.
+async fn calls(redis: &TestRedis) -> u64 {
+    let stats = redis.admin("INFO commandstats").await;
+    let stats = stats.as_string().unwrap();
+    let calls = stats.split_once("cmdstat_evalsha:calls=").and_then(|(_, rest)| rest.split_once(','));
+    calls.map_or(0, |(calls, _)| calls.parse().unwrap())
 }

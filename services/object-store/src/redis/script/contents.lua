@@ -27,7 +27,9 @@ local function add(name, by)
 end
 
 -- Counts are written once per batch: `ids`, `contents` and `bytes` to the statistics, `total` to the total size.
-local change = { ids = 0, contents = 0, bytes = 0, total = 0 }
+local change
+local function begin_counts() change = { ids = 0, contents = 0, bytes = 0, total = 0 } end
+
 local function write_counts()
   for name, by in pairs(change) do
     if by ~= 0 then add(name, by) end

@@ -184,7 +184,7 @@ function reads.notifications()
   return found
 end
 
--- Does nothing: every batch says that the node is alive.
+-- Does nothing.
 function reads.ping()
   return 'ok'
 end
@@ -199,7 +199,9 @@ end
 
 local write_arguments =
   { set = 2, link = 3, delete = 2, duplicate = 3, recheck = 3, hold = 2, release = 2, refuse = 1, cancel = 3 }
-local replies, write_replies = {}, {}
+local replies, write_replies
+-- Whether the batch has been executed before; its replies to writes, as far as it has been; and whether no other batch has been.
+local is_executed, replayed, is_first_memory
 local function execute(index)
   local name = next_argument()
   if reads[name] then
@@ -214,26 +216,71 @@ local function execute(index)
   if writes[name] then write_replies[index] = replies[index] end
 end
 
--- The counts come last: if Redis refuses them, nothing is executed twice.
+-- A batch that only reads needs no memory of it. The counts come last: if Redis refuses them, nothing is executed twice.
 local function remember(numbers, field)
-  if not is_executed then
+  if not is_executed and next(write_replies) then
     call('HSET', batch, 'number', numbers, field, cmsgpack.pack(write_replies))
-    call('EXPIRE', batch, BATCH_TTL)
+    if is_first_memory or upkeep ~= '' then call('EXPIRE', batch, BATCH_TTL) end
   end
   write_counts()
 end
 
-while cursor <= #operations do
-  local index = #replies + 1
-  local ok, problem = pcall(execute, index)
-  if not ok then
-    remember((last and string.format('%.0f', last) or '') .. '+' .. ARGV[10], 'partial')
-    problem = type(problem) == 'table' and problem.err or tostring(problem)
-    -- Redis before 7 begins with the line of the script.
-    problem = string.gsub(string.gsub(problem, '^@?user_script: ?%d+: ', ''), '^%-', '')
-    return redis.error_reply(problem .. ' (operation ' .. index .. ')')
-  end
+-- An error as text: Redis before 7 begins with the line of the script.
+local function error_text(problem)
+  problem = type(problem) == 'table' and problem.err or tostring(problem)
+  return (string.gsub(string.gsub(problem, '^@?user_script: ?%d+: ', ''), '^%-', ''))
 end
-remember(ARGV[10], replies_field)
-if #repaired > 0 then replies[#replies + 1] = { 'repaired', unpack(repaired, 1, 10) } end
-return replies
+
+-- Executes the next batch. Returns its replies, or its error.
+local function execute_batch(is_first)
+  take_batch(is_first)
+  replies, write_replies, replayed, repaired = {}, {}, {}, {}
+  flag_is_set, alive_nodes = nil, { [node] = true }
+  begin_counts()
+
+  -- Usually none of them is there, so they are asked for together. Where this shard has not got the slot, this fails.
+  if call('EXISTS', trial, waited_flag, refused_flag) == 0 then
+    is_waited, may_be_refused = false, false
+  else
+    is_waited, may_be_refused = nil, nil
+  end
+  -- After a first write that takes no memory, a full Redis allows a script its other writes.
+  if mode == 'full' then call('PERSIST', batch) end
+  if upkeep ~= '' then call('SET', alive, '1', 'EX', ALIVE_TTL) end
+  if upkeep == 'trial' then try_commands() end
+
+  local own, replies_field = tonumber(number), tostring(number % 2)
+  local numbers = call_own('HGET', batch, 'number') or ''
+  local last, partial = tonumber(numbers), nil
+  if not last then
+    last, partial = string.match(numbers, '^(%d*)%+(%d+)$')
+    last, partial = tonumber(last), tonumber(partial)
+  end
+  is_executed, is_first_memory = last ~= nil and own <= last, numbers == ''
+  if is_executed and own < last - 1 then return 'STALE newer batches of this node were executed' end
+  if is_executed or own == partial then
+    local ok, packed = pcall(cmsgpack.unpack, call('HGET', batch, is_executed and replies_field or 'partial'))
+    if ok and type(packed) == 'table' then replayed = packed end
+  elseif mode == 'follows' and ((last or 0) ~= tonumber(after) or partial) then
+    return 'EARLY the batch before this one was not executed'
+  end
+
+  while cursor <= #operations do
+    local index = #replies + 1
+    local ok, problem = pcall(execute, index)
+    if not ok then
+      remember((last and string.format('%.0f', last) or '') .. '+' .. number, 'partial')
+      return error_text(problem) .. ' (operation ' .. index .. ')'
+    end
+  end
+  remember(number, replies_field)
+  if #repaired > 0 then replies[#replies + 1] = { 'repaired', unpack(repaired, 1, 10) } end
+  return replies
+end
+
+local results = {}
+repeat
+  local ok, result = pcall(execute_batch, #results == 0)
+  results[#results + 1] = ok and result or error_text(result)
+until argument >= #ARGV
+return results

@@ -20,7 +20,7 @@ local function add_waiter(id, ticket, duplicate)
   return 'absent'
 end
 
-local alive_nodes = { [node] = true }
+local alive_nodes
 local function is_alive(other)
   if alive_nodes[other] == nil then alive_nodes[other] = call('EXISTS', alive_key .. other) == 1 end
   return alive_nodes[other]
