@@ -8,6 +8,9 @@ use_docker || fail "there is no Docker engine"
 release=$target/release-$(version)
 [ -e "$release/SHA256SUMS" ] || fail "there is no release in $release: run scripts/release.sh"
 (cd "$release" && sha256sum --check --quiet SHA256SUMS)
+for image in "$release"/*.image.tar.gz; do
+  tar -tzf "$image" oci-layout index.json >/dev/null || fail "$image is no OCI archive"
+done
 
 "${docker[@]}" run --rm --interactive --volume "$release:/release:ro" debian:bookworm-slim bash -euo pipefail <<'END'
 export DEBIAN_FRONTEND=noninteractive

@@ -28,7 +28,7 @@ use_cross_compiler() {
   say "installing a compiler for $arch"
   [ "$(id -u)" = 0 ] || fail "compiling for $arch installs Debian packages: run this as root, or in a container"
   quietly apt.log "the compiler for $arch could not be installed" bash -c \
-    "dpkg --add-architecture $debian && apt-get update -qq && apt-get install -y -qq gcc-${arch/_/-}-linux-gnu g++-${arch/_/-}-linux-gnu libssl-dev:$debian zlib1g-dev:$debian"
+    "dpkg --add-architecture $debian && apt-get update -qq && apt-get install -y -qq gcc-${arch/_/-}-linux-gnu g++-${arch/_/-}-linux-gnu libssl-dev:$debian zlib1g-dev:$debian qemu-user"
   rustup target add "$triple"
   local name=${triple//-/_}
   export "CC_$name=$arch-linux-gnu-gcc" "CXX_$name=$arch-linux-gnu-g++" "AR_$name=$arch-linux-gnu-ar" \
@@ -52,6 +52,11 @@ build() {
   for service in "${services[@]}"; do "${arch/_/-}-linux-gnu-strip" -o "$folder/$service" "$built/$service"; done
   cp -r LICENSE deploy/systemd "$folder/"
   file "${services[@]/#/$folder/}" | sed "s|^$out/||; s|, BuildID.*, |, |"
+  local run=() # what runs a binary of another architecture
+  [ "$arch" = "$here" ] || run=("qemu-$arch")
+  for service in "${services[@]}"; do
+    "${run[@]}" "$folder/$service" --version || fail "$service does not start on $arch"
+  done
   tar -C "$out" --owner=0 --group=0 -czf "$out/$name.tar.gz" "$name"
   [ "$arch" != "$here" ] || build_images "$folder"
   rm -r "$folder"
@@ -65,17 +70,22 @@ build() {
 
 # The last stage of the Dockerfile, with the binaries of a folder in place of those of the stage that compiles.
 build_images() {
-  local service context=$out/context
+  local service context=$out/context base=debian:bookworm-slim pinned labels=()
   if ! use_docker; then
     say "NOT made: images (there is no Docker engine)"
     return
   fi
+  # By its digest, so that an image says what it was made of. An image that did not come from a registry has none.
+  "${docker[@]}" pull --quiet "$base" >/dev/null || say "$base cannot be pulled: using the one that is here"
+  pinned=$("${docker[@]}" image inspect --format '{{join .RepoDigests "\n"}}' "$base" | head -n 1)
+  [ -z "$pinned" ] || labels=(--label "org.opencontainers.image.base.name=$base" --label "org.opencontainers.image.base.digest=${pinned#*@}")
   mkdir "$context"
-  sed -n '/^FROM debian/,$ { s|--from=builder /src/target/release/||; p; }' deploy/Dockerfile >"$context/Dockerfile"
+  sed -n '/^FROM debian/,$ { s|--from=builder /src/target/release/||; s|^FROM .*|FROM '"${pinned:-$base}"'|; p; }' deploy/Dockerfile \
+    >"$context/Dockerfile"
   cp "${services[@]/#/$1/}" "$context/"
   for service in "${services[@]}"; do
     say "image of $service"
-    "${docker[@]}" build --quiet --build-arg "SERVICE=$service" --tag "backplane/$service:$version" "$context"
+    "${docker[@]}" build --quiet "${labels[@]}" --build-arg "SERVICE=$service" --tag "backplane/$service:$version" "$context"
     "${docker[@]}" save "backplane/$service:$version" | gzip >"$out/$service-$version-$here.image.tar.gz"
   done
   rm -r "$context"
