@@ -1,37 +1,63 @@
 //! Where the records of a session are in Redis, and which message says that it ended.
 
+use std::ops::Range;
+
 use serde::Deserialize;
 
 /// The name of a key with `{token}` in it, and where it says so `{member}` or `{count}`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(transparent)]
-pub struct KeyPattern(String);
+#[serde(from = "String")]
+pub struct KeyPattern {
+    text: String,
+    /// Where the placeholders are. They are filled in for each session.
+    token: Option<usize>,
+    member: Option<usize>,
+}
+
+const TOKEN: &str = "{token}";
+const MEMBER: &str = "{member}";
+
+impl From<String> for KeyPattern {
+    fn from(text: String) -> Self {
+        let (token, member) = (text.find(TOKEN), text.find(MEMBER));
+        Self { text, token, member }
+    }
+}
 
 impl KeyPattern {
     /// The key of a session.
     pub fn of(&self, token: &str) -> String {
-        self.0.replace("{token}", token)
+        self.part_of(0..self.text.len(), token)
     }
 
     /// What is before and after the name of the member.
     pub fn around_member(&self, token: &str) -> (String, String) {
-        let (before, after) = self.0.split_once("{member}").unwrap_or((&self.0, ""));
-        (before.replace("{token}", token), after.replace("{token}", token))
+        let (before, after) =
+            self.member.map_or((self.text.len(), self.text.len()), |at| (at, at + MEMBER.len()));
+        (self.part_of(0..before, token), self.part_of(after..self.text.len(), token))
+    }
+
+    /// A part of the pattern, with the token in its place.
+    fn part_of(&self, part: Range<usize>, token: &str) -> String {
+        match self.token.filter(|at| part.contains(at)) {
+            Some(at) => [&self.text[part.start..at], token, &self.text[at + TOKEN.len()..part.end]].concat(),
+            None => self.text[part].to_owned(),
+        }
     }
 
     /// What is before and after the count. `None` if there is none in the name.
     pub fn around_count(&self) -> Option<(&str, &str)> {
-        self.0.split_once("{count}")
+        self.text.split_once("{count}")
     }
 
     /// The pattern itself.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
     }
 
     /// Whether the placeholders are these, each once, and no others.
     pub(super) fn has_exactly(&self, placeholders: &[&str]) -> bool {
-        let rest = placeholders.iter().try_fold(self.0.clone(), |rest, placeholder| {
+        let rest = placeholders.iter().try_fold(self.text.clone(), |rest, placeholder| {
             (rest.matches(placeholder).count() == 1).then(|| rest.replace(placeholder, ""))
         });
         rest.is_some_and(|rest| !rest.is_empty() && !rest.contains(['{', '}']))
@@ -97,10 +123,12 @@ mod tests {
 
     #[test]
     fn a_pattern_has_the_placeholders_that_its_place_allows() {
-        let pattern = |text: &str| KeyPattern(text.to_owned());
+        let pattern = |text: &str| KeyPattern::from(text.to_owned());
         assert_eq!(pattern("o:{token}:x").of("t"), "o:t:x");
         let (before, after) = pattern("o:{token}:{member}:x").around_member("t");
         assert_eq!((before.as_str(), after.as_str()), ("o:t:", ":x"));
+        let (before, after) = pattern("o:{member}:{token}").around_member("{member}");
+        assert_eq!((before.as_str(), after.as_str()), ("o:", ":{member}"));
         assert!(pattern("o:{token}").has_exactly(&["{token}"]));
         for bad in ["o", "{token}", "o:{token}:{user}", "{token}:{token}", "o:{token}}"] {
             assert!(!pattern(bad).has_exactly(&["{token}"]), "{bad}");
