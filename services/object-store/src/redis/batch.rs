@@ -144,7 +144,12 @@ impl BatchSender {
         ];
         let args = self.key_prefixes.iter().cloned().chain(head).chain(contents.into_iter().map(Value::from));
         let bytes = batch.operations.iter().map(Operation::size).sum();
-        BatchArgs { keys: Arc::clone(&self.keys), args: args.collect(), bytes }
+        BatchArgs {
+            keys: Arc::clone(&self.keys),
+            args: args.collect(),
+            operations: batch.operations.len(),
+            bytes,
+        }
     }
 
     /// Forgets which batches were executed.

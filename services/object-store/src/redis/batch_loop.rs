@@ -23,11 +23,9 @@ use super::hints::Hints;
 use super::operation::{OnReply, Operation};
 use super::partition::Partition;
 use super::reply_handler::ReplyHandler;
+use super::script_call::{BYTES_MAX, OPERATIONS_MAX};
 use crate::request::Refused;
 
-/// Operations in a batch, and their bytes: some milliseconds of Redis's time.
-const BATCH_MAX: usize = 256;
-const BATCH_BYTES: usize = 4 << 20;
 /// Batches in flight: as many as the script remembers replies of.
 const IN_FLIGHT_MAX: usize = 2;
 /// Pause before something is tried again.
@@ -114,7 +112,7 @@ impl BatchLoop {
 
     fn next_batch(&mut self) -> Batch {
         let (mut operations, mut bytes) = (Vec::new(), 0);
-        while operations.len() < BATCH_MAX && bytes < BATCH_BYTES {
+        while operations.len() < OPERATIONS_MAX && bytes < BYTES_MAX {
             let own = self.handler.own.next().or_else(|| self.received.pop_front());
             let Some(next) = own.or_else(|| self.queue.try_recv().ok()) else { break };
             bytes += next.size();

@@ -178,4 +178,11 @@ mod tests {
         let ping = Operation::new(&[b"ping"], OnReply::Ignore);
         assert_eq!((ping.first_argument(), ping.is_write()), ("", false));
     }
+
+    #[test]
+    fn the_reads_are_those_of_the_script() {
+        let script = include_str!("script/operations.lua");
+        let names = script.lines().filter_map(|line| line.strip_prefix("function reads.")?.split('(').next());
+        assert!(names.map(str::as_bytes).eq(READS));
+    }
 }

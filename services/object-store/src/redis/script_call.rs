@@ -25,16 +25,18 @@ const SCRIPT: &str = concat!(
     include_str!("script/operations.lua"),
 );
 
-/// Batches in a call, and their bytes: as long as Redis may take for a full batch of one partition.
-const BATCHES_MAX: usize = 64;
-const BYTES_MAX: usize = 4 << 20;
+/// Operations in a call, and their bytes: some milliseconds of Redis's time. They end a batch too.
+pub(super) const OPERATIONS_MAX: usize = 256;
+pub(super) const BYTES_MAX: usize = 4 << 20;
 
-/// One batch as the script reads it.
+/// One batch as the script reads it. Cloning shares it.
 #[derive(Clone)]
 pub(super) struct BatchArgs {
     /// The keys that the script has as KEYS.
     pub(super) keys: Arc<[RedisKey]>,
-    pub(super) args: Vec<Value>,
+    pub(super) args: Arc<[Value]>,
+    /// Number of its operations.
+    pub(super) operations: usize,
     /// The length of the arguments.
     pub(super) bytes: usize,
 }
@@ -110,8 +112,7 @@ impl ScriptCaller {
             let (batches, reply_to): (Vec<_>, Vec<_>) =
                 next.into_iter().map(|next| (next.batch, next.reply_to)).unzip();
             let results = self.call_with(&client, batches).await;
-            let results =
-                results.unwrap_or_else(|error| reply_to.iter().map(|_| Err(error.clone())).collect());
+            let results = results.unwrap_or_else(|error| vec![Err(error); reply_to.len()]);
             for (reply_to, result) in reply_to.into_iter().zip(results) {
                 // Fails only if the node is ending.
                 let _ = reply_to.send(result);
@@ -119,13 +120,15 @@ impl ScriptCaller {
         }
     }
 
-    /// The batches of the next call. `None` if there are none: then nobody calls any more.
+    /// The batches of the next call: until they are at a limit, which the last one may exceed. `None` if there are none: then
+    /// nobody calls any more.
     fn take_waiting(&self, connection: &str) -> Option<Vec<WaitingBatch>> {
         let mut waiting = self.0.waiting.lock();
         let queue = waiting.get_mut(connection)?;
-        let (mut next, mut bytes) = (Vec::new(), 0);
-        while next.len() < BATCHES_MAX && bytes < BYTES_MAX {
+        let (mut next, mut operations, mut bytes) = (Vec::new(), 0, 0);
+        while operations < OPERATIONS_MAX && bytes < BYTES_MAX {
             let Some(batch) = queue.pop_front() else { break };
+            operations += batch.batch.operations;
             bytes += batch.batch.bytes;
             next.push(batch);
         }
@@ -151,7 +154,7 @@ impl ScriptCaller {
                 None => first_keys = Some(keys.to_vec()),
                 Some(_) => args.extend(keys.iter().cloned().map(Value::from)),
             }
-            args.extend(own);
+            args.extend(own.iter().cloned());
         }
         let call = script.evalsha_with_reload::<Value, _, _>(client, first_keys.unwrap_or_default(), args);
         let results = wait_replicas.confirm(client, call).await?.into_array();

@@ -9,6 +9,7 @@ use test_support::TestRedis;
 
 use super::super::operation::OnReply;
 use super::super::record::{Record, encode_small_content};
+use super::super::script_call::OPERATIONS_MAX;
 use super::*;
 
 struct Script {
@@ -298,6 +299,11 @@ async fn partitions_share_a_call_and_each_has_its_own_replies_counts_and_error()
     let results: Vec<_> = results.into_iter().map(|result| result.unwrap().remove(0)).collect();
     assert_eq!(calls, 1);
     assert_eq!(results, [["totals", "2", "2", "8"], ["totals", "1", "1", "4"], ["totals", "1", "1", "3"]]);
+
+    let full = || (0..OPERATIONS_MAX).map(|_| operation(&[b"ping"])).collect::<Vec<_>>();
+    let (results, calls) = send(4, SendMode::Alone, [full(), full(), full()]).await;
+    assert!(results.iter().all(Result::is_ok));
+    assert_eq!(calls, 3, "a call has no more operations than a batch may have");
 }
 
 /// How often the script was called.
