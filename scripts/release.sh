@@ -49,7 +49,7 @@ build() {
   say "$name.tar.gz"
   local folder=$out/$name service
   mkdir "$folder"
-  for service in "${services[@]}"; do "${arch/_/-}-linux-gnu-strip" -o "$folder/$service" "$built/$service"; done
+  for service in "${services[@]}"; do "$arch-linux-gnu-strip" -o "$folder/$service" "$built/$service"; done
   cp -r LICENSE deploy/systemd "$folder/"
   file "${services[@]/#/$folder/}" | sed "s|^$out/||; s|, BuildID.*, |, |"
   local run=() # what runs a binary of another architecture
