@@ -17,7 +17,7 @@ use self::nodes::{Node, parse_nodes};
 use crate::{TestRedis, eventually, eventually_ok, free_port};
 
 /// What makes a server a node. A primary that is away for 2 s is replaced, which is as soon as a busy machine allows; meanwhile
-/// the other shards go on; and a new replica waits for no others.
+/// the other shards go on; a new replica waits for no others; and one that could not take its place for long still may.
 const NODE_ARGS: &[&str] = &[
     "--cluster-enabled",
     "yes",
@@ -26,6 +26,8 @@ const NODE_ARGS: &[&str] = &[
     "--cluster-require-full-coverage",
     "no",
     "--repl-diskless-sync-delay",
+    "0",
+    "--cluster-replica-validity-factor",
     "0",
 ];
 /// How many there may be at a time in a test program. A node that gets no processor time for too long is called down.
@@ -147,6 +149,23 @@ impl RedisCluster {
         let slot = self.slot_of(number).await;
         self.nodes[number].kill().await;
         self.wait_for_failover(slot, number).await
+    }
+
+    /// Kills a primary (SIGKILL). Its replica takes its place after [`Self::allow_failover`], however long that takes.
+    pub async fn kill_without_failover(&mut self, number: usize) {
+        self.set_no_failover("yes").await;
+        self.nodes[number].kill().await;
+    }
+
+    /// Lets the replica of a primary that was [killed](Self::kill_without_failover) take its place.
+    pub async fn allow_failover(&self) {
+        self.set_no_failover("no").await;
+    }
+
+    async fn set_no_failover(&self, value: &str) {
+        for number in self.running() {
+            self.nodes[number].admin(&format!("CONFIG SET cluster-replica-no-failover {value}")).await;
+        }
     }
 
     /// `CLUSTER FAILOVER`: the replica takes the place of the primary, without the loss of a write. Returns its number.

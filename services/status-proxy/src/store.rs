@@ -28,7 +28,7 @@ use self::history::epochs_channel;
 pub(crate) use self::history::{HistoryStore, RecordedBy, Recording, RecordingState, Take};
 #[cfg(test)]
 pub(crate) use self::page::test_page;
-pub(crate) use self::page::{PAGE_BYTES, StoredPage};
+pub(crate) use self::page::{PAGE_BYTES, RecordedSpan, StoredPage};
 pub(crate) use self::recorded_runs::RecordedRuns;
 use crate::partition::Partitions;
 

@@ -39,12 +39,13 @@ async fn each_game_is_written_once_through_a_kill_a_reshard_an_added_node_and_a_
     load.wait_for_more(&world).await;
 
     let jobs = cluster.owner(jobs_slot()).await;
-    cluster.nodes[jobs].kill().await;
+    cluster.kill_without_failover(jobs).await;
     eventually("/ready names the shard", async || {
         let (status, body) = first.get("/ready").await;
         status == 503 && body.contains(&format!("shard of 127.0.0.1:{}", cluster.nodes[jobs].port()))
     })
     .await;
+    cluster.allow_failover().await;
     cluster.wait_for_failover(jobs_slot(), jobs).await;
     second.kill().await;
     cluster.nodes[jobs].restart().await;

@@ -184,13 +184,14 @@ async fn acknowledged_is_kept_through_a_kill_a_reshard_an_added_node_and_a_plann
     // The shard of the first two writers is killed: the others go on, before another has taken its place.
     let killed = cluster.owner(0).await;
     load.take_pauses();
-    cluster.nodes[killed].kill().await;
+    cluster.kill_without_failover(killed).await;
     eventually("/ready names the shard", async || {
         let (status, body) = nodes.0.process.get("/ready").await;
         status == 503 && body.contains(&format!("shard of 127.0.0.1:{}", cluster.nodes[killed].port()))
     })
     .await;
     load.go_on(2..6).await;
+    cluster.allow_failover().await;
     cluster.wait_for_failover(0, killed).await;
     cluster.nodes[killed].restart().await;
     load.go_on(0..6).await;

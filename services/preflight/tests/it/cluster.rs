@@ -42,13 +42,14 @@ async fn changes_are_seen_through_a_kill_a_reshard_an_added_node_and_a_planned_f
 
     // The shard of the first run is killed: the others see every change as before.
     let killed = cluster.owner(0).await;
-    cluster.nodes[killed].kill().await;
+    cluster.kill_without_failover(killed).await;
     eventually("/ready names the shard", async || {
         let (status, body) = service.get("/ready").await;
         status == 503 && body.contains(&format!("shard of 127.0.0.1:{}", cluster.nodes[killed].port()))
     })
     .await;
     load.reset_lags();
+    cluster.allow_failover().await;
     cluster.wait_for_failover(0, killed).await;
     load.sees_changes(0).await;
     service.wait_until_ready().await;

@@ -38,7 +38,7 @@ async fn accepted_steps_arrive_in_order_while_a_primary_and_an_instance_are_kill
 
     // A primary is killed. The steps of the other shards' customers go on in time.
     let (began_ms, killed) = (now_ms(), cluster.owner(0).await);
-    cluster.nodes[killed].kill().await;
+    cluster.kill_without_failover(killed).await;
     let name = format!("shard of 127.0.0.1:{}", cluster.nodes[killed].port());
     for player in &*players {
         eventually("/ready names the shard", async || {
@@ -47,6 +47,7 @@ async fn accepted_steps_arrive_in_order_while_a_primary_and_an_instance_are_kill
         })
         .await;
     }
+    cluster.allow_failover().await;
     let promoted = cluster.wait_for_failover(0, killed).await;
     let late_ms = subscriber.lateness_ms(began_ms, |name| is_timed(name) && shard_of(name) > 0);
     println!("a primary killed: steps of other shards at most {late_ms} ms late");

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::line::{Line, LineId};
 use crate::resume::Start;
-use crate::store::StoredPage;
+use crate::store::{RecordedSpan, StoredPage};
 
 /// See [the module](self). Its lines come from the recorded history until the replay buffer has all that follow.
 pub(super) struct ChannelProgress {
@@ -14,6 +14,8 @@ pub(super) struct ChannelProgress {
     skip: usize,
     /// It has been told that lines up to this one may be missing.
     told: LineId,
+    /// It has been told that lines may be missing right before this one, from which on the recording is complete.
+    told_before: LineId,
     /// It was told that what it asks for is not there, and has had no line since: what is missing before that line is a part of it.
     is_warned: bool,
     /// The channel has a recorded history.
@@ -60,8 +62,8 @@ impl RecordedPlace {
         self.page.as_ref()?.channel(self.index)
     }
 
-    /// If all that is recorded has been read: the line before which that is every line. Goes on to the next page otherwise.
-    fn end(&mut self, latest: LineId) -> Option<LineId> {
+    /// If all that is recorded has been read: what that is. Goes on to the next page otherwise.
+    fn end(&mut self, latest: LineId) -> Option<RecordedSpan> {
         let page = self.page.as_ref()?;
         match self.line() {
             Some(line) if line.id <= latest => None,
@@ -71,7 +73,7 @@ impl RecordedPlace {
                 None
             }
             // A line after `latest` is about to be received.
-            Some(_) | None => Some(page.span.until),
+            Some(_) | None => Some(page.span),
         }
     }
 }
@@ -84,6 +86,7 @@ impl ChannelProgress {
             after,
             skip,
             told: after,
+            told_before: LineId::default(),
             is_warned: !recovered,
             is_recorded,
             existed,
@@ -96,9 +99,15 @@ impl ChannelProgress {
     pub(super) fn add_page(&mut self, after: LineId, page: Arc<StoredPage>, latest: LineId) -> bool {
         let Some(place) = self.place.as_mut().filter(|place| place.after == after) else { return false };
         let missing_until = page.missing_until(after, self.existed);
+        let since = page.span.since;
+        let has_older = page.lines.first().is_some_and(|line| line.id < since);
         self.existed |= page.exists;
         (place.page, place.index) = (Some(page), 0);
-        missing_until.is_some_and(|until| self.must_tell(until.min(latest)))
+        let must_tell = missing_until.is_some_and(|until| self.must_tell(until.min(latest)));
+        if must_tell && !has_older {
+            self.told_before = since;
+        }
+        must_tell
     }
 
     /// Goes on to where the next line is. Returns `true` if lines may be missing before it, and the viewer has to be told.
@@ -111,11 +120,16 @@ impl ChannelProgress {
             self.place = Some(RecordedPlace::after(self.after));
         }
         if let Some(place) = &mut self.place {
-            let Some(recorded_until) = place.end(latest) else { return false };
+            let Some(recorded) = place.end(latest) else {
+                let next =
+                    place.page.as_ref().map(|page| page.span.since).zip(place.line().map(|line| line.id));
+                return next.is_some_and(|(since, next)| self.must_tell_before(since, next));
+            };
             self.place = None;
-            if complete_after <= recorded_until {
+            if complete_after <= recorded.until {
+                let must_tell = self.must_tell_before(recorded.since, recorded.until);
                 self.after = complete_after;
-                return false;
+                return must_tell;
             }
             self.unrecorded = complete_after;
         }
@@ -143,6 +157,17 @@ impl ChannelProgress {
         self.skip = self.skip.saturating_sub(1);
         self.is_warned &= !is_wanted;
         is_wanted
+    }
+
+    /// Nobody recorded for a while before `since`, and the next line is `next` or a later one. Whether the viewer has to be told
+    /// here: if it has got older lines, it was told before those.
+    fn must_tell_before(&mut self, since: LineId, next: LineId) -> bool {
+        let is_here = self.after < since && since <= next;
+        if self.is_warned || !is_here || since <= self.told_before {
+            return false;
+        }
+        self.told_before = since;
+        true
     }
 
     /// Whether the viewer does not know yet that lines up to this one may be missing here.
@@ -292,6 +317,35 @@ mod tests {
         unrecorded.span.until = id(4);
         assert!(!viewer.add_page(id(3), Arc::new(unrecorded), LATEST));
         assert_eq!(taken(&mut viewer, &buffer), (vec![0, 7, 8], None));
+    }
+
+    #[test]
+    fn a_gap_is_told_again_where_nobody_recorded_if_there_are_older_lines() {
+        let page = |sequences: &[u64], is_end| {
+            let mut page = test_page(Some(id(1)), sequences, is_end);
+            page.span.since = id(6);
+            Arc::new(page)
+        };
+        for recovered in [false, true] {
+            let buffer = buffer(8, 9..=9);
+            let mut viewer = progress(1, 0, recovered);
+            taken(&mut viewer, &buffer);
+            assert_eq!(viewer.add_page(id(1), page(&[2, 3, 7, 8], true), LATEST), recovered, "else it knows");
+            assert_eq!(taken(&mut viewer, &buffer), (vec![2, 3, 0, 7, 8, 9], None));
+
+            let mut viewer = progress(1, 0, recovered);
+            taken(&mut viewer, &buffer);
+            viewer.add_page(id(1), page(&[7, 8], true), LATEST);
+            assert_eq!(taken(&mut viewer, &buffer), (vec![7, 8, 9], None), "told before the first line");
+
+            let buffer = self::buffer(6, 7..=7);
+            let mut viewer = progress(1, 0, recovered);
+            taken(&mut viewer, &buffer);
+            viewer.add_page(id(1), page(&[2, 3], true), LATEST);
+            assert_eq!(taken(&mut viewer, &buffer), (vec![2, 3], Some(id(3))));
+            assert!(viewer.add_page(id(3), page(&[], true), LATEST), "the buffer has the rest");
+            assert_eq!(taken(&mut viewer, &buffer), (vec![7], None));
+        }
     }
 
     #[test]
