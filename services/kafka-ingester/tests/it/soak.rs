@@ -16,8 +16,6 @@ const INSTANCES: usize = 3;
 /// The mock cluster keeps only 5 MB of a partition. All messages that are not yet applied can be in one
 /// partition.
 const MAX_BACKLOG: usize = 25_000;
-/// A real broker has no shorter one than 6 s.
-const MOCK_SESSION: (&str, &str) = ("KAFKA_CONF_SESSION_TIMEOUT_MS", "2000");
 
 #[derive(Clone, Copy)]
 enum Fault {
@@ -141,8 +139,7 @@ async fn soak(wire: Wire, more_vars: &[(&str, &str)]) {
     let world = World::with(Kafka::start(), TestRedis::start().await, PARTITIONS as i32).await;
     let proxy = FlakyProxy::start(world.redis.port()).await;
     let port = proxy.port().to_string();
-    let session = world.kafka.mock.is_some().then_some(MOCK_SESSION);
-    let vars = [&TRAFFIC_VARS[..], &[("REDIS_PORT", &port)], session.as_slice(), more_vars].concat();
+    let vars = [&TRAFFIC_VARS[..], &[("REDIS_PORT", &port)], more_vars].concat();
     let vars = vars.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     let mut soak = Soak { world, proxy, vars, instances: Vec::new() };
     let notifications = soak.world.subscribe("battery:*").await;
