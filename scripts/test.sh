@@ -37,9 +37,7 @@ run() { timeout "${foreground[@]}" "$limit" cargo test --locked "$@" </dev/null 
 
 # A test that failed on a busy machine may have been unlucky. That is still a defect, of the test or of what it tests, but no
 # reason to fail a whole run: with TEST_AGAIN=1 up to five failed tests are run once more by themselves, and named at the end.
-# A program that a signal ended (librdkafka's mock cluster lives in its process, and aborts it) names no test: it is run again
-# whole.
-flaky=() again=0
+flaky=()
 failed_tests() {
   awk '/^failures:$/ { list = 1; next } /^(----|test result:)/ { list = 0 } list && /^    [^ ]/ { print substr($0, 5) }' "$log" | sort -u
 }
@@ -47,40 +45,19 @@ crashed_programs() { # lines of a package and its program's path
   awk -F '`' '/^error: test failed, to rerun pass / { split($2, words, " "); package = words[2] }
     /process didn.t exit successfully: .*\(signal: / { print package, $2 }' "$log"
 }
-run_crashed_again() {
-  local programs line package program
-  mapfile -t programs < <(crashed_programs)
-  [ ${#programs[@]} -ge 1 ] || return 1
-  for line in "${programs[@]}"; do
-    read -r package program <<<"$line"
-    say "ended by a signal, and run again: the tests of $package"
-    # As Cargo runs them, but without a build: that would be one with the features of this package alone.
-    (
-      for folder in services crates; do [ ! -d "$folder/$package" ] || cd "$folder/$package"; done
-      CARGO_MANIFEST_DIR=$PWD timeout "${foreground[@]}" "$limit" "$program" </dev/null 2>&1
-    ) | tee -a "$log" || return 1
-    flaky+=("$package")
-  done
-}
 run_failed_again() { # the arguments of the first run
   local programs program
-  flaky=()
   # Not by "-p NAME": with the features of one package alone, Cargo would compile everything again.
   mapfile -t programs < <(sed -n 's/^error: test failed, to rerun pass .-p [^ ]* \(.*\).$/\1/p' "$log" | sort -u)
   mapfile -t flaky < <(failed_tests)
-  if [ ${#flaky[@]} -eq 0 ]; then
-    run_crashed_again
-    return
-  fi
-  [ ${#flaky[@]} -le 5 ] && [ -z "$(crashed_programs)" ] || return 1
+  [ ${#flaky[@]} -ge 1 ] && [ ${#flaky[@]} -le 5 ] && [ -z "$(crashed_programs)" ] || return 1
   say "failed, and run again: ${flaky[*]}"
   for program in "${programs[@]}"; do
     # Word splitting is intended: it is "--test NAME".
     # shellcheck disable=SC2086
     run "$@" $program -- --exact "${flaky[@]}" || return 1
   done | tee "$log.again"
-  again=${#flaky[@]}
-  [ "$(grep -c ' \.\.\. ok$' "$log.again")" -ge "$again" ]
+  [ "$(grep -c ' \.\.\. ok$' "$log.again")" -ge ${#flaky[@]} ]
 }
 
 # The names of the tests that failed, with what they said, of the programs that a signal ended, and of the tests that were still
@@ -100,7 +77,7 @@ run --no-fail-fast "$@" | tee "$log" ||
   { [ "${TEST_AGAIN-}" = 1 ] && run_failed_again "$@"; } ||
   { name_failed; fail "tests failed, or took longer than $limit; all of the output is in $log"; }
 
-awk -v again="$again" '/^test result: / { passed += $4; ignored += $8; runs++ }
+awk -v again=${#flaky[@]} '/^test result: / { passed += $4; ignored += $8; runs++ }
   END { printf "\n== %d tests passed in %d test programs, %d ignored\n", passed + again, runs, ignored }' "$log"
 [ ${#flaky[@]} -eq 0 ] || say "FLAKY, passed only when run again: ${flaky[*]}"
 [ -n "${BACKPLANE_PYTHON-}" ] || say "NOT run: what needs the Python packages (see above)"

@@ -76,7 +76,7 @@ impl ChildServer {
 /// Lets the child inherit no files but its standard streams.
 ///
 /// A socket that it inherited would stay open after this process has closed it, and the peer would wait for
-/// the end. The sockets that librdkafka's mock cluster accepts are inherited otherwise.
+/// the end. Children inherit librdkafka's sockets otherwise.
 #[expect(unsafe_code, reason = "code that runs between fork and exec is unsafe")]
 fn close_inherited_files(command: &mut Command) {
     // SAFETY: the closure only makes system calls that are allowed between fork and exec.

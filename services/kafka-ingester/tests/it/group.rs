@@ -6,7 +6,6 @@ use fred::interfaces::HashesInterface;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{CommitMode, Consumer};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
-use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use rdkafka::{Offset, TopicPartitionList};
 use test_support::{ServiceProcess, TestRedis, eventually};
 
@@ -176,8 +175,7 @@ async fn a_static_member_that_comes_back_in_time_moves_no_partition() {
 #[tokio::test]
 async fn a_group_that_does_not_take_the_instance_in_is_told_until_it_does() {
     let world = World::with(Kafka::start_mock(), TestRedis::start().await, 1).await;
-    let refusals = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_INCONSISTENT_GROUP_PROTOCOL; 4];
-    world.kafka.mock.as_ref().unwrap().request_errors(RDKafkaApiKey::JoinGroup, &refusals);
+    world.kafka.mock.as_ref().unwrap().refuse_joins(4);
     let service = world.spawn_ingester(&[]).await;
     eventually("/ready says what is wrong, and what to do", async || {
         let (status, body) = service.get("/ready").await;

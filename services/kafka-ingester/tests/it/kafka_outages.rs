@@ -27,11 +27,9 @@ async fn ingesting_resumes_after_the_broker_was_away() {
     world.send(r#"{"battery_id":1,"a":1}"#);
     world.wait_for_field("battery:1:data", "a", "1").await;
     let mock = world.kafka.mock.as_ref().unwrap();
-    // If this child inherited the broker's sockets, it would keep them open after the broker closes them.
-    let _child = TestRedis::start().await;
-    mock.broker_down(1).unwrap();
+    mock.stop_broker();
     eventually("/ready is red", async || service.get("/ready").await.0 == 503).await;
-    mock.broker_up(1).unwrap();
+    mock.start_broker();
     world.send(r#"{"battery_id":1,"a":2}"#);
     world.wait_for_field("battery:1:data", "a", "2").await;
     service.wait_until_ready().await;
@@ -76,7 +74,7 @@ async fn a_stop_does_not_wait_for_a_broker_that_is_away() {
     let mut service = world.start_ingester(&[("KAFKA_CONF_SESSION_TIMEOUT_MS", "45000")]).await;
     world.send(r#"{"battery_id":1,"a":1}"#);
     world.wait_for_field("battery:1:data", "a", "1").await;
-    world.kafka.mock.as_ref().unwrap().broker_down(1).unwrap();
+    world.kafka.mock.as_ref().unwrap().stop_broker();
     eventually("/ready is red", async || service.get("/ready").await.0 == 503).await;
     let ended = tokio::time::timeout(Duration::from_secs(20), service.terminate()).await;
     assert_eq!(ended.expect("the process ends in time"), 0);

@@ -103,9 +103,9 @@ impl Soak {
 
     async fn restart_broker(&self) {
         if let Some(mock) = &self.world.kafka.mock {
-            mock.broker_down(1).unwrap();
+            mock.stop_broker();
             tokio::time::sleep(Duration::from_millis(500)).await;
-            mock.broker_up(1).unwrap();
+            mock.start_broker();
         } else if let Some(command) = env_var("KAFKA_BROKER_RESTART") {
             assert!(Command::new("sh").args(["-c", &command]).status().await.unwrap().success(), "{command}");
         } else {

@@ -2,6 +2,7 @@
 
 mod avro;
 mod kafka;
+mod mock_cluster;
 mod notifications;
 mod registry;
 mod stream_load;
@@ -12,6 +13,7 @@ use std::io::Write;
 
 pub(crate) use avro::{avro, framed};
 pub(crate) use kafka::Kafka;
+pub(crate) use mock_cluster::MockCluster;
 pub(crate) use notifications::Notifications;
 pub(crate) use registry::Registry;
 pub(crate) use stream_load::{MOVED_SLOTS, StreamLoad};

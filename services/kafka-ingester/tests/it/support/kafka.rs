@@ -2,22 +2,20 @@
 
 use std::time::Duration;
 
-use nix::sys::signal::{SigSet, SigmaskHow};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::mocking::MockCluster;
-use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::util::Timeout;
 
-use super::{env_var, unique_name};
+use super::{MockCluster, env_var, unique_name};
 
-/// A broker: librdkafka's mock cluster in this process, or a real one.
+/// A broker: librdkafka's mock cluster, or a real one.
 pub(crate) struct Kafka {
     pub(crate) broker: String,
-    pub(crate) mock: Option<MockCluster<'static, DefaultProducerContext>>,
+    pub(crate) mock: Option<MockCluster>,
     producer: BaseProducer,
 }
 
@@ -35,16 +33,11 @@ impl Kafka {
     }
 
     pub(crate) fn start_mock() -> Self {
-        // A signal that interrupts the mock cluster's thread ends the cluster (librdkafka's issue 4727), and
-        // every child process that ends sends one. The thread inherits this thread's signal mask, so block
-        // all signals meanwhile.
-        let old_mask = SigSet::all().thread_swap_mask(SigmaskHow::SIG_BLOCK).unwrap();
-        let mock = MockCluster::new(1).unwrap();
-        old_mask.thread_set_mask().unwrap();
+        let mock = MockCluster::start();
         Self::new(mock.bootstrap_servers(), Some(mock))
     }
 
-    fn new(broker: String, mock: Option<MockCluster<'static, DefaultProducerContext>>) -> Self {
+    fn new(broker: String, mock: Option<MockCluster>) -> Self {
         let mut config = ClientConfig::new();
         config
             .set("bootstrap.servers", &broker)
@@ -65,7 +58,7 @@ impl Kafka {
 
     pub(crate) async fn create_topic(&self, topic: &str, partitions: i32) {
         match &self.mock {
-            Some(mock) => mock.create_topic(topic, partitions, 1).unwrap(),
+            Some(mock) => mock.create_topic(topic, partitions),
             None => {
                 let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
                 let options = AdminOptions::new();
