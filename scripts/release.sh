@@ -86,12 +86,24 @@ build_images() {
   for service in "${services[@]}"; do
     say "image of $service"
     "${docker[@]}" build --quiet "${labels[@]}" --build-arg "SERVICE=$service" --tag "backplane/$service:$version" "$context"
-    "${docker[@]}" save "backplane/$service:$version" | gzip >"$out/$service-$version-$here.image.tar.gz"
+    archive_image "backplane/$service:$version" "$out/$service-$version-$here.image.tar.gz"
   done
   rm -r "$context"
 }
 
-need file strip
+# archive_image IMAGE FILE : an OCI archive, with the list besides that `docker load` wants. A Docker of before 25 saves no OCI.
+archive_image() {
+  local image=$1 layout=$out/layout manifest
+  "${docker[@]}" save "$image" >"$out/image.tar"
+  skopeo copy --quiet --dest-oci-accept-uncompressed-layers "docker-archive:$out/image.tar" "oci:$layout:$version"
+  manifest=$(jq --raw-output '.manifests[0].digest | sub(":"; "/")' "$layout/index.json")
+  jq --arg image "$image" 'def blob: "blobs/" + (.digest | sub(":"; "/"));
+    [{Config: (.config | blob), RepoTags: [$image], Layers: (.layers | map(blob))}]' "$layout/blobs/$manifest" >"$layout/manifest.json"
+  tar -C "$layout" --owner=0 --group=0 -czf "$2" oci-layout index.json manifest.json blobs
+  rm -r "$layout" "$out/image.tar"
+}
+
+need file strip skopeo jq
 need_cargo cargo-deb 3.8.0
 need_cargo cargo-cyclonedx 0.5.9
 rm -rf "$out" && mkdir -p "$out"
