@@ -5,7 +5,7 @@ use object_store::{ObjectStore, Result};
 
 use super::connection_string;
 use super::environment::{self, check_endpoint, refused};
-use super::options::{options, retry};
+use super::options::{Connector, options, retry};
 use crate::config::OutputSettings;
 
 pub(super) fn new(settings: &OutputSettings, container: &str) -> Result<Arc<dyn ObjectStore>> {
@@ -13,7 +13,8 @@ pub(super) fn new(settings: &OutputSettings, container: &str) -> Result<Arc<dyn 
     let builder = environment::options("AZURE_")
         .chain(environment::options("IDENTITY_ENDPOINT"))
         .fold(MicrosoftAzureBuilder::new(), |builder, (key, value)| builder.with_config(key, value));
-    let mut builder = builder.with_container_name(container).with_retry(retry());
+    let mut builder =
+        builder.with_container_name(container).with_retry(retry()).with_http_connector(Connector);
     let connection = settings.azure_storage_connection_string.as_deref().unwrap_or_default();
     for (key, value) in connection_string::options(connection) {
         builder = builder.with_config(key, value);

@@ -5,13 +5,13 @@ use object_store::{ObjectStore, Result};
 use serde_json::json;
 
 use super::environment::{self, check_endpoint};
-use super::options::{options, retry};
+use super::options::{Connector, options, retry};
 use crate::config::OutputSettings;
 
 pub(super) fn new(settings: &OutputSettings, bucket: &str) -> Result<Arc<dyn ObjectStore>> {
     let builder = environment::options("GOOGLE_")
         .fold(GoogleCloudStorageBuilder::new(), |builder, (key, value)| builder.with_config(key, value));
-    let mut builder = builder.with_bucket_name(bucket).with_retry(retry());
+    let mut builder = builder.with_bucket_name(bucket).with_retry(retry()).with_http_connector(Connector);
     let base = builder.get_config_value(&GoogleConfigKey::BaseUrl);
     check_endpoint("Google", "GOOGLE_BASE_URL", base.as_deref())?;
     let mut options = options();

@@ -6,7 +6,7 @@ use object_store::{ObjectStore, Result};
 use super::aws;
 use super::aws_keys::AwsKeys;
 use super::environment::{self, check_endpoint, refused};
-use super::options::{options, retry};
+use super::options::{Connector, options, retry};
 use crate::config::OutputSettings;
 
 pub(super) async fn new(settings: &OutputSettings, bucket: &str) -> Result<Arc<dyn ObjectStore>> {
@@ -15,7 +15,8 @@ pub(super) async fn new(settings: &OutputSettings, bucket: &str) -> Result<Arc<d
         .fold(AmazonS3Builder::new(), |builder, (key, value)| builder.with_config(key, value))
         .with_bucket_name(bucket)
         .with_conditional_put(S3ConditionalPut::ETagMatch)
-        .with_retry(retry());
+        .with_retry(retry())
+        .with_http_connector(Connector);
     // The library reads these too, but does not say which variable is wrong.
     for (name, value) in environment::variables() {
         if ENDPOINTS.contains(&name.as_str()) {
