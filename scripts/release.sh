@@ -91,7 +91,7 @@ build_images() {
   rm -r "$context"
 }
 
-# archive_image IMAGE FILE : an OCI archive, with the list besides that `docker load` wants. A Docker of before 25 saves no OCI.
+# archive_image IMAGE FILE : an OCI archive, with the list that `docker load` wants beside it. Docker saves no such archive before version 25.
 archive_image() {
   local image=$1 layout=$out/layout manifest
   "${docker[@]}" save "$image" >"$out/image.tar"

@@ -23,8 +23,7 @@ struct Pipes {
     answers: BufReader<ChildStdout>,
 }
 
-/// What the tests ask of the process: a line of JSON each. It answers each with a line that begins with
-/// [`ANSWER`].
+/// What the tests ask of the process: a line of JSON each. It answers each with a line, after [`ANSWER`].
 #[derive(Serialize, Deserialize)]
 enum Request {
     CreateTopic { name: String, partitions: i32 },
